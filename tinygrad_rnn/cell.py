@@ -1,0 +1,215 @@
+"""`@cell` turns the equations of one time step into a cell; `Param` says what parameters they use.
+
+A cell stays a pure function. What this file adds is knowledge about it, read from its signature: the names of the
+input, of the states and of the parameters, and their shapes in words, so that parameters can be made (`Cell.init`),
+checked, and sliced by the names of their blocks (``Wx.f``).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import init as schemes
+from .shape import ShapeError
+from .tensor import Tensor, make, value
+
+
+class Param:
+    """A parameter in the signature of a cell.
+
+    ``words`` is its shape ("D H": from D features to H units); ``blocks`` names equal blocks stacked along the last
+    axis ("fgio": stored as (D, 4H)); one letter each, or words with spaces. ``init`` is a scheme of `tinygrad_rnn.init`
+    (by default 1/√n for matrices and 0 for vectors) or a dict of them by block: ``init={"f": 1.0}``.
+    """
+
+    def __init__(self, words: str, blocks: str = "", init: Any = None):
+        self.words = tuple(words.split())
+        self.blocks = tuple(blocks.split() if " " in blocks else blocks)
+        self.init = init
+        taken = [name for name in self.blocks if hasattr(Tensor, name)]
+        if not self.words or taken or len(dict.fromkeys(self.blocks)) != len(self.blocks):
+            raise ValueError(f"Param({words!r}, {blocks!r}): blocks need names of their own, {taken} are taken by Tensor")
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape in numbers: "D H" with four blocks, D=3, H=5 -> (3, 20)."""
+        own = [sizes[word] for word in self.words]
+        return (*own[:-1], own[-1] * max(len(self.blocks), 1))
+
+    def __str__(self) -> str:
+        count = str(len(self.blocks)) if len(self.blocks) > 1 else ""
+        words = [*self.words[:-1], count + self.words[-1]]
+        return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
+
+
+class Stacked(Tensor):
+    """A parameter as a cell sees it: a Tensor whose named blocks are its attributes, each sliced once."""
+
+    _blocks: tuple[str, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        blocks = object.__getattribute__(self, "_blocks")
+        if name not in blocks:
+            raise AttributeError(f"{self.name} has no block {name!r}, only {', '.join(blocks) or 'the whole'}")
+        width = self.shape[-1] // len(blocks)
+        at = blocks.index(name) * width
+        block = self[..., at : at + width]
+        block.name = f"{self.name}.{name}"
+        self.__dict__[name] = block
+        return block
+
+
+class Cell:
+    """The equations of one time step, and what their signature says. Made by `cell`."""
+
+    def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
+        self.function = function
+        self.name = function.__name__
+        self.__name__, self.__doc__, self.__module__ = self.name, function.__doc__, function.__module__
+        self.__wrapped__ = function
+        parameters = inspect.signature(function).parameters.values()
+        positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        if len(positional) < 2:
+            raise TypeError(f"{self.name}: a cell is written f(x, h, *, ...): an input, at least one state, parameters")
+        self.input, *self.states = positional
+        self.params = {name: p for name, p in named.items() if isinstance(p, Param)}
+        self.config = {name: p for name, p in named.items() if not isinstance(p, Param)}
+        self.words = {name: tuple((states or {}).get(name, "N H").split()) for name in self.states}
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}({', '.join([self.input, *self.states])}, *, {', '.join(self.params)})>"
+
+    # -- parameters ------------------------------------------------------------------------------------------------
+
+    def init(
+        self, rng: np.random.Generator, *, dtype: Any = np.float32, init: Mapping[str, Any] | None = None, **sizes: int
+    ) -> dict[str, Tensor]:
+        """Parameters for sizes such as ``D=100, H=100``: leaves that require grad, in the order of the signature.
+
+        ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal", "b": {"f": 1.0}}``.
+        """
+        letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
+        for letter in letters:
+            if letter not in sizes:
+                raise TypeError(f"{self.name}.init: missing size {letter}")
+        for name in [*sizes, *(init or {})]:
+            if name not in letters and name not in self.params:
+                raise TypeError(f"{self.name}.init: {name} is neither a size nor a parameter, which are "
+                                f"{', '.join([*letters, *self.params])}")  # fmt: skip
+        made = {}
+        for name, param in self.params.items():
+            scheme, where = (init or {}).get(name, param.init), f"{self.name}: {name}"
+            array = schemes.draw_blocks(scheme, rng, param.shape(sizes), param.blocks, where).astype(dtype)
+            made[name] = Tensor(array, requires_grad=True, name=name)
+        return made
+
+    def sizes(self, params: Mapping[str, Any]) -> dict[str, int]:
+        """What each letter stands for, by the parameters' shapes; missing, extra and misshaped ones are errors."""
+        for name in self.params:
+            if name not in params:
+                raise TypeError(f"{self.name}: missing parameter {name}")
+        for name in params:
+            if name not in self.params and name not in self.config:
+                raise TypeError(f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}")
+        sizes: dict[str, int] = {}
+        owners: dict[str, str] = {}
+        for name, param in self.params.items():
+            shape, count = np.shape(value(params[name])), max(len(param.blocks), 1)
+            if len(shape) != len(param.words) or shape[-1] % count:
+                raise ShapeError(f"{self.name}: {name} is {shape}, should be {param}")
+            own = (*shape[:-1], shape[-1] // count)
+            for word, size in zip(param.words, own, strict=True):
+                self._agree(sizes, owners, word, size, f"{name} {shape}")
+        return sizes
+
+    def _agree(self, sizes: dict[str, int], owners: dict[str, str], word: str, size: int, owner: str) -> None:
+        if sizes.setdefault(word, size) != size:
+            raise ShapeError(f"{self.name}: {word} is {sizes[word]} in {owners[word]} but {size} in {owner}")
+        owners.setdefault(word, owner)
+
+    def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of the function: parameters that know their blocks, and the configuration given."""
+        bound = {name: one for name, one in params.items() if name not in self.params}
+        for name, param in self.params.items():
+            given = params[name]
+            stacked = Stacked.__new__(Stacked)
+            stacked._array, stacked.node = value(given), getattr(given, "node", None)
+            stacked._blocks, stacked._name = param.blocks, name
+            bound[name] = stacked
+        return bound
+
+    # -- one step --------------------------------------------------------------------------------------------------
+
+    def check(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
+        """The sizes of everything; raises in the cell's own names where input, state and parameters do not fit."""
+        sizes = self.sizes(params)
+        if len(state) != len(self.states):
+            raise TypeError(f"{self.name}: got {len(state)} states, should be {len(self.states)}: {', '.join(self.states)}")
+        shape = np.shape(value(x))
+        if len(shape) != 2 or shape[1] != sizes.get("D", shape[-1]):
+            raise ShapeError(f"{self.name}: {self.input} is {shape}, should be (N, D) with D = {sizes.get('D', 'any')}")
+        sizes["N"] = shape[0]
+        for name, one in zip(self.states, state, strict=True):
+            got, words = np.shape(value(one)), self.words[name]
+            want = tuple(sizes.setdefault(word, got[k] if k < len(got) else 0) for k, word in enumerate(words))
+            if got != want:
+                raise ShapeError(f"{self.name}: {name} is {got}, should be ({', '.join(words)}) = {want}")
+        return sizes
+
+    def zero_state(self, N: int, params: Mapping[str, Any], dtype: Any) -> tuple[Tensor, ...]:
+        """Every state as zeros."""
+        sizes = {**self.sizes(params), "N": N}
+        for word in (word for words in self.words.values() for word in words):
+            if word not in sizes:
+                raise TypeError(f"{self.name}: the size {word} of the state is in no parameter; give the state")
+        return tuple(make(np.zeros([sizes[w] for w in self.words[name]], dtype), None) for name in self.states)
+
+    def step(self, x: Any, state: Sequence[Any], bound: Mapping[str, Any], check: bool) -> tuple[Any, ...]:
+        """The new state, as a tuple, from Tensors and bound parameters."""
+        new = self.function(x, *state, **bound)
+        new = new if isinstance(new, tuple) else (new,)
+        if check:
+            self._check_new(state, new)
+        return new
+
+    def _check_new(self, state: Sequence[Any], new: Sequence[Any]) -> None:
+        if len(new) != len(state):
+            wanted = f"{len(state)}: the new {', '.join(self.states)}"
+            raise TypeError(f"{self.name}: returns {len(new)} value{'s' * (len(new) != 1)}, should return {wanted}")
+        for name, old, one in zip(self.states, state, new, strict=True):
+            if not isinstance(one, Tensor):
+                raise TypeError(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")
+            if one.shape != old.shape or one.dtype != old.dtype:
+                raise ShapeError(
+                    f"{self.name}: the new {name} is {one.dtype} {one.shape}, "
+                    f"should be {old.dtype} {old.shape} as {name} was"
+                )
+
+    def __call__(self, x: Any, *state: Any, **params: Any) -> Any:
+        """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""
+        self.check(x, state, params)
+        arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
+        given = [one if isinstance(one, Tensor) else make(np.asarray(one), None) for one in (x, *state)]
+        new = self.step(given[0], given[1:], self.bind(params), check=True)
+        result = tuple(one._array for one in new) if arrays else new
+        return result if len(result) > 1 else result[0]
+
+
+def cell(function: Callable[..., Any] | None = None, *, states: Mapping[str, str] | None = None) -> Any:
+    """Make a cell from its equations::
+
+        @cell
+        def rnn(x, h, *, Wx=Param("D H"), Wh=Param("H H"), b=Param("H")):
+            return tanh(x @ Wx + h @ Wh + b)
+
+    The first argument is the input (N, D), the other positional ones are the states, (N, H) unless ``states`` says
+    otherwise (``states={"h": "N P"}``); keyword-only `Param` defaults are parameters, other ones configuration. It
+    returns the new states in the order of its arguments; the first is the output.
+    """
+    if function is None:
+        return lambda f: Cell(f, states)
+    return Cell(function, states)

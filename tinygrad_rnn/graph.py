@@ -1,0 +1,184 @@
+"""The graph: nodes in order of creation, and the walk back through them.
+
+A node is one recorded value. It holds no array of its own, only its edges: for each input that needs a gradient, the
+input's node, the gradient rule, and what that rule asked to be kept. Edges point from newer to older, so nothing here
+is a cycle, and *newest first is the backward order*: no recursion, no heap.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import threading
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import guard
+
+clock = itertools.count(1).__next__
+
+
+class Mode(threading.local):
+    """What holds for the code that runs now, in this thread. Changed by context managers only."""
+
+    recording: bool = True  # no_grad() turns it off
+    observer: Any = None  # trace_nans() and its kin: told of every operation
+    step: int | None = None  # the time step, inside scan
+    scope: tuple[str, ...] = ()  # the names of the open scopes
+    transforms: int = 0  # how many of grad, vjp, ... enclose this code
+
+
+mode = Mode()
+
+
+class Node:
+    """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient."""
+
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "passes", "seq", "shape")
+
+    def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
+        self.seq = clock()
+        self.edges = edges
+        self.shape = shape
+        self.dtype = dtype
+        self.op = op
+        self.attrs = attrs
+
+    def label(self) -> str:
+        """What messages call this value: its name, and what made it."""
+        made = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
+        name = getattr(self, "name", None)
+        return f"{name} ({made})" if name else made
+
+
+class GraphError(RuntimeError):
+    """A backward pass that cannot be."""
+
+
+#: The edges of a node that a backward pass has been through: what it kept is gone.
+USED = [None]
+
+
+def newest_first(roots: Iterable[Node], since: int = 0) -> list[Node]:
+    """Every node from the clock ``since`` on that the roots are made from, each once, newest first."""
+    seen = dict.fromkeys(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        if node.edges is USED:
+            raise GraphError(
+                f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that is "
+                "carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
+            )
+        for edge in node.edges:
+            if edge is not None and edge[0] not in seen and edge[0].seq >= since:
+                seen[edge[0]] = None
+                stack.append(edge[0])
+    return sorted(seen, key=operator.attrgetter("seq"), reverse=True)
+
+
+def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
+    """The nodes of ``order`` that are made from a wanted one: gradients need to flow only there."""
+    found = dict.fromkeys(wanted)
+    for node in reversed(order):
+        if node not in found and any(edge is not None and edge[0] in found for edge in node.edges):
+            found[node] = None
+    return found
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """``g`` summed over what broadcasting had stretched, so that it has ``shape``: the one place of un-broadcasting."""
+    lead = g.ndim - len(shape)
+    gone = tuple(range(lead)) + tuple(k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
+    if gone:
+        g = np.sum(g, axis=gone, keepdims=True)
+    return g if g.shape == shape else np.reshape(g, shape)
+
+
+def fitted(g: Any, node: Node) -> Any:
+    """``g`` as a gradient of ``node``: of its shape and of its dtype."""
+    if g.shape != node.shape:
+        g = sum_to(g, node.shape)
+    return g if g.dtype == node.dtype else g.astype(node.dtype)
+
+
+def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, retain: bool = False) -> dict[Node, Any]:
+    """The gradients of ``Σ <dy, root>``, given ``roots[node] = dy`` as arrays, by all leaves or by the ``wanted`` nodes.
+
+    Walks newest first: when a node's turn comes, every path into it has been summed. The gradients returned are arrays
+    of their own memory. A node the pass has been through is used up unless ``retain``.
+    """
+    since = 0 if wanted is None else min((node.seq for node in wanted), default=0)
+    order = newest_first(roots, since)
+    along = dict.fromkeys(order) if wanted is None else leading_to(order, wanted)
+    ends = dict.fromkeys(node for node in order if not node.edges) if wanted is None else dict.fromkeys(wanted)
+    check = guard.begin(order)
+    total, found = dict(roots), {}
+    for node in order:
+        if node not in total or node not in along:
+            continue
+        if node in ends:
+            found[node] = total[node] if sole(total, node) else np.array(total[node])
+        if mode.observer is not None:
+            mode.observer.gradient(node, total[node])
+        if check:
+            guard.check(node)
+        _step(node, total, along)
+        if not retain and node.edges and node not in ends:
+            node.edges = USED
+    return found
+
+
+def sole(total: dict[Node, Any], node: Node) -> bool:
+    """Is ``total`` the only holder of this gradient, so that it may be written to?"""
+    return guard.references(total[node]) == guard.SOLE and getattr(total[node], "base", total) is None
+
+
+def _step(node: Node, total: dict[Node, Any], along: dict[Node, None]) -> None:
+    """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
+    mine = sole(total, node)
+    dy = total.pop(node)
+    for edge in node.edges:
+        if edge is None:
+            continue
+        parent, rule, kept = edge
+        if parent not in along:
+            continue
+        if rule.into is not None:  # adds its part in place
+            if parent not in total:
+                total[parent] = np.zeros(parent.shape, parent.dtype)
+            elif not sole(total, parent):
+                total[parent] = np.array(total[parent])
+            rule.into(total[parent], dy, *kept)
+            continue
+        g = rule.over(dy, *kept) if mine and rule.over is not None else rule.fn(dy, *kept)
+        if parent.shape is not None and (g.shape != parent.shape or g.dtype != parent.dtype):
+            g = fitted(g, parent)
+        if parent not in total:
+            total[parent] = g
+        elif sole(total, parent):
+            total[parent] += g
+        else:
+            total[parent] = total[parent] + g
+
+
+def warn_if_growing(order: list[Node]) -> None:
+    """Count this pass on every node, and warn when it went through the graphs of three earlier passes as well.
+
+    One loss after another from one trunk makes two ages of nodes; a state carried on without detach makes one more
+    with every iteration.
+    """
+    ages: dict[int, Node] = {}
+    for node in order:
+        if node.edges:
+            ages.setdefault(getattr(node, "passes", 0), node)
+            node.passes = getattr(node, "passes", 0) + 1
+    if len(ages) == 4:
+        warnings.warn(
+            f"backward(): the graph grows with every iteration, through {ages[sorted(ages)[1]].label()}, made before the last "
+            "backward() and carried on. Cut it there: state = detach(state)",
+            stacklevel=3,
+        )

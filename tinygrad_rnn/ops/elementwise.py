@@ -1,0 +1,197 @@
+"""Elementwise operations: one line of calculus each. All broadcast; the engine sums over what was stretched."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..op import case, op
+from ..shape import ShapeError, broadcast, equal
+from .activation import sigmoid
+
+_ONE = [case((3, 4)), case(()), case((0, 3))]
+_TWO = [
+    case((3, 4), (3, 4)),
+    case((3, 4), (4,)),
+    case((3, 1), (2, 1, 4)),
+    case((), (2, 3)),
+    case((0, 3), (3,)),
+]
+
+
+def _unary(function, doc, rule, domain=(-2.0, 2.0), **more):
+    """Declare one of NumPy's functions of one array from its derivative."""
+    name = more.pop("name", function.__name__)
+    made = op(broadcast, name=name, arguments="x", doc=doc, domain=domain, cases=_ONE, **more)(function)
+    made.vjp(x=rule)
+    return made
+
+
+def _binary(function, doc, x, w, domain=(-2.0, 2.0), **more):
+    """Declare one of NumPy's functions of two arrays from its two derivatives."""
+    name = more.pop("name", function.__name__)
+    raises = case((2, 3), (4,), raises=f"{name}: x (2, 3) and w (4,) do not broadcast: axis -1 is 3 and 4")
+    made = op(broadcast, name=name, arguments="x w", doc=doc, domain=domain, cases=[*_TWO, raises], **more)(function)
+    made.vjp(x=x, w=w)
+    return made
+
+
+# -- arithmetic ----------------------------------------------------------------------------------------------------
+
+add = _binary(np.add, "y = x + w", lambda dy: dy, lambda dy: dy, symbol="+", operator="add")
+subtract = _binary(np.subtract, "y = x - w", lambda dy: dy, lambda dy: -dy, symbol="-", operator="sub")
+multiply = _binary(
+    np.multiply, "y = x ⊙ w", lambda dy, w: dy * w, lambda dy, x: dy * x, symbol="⊙", operator="mul"
+)
+divide = _binary(
+    np.divide, "y = x / w", lambda dy, w: dy / w, lambda dy, y, w: -dy * y / w, (0.5, 2.0), symbol="/",
+    operator="truediv", name="divide",
+)  # fmt: skip
+negative = _unary(np.negative, "y = -x", lambda dy: -dy, symbol="-", operator="neg")
+positive = _unary(np.positive, "y = x", lambda dy: dy, symbol="+", operator="pos")
+reciprocal = _unary(np.reciprocal, "y = 1/x,  dy/dx = -y²", lambda dy, y: -dy * y * y, (0.5, 2.0))
+remainder = _binary(
+    np.remainder, "y = x - w ⌊x/w⌋: the remainder with the sign of w", lambda dy: dy,
+    lambda dy, x, w: -dy * np.floor_divide(x, w), (0.6, 2.3), symbol="%", operator="mod",
+)  # fmt: skip
+fmod = _binary(
+    np.fmod, "y = x - w trunc(x/w): the remainder with the sign of x", lambda dy: dy,
+    lambda dy, x, w: -dy * np.trunc(x / w), (0.6, 2.3),
+)  # fmt: skip
+
+
+@op(equal, symbol="⊙", cases=[
+    case((3, 4), (3, 4)), case((), ()), case((0, 3), (0, 3)),
+    case((2, 3), (3,), raises="hadamard: w is (3,), but must be (2, 3) as x is"),
+])  # fmt: skip
+def hadamard(x, w):
+    """The elementwise product of two arrays of one shape.  y = x ⊙ w.  Nothing is stretched: ``*`` does that."""
+    if np.shape(x) != np.shape(w):
+        raise ShapeError(f"w is {np.shape(w)}, but must be {np.shape(x)} as x is")
+    return np.multiply(x, w)
+
+
+hadamard.vjp(x=lambda dy, w: dy * w, w=lambda dy, x: dy * x)
+
+
+def _power_x(dy, x, w):
+    """w xʷ⁻¹; where w is 0 the derivative is 0, also at x = 0."""
+    if isinstance(w, (int, float)):
+        return dy * (w * x ** (w - 1)) if w else dy * 0
+    return dy * w * x ** np.where(w == 0, 1, w - 1)
+
+
+def _power_w(dy, x, y):
+    """y ln x, and 0 where x is not positive."""
+    return dy * y * np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0)
+
+
+power = _binary(
+    np.power, "y = xʷ,  dy/dx = w xʷ⁻¹,  dy/dw = y ln x", _power_x, _power_w, (0.5, 2.0), symbol="^", operator="pow"
+)
+
+# -- powers, exponentials, logarithms --------------------------------------------------------------------------------
+
+square = _unary(np.square, "y = x²", lambda dy, x: dy * (2 * x), symbol="x²")
+sqrt = _unary(np.sqrt, "y = √x,  dy/dx = 1/2y", lambda dy, y: dy / (2 * y), (0.5, 2.0), symbol="√")
+cbrt = _unary(np.cbrt, "y = ∛x,  dy/dx = 1/3y²", lambda dy, y: dy / (3 * y * y), (0.5, 2.0), symbol="∛")
+exp = _unary(np.exp, "y = eˣ,  dy/dx = y", lambda dy, y: dy * y)
+exp2 = _unary(np.exp2, "y = 2ˣ,  dy/dx = y ln 2", lambda dy, y: dy * (y * math.log(2)))
+expm1 = _unary(np.expm1, "y = eˣ - 1, exact near 0,  dy/dx = y + 1", lambda dy, y: dy * (y + 1))
+log = _unary(np.log, "y = ln x,  dy/dx = 1/x", lambda dy, x: dy / x, (0.5, 2.0))
+log2 = _unary(np.log2, "y = log₂ x,  dy/dx = 1/(x ln 2)", lambda dy, x: dy / (x * math.log(2)), (0.5, 2.0))
+log10 = _unary(np.log10, "y = log₁₀ x,  dy/dx = 1/(x ln 10)", lambda dy, x: dy / (x * math.log(10)), (0.5, 2.0))
+log1p = _unary(np.log1p, "y = ln(1 + x), exact near 0,  dy/dx = 1/(1 + x)", lambda dy, x: dy / (1 + x), (-0.5, 2.0))
+logaddexp = _binary(
+    np.logaddexp, "y = ln(eˣ + eʷ)", lambda dy, x, w: dy * sigmoid(x - w), lambda dy, x, w: dy * sigmoid(w - x)
+)
+logaddexp2 = _binary(
+    np.logaddexp2, "y = log₂(2ˣ + 2ʷ)", lambda dy, x, w: dy * sigmoid((x - w) * math.log(2)),
+    lambda dy, x, w: dy * sigmoid((w - x) * math.log(2)),
+)  # fmt: skip
+
+# -- trigonometric and hyperbolic ------------------------------------------------------------------------------------
+
+sin = _unary(np.sin, "y = sin x", lambda dy, x: dy * np.cos(x))
+cos = _unary(np.cos, "y = cos x", lambda dy, x: -dy * np.sin(x))
+tan = _unary(np.tan, "y = tan x,  dy/dx = 1 + y²", lambda dy, y: dy * (1 + y * y), (-1.2, 1.2))
+arcsin = _unary(np.arcsin, "dy/dx = 1/√(1 - x²)", lambda dy, x: dy / np.sqrt(1 - x * x), (-0.9, 0.9))
+arccos = _unary(np.arccos, "dy/dx = -1/√(1 - x²)", lambda dy, x: -dy / np.sqrt(1 - x * x), (-0.9, 0.9))
+arctan = _unary(np.arctan, "dy/dx = 1/(1 + x²)", lambda dy, x: dy / (1 + x * x))
+arctan2 = _binary(
+    np.arctan2, "the angle of the point (w, x)", lambda dy, x, w: dy * w / (x * x + w * w),
+    lambda dy, x, w: -dy * x / (x * x + w * w), (0.5, 2.0),
+)  # fmt: skip
+sinh = _unary(np.sinh, "y = sinh x", lambda dy, x: dy * np.cosh(x))
+cosh = _unary(np.cosh, "y = cosh x", lambda dy, x: dy * np.sinh(x))
+tanh = _unary(np.tanh, "Hyperbolic tangent.  y = tanh x,  dy/dx = 1 - y²", lambda dy, y: dy * (1 - y * y))
+arcsinh = _unary(np.arcsinh, "dy/dx = 1/√(x² + 1)", lambda dy, x: dy / np.sqrt(x * x + 1))
+arccosh = _unary(np.arccosh, "dy/dx = 1/√(x² - 1)", lambda dy, x: dy / np.sqrt(x * x - 1), (1.5, 3.0))
+arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / (1 - x * x), (-0.9, 0.9))
+hypot = _binary(
+    np.hypot, "y = √(x² + w²)", lambda dy, x, y: dy * x / y, lambda dy, w, y: dy * w / y, (0.5, 2.0)
+)
+deg2rad = _unary(np.deg2rad, "y = π x / 180", lambda dy: dy * (math.pi / 180), numpy=[np.deg2rad, np.radians])
+rad2deg = _unary(np.rad2deg, "y = 180 x / π", lambda dy: dy * (180 / math.pi), numpy=[np.rad2deg, np.degrees])
+
+# -- pieces: kinks and steps -----------------------------------------------------------------------------------------
+
+abs = _unary(np.abs, "y = |x|,  dy/dx = sign x (0 at 0)", lambda dy, x: dy * np.sign(x), name="abs", symbol="|x|",
+             operator="abs")  # fmt: skip
+fabs = _unary(np.fabs, "y = |x|", lambda dy, x: dy * np.sign(x))
+sign = _unary(np.sign, "-1, 0 or 1; flat, so dy/dx = 0", lambda dy: dy * 0)
+floor = _unary(np.floor, "⌊x⌋; flat, so dy/dx = 0", lambda dy: dy * 0)
+ceil = _unary(np.ceil, "⌈x⌉; flat, so dy/dx = 0", lambda dy: dy * 0)
+trunc = _unary(np.trunc, "towards 0; flat, so dy/dx = 0", lambda dy: dy * 0)
+rint = _unary(np.rint, "the nearest integer; flat, so dy/dx = 0", lambda dy: dy * 0)
+
+
+def _won(dy, wins, ties):
+    """The part of ``dy`` that goes to an input that won, or shares a tie by halves: a subgradient."""
+    return dy * (wins + ties * 0.5).astype(dy.dtype)
+
+
+maximum = _binary(
+    np.maximum, "The larger; at a tie half of dy goes to each.", lambda dy, x, w: _won(dy, x > w, x == w),
+    lambda dy, x, w: _won(dy, w > x, x == w), symbol="max",
+)  # fmt: skip
+minimum = _binary(
+    np.minimum, "The smaller; at a tie half of dy goes to each.", lambda dy, x, w: _won(dy, x < w, x == w),
+    lambda dy, x, w: _won(dy, w < x, x == w), symbol="min",
+)  # fmt: skip
+fmax = _binary(
+    np.fmax, "The larger; NaN counts as missing.", lambda dy, x, w: _won(dy, (x > w) | (w != w), x == w),
+    lambda dy, x, w: _won(dy, (w > x) | (x != x), x == w),
+)  # fmt: skip
+fmin = _binary(
+    np.fmin, "The smaller; NaN counts as missing.", lambda dy, x, w: _won(dy, (x < w) | (w != w), x == w),
+    lambda dy, x, w: _won(dy, (w < x) | (x != x), x == w),
+)  # fmt: skip
+copysign = _binary(
+    np.copysign, "|x| with the sign of w", lambda dy, x, w: dy * np.sign(x) * np.copysign(1, w), lambda dy: dy * 0
+)
+
+
+@op(broadcast, numpy=[np.clip], cases=[case((3, 4), min=-0.5, max=0.5), case((5,), min=0.1), case((), max=0.0)])
+def clip(x, *, min=None, max=None):
+    """y = x held between ``min`` and ``max`` (numbers, or None for no bound); dy/dx = 1 inside and at a bound, else 0."""
+    if min is None and max is None:
+        raise ValueError("needs min or max")
+    return np.clip(x, min, max)
+
+
+clip.vjp(x=lambda dy, x, y: dy * (x == y))
+
+
+@op(broadcast, cases=[
+    case(np.array([[True, False, True]]), (2, 3), (2, 1)), case(np.array(True), (), ()),
+    case(np.array([True, False, True]), (3,), (2,),
+         raises="where: c (3,) and w (2,) do not broadcast: axis -1 is 3 and 2"),
+])  # fmt: skip
+def where(c, x, w):
+    """x where c holds, else w. The side that is not taken gets a gradient of 0, never NaN times 0 from here."""
+    return np.where(c, x, w)
+
+
+where.vjp(x=lambda dy, c: np.where(c, dy, 0), w=lambda dy, c: np.where(c, 0, dy))

@@ -1,0 +1,210 @@
+"""Reading and writing parts of arrays."""
+
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+
+from .. import guard
+from ..graph import GraphError, clock, mode, sum_to
+from ..op import case, composite, op, record
+from ..tensor import Tensor, value
+
+
+def basic(index):
+    """Is it made of slices, integers, None and ... only, so that no element is read twice?"""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(p, (int, np.integer, slice)) or p is None or p is Ellipsis for p in parts) and not any(
+        isinstance(p, (bool, np.bool_)) for p in parts
+    )
+
+
+def _plain(index):
+    """An index free of Tensors and of lists."""
+    if isinstance(index, tuple):
+        return tuple(_plain(part) for part in index)
+    return np.asarray(index) if isinstance(index, list) else value(index)
+
+
+@op(symbol="slice", numpy=[], cases=[
+    case((3, 4), index=1), case((3, 4), index=(slice(None), -1)), case((3, 4), index=(..., slice(3, None, -2))),
+    case((3, 4), index=(None, slice(1, 3), None)), case((5,), index=slice(4, 0, -1)), case((2, 3, 4), index=(..., 0)),
+    case((3, 4), index=np.array([2, 0, 0])), case((3, 4), index=(np.array([[0, 1], [2, 2]]), 1)),
+    case((3, 4), index=(slice(None), np.array([1, 1]))), case((3,), index=np.array([True, False, True])),
+    case((3, 4), index=(np.array([0, 1]), np.array([1, 1]))), case((), index=()), case((3,), index=slice(0, 0)),
+    case((3, 4), index=5, raises="getitem: index 5 is out of bounds for axis 0 with size 3; x is (3, 4)"),
+])  # fmt: skip
+def getitem(x, *, index):
+    """x[index], any index that NumPy knows. A slice shares memory with x; its gradient is put back where it was read."""
+    return x[index]
+
+
+@op(numpy=[], cases=[
+    case((2, 4), index=slice(1, 3), shape=(3, 4)), case((3, 4), index=np.array([0, 2, 2]), shape=(5, 4)),
+    case((), index=(1, 2), shape=(2, 3)),
+])  # fmt: skip
+def scatter(x, *, index, shape):
+    """Zeros of ``shape`` with x added at ``index``: places named several times get the sum. The opposite of ``[index]``."""
+    y = np.zeros(shape, x.dtype)
+    _add_at(y, x, index)
+    return y
+
+
+def _add_at(total, dy, index):
+    if basic(index):
+        total[index] += dy
+    elif isinstance(index, np.ndarray) and index.dtype.kind in "iu" and total.ndim > 1:
+        _add_rows(total, dy, index)
+    else:
+        np.add.at(total, index, dy)
+
+
+def _add_rows(total, dy, ids):
+    """total[ids] += dy with repeated ids summed: sort, add up each run, write each row once."""
+    if ids.size == 0:
+        return
+    flat, rows = ids.reshape(-1) % len(total), dy.reshape(ids.size, *total.shape[1:])
+    order = np.argsort(flat, kind="stable")
+    ranked = flat[order]
+    starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
+    total[ranked[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+
+getitem.vjp(x=lambda dy, index, x_shape: scatter(dy, index=index, shape=x_shape))
+getitem.spec.in_place("x", into=lambda total, dy, index, x_shape: _add_at(total, dy, index))
+scatter.vjp(x=lambda dy, index: getitem(dy, index=index))
+
+
+@op(numpy=[], cases=[
+    case((2, 4), (3, 4), index=slice(1, 3)), case((4,), (3, 4), index=slice(0, 2)), case((), (3, 4), index=(1, 2)),
+    case((2, 4), (3, 4), index=np.array([0, 2])), case((3,), (3, 4), index=(slice(None), 1)),
+    case((2, 3), (3, 4), index=slice(1, 3),
+         raises="assign: could not broadcast input array from shape (2,3) into shape (2,4); "
+                "v is (2, 3), x is (3, 4)"),
+])  # fmt: skip
+def assign(v, x, *, index):
+    """A copy of x in which ``index`` holds v: what ``x[index] = v`` means. dx is dy with zeros there, dv is dy there."""
+    y = np.array(x)
+    y[index] = v
+    return y
+
+
+def _erase(dy, index):
+    """dy with zeros at ``index``, in place if it may be."""
+    dy[index] = 0
+    return dy
+
+
+assign.vjp(
+    v=lambda dy, v_shape, index: sum_to(np.copy(dy[index]), v_shape),
+    x=lambda dy, index: assign(0, dy, index=index),
+)
+assign.spec.in_place("x", over=_erase)
+
+
+def _getitem(self, index):
+    return getitem(self, index=_plain(index))
+
+
+def _setitem(self, index, v):
+    """``x[index] = v``: x is from now on the result; readers of the old value keep it.
+
+    The write goes into x's own memory if nobody else holds that (else into a copy), so filling hs step by step is linear.
+    """
+    index, written = _plain(index), value(v)
+    if self.node is not None and not self.node.edges and mode.recording:
+        raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
+    if self.node is not None and not mode.recording:
+        guard.wrote(self._array, clock())
+        _write(self._array, index, written)
+        return
+    if guard.references(self._array) > guard.SOLE or self._array.base is not None or self.ndim == 0:
+        self._array = np.array(self._array)
+    _write(self._array, index, written)
+    made = record(assign.spec, (v, self), (written, self._array), self._array, {"index": index})
+    self.node = getattr(made, "node", None)
+
+
+def _write(array, index, v):
+    try:
+        array[index] = v
+    except Exception as error:
+        assign.spec.refuse(error, (v, array), {"index": index})
+
+
+Tensor.__getitem__ = _getitem
+Tensor.__setitem__ = _setitem
+
+
+@op(cases=[
+    case((5, 3), np.array([[0, 4], [4, 4]])), case((5,), np.array([1, 1, 0])),
+    case((5, 3), np.array([7]), raises="embedding: ids holds 7, should be from 0 to 4 (W has 5 rows)"),
+    case((5, 3), np.array([-1]), raises="embedding: ids holds -1, should be from 0 to 4 (W has 5 rows)"),
+    case((5, 3), np.array([0.5]), raises="embedding: ids is float64, should be integers"),
+])  # fmt: skip
+def embedding(W, ids):
+    """Rows of a table.  W (V, D), ids (...) of integers -> (..., D).  dW has the sum of dy for each id, elsewhere 0."""
+    ids = np.asarray(ids)
+    if ids.dtype.kind not in "iu":
+        raise TypeError(f"embedding: ids is {ids.dtype}, should be integers") from None
+    if ids.size and not (0 <= ids.min() and ids.max() < len(W)):
+        wrong = ids.min() if ids.min() < 0 else ids.max()
+        raise IndexError(f"embedding: ids holds {wrong}, should be from 0 to {len(W) - 1} (W has {len(W)} rows)")
+    return np.take(W, ids, axis=0)
+
+
+embedding.vjp(W=lambda dy, ids, W_shape: scatter(dy, index=np.asarray(ids), shape=W_shape))
+embedding.spec.in_place("W", into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)))
+
+
+@composite(
+    case((3, 4), indices=np.array([2, 0, 0]), axis=1),
+    case((3, 4), indices=np.array([[1, 11]])),
+    case((3, 4), indices=1, axis=0),
+)
+def take(x, indices, axis=None):
+    """``np.take``: slices along ``axis`` (or elements of the flat array) at ``indices``."""
+    if axis is None:
+        x, axis = np.reshape(x, -1), 0
+    return x[(*(slice(None),) * (axis % np.ndim(x)), _plain(indices))]
+
+
+@composite(
+    case((2, 3), indices=np.array([[2, 0], [1, 1]]), axis=1), case((2, 3), indices=np.array([[1, 0, 1]]), axis=0)
+)
+def take_along_axis(x, indices, axis=-1):
+    """``np.take_along_axis``: for each place, the element that ``indices`` names along ``axis``."""
+    indices = np.asarray(indices)
+    grid = np.indices(indices.shape, sparse=True)
+    return x[tuple(indices if k == axis % x.ndim else g for k, g in enumerate(grid))]
+
+
+@composite(case((3, 3)), case((3, 4), k=1), case((3,)), case((3,), k=-1))
+def diag(x, k=0):
+    """``np.diag``: the k-th diagonal of a matrix, or a matrix with that diagonal."""
+    if np.ndim(x) == 2:
+        return diagonal(x, k)
+    size = len(x) + builtins.abs(k)
+    rows = np.arange(len(x)) + builtins.max(-k, 0)
+    return scatter(x, index=(rows, rows + k), shape=(size, size))
+
+
+@composite(case((3, 4)), case((3, 4), offset=-1), case((2, 3, 4), axis1=1, axis2=2))
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """``np.diagonal``: the diagonal of the plane of two axes, as the last axis."""
+    x = np.moveaxis(x, (axis1, axis2), (-2, -1))
+    rows = np.arange(builtins.max(-offset, 0), builtins.max(builtins.min(x.shape[-2], x.shape[-1] - offset), 0))
+    return x[..., rows, rows + offset]
+
+
+@composite(case((3, 4)), case((3, 4), k=1))
+def tril(x, k=0):
+    """The lower triangle, zeros above the k-th diagonal."""
+    return x * np.tri(*x.shape[-2:], k=k, dtype=x.dtype)
+
+
+@composite(case((3, 4)), case((3, 4), k=-1))
+def triu(x, k=0):
+    """The upper triangle, zeros below the k-th diagonal."""
+    return x * (1 - np.tri(*x.shape[-2:], k=k - 1, dtype=x.dtype))

@@ -1,0 +1,213 @@
+"""Products of matrices and of arrays of any rank."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..op import case, composite, op
+from ..shape import ShapeError
+from .index import getitem
+from .shaping import reshape, transpose
+
+_RANKS = [
+    case((2, 3), (3, 4)),
+    case((3,), (3,)),
+    case((3,), (3, 4)),
+    case((2, 3), (3,)),
+    case((5, 2, 3), (3, 4)),
+    case((5, 2, 3), (3,)),
+    case((3,), (5, 3, 4)),
+    case((5, 2, 3), (5, 3, 4)),
+    case((5, 1, 2, 3), (6, 3, 4)),
+    case((2, 3), (5, 3, 4)),
+    case((0, 3), (3, 4)),
+    case((2, 0), (0, 4)),
+    case((2, 3), (4, 5), raises="matmul: d is 3 in x (2, 3) but 4 in w (4, 5)"),
+    case((3,), (4,), raises="matmul: d is 3 in x (3,) but 4 in w (4,)"),
+    case((2, 2, 3), (4, 3, 5), raises="matmul: x (2,) and w (4,) do not broadcast: axis -1 is 2 and 4"),
+]
+
+
+@op("... n d, ... d h -> ... n h | d, d -> | d, ... d h -> ... h | ... n d, d -> ... n", symbol="@",
+    operator="matmul", cases=_RANKS)  # fmt: skip
+def matmul(x, w):
+    """The matrix product.  y = x @ w,  dx = dy @ wᵀ,  dw = xᵀ @ dy.  Ranks as in NumPy: 1-D is a vector, more is a batch.
+
+    A batch x (N, T, D) with one w (D, H) is one product of N·T rows, forward and in dw.
+    """
+    if np.ndim(w) == 2 and np.ndim(x) > 2:
+        return np.dot(_rows(x), w).reshape(*x.shape[:-1], w.shape[1])
+    return np.dot(x, w) if np.ndim(x) == 2 == np.ndim(w) else np.matmul(x, w)
+
+
+def _rows(x):
+    """All but the last axis as one: (N, T, D) -> (N·T, D)."""
+    return x.reshape(-1, x.shape[-1]) if x.size else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+
+
+def _matmul_x(dy, w):
+    """dx = dy @ wᵀ; a vector x has one axis less in dy, a vector w too."""
+    if w.ndim == 2 and dy.ndim >= 2:
+        return dy.dot(w.T) if dy.ndim == 2 else matmul(dy, w.T)
+    if w.ndim == 1:
+        return dy[..., None] * w
+    if dy.ndim == w.ndim - 1:  # x is a vector
+        return np.matmul(w, dy[..., None])[..., 0]
+    return np.matmul(dy, np.swapaxes(w, -1, -2))
+
+
+def _matmul_w(dy, x, w_shape):
+    """dw = xᵀ @ dy, with all rows of a batch in one product if w has none."""
+    if x.ndim == 1:
+        return x * dy[..., None] if len(w_shape) == 1 else x[:, None] * dy[..., None, :]
+    if len(w_shape) == 1:
+        return np.matmul(_rows(x).T, dy.reshape(-1))
+    if len(w_shape) == 2:
+        return x.T.dot(dy) if x.ndim == 2 == dy.ndim else np.matmul(_rows(x).T, _rows(dy))
+    return np.matmul(np.swapaxes(x, -1, -2), dy)
+
+
+matmul.vjp(x=_matmul_x, w=_matmul_w)
+
+
+@op("... d, d h, h -> ... h", cases=[
+    case((2, 3), (3, 4), (4,)),
+    case((2, 5, 3), (3, 4), (4,)),
+    case((3,), (3, 4), (4,)),
+    case((0, 3), (3, 4), (4,)),
+    case((2, 3), (4, 5), (5,), raises="affine: d is 3 in x (2, 3) but 4 in w (4, 5)"),
+    case((2, 3), (3, 5), (4,), raises="affine: h is 5 in w (3, 5) but 4 in b (4,)"),
+])  # fmt: skip
+def affine(x, w, b):
+    """y = x @ w + b in one piece of memory.  x (..., D), w (D, H), b (H,) -> (..., H).  db is dy summed over all rows."""
+    if np.ndim(w) != 2 or np.shape(b) != w.shape[1:]:
+        raise ValueError("w should be (D, H) and b (H,)")
+    y = np.dot(_rows(x) if x.ndim != 2 else x, w)
+    y += b
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[1])
+
+
+affine.vjp(
+    x=lambda dy, w: matmul(dy, w.T),
+    w=lambda dy, x: np.matmul(_rows(x).T, _rows(dy)),
+    b=lambda dy: dy,
+)
+
+
+@composite(case((3,), (3,)), case((2, 3), (3, 4)), case((2, 3), (3,)), case((), (2, 3)), case((5, 2, 3), (6, 3, 4)))
+def dot(x, w):
+    """``np.dot``: the last axis of x with the last but one of w; a number scales."""
+    if np.ndim(x) == 0 or np.ndim(w) == 0:
+        return x * w
+    if np.ndim(w) <= 2:
+        return matmul(x, w)
+    return tensordot(x, w, axes=([-1], [-2]))
+
+
+@composite(case((3,), (3,)), case((2, 3), (4, 3)), case((), (2, 3)))
+def inner(x, w):
+    """``np.inner``: the last axis of x with the last of w."""
+    return x * w if np.ndim(x) == 0 or np.ndim(w) == 0 else tensordot(x, w, axes=([-1], [-1]))
+
+
+@composite(case((3,), (4,)), case((2, 3), (4,)))
+def outer(x, w):
+    """``np.outer``: every element of x with every element of w, (n,), (m,) -> (n, m)."""
+    return reshape(x, (-1, 1)) * reshape(w, (1, -1))
+
+
+@composite(
+    case((2, 3, 4), (3, 4, 5)),
+    case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])),
+    case((2, 3), (4, 2), axes=([0], [1])),
+    case((2,), (3,), axes=0),
+)
+def tensordot(x, w, axes=2):
+    """``np.tensordot``: sums over pairs of axes, as one matrix product."""
+    if isinstance(axes, int):
+        left, right = list(range(np.ndim(x) - axes, np.ndim(x))), list(range(axes))
+    else:
+        left, right = ([a] if isinstance(a, int) else list(a) for a in axes)
+    left, right = [a % np.ndim(x) for a in left], [a % np.ndim(w) for a in right]
+    if [x.shape[a] for a in left] != [w.shape[a] for a in right]:
+        raise ShapeError(f"tensordot: axes {left} of x {np.shape(x)} and {right} of w {np.shape(w)} differ in size")
+    rows = [a for a in range(np.ndim(x)) if a not in left]
+    columns = [a for a in range(np.ndim(w)) if a not in right]
+    inside = int(np.prod([x.shape[a] for a in left]))
+    first = reshape(transpose(x, rows + left), (-1, inside))
+    second = reshape(transpose(w, right + columns), (inside, -1))
+    return reshape(matmul(first, second), tuple(x.shape[a] for a in rows) + tuple(w.shape[a] for a in columns))
+
+
+@op(cases=[
+    case((2, 3), (3, 4), subscripts="ij,jk->ik"),
+    case((2, 3), subscripts="ij->j"),
+    case((2, 3), (3,), subscripts="ij,j"),
+    case((5, 2, 3), (5, 3, 4), subscripts="...ij,...jk->...ik"),
+    case((3, 3), subscripts="ii->i"),
+    case((2, 3), (4, 3), (2, 4), subscripts="ia,ja,ij->ij"),
+    case((5, 2, 3), (3, 4), subscripts="...j,jk->...k"),
+])  # fmt: skip
+def einsum(*xs, subscripts):
+    """Einstein's summation, ``einsum("ij,jk->ik", x, w)``.  Each gradient is an einsum of dy with the other operands."""
+    return np.einsum(subscripts, *xs)
+
+
+def _terms(subscripts, count):
+    """The labels of each operand and of the result, the implied result written out."""
+    inputs, arrow, result = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not arrow:
+        letters = sorted(dict.fromkeys(inputs.replace(",", "").replace("...", "")))
+        result = "..." * ("..." in inputs) + "".join(c for c in letters if inputs.count(c) == 1)
+    if len(terms) != count:
+        raise ValueError(f"einsum: {subscripts!r} has {len(terms)} operands, got {count}")
+    return terms, result
+
+
+def _einsum_x(dy, i, xs, subscripts):
+    """Labels that only this operand has were summed away: ones stand for them. A repeated label is a diagonal."""
+    terms, result = _terms(subscripts, len(xs))
+    own = terms[i]
+    letters = "".join(dict.fromkeys(own.replace("...", "")))
+    others = [term for k, term in enumerate(terms) if k != i]
+    size = {c: n for c, n in zip(own.replace("...", ""), _sizes(own, xs[i].shape))}
+    lone = [c for c in letters if c not in result and all(c not in term for term in others)]
+    ones = [np.ones(size[c], xs[i].dtype) for c in lone]
+    batch = "..." if any("..." in term for term in [result, *others]) else ""
+    spec = ",".join([result, *others, *lone]) + "->" + batch + letters
+    g = np.einsum(spec, dy, *(x for k, x in enumerate(xs) if k != i), *ones)
+    return g if len(letters) == len(own.replace("...", "")) else _on_diagonal(g, own, xs[i].shape)
+
+
+def _sizes(term, shape):
+    """The sizes of the labelled axes of one operand."""
+    if "..." not in term:
+        return shape
+    before, _, after = term.partition("...")
+    return shape[: len(before)] + shape[len(shape) - len(after) :]
+
+
+def _on_diagonal(g, own, shape):
+    """Spread a gradient over the diagonal that a repeated label such as ``ii`` reads."""
+    if "..." in own:
+        raise ValueError(f"einsum: {own!r} repeats a label beside '...', which has no gradient")
+    letters = list(dict.fromkeys(own))
+    grid = np.indices([shape[own.index(c)] for c in letters], sparse=True)
+    from .index import scatter
+
+    return scatter(g, index=tuple(grid[letters.index(c)] for c in own), shape=shape)
+
+
+einsum.vjp(xs=_einsum_x)
+
+
+@composite(case((2, 3), (4, 5)), case((2,), (3,)))
+def kron(x, w):
+    """``np.kron``: w at the scale of every element of x; 1-D or 2-D."""
+    if np.ndim(x) != np.ndim(w) or np.ndim(x) not in (1, 2):
+        raise ShapeError(f"kron: x {np.shape(x)} and w {np.shape(w)} should both be 1-D or both 2-D")
+    if np.ndim(x) == 1:
+        return reshape(outer(x, w), (-1,))
+    (n, m), (p, q) = x.shape, w.shape
+    return reshape(getitem(x, (slice(None), None, slice(None), None)) * w[None, :, None, :], (n * p, m * q))

@@ -1,0 +1,27 @@
+"""Operations that draw random numbers, from a generator that the caller gives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..op import case, op
+from ..shape import broadcast
+
+
+@op(broadcast, keeps={"mask": None}, cases=[case((3, 4), rate=0.5), case((3, 4), rate=0.0)])
+def dropout(x, *, rate=0.5, rng=None):
+    """Each element 0 with probability ``rate``, else divided by 1 - rate (Srivastava et al. 2014, inverted).
+
+    ``rng`` (a NumPy generator) draws a new mask at every call; evaluate without calling it.  dx = dy ⊙ mask.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate is {rate}, should be at least 0 and less than 1")
+    if rng is None:
+        raise TypeError("rng is missing, should be a NumPy generator: dropout(x, rate=0.5, rng=rng)")
+    dtype = np.result_type(x, np.float16)
+    keep = rng.random(np.shape(x), dtype=np.float32) >= rate
+    mask = keep.astype(dtype) / dtype.type(1 - rate)
+    return x * mask, mask
+
+
+dropout.vjp(x=lambda dy, mask: dy * mask)

@@ -1,0 +1,200 @@
+"""Operations that sum up, pick out or order along axes."""
+
+from __future__ import annotations
+
+import builtins
+
+import numpy as np
+
+from ..op import case, composite, op
+from ..shape import along, reduced
+
+_AXES = [
+    case((3, 4)),
+    case((3, 4), axis=0),
+    case((2, 3, 4), axis=(0, -1)),
+    case((3, 4), axis=1, keepdims=True),
+    case(()),
+]
+
+
+def _out_of_range(name):
+    return case((2, 3), axis=2, raises=f"{name}: axis 2 is out of range for x (2, 3)")
+
+
+def _spread(dy, x_shape, axis, keepdims):
+    """dy stretched back over the axes that were reduced: (N, H) -> (N, T, H)."""
+    if not keepdims and axis is not None:
+        dy = np.expand_dims(dy, tuple(a % len(x_shape) for a in (axis if isinstance(axis, tuple) else (axis,))))
+    return np.broadcast_to(dy, x_shape)
+
+
+def _count(x_shape, axis):
+    """How many elements go into one."""
+    axes = range(len(x_shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return builtins.max(int(np.prod([x_shape[a] for a in axes])), 0)
+
+
+@op(reduced, symbol="Σ", cases=[*_AXES, case((0, 3), axis=0), _out_of_range("sum")])
+def sum(x, *, axis=None, keepdims=False):
+    """The sum over ``axis``; every summand gets dy."""
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+
+
+sum.vjp(x=_spread)
+
+
+@op(reduced, symbol="mean", cases=[*_AXES, _out_of_range("mean")])
+def mean(x, *, axis=None, keepdims=False):
+    """The mean over ``axis``; every summand gets dy/n."""
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+mean.vjp(x=lambda dy, x_shape, axis, keepdims: _spread(dy / _count(x_shape, axis), x_shape, axis, keepdims))
+
+
+@op(reduced, cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("var")])
+def var(x, *, axis=None, ddof=0, keepdims=False):
+    """The variance over ``axis``, divided by n - ddof.  dy/dx = 2 (x - mean) / (n - ddof)."""
+    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _deviation(x, axis, ddof):
+    return (x - np.mean(x, axis=axis, keepdims=True)) / (_count(x.shape, axis) - ddof)
+
+
+var.vjp(x=lambda dy, x, x_shape, axis, ddof, keepdims: (
+    2 * _spread(dy, x_shape, axis, keepdims) * _deviation(x, axis, ddof)))  # fmt: skip
+
+
+@op(reduced, cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("std")])
+def std(x, *, axis=None, ddof=0, keepdims=False):
+    """The standard deviation over ``axis``.  dy/dx = (x - mean) / ((n - ddof) y), and 0 where y is 0."""
+    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+std.vjp(x=lambda dy, x, y, x_shape, axis, ddof, keepdims: (
+    _spread(dy / np.where(y == 0, 1, y), x_shape, axis, keepdims) * _deviation(x, axis, ddof)))  # fmt: skip
+
+
+@op(reduced, symbol="Π", cases=[*_AXES, case(np.array([[2.0, 0.0, 3.0], [0.0, 0.5, 0.0]]), axis=1), _out_of_range("prod")])
+def prod(x, *, axis=None, keepdims=False):
+    """The product over ``axis``; dy/dx is the product of the others, exact where some are 0."""
+    return np.prod(x, axis=axis, keepdims=keepdims)
+
+
+def _prod_x(dy, x, y, x_shape, axis, keepdims):
+    if not (x == 0).any():
+        return _spread(dy * y, x_shape, axis, keepdims) / x
+    axes = list(range(len(x_shape))) if axis is None else [a % len(x_shape) for a in np.atleast_1d(axis)]
+    last = list(range(len(x_shape) - len(axes), len(x_shape)))
+    rows = np.moveaxis(x, axes, last)
+    flat = np.reshape(rows, (*rows.shape[: last[0]], 1, -1))
+    n = flat.shape[-1]
+    others = np.prod(np.where(np.eye(n, dtype=bool), 1, flat), axis=-1)  # row k leaves out element k
+    return _spread(dy, x_shape, axis, keepdims) * np.moveaxis(np.reshape(others, rows.shape), last, axes)
+
+
+prod.vjp(x=_prod_x)
+
+
+def _share(dy, x, y, x_shape, axis, keepdims):
+    """dy to the elements that were chosen, in equal parts where several were: a subgradient."""
+    chosen = x == _spread(y, x_shape, axis, keepdims)
+    count = np.sum(chosen, axis=axis, keepdims=True)
+    return _spread(dy, x_shape, axis, keepdims) * (chosen / count).astype(dy.dtype)
+
+
+@op(reduced, symbol="max", numpy=[np.max, np.amax], cases=[*_AXES, _out_of_range("max")])
+def max(x, *, axis=None, keepdims=False):
+    """The largest over ``axis``; equal ones share dy."""
+    return np.max(x, axis=axis, keepdims=keepdims)
+
+
+max.vjp(x=_share)
+
+
+@op(reduced, symbol="min", numpy=[np.min, np.amin], cases=[*_AXES, _out_of_range("min")])
+def min(x, *, axis=None, keepdims=False):
+    """The smallest over ``axis``; equal ones share dy."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+min.vjp(x=_share)
+
+
+@op(reduced, cases=[*_AXES, _out_of_range("logsumexp")])
+def logsumexp(x, *, axis=None, keepdims=False):
+    """ln Σ eˣ over ``axis``, taken at the largest x so that nothing overflows.  dy/dx = e^(x - y)."""
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0).astype(top.dtype)
+    y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else np.squeeze(y, axis) if axis is not None else y.reshape(())[()]
+
+
+logsumexp.vjp(x=lambda dy, x, y, x_shape, axis, keepdims: (
+    _spread(dy, x_shape, axis, keepdims) * np.exp(x - _spread(y, x_shape, axis, keepdims))))  # fmt: skip
+
+
+@op(numpy=[np.linalg.norm], cases=[case((3, 4)), case((3, 4), axis=1), case((3, 4), axis=(0, 1)), case((4,), ord=2),
+                                   case((3, 4), ord=1, axis=1), case((3, 4), ord=np.inf, axis=0), case((3, 4), ord="fro"),
+                                   case((3, 4), axis=0, keepdims=True)])  # fmt: skip
+def norm(x, *, ord=None, axis=None, keepdims=False):
+    """The norm of vectors: Euclidean (also of all of a matrix, Frobenius), or ``ord`` 1 or inf along one axis.
+
+    dy/dx = x/y (0 where y is 0), sign x, or the sign of the largest.
+    """
+    one_axis = np.ndim(axis) == 0 and (axis is not None or x.ndim == 1)
+    if ord not in (None, "fro") and not (ord in (1, 2, np.inf) and one_axis):
+        raise ValueError(f"ord={ord!r} of a matrix has no operation; the Euclidean norm has")
+    return np.linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
+
+
+def _norm_x(dy, x, y, x_shape, ord, axis, keepdims):
+    if ord == 1:
+        return _spread(dy, x_shape, axis, keepdims) * np.sign(x)
+    if ord == np.inf:
+        return _share(dy, np.abs(x), y, x_shape, axis, keepdims) * np.sign(x)
+    return _spread(dy / np.where(y == 0, 1, y), x_shape, axis, keepdims) * x
+
+
+norm.vjp(x=_norm_x)
+
+
+@op(cases=[case((3, 4), axis=0), case((3, 4), axis=-1), case((3, 4)), case((4,))])
+def cumsum(x, *, axis=None):
+    """Running sums along ``axis``; the gradient is the running sum from the other end."""
+    return np.cumsum(x, axis)
+
+
+def _cumsum_x(dy, x_shape, axis):
+    at = 0 if axis is None else axis
+    return np.reshape(np.flip(np.cumsum(np.flip(dy, at), at), at), x_shape)
+
+
+cumsum.vjp(x=_cumsum_x)
+
+
+@op(along, keeps={"rank": None}, cases=[case((3, 4)), case((3, 4), axis=0), case((5,))])
+def sort(x, *, axis=-1):
+    """Ascending along ``axis``; each element takes its gradient back to where it was."""
+    order = np.argsort(x, axis=axis, kind="stable")
+    return np.take_along_axis(x, order, axis), np.argsort(order, axis=axis, kind="stable")
+
+
+sort.vjp(x=lambda dy, rank, axis: np.take_along_axis(dy, rank, axis))
+
+
+@composite(case((3, 4)), case((3, 4), offset=1), case((2, 3, 3), axis1=1, axis2=2))
+def trace(x, offset=0, axis1=0, axis2=1):
+    """``np.trace``: the sum of a diagonal."""
+    return sum(np.diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+@composite(case((3, 4)), case((3, 4), n=2, axis=0))
+def diff(x, n=1, axis=-1):
+    """``np.diff``: differences of neighbours along ``axis``, n times."""
+    before = (slice(None),) * (axis % np.ndim(x))
+    for _ in range(n):
+        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+    return x

@@ -1,0 +1,107 @@
+"""`scan` runs a cell over time: the loop that it equals, with checks in front and masks for short rows."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .cell import Cell
+from .graph import mode as running
+from .ops import stack, where
+from .shape import ShapeError
+from .tensor import Tensor, make, value
+
+MODES = ("auto", "eager")
+
+
+def scan(
+    cell: Cell,
+    xs: Any,
+    state: Any = None,
+    params: Mapping[str, Any] | None = None,
+    *,
+    lengths: Any = None,
+    reverse: bool = False,
+    mode: str = "auto",
+) -> tuple[Any, tuple[Any, ...]]:
+    """Run ``cell`` over time: xs (N, T, D) -> hs (N, T, H), last state.
+
+    Equal to (a cell of one state gives it bare; here it is a tuple of one)::
+
+        hs = []
+        for t in range(T):
+            state = cell(xs[:, t], *state, **params)
+            hs.append(state[0])
+        return stack(hs, axis=1), state
+
+    ``state`` is a tuple of arrays or Tensors (N, H), in the cell's order; None is zeros. Gradients flow to xs, state
+    and params. ``lengths`` (N,) from 0 to T: from step lengths[n] on, row n keeps its state, its outputs are zero and
+    the gradient of its inputs is exactly zero. ``reverse`` starts at the last step, for short rows at *their* last one;
+    hs stays in the order of xs. Truncated BPTT is ``state = detach(state)`` between two calls.
+    """
+    if mode not in MODES:
+        raise ValueError(f"scan: mode is {mode!r}, should be one of {', '.join(MODES)}")
+    params = {} if params is None else params
+    if np.ndim(value(xs)) != 3:
+        raise ShapeError(f"scan: xs is {np.shape(value(xs))}, should be (N, T, D)")
+    N, T, _ = np.shape(value(xs))
+    if T == 0:
+        raise ShapeError("scan: xs has T = 0 steps, should have at least one")
+    arrays = not any(isinstance(one, Tensor) for one in [xs, *_tuple(state), *params.values()])
+    xs = xs if isinstance(xs, Tensor) else make(np.asarray(xs), None)
+    state = _initial(cell, state, params, N, xs.dtype)
+    cell.check(xs._array[:, 0], state, params)
+    mask = None if lengths is None else _mask(lengths, N, T)
+    hs, state = _loop(cell, xs, state, cell.bind(params), mask, range(T)[:: -1 if reverse else 1])
+    return (hs._array, tuple(one._array for one in state)) if arrays else (hs, state)
+
+
+def _tuple(state: Any) -> Sequence[Any]:
+    return state if isinstance(state, (tuple, list)) else () if state is None else (state,)
+
+
+def _initial(cell: Cell, state: Any, params: Mapping[str, Any], N: int, dtype: Any) -> tuple[Tensor, ...]:
+    """The state to start from, as Tensors; zeros have the dtype that the cell's arithmetic has."""
+    if state is None:
+        dtypes = [np.asarray(value(one)).dtype for name, one in params.items() if name in cell.params]
+        return cell.zero_state(N, params, np.result_type(dtype, *dtypes))
+    return tuple(one if isinstance(one, Tensor) else make(np.asarray(one), None) for one in _tuple(state))
+
+
+def _mask(lengths: Any, N: int, T: int) -> np.ndarray | None:
+    """Which steps of which rows count, (N, T, 1); None if all do."""
+    lengths = np.asarray(value(lengths))
+    if lengths.shape != (N,) or lengths.dtype.kind not in "iu":
+        raise ShapeError(f"scan: lengths is {lengths.dtype} {lengths.shape}, should be integers ({N},), one a row")
+    wrong = lengths[(lengths < 0) | (lengths > T)]
+    if wrong.size:
+        raise ValueError(f"scan: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
+    return None if (lengths == T).all() else (np.arange(T) < lengths[:, None])[:, :, None]
+
+
+def _loop(cell: Cell, xs: Tensor, state: Any, bound: Any, mask: Any, times: range) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The loop of the docstring. Masked steps read zeros, so that nothing in the padding reaches a gradient."""
+    hs: list[Any] = [None] * len(times)
+    if mask is not None:
+        xs = where(mask, xs, 0)
+    before = running.step
+    try:
+        for t in times:
+            running.step = t
+            new = cell.step(xs[:, t], state, bound, check=t == times[0])
+            if mask is not None:
+                here = mask[:, t]
+                new = tuple(where(_fit(here, one), one, old) for one, old in zip(new, state, strict=True))
+            hs[t] = new[0] if mask is None else where(_fit(here, new[0]), new[0], 0)
+            state = new
+    finally:
+        running.step = before
+    return stack(hs, axis=1), tuple(state)
+
+
+def _fit(here: np.ndarray, one: Any) -> np.ndarray:
+    """A mask (N, 1) with as many axes as what it is for."""
+    return here.reshape(-1, *(1,) * (one.ndim - 1))

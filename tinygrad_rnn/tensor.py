@@ -1,0 +1,269 @@
+"""Tensor: an array, and the node that recorded how it was made.
+
+Arithmetic on it comes from the operations, which attach themselves here (`op` fills `UFUNCS` and `FUNCTIONS` and sets
+the operators); this file is what a Tensor is, and its border with NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import guard
+from .graph import GraphError, Node, backpropagate, clock, mode, newest_first, warn_if_growing
+
+UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, or (ufunc, method) -> operation
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> operation
+
+
+class Tensor:
+    """An array that can be differentiated through.
+
+    ``data`` (anything NumPy makes an array of) is not copied if it is an array already; `tensor` copies. With
+    ``requires_grad=True`` this is a leaf: ``backward()`` adds the gradient of the loss by it to ``.grad``. Everything
+    computed from it needs a gradient too. ``name`` is what messages and pictures call it.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_name", "node")
+    __hash__ = object.__hash__  # a tensor is known by identity; == compares values, as in NumPy
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
+        if isinstance(data, Tensor):
+            raise TypeError("Tensor(data): data is a Tensor already; detach(data) gives one that is free of its graph")
+        self._array = np.asarray(data)
+        if self._array.dtype.kind not in "fiub":
+            raise TypeError(f"Tensor: data has dtype {self._array.dtype}, should be real numbers")
+        self.node: Node | None = None
+        if requires_grad:
+            if self._array.dtype.kind != "f":
+                raise TypeError(f"Tensor: requires_grad needs a floating dtype, data has {self._array.dtype}")
+            self.node = Node((), self._array.shape, self._array.dtype)
+            self.node.grad = None
+        if name is not None:
+            self.name = name
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        return self._array.size
+
+    @property
+    def requires_grad(self) -> bool:
+        """Does a gradient flow through here? True for a leaf made so, and for all that is computed from one."""
+        return self.node is not None
+
+    @property
+    def name(self) -> str | None:
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+        if self.node is not None:
+            self.node.name = name
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array itself. A write to it between forward and backward is noticed by the backward pass."""
+        if guard.references(guard.memory(self._array)) > guard.SOLE:
+            guard.expose(self._array, clock())
+        self._array = np.asarray(self._array)
+        return self._array
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        new = np.asarray(value)
+        if new.shape != self.shape or new.dtype != self.dtype:
+            raise ValueError(
+                f"data: got {new.dtype} {new.shape}, should be {self.dtype} {self.shape} as before; make a new Tensor"
+            )
+        guard.wrote(new, clock())
+        self._array = new
+
+    def numpy(self) -> np.ndarray:
+        """The values as an array of their own."""
+        return np.array(self._array)
+
+    def item(self) -> Any:
+        """The only value, as a Python number."""
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        return self._array.tolist()
+
+    # -- gradients -------------------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The gradient that ``backward()`` has added up for this leaf: an array of its own, or None."""
+        return getattr(self.node, "grad", None)
+
+    @grad.setter
+    def grad(self, value: np.ndarray | None) -> None:
+        if self.node is None or self.node.edges:
+            raise AttributeError("grad can be set on leaves only (tensors made with requires_grad=True)")
+        if value is not None and np.shape(value) != self.shape:
+            raise ValueError(f"grad: shape {np.shape(value)}, should be {self.shape}")
+        self.node.grad = None if value is None else np.asarray(value, self.dtype)
+
+    def backward(self, dy: Any = None, retain_graph: bool = False) -> None:
+        """Add the gradients of this tensor, weighted by ``dy``, to the ``.grad`` of every leaf it was made from.
+
+        ``dy`` has this tensor's shape; only a scalar implies ``dy = 1``. Gradients accumulate over calls. The graph is
+        used up, and a second pass through it raises `GraphError`, unless ``retain_graph=True``. Leaves that this
+        tensor does not depend on keep the ``.grad`` they have (None at first).
+        """
+        if self.node is None:
+            raise GraphError("backward(): this tensor depends on nothing that was made with requires_grad=True")
+        if dy is None:
+            if self.size != 1:
+                raise GraphError(
+                    f"backward() needs dy for a tensor of shape {self.shape}; only a scalar implies dy = 1"
+                )
+            dy = 1.0
+        dy = np.asarray(dy._array if isinstance(dy, Tensor) else dy, self.dtype)
+        if dy.shape != self.shape and dy.size != 1:
+            raise GraphError(f"backward(): dy has shape {dy.shape}, should be {self.shape}")
+        dy = np.array(np.broadcast_to(dy, self.shape))
+        if retain_graph:
+            warn_if_growing(newest_first([self.node]))
+        for leaf, g in backpropagate({self.node: dy}, retain=retain_graph).items():
+            leaf.grad = np.asarray(g) if leaf.grad is None else leaf.grad + g
+
+    def detach(self) -> Tensor:
+        """The same values, free of the graph: no gradient flows past here."""
+        return make(self._array, None)
+
+    # -- the border with NumPy -------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        key = ufunc if method == "__call__" else (ufunc, method)
+        given = [name for name, value in kwargs.items() if value is not None]
+        if "out" in given:
+            raise TypeError(f"np.{ufunc.__name__}: a Tensor can't be written into an array; {_INSTEAD}")
+        if key not in UFUNCS:
+            raise TypeError(f"np.{ufunc.__name__} ({method}) has no operation on Tensors")
+        return UFUNCS[key](*inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if func not in FUNCTIONS:
+            name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
+            raise TypeError(f"{name} has no operation on Tensors")
+        return FUNCTIONS[func](*args, **kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.node is not None:
+            raise TypeError(f"this Tensor needs a gradient, which an array would lose; {_INSTEAD}")
+        return np.array(self._array, dtype=dtype) if copy else np.asarray(self._array, dtype=dtype)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a Tensor of shape ()")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("a Tensor of shape () cannot be iterated over")
+        return (self[k] for k in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._array)
+
+    def __float__(self) -> float:
+        return float(self._array)
+
+    def __int__(self) -> int:
+        return int(self._array)
+
+    def __index__(self) -> int:
+        return self._array.__index__()
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self._array
+
+    def __repr__(self) -> str:
+        text = np.array2string(np.asarray(self._array), separator=", ", prefix="Tensor(")
+        extras = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
+        extras += [f"name={self.name!r}"] if self.name else []
+        extras += ["requires_grad=True"] if self.node is not None and not self.node.edges else []
+        extras += [f"made by {self.node.op.name}"] if self.node is not None and self.node.op else []
+        return f"Tensor({', '.join([text, *extras])})"
+
+    def __getitem__(self, index: Any) -> Tensor:
+        raise AssertionError  # replaced when ops.index is loaded
+
+
+_INSTEAD = (
+    "use x.detach() or x.numpy() if the gradient is not wanted, and for hs[:, t] = h make hs with tinygrad_rnn.zeros"
+)
+
+
+def make(array: Any, node: Node | None) -> Tensor:
+    """A Tensor from its two parts: what every operation ends with."""
+    made = Tensor.__new__(Tensor)
+    made._array = array
+    made.node = node
+    return made
+
+
+def value(x: Any) -> Any:
+    """The array in a Tensor; anything else as it is."""
+    return x._array if isinstance(x, Tensor) else x
+
+
+def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> Tensor:
+    """A new Tensor with a copy of ``data``. Python floats become float64, as in NumPy."""
+    return Tensor(np.array(value(data)), requires_grad, name)
+
+
+def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Tensor:
+    """A Tensor of zeros, to be filled by ``hs[:, t] = h``, which is differentiable. float32 if not told otherwise."""
+    return make(np.zeros(shape, dtype), None)
+
+
+def detach(x: Any) -> Any:
+    """The same values, free of the graph; for a Tensor, or a tuple, list or dict of them.
+
+    ``state = detach(state)`` between two windows is truncated BPTT.
+    """
+    if isinstance(x, Tensor):
+        return x.detach()
+    if isinstance(x, dict):
+        return {key: detach(one) for key, one in x.items()}
+    return type(x)(detach(one) for one in x) if isinstance(x, (tuple, list)) else x
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside: results need no gradient, and ``w -= lr * dw`` changes a leaf in place."""
+    before, mode.recording = mode.recording, False
+    try:
+        yield
+    finally:
+        mode.recording = before
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Group what is recorded inside under ``name``, in pictures and messages."""
+    before, mode.scope = mode.scope, (*mode.scope, name)
+    try:
+        yield
+    finally:
+        mode.scope = before

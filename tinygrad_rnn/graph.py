@@ -11,7 +11,8 @@ import itertools
 import operator
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,28 @@ class GraphError(RuntimeError):
 USED = [None]
 
 
-def newest_first(roots: Iterable[Node], since: int = 0) -> list[Node]:
-    """Every node from the clock ``since`` on that the roots are made from, each once, newest first."""
+class Rule:
+    """A gradient rule of one input: ``fn(dy, *kept)``.
+
+    ``into(total, dy, *kept)`` adds the same result to ``total`` in place; ``over(dy, *kept)`` may overwrite ``dy``.
+    ``sources[k]`` tells where kept value k came from: the number of an input, "y", "xs", or None for a plain value.
+    """
+
+    __slots__ = ("fn", "into", "over", "sources")
+
+    def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
+        self.fn, self.sources, self.into, self.over = fn, sources, None, None
+
+
+def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({})) -> list[Node]:
+    """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out."""
     seen = dict.fromkeys(roots)
     stack = list(seen)
+    since = min((node.seq for node in ends), default=0)
     while stack:
         node = stack.pop()
+        if node in ends:
+            continue
         if node.edges is USED:
             raise GraphError(
                 f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that is "
@@ -84,7 +101,7 @@ def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
     """The nodes of ``order`` that are made from a wanted one: gradients need to flow only there."""
     found = dict.fromkeys(wanted)
     for node in reversed(order):
-        if node not in found and any(edge is not None and edge[0] in found for edge in node.edges):
+        if node not in found and node.edges and any(edge is not None and edge[0] in found for edge in node.edges):
             found[node] = None
     return found
 
@@ -111,23 +128,24 @@ def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, 
     Walks newest first: when a node's turn comes, every path into it has been summed. The gradients returned are arrays
     of their own memory. A node the pass has been through is used up unless ``retain``.
     """
-    since = 0 if wanted is None else min((node.seq for node in wanted), default=0)
-    order = newest_first(roots, since)
-    along = dict.fromkeys(order) if wanted is None else leading_to(order, wanted)
-    ends = dict.fromkeys(node for node in order if not node.edges) if wanted is None else dict.fromkeys(wanted)
-    check = guard.begin(order)
+    ends = dict.fromkeys(wanted or ())
+    order = newest_first(roots, ends)
+    along = dict.fromkeys(order) if wanted is None else leading_to(order, ends)
+    check, observer = guard.begin(order), mode.observer
     total, found = dict(roots), {}
     for node in order:
         if node not in total or node not in along:
             continue
-        if node in ends:
+        if observer is not None:
+            observer.gradient(node, total[node])
+        if node in ends or not node.edges:
             found[node] = total[node] if sole(total, node) else np.array(total[node])
-        if mode.observer is not None:
-            mode.observer.gradient(node, total[node])
+            del total[node]
+            continue
         if check:
             guard.check(node)
         _step(node, total, along)
-        if not retain and node.edges and node not in ends:
+        if not retain:
             node.edges = USED
     return found
 

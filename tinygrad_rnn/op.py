@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from .graph import Node, mode
+from .graph import Node, Rule, mode
 from .shape import Shape, ShapeError, ShapeRule, words
 from .tensor import FUNCTIONS, UFUNCS, Tensor, make, value
 
@@ -36,21 +36,16 @@ def case(*inputs: Any, raises: str | None = None, **attrs: Any) -> Case:
     return Case(inputs, attrs, raises)
 
 
-class Rule:
-    """A gradient rule: ``fn(dy, *kept)``, and how to find what it keeps.
+class OpRule(Rule):
+    """The rule for one argument of an operation, and how to find what it keeps."""
 
-    ``into(total, dy, *kept)`` adds the same result to ``total`` in place; ``over(dy, *kept)`` may overwrite ``dy``.
-    ``sources[k]`` says where kept value k came from: an input's number, "y", "xs" or None for plain values.
-    """
-
-    __slots__ = ("fn", "input", "into", "keep", "names", "over", "sources")
+    __slots__ = ("keep", "names")
 
     def __init__(self, spec: Op, argument: str, fn: Callable[..., Any]):
-        self.fn, self.input, self.into, self.over = fn, argument, None, None
         self.names = list(inspect.signature(fn).parameters)[1:]
-        self.sources = [spec.source(name) for name in self.names]
+        super().__init__(fn, [spec.source(name) for name in self.names])
         parts = "".join(f"{spec.locate(name, argument)}, " for name in self.names)
-        self.keep = eval(f"lambda i, xs, y, kept, attrs: ({parts})", {"shape": np.shape})  # noqa: S307 our own names
+        self.keep = eval(f"lambda i, xs, y, kept, attrs: ({parts})", {"shape": np.shape})
 
 
 class Operation(Protocol):
@@ -74,17 +69,17 @@ class Op:
     shape: ShapeRule | None
     symbol: str
     cases: Sequence[Case]
-    keeps: Mapping[str, Callable[..., Any] | None]
+    keeps: Sequence[str]
     domain: tuple[float, float]
     doc: str
-    rules: dict[str, Rule] = field(default_factory=dict)
-    table: list[Rule | None] = field(default_factory=list)  # the rules in the order of the arguments
+    rules: dict[str, OpRule] = field(default_factory=dict)
+    table: list[OpRule | None] = field(default_factory=list)  # the rules in the order of the arguments
 
     def source(self, name: str) -> Any:
         """Where a kept value comes from, for rules that run on Tensors."""
         if name in self.arguments and not self.variadic:
             return self.arguments.index(name)
-        return name if name == "y" or name == "xs" or name in self.keeps else None
+        return name if name in ("y", "xs") else None
 
     def locate(self, name: str, argument: str) -> str:
         """The expression that finds a kept value at the end of a forward pass."""
@@ -92,7 +87,7 @@ class Op:
         if name in ("i", "y"):
             return name
         if name in self.keeps:
-            return f"kept[{list(self.keeps).index(name)}]"
+            return f"kept[{self.keeps.index(name)}]"
         if name in self.attributes:
             return f"attrs[{name!r}]"
         if self.variadic and name == "xs":
@@ -109,7 +104,7 @@ class Op:
         for argument, fn in rules.items():
             if argument not in self.arguments:
                 raise TypeError(f"{self.name}.vjp: {argument} is not an input of {self.name}")
-            self.rules[argument] = Rule(self, argument, fn)
+            self.rules[argument] = OpRule(self, argument, fn)
         self.table[:] = [self.rules.get(name) for name in self.arguments]
 
     def in_place(self, argument: str, into: Any = None, over: Any = None) -> None:
@@ -143,7 +138,7 @@ def op(
     operator: str = "",
     numpy: Sequence[Any] | None = None,
     cases: Sequence[Case] = (),
-    keeps: Mapping[str, Callable[..., Any] | None] | None = None,
+    keeps: Sequence[str] = (),
     domain: tuple[float, float] = (-2.0, 2.0),
     name: str = "",
     arguments: str = "",
@@ -154,15 +149,15 @@ def op(
     Positional arguments of the function are arrays, keyword-only ones attributes. ``shape`` is its shape rule,
     ``operator`` the Python operator it is (``"matmul"``), ``numpy`` the NumPy functions that lead to it (by default the
     one of the same name), ``cases`` and ``domain`` (the range inputs are drawn from) its samples for the tests.
-    ``keeps`` names what the forward function returns after its value, with the formula for it, or None if it is
-    constant. ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not.
+    ``keeps`` names what the forward function returns after its value, for its rules: constants, such as a mask.
+    ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not.
     """
 
     def declare(forward: Callable[..., Any]) -> Operation:
         own, attributes, variadic = (arguments.split(), {}, False) if arguments else _signature(forward)
         rule = words(shape) if isinstance(shape, str) else shape
         title = name or forward.__name__
-        spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps or {}, domain, doc)
+        spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps, domain, doc)
         spec.doc = doc or inspect.getdoc(forward) or ""
         spec.table = [None] * len(own)
         apply = _variadic(spec) if variadic else _fixed(spec)

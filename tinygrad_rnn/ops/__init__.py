@@ -1,11 +1,98 @@
 """Every operation, by its name.  Declared once each in the modules here; listed with formulas in docs/ops.md."""
 
-from ..op import COMPOSITES, OPS
-from . import activation, cross_entropy, elementwise, index, linear, loss, methods, random, reduce, shaping
+from .elementwise import (
+    add,
+    subtract,
+    multiply,
+    divide,
+    negative,
+    positive,
+    reciprocal,
+    remainder,
+    fmod,
+    hadamard,
+    power,
+    square,
+    sqrt,
+    cbrt,
+    exp,
+    exp2,
+    expm1,
+    log,
+    log2,
+    log10,
+    log1p,
+    logaddexp,
+    logaddexp2,
+    sin,
+    cos,
+    tan,
+    arcsin,
+    arccos,
+    arctan,
+    arctan2,
+    sinh,
+    cosh,
+    tanh,
+    arcsinh,
+    arccosh,
+    arctanh,
+    hypot,
+    deg2rad,
+    rad2deg,
+    abs,
+    fabs,
+    sign,
+    floor,
+    ceil,
+    trunc,
+    rint,
+    maximum,
+    minimum,
+    fmax,
+    fmin,
+    copysign,
+    clip,
+    where,
+)
+from .activation import sigmoid, relu, leaky_relu, elu, erf, gelu, silu, softplus, hard_sigmoid
+from .linear import matmul, affine, einsum, dot, inner, outer, tensordot, kron
+from .reduce import sum, mean, var, std, prod, max, min, logsumexp, norm, cumsum, sort, trace, diff
+from .shaping import (
+    reshape,
+    expand_dims,
+    squeeze,
+    transpose,
+    swapaxes,
+    moveaxis,
+    broadcast_to,
+    concatenate,
+    stack,
+    roll,
+    pad,
+    ravel,
+    append,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    vstack,
+    hstack,
+    column_stack,
+    flip,
+    fliplr,
+    flipud,
+    rot90,
+    repeat,
+    tile,
+    split,
+    array_split,
+    hsplit,
+    vsplit,
+)
+from .index import getitem, scatter, assign, embedding, take, take_along_axis, diag, diagonal, tril, triu
+from .loss import softmax, log_softmax, mean_squared_error, binary_cross_entropy
+from .cross_entropy import softmax_cross_entropy
+from .random import dropout
+from .methods import copy, astype
 
-_MODULES = (elementwise, activation, linear, reduce, shaping, index, loss, cross_entropy, random, methods)
-_OTHERS = ["split", "array_split", "hsplit", "vsplit"]
-
-__all__ = [*(name for name in OPS if name not in ("cross_entropy_gradient",)), *COMPOSITES, *_OTHERS]
-for _name in __all__:
-    globals()[_name] = next(getattr(module, _name) for module in _MODULES if hasattr(module, _name))
+__all__ = [name for name, one in globals().items() if callable(one)]

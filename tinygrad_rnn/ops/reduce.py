@@ -175,7 +175,7 @@ def _cumsum_x(dy, x_shape, axis):
 cumsum.vjp(x=_cumsum_x)
 
 
-@op(along, keeps={"rank": None}, cases=[case((3, 4)), case((3, 4), axis=0), case((5,))])
+@op(along, keeps=["rank"], cases=[case((3, 4)), case((3, 4), axis=0), case((5,))])
 def sort(x, *, axis=-1):
     """Ascending along ``axis``; each element takes its gradient back to where it was."""
     order = np.argsort(x, axis=axis, kind="stable")

@@ -85,7 +85,7 @@ def broadcast_to(x, *, shape):
 broadcast_to.vjp(x=lambda dy, x_shape: sum_to(dy, x_shape))
 
 
-@op(joined, keeps={"starts": None}, cases=[
+@op(joined, keeps=["starts"], cases=[
     case((2, 3), (4, 3)), case((2, 3), (2, 1), (2, 2), axis=1), case((2, 3), (2, 2), axis=-1), case((0,), (2,)),
     case((2, 3), (2, 4), raises="concatenate: xs[1] (2, 4) and xs[0] (2, 3) may differ only along axis 0"),
 ])  # fmt: skip

@@ -1,0 +1,121 @@
+"""One training step of a language model on PTB's shapes: forward, backward, clip by global norm 0.25, SGD at rate 20.
+
+A run is a step on the next T columns of a text, so the state is carried and the batch changes, as in training.  The
+check is three steps from the same weights: their losses, and how far each weight has moved.
+
+``python tests/bench/lm_step.py``
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+from book_lm import BookLM
+from cases import LMCase, lm_case
+from lean_lm import LR, MAX_NORM, LeanLM
+from spec import Array, Bench, Job, Target, library
+from table import main
+from torch_peers import from_torch, to_torch
+
+LSTM_NAMES = {"Wx": "weight_ih_l0", "Wh": "weight_hh_l0", "b": "bias_ih_l0"}
+
+
+def batches(case: LMCase, T: int) -> Iterator[tuple[Array, Array]]:
+    """Pairs ids, targets (N, T), from the start again when the text ends."""
+    steps = (case.ids.shape[1] - 1) // T
+    for k in count():
+        start = k % steps * T
+        yield case.ids[:, start:start + T], case.ids[:, start + 1:start + T + 1]
+
+
+def job(case: LMCase, T: int, step: Callable[[Array, Array], Any], params: Callable[[], Mapping[str, Array]]) -> Job:
+    """``step(ids, targets)`` returns the loss; ``params()`` the weights as they are now, in the case's layout."""
+    text = batches(case, T)
+
+    def check() -> dict[str, Any]:
+        losses = [float(step(*next(text))) for _ in range(3)]
+        now = params()
+        moved = {f"moved {name}": now[name] - start for name, start in case.params.items()}
+        return {f"loss {k + 1}": loss for k, loss in enumerate(losses)} | moved
+
+    return Job(lambda: step(*next(text)), check)
+
+
+def by_hand(model: type[LeanLM] | type[BookLM]) -> Callable[..., Job]:
+    """A contender from one of the two models in plain NumPy."""
+
+    def setup(N: int, T: int, V: int, D: int, H: int) -> Job:
+        case = lm_case(N, T, V, D, H)
+        trained = model(case, N, T)
+        return job(case, T, trained.step, lambda: trained.params)
+
+    return setup
+
+
+def torch_model(case: LMCase) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """``nn.Embedding``, ``nn.LSTM``, ``nn.Linear`` with the case's weights, and their trained tensors by our names.
+
+    The second bias of ``nn.LSTM`` is left untrained: two of them would move twice as far as one.
+    """
+    torch = library("torch")
+    (V, D), H = case.params["W_embed"].shape, len(case.params["Wh"])
+    embed, lstm, affine = torch.nn.Embedding(V, D), torch.nn.LSTM(D, H, batch_first=True), torch.nn.Linear(H, V)
+    trained = {name: getattr(lstm, own) for name, own in LSTM_NAMES.items()}
+    trained |= {"W_embed": embed.weight, "W_out": affine.weight, "b_out": affine.bias}
+    lstm.bias_hh_l0.requires_grad_(False)
+    with torch.no_grad():
+        lstm.bias_hh_l0.zero_()
+        for name, tensor in trained.items():
+            value = case.params[name]
+            value = to_torch(value) if name in LSTM_NAMES else value.T if name == "W_out" else value
+            tensor.copy_(torch.from_numpy(value))
+    return embed, lstm, affine, trained
+
+
+def read_torch(trained: Mapping[str, Any]) -> dict[str, Array]:
+    """Their weights in our layout."""
+    found = {name: tensor.detach().numpy() for name, tensor in trained.items()}
+    found |= {name: from_torch(found[name]) for name in LSTM_NAMES}
+    return found | {"W_out": found["W_out"].T}
+
+
+def torch_lstm(N: int, T: int, V: int, D: int, H: int) -> Job:
+    """PyTorch with ``nn.LSTM`` and the fused cross-entropy."""
+    torch = library("torch")
+    case = lm_case(N, T, V, D, H)
+    embed, lstm, affine, trained = torch_model(case)
+    optimizer = torch.optim.SGD(trained.values(), lr=LR)
+    state = [torch.zeros(1, N, H), torch.zeros(1, N, H)]
+
+    def step(ids: Array, targets: Array) -> float:
+        optimizer.zero_grad()
+        hs, new = lstm(embed(torch.from_numpy(ids)), tuple(state))
+        state[:] = (s.detach() for s in new)
+        loss = torch.nn.functional.cross_entropy(affine(hs.reshape(N * T, H)), torch.from_numpy(targets).reshape(-1))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.values(), MAX_NORM)
+        optimizer.step()
+        return float(loss)
+
+    return job(case, T, step, lambda: read_torch(trained))
+
+
+def ours(N: int, T: int, V: int, D: int, H: int) -> Job:
+    """tinygrad_rnn.  To fill in: build the model from ``case.params``; ``step(ids, targets)`` trains once with ``LR``
+    and ``MAX_NORM`` and returns the loss; then ``return job(case, T, step, params)`` with ``params()`` a dict of the
+    weights under the names of ``case.params``.
+    """
+    raise NotImplementedError("lm_step.ours")
+
+
+BENCH = Bench(
+    module="lm_step",
+    title="language model, one training step",
+    baseline="lean",
+    contenders={"lean": by_hand(LeanLM), "book": by_hand(BookLM), "torch, nn.LSTM": torch_lstm, "ours": ours},
+    sizes={"V10000 D100 H100 N20 T35": {"N": 20, "T": 35, "V": 10000, "D": 100, "H": 100}},
+    targets={"V10000 D100 H100 N20 T35": (Target("ours", "lean", 0.8),)},
+)
+
+if __name__ == "__main__":
+    main(BENCH)

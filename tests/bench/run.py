@@ -1,0 +1,15 @@
+"""Every benchmark, one table after another, with the targets and whether they are reached.
+
+``python tests/bench/run.py [--rounds R] [--json FILE] [--only NAME ...] [--size LABEL ...]``
+"""
+
+import embedding
+import lm_step
+import lstm
+import op_overhead
+from table import main
+
+BENCHES = (lstm.BENCH, lm_step.BENCH, op_overhead.BENCH, embedding.BENCH)
+
+if __name__ == "__main__":
+    main(*BENCHES)

@@ -1,0 +1,78 @@
+"""The child process of one contender: ``python worker.py MODULE CONTENDER SIZE``, then one JSON answer a line.
+
+The first line says ``"ready"``, or ``{"absent": why}`` when a library is not there.  After that each line on stdin
+is the name of a command in ``COMMANDS`` and gets one line back.  Anything else goes to stderr and is a crash.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, TextIO
+
+from spec import Bench, Job, fingerprint, library
+
+TURN = 0.05  # seconds; a repetition is as many runs as fill this
+
+
+class Timer:
+    """Times a job in turns of about ``TURN`` seconds, so that a run of 1 ms is not lost in the cost of waking up."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.loops = 1
+
+    def check(self) -> dict[str, tuple[float, float]]:
+        """Fingerprints of the loss and of the gradients, by name."""
+        return {name: fingerprint(array) for name, array in self.job.check().items()}
+
+    def warm(self) -> int:
+        """Run twice unmeasured, then choose the number of runs in a turn."""
+        self.job.run()
+        self.job.run()
+        start = perf_counter()
+        self.job.run()
+        self.loops = max(1, min(1000, math.ceil(TURN / (perf_counter() - start))))
+        return self.loops
+
+    def time(self) -> float:
+        """Seconds of one run (of one operation, where a run holds several): the mean over a turn.
+
+        The garbage collector stays on: a tape that needs it pays for it.
+        """
+        if self.loops > 1:
+            self.job.run()  # others had the caches; a run that fills a turn by itself does not notice
+        start = perf_counter()
+        for _ in range(self.loops):
+            self.job.run()
+        return (perf_counter() - start) / self.loops / self.job.per
+
+
+COMMANDS: dict[str, Callable[[Timer], Any]] = {"checksum": Timer.check, "warm": Timer.warm, "time": Timer.time}
+
+
+def start(module: str, name: str, size: str) -> Job | str:
+    """Set the contender up, or say in words why it cannot take part."""
+    bench: Bench = library(module).BENCH
+    try:
+        return bench.contenders[name](**json.loads(size))
+    except ModuleNotFoundError as error:
+        return f"not installed ({error.name})"
+    except NotImplementedError as error:
+        return f"not written ({error})"
+
+
+def serve(job: Job | str, lines: TextIO, out: TextIO) -> None:
+    """Answer commands until stdin ends."""
+    print(json.dumps({"absent": job} if isinstance(job, str) else "ready"), file=out, flush=True)
+    if isinstance(job, str):
+        return
+    timer = Timer(job)
+    for line in lines:
+        print(json.dumps(COMMANDS[line.strip()](timer)), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not look like an answer
+    serve(start(*sys.argv[1:]), sys.stdin, answers)

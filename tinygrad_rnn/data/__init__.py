@@ -1,0 +1,26 @@
+"""Corpora: text files, the Penn Treebank, a generated language whose best perplexity is known, and their windows."""
+
+from .corpus import EOS, UNK, Corpus
+from .grammar import STORIES, grammar, grammar_entropy
+from .language import Grammar, Reading
+from .load import Splits, load
+from .ptb import ptb
+from .text import read_text
+from .windows import Windows, windows
+
+__all__ = [
+    "EOS",
+    "STORIES",
+    "UNK",
+    "Corpus",
+    "Grammar",
+    "Reading",
+    "Splits",
+    "Windows",
+    "grammar",
+    "grammar_entropy",
+    "load",
+    "ptb",
+    "read_text",
+    "windows",
+]

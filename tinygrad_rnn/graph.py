@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import guard
+from .guard import SOLE, references
 
 clock = itertools.count(1).__next__
 
@@ -30,6 +31,12 @@ class Mode(threading.local):
     step: int | None = None  # the time step, inside scan
     scope: tuple[str, ...] = ()  # the names of the open scopes
     transforms: int = 0  # how many of grad, vjp, ... enclose this code
+    special: bool = False  # not recording, or observed: what the quick path of an operation has to know
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("recording", "observer"):
+            super().__setattr__("special", not self.recording or self.observer is not None)
 
 
 mode = Mode()
@@ -70,19 +77,23 @@ class Rule:
     ``sources[k]`` tells where kept value k came from: the number of an input, "y", "xs", or None for a plain value.
     """
 
-    __slots__ = ("fn", "into", "over", "sources")
+    __slots__ = ("fn", "into", "over", "plain", "sources")
 
     def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
-        self.fn, self.sources, self.into, self.over = fn, sources, None, None
+        self.fn, self.sources = fn, sources
+        self.in_place()
+
+    def in_place(self, into: Any = None, over: Any = None) -> None:
+        """Set the in-place forms; a rule is plain without."""
+        self.into, self.over, self.plain = into, over, into is None and over is None
 
 
 def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({})) -> list[Node]:
     """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out."""
     seen = dict.fromkeys(roots)
-    stack = list(seen)
+    found = list(seen)
     since = min((node.seq for node in ends), default=0)
-    while stack:
-        node = stack.pop()
+    for node in found:  # which grows
         if node in ends:
             continue
         if node.edges is USED:
@@ -93,8 +104,8 @@ def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyT
         for edge in node.edges:
             if edge is not None and edge[0] not in seen and edge[0].seq >= since:
                 seen[edge[0]] = None
-                stack.append(edge[0])
-    return sorted(seen, key=operator.attrgetter("seq"), reverse=True)
+                found.append(edge[0])
+    return sorted(found, key=operator.attrgetter("seq"), reverse=True)
 
 
 def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
@@ -130,11 +141,11 @@ def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, 
     """
     ends = dict.fromkeys(wanted or ())
     order = newest_first(roots, ends)
-    along = dict.fromkeys(order) if wanted is None else leading_to(order, ends)
+    along = None if wanted is None else leading_to(order, ends)
     check, observer = guard.begin(order), mode.observer
     total, found = dict(roots), {}
     for node in order:
-        if node not in total or node not in along:
+        if node not in total or (along is not None and node not in along):
             continue
         if observer is not None:
             observer.gradient(node, total[node])
@@ -152,35 +163,39 @@ def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, 
 
 def sole(total: dict[Node, Any], node: Node) -> bool:
     """Is ``total`` the only holder of this gradient, so that it may be written to?"""
-    return guard.references(total[node]) == guard.SOLE and getattr(total[node], "base", total) is None
+    return references(total[node]) == SOLE and getattr(total[node], "base", total) is None
 
 
-def _step(node: Node, total: dict[Node, Any], along: dict[Node, None]) -> None:
+def _step(node: Node, total: dict[Node, Any], along: dict[Node, None] | None) -> None:
     """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
-    mine = sole(total, node)
-    dy = total.pop(node)
+    dy = total[node]
     for edge in node.edges:
-        if edge is None:
+        if edge is None or (along is not None and edge[0] not in along):
             continue
         parent, rule, kept = edge
-        if parent not in along:
-            continue
-        if rule.into is not None:  # adds its part in place
+        if rule.plain:
+            g = rule.fn(dy, *kept)
+            if parent.shape is not None and (g.shape != parent.shape or g.dtype != parent.dtype):
+                g = fitted(g, parent)
+        elif rule.into is not None:  # adds its part in place
             if parent not in total:
                 total[parent] = np.zeros(parent.shape, parent.dtype)
             elif not sole(total, parent):
                 total[parent] = np.array(total[parent])
             rule.into(total[parent], dy, *kept)
             continue
-        g = rule.over(dy, *kept) if mine and rule.over is not None else rule.fn(dy, *kept)
-        if parent.shape is not None and (g.shape != parent.shape or g.dtype != parent.dtype):
-            g = fitted(g, parent)
+        else:
+            del dy
+            may = sole(total, node)
+            dy = total[node]
+            g = rule.over(dy, *kept) if may else rule.fn(dy, *kept)
         if parent not in total:
             total[parent] = g
         elif sole(total, parent):
             total[parent] += g
         else:
             total[parent] = total[parent] + g
+    del total[node]
 
 
 def warn_if_growing(order: list[Node]) -> None:

@@ -15,9 +15,10 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from .graph import Node, Rule, mode
+from . import recording
+from .graph import Rule
 from .shape import Shape, ShapeError, ShapeRule, words
-from .tensor import FUNCTIONS, UFUNCS, Tensor, make, value
+from .tensor import FUNCTIONS, UFUNCS, Tensor
 
 OPS: dict[str, Op] = {}
 
@@ -39,13 +40,12 @@ def case(*inputs: Any, raises: str | None = None, **attrs: Any) -> Case:
 class OpRule(Rule):
     """The rule for one argument of an operation, and how to find what it keeps."""
 
-    __slots__ = ("keep", "names")
+    __slots__ = ("names", "places")
 
     def __init__(self, spec: Op, argument: str, fn: Callable[..., Any]):
         self.names = list(inspect.signature(fn).parameters)[1:]
         super().__init__(fn, [spec.source(name) for name in self.names])
-        parts = "".join(f"{spec.locate(name, argument)}, " for name in self.names)
-        self.keep = eval(f"lambda i, xs, y, kept, attrs: ({parts})", {"shape": np.shape})
+        self.places = "(" + "".join(f"{spec.locate(name, argument)}, " for name in self.names) + ")"
 
 
 class Operation(Protocol):
@@ -73,7 +73,7 @@ class Op:
     domain: tuple[float, float]
     doc: str
     rules: dict[str, OpRule] = field(default_factory=dict)
-    table: list[OpRule | None] = field(default_factory=list)  # the rules in the order of the arguments
+    function: Any = None  # the public function
 
     def source(self, name: str) -> Any:
         """Where a kept value comes from, for rules that run on Tensors."""
@@ -84,19 +84,12 @@ class Op:
     def locate(self, name: str, argument: str) -> str:
         """The expression that finds a kept value at the end of a forward pass."""
         base = name.removesuffix("_shape")
-        if name in ("i", "y"):
+        if name in ("i", "y") or name in self.keeps or name in self.attributes:
             return name
-        if name in self.keeps:
-            return f"kept[{self.keeps.index(name)}]"
-        if name in self.attributes:
-            return f"attrs[{name!r}]"
-        if self.variadic and name == "xs":
-            return "tuple(xs)"
-        if self.variadic and name == "xs_shapes":
-            return "tuple(shape(x) for x in xs)"
+        if self.variadic and name in ("xs", "xs_shapes"):
+            return name
         if base in self.arguments:
-            found = f"xs[{self.arguments.index(base)}]"
-            return found if base == name else f"shape({found})"
+            return f"{base}_array" if base == name else f"_shape({base}_array)"
         raise TypeError(f"{self.name}.vjp: the rule for {argument} names {name}, which {self.name} does not have")
 
     def vjp(self, **rules: Callable[..., Any]) -> None:
@@ -105,11 +98,12 @@ class Op:
             if argument not in self.arguments:
                 raise TypeError(f"{self.name}.vjp: {argument} is not an input of {self.name}")
             self.rules[argument] = OpRule(self, argument, fn)
-        self.table[:] = [self.rules.get(name) for name in self.arguments]
+        if not self.variadic:
+            recording.rewrite(self)
 
     def in_place(self, argument: str, into: Any = None, over: Any = None) -> None:
         """Add an in-place form to the rule of ``argument``."""
-        self.rules[argument].into, self.rules[argument].over = into, over
+        self.rules[argument].in_place(into, over)
 
     def named(self, xs: Sequence[Any]) -> dict[str, Shape]:
         """The inputs' shapes by the names that messages use."""
@@ -159,106 +153,15 @@ def op(
         title = name or forward.__name__
         spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps, domain, doc)
         spec.doc = doc or inspect.getdoc(forward) or ""
-        spec.table = [None] * len(own)
-        apply = _variadic(spec) if variadic else _fixed(spec)
+        apply = recording.variadic(spec) if variadic else recording.function(spec)
         apply.__name__ = apply.__qualname__ = title
         apply.__doc__, apply.__module__ = spec.doc, forward.__module__ if not arguments else __name__
         apply.spec, apply.vjp = spec, spec.vjp
-        OPS[title] = spec
+        OPS[title], spec.function = spec, apply
         _attach(apply, title, operator, numpy)
         return apply
 
     return declare
-
-
-def _fixed(spec: Op) -> Any:
-    """The public function of an operation with a fixed number of inputs."""
-    count, forward, defaults, keeps = len(spec.arguments), spec.forward, spec.attributes, bool(spec.keeps)
-
-    def apply(*args: Any, **attrs: Any) -> Any:
-        if len(args) != count or attrs:
-            args, attrs = _bind(spec, args, attrs)
-        elif defaults:
-            attrs = defaults
-        xs = [a._array if isinstance(a, Tensor) else a for a in args]
-        try:
-            y = forward(*xs, **attrs)
-        except Exception as error:
-            spec.refuse(error, xs, attrs)
-        return record(spec, args, xs, y, attrs) if not keeps else record(spec, args, xs, y[0], attrs, y[1:])
-
-    return apply
-
-
-def record(spec: Op, args: Sequence[Any], xs: Sequence[Any], y: Any, attrs: Any, kept: Sequence[Any] = ()) -> Any:
-    """``y`` as a Tensor with its node; as it is, if no input was a Tensor."""
-    edges: list[Any] = []
-    tensors = tracked = False
-    rules = spec.table if not spec.variadic else spec.table * len(args)
-    for i, (a, rule) in enumerate(zip(args, rules)):
-        if isinstance(a, Tensor):
-            tensors = True
-            if a.node is not None and rule is not None and mode.recording:
-                tracked = True
-                edges.append((a.node, rule, rule.keep(i, xs, y, kept, attrs)))
-                continue
-        edges.append(None)
-    if not tensors:
-        return y
-    made = make(y, Node(edges, y.shape, y.dtype, spec, attrs) if tracked else None)
-    if mode.observer is not None:
-        mode.observer.operation(spec, args, made)
-    return made
-
-
-def _variadic(spec: Op) -> Any:
-    """The public function of an operation on any number of inputs: ``f([a, b])`` as NumPy's, or ``f(a, b)``."""
-
-    def apply(*args: Any, **attrs: Any) -> Any:
-        if args and isinstance(args[0], str):  # einsum's subscripts come first
-            attrs, args = {next(iter(spec.attributes)): args[0], **attrs}, args[1:]
-        if args and isinstance(args[0], (list, tuple)):
-            attrs, args = {**dict(zip(spec.attributes, args[1:])), **attrs}, tuple(args[0])
-        if not args:
-            raise ValueError(f"{spec.name}: needs at least one array")
-        attrs = _known(spec, attrs)
-        xs = [a._array if isinstance(a, Tensor) else a for a in args]
-        try:
-            y = spec.forward(*xs, **attrs)
-        except Exception as error:
-            spec.refuse(error, xs, attrs)
-        return record(spec, args, xs, y, attrs) if not spec.keeps else record(spec, args, xs, y[0], attrs, y[1:])
-
-    return apply
-
-
-def _bind(spec: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arrays given by name, attributes given by position (in their order, which is NumPy's), defaults."""
-    count = len(spec.arguments)
-    if len(args) > count:
-        if len(args) - count > len(spec.attributes):
-            raise TypeError(f"{spec.name}: takes {', '.join([*spec.arguments, *spec.attributes])}; got {len(args)} arguments")
-        attrs = {**dict(zip(spec.attributes, args[count:])), **attrs}
-        args = args[:count]
-    for name in spec.arguments[len(args) :]:
-        if name not in attrs:
-            raise TypeError(f"{spec.name}: missing {name}")
-        args = (*args, attrs[name])
-        attrs = {key: one for key, one in attrs.items() if key != name}
-    return args, _known(spec, attrs)
-
-
-def _known(spec: Op, attrs: dict[str, Any]) -> dict[str, Any]:
-    """``attrs`` with the defaults; an attribute that the operation does not have is an error."""
-    for name, given in attrs.items():
-        if name not in spec.attributes and given is not None:
-            names = ", ".join([*spec.arguments, *spec.attributes])
-            raise TypeError(f"{spec.name}: got {name}=, which it does not have; it takes {names}")
-    result = {**spec.attributes, **{name: value(one) for name, one in attrs.items() if name in spec.attributes}}
-    for name, given in result.items():
-        if given is inspect.Parameter.empty:
-            raise TypeError(f"{spec.name}: missing {name}")
-    return result
 
 
 def _signature(forward: Callable[..., Any]) -> tuple[list[str], dict[str, Any], bool]:

@@ -8,16 +8,20 @@ import numpy as np
 
 from .. import guard
 from ..graph import GraphError, clock, mode, sum_to
-from ..op import case, composite, op, record
+from ..op import case, composite, op
+from ..recording import record
 from ..tensor import Tensor, value
+
+
+_BASIC = {int: 1, slice: 1, type(None): 1, type(Ellipsis): 1}
 
 
 def basic(index):
     """Is it made of slices, integers, None and ... only, so that no element is read twice?"""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(p, (int, np.integer, slice)) or p is None or p is Ellipsis for p in parts) and not any(
-        isinstance(p, (bool, np.bool_)) for p in parts
-    )
+    for part in index if type(index) is tuple else (index,):
+        if type(part) not in _BASIC and not isinstance(part, np.integer):
+            return False
+    return True
 
 
 def _plain(index):
@@ -104,7 +108,7 @@ assign.spec.in_place("x", over=_erase)
 
 
 def _getitem(self, index):
-    return getitem(self, index=_plain(index))
+    return getitem(self, index if basic(index) else _plain(index))
 
 
 def _setitem(self, index, v):
@@ -122,8 +126,17 @@ def _setitem(self, index, v):
     if guard.references(self._array) > guard.SOLE or self._array.base is not None or self.ndim == 0:
         self._array = np.array(self._array)
     _write(self._array, index, written)
-    made = record(assign.spec, (v, self), (written, self._array), self._array, {"index": index})
-    self.node = getattr(made, "node", None)
+    self.node = _assigned(v, self, index).node
+
+
+def _assigned(v, x, index):
+    """The record of an assignment that has been made."""
+    rules = assign.spec.rules
+    edges = [
+        None if getattr(v, "node", None) is None else (v.node, rules["v"], (np.shape(value(v)), index)),
+        None if x.node is None else (x.node, rules["x"], (index,)),
+    ]
+    return record(assign.spec, (v, x), x._array, {"index": index}, edges)
 
 
 def _write(array, index, v):

@@ -1,0 +1,134 @@
+"""How a call of an operation becomes a node.
+
+An operation is called often and does little, so its public function is written out for it, with nothing left to look
+up at the call. That of ``multiply`` reads::
+
+    def multiply(x, w):
+        if isinstance(x, _Tensor): x_array, x_node = x._array, x.node
+        else: x_array, x_node = x, None
+        ...
+        try: y = _forward(x_array, w_array)
+        except Exception as error: _refuse(error, (x_array, w_array), {})
+        if (x_node is None and w_node is None) or _mode.special: return _record(...)
+        made = _new(_Tensor)
+        made._array = y
+        made.node = _Node((None if x_node is None else (x_node, x_rule, (w_array,)), ...), y.shape, y.dtype, _spec, {})
+        return made
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .graph import Node, mode
+from .tensor import Tensor, make
+
+if TYPE_CHECKING:
+    from .op import Op
+
+_INPUT = """
+    if isinstance({name}, _Tensor): {name}_array, {name}_node = {name}._array, {name}.node
+    else: {name}_array, {name}_node = {name}, None"""
+
+_FUNCTION = """def {name}({signature}):{inputs}
+    try: y{results} = _forward({arrays}{passed})
+    except Exception as error: _refuse(error, ({arrays}), {attrs})
+    if ({untracked}) or _mode.special:
+        return _record(_spec, ({arguments}), y, {attrs}, ({edges}))
+    made = _new(_Tensor)
+    made._array = y
+    made.node = _Node(({edges}), y.shape, y.dtype, _spec, {attrs})
+    return made
+"""
+
+
+def source(spec: Op) -> str:
+    """The public function of ``spec`` as Python."""
+    names = spec.arguments
+    ruled = [name for name in names if name in spec.rules]
+    edges = [_edge(name, spec.rules[name].places) if name in ruled else "None" for name in names]
+    required = [name for name, default in spec.attributes.items() if default is inspect.Parameter.empty]
+    return _FUNCTION.format(
+        name=spec.name,
+        signature=_listed([*names, *(name if name in required else f"{name}={name}" for name in spec.attributes)]),
+        inputs="".join(_INPUT.format(name=name) for name in names),
+        results="".join(f", {name}" for name in spec.keeps),
+        arguments=_listed(names),
+        arrays=_listed(f"{name}_array" for name in names),
+        passed=_listed(f"{name}={name}" for name in spec.attributes),
+        attrs="{" + _listed(f"{name!r}: {name}" for name in spec.attributes) + "}",
+        untracked=" and ".join(f"{name}_node is None" for name in ruled) or "True",
+        edges=_listed(edges),
+    )
+
+
+def _edge(name: str, kept: str) -> str:
+    return f"None if {name}_node is None else ({name}_node, {name}_rule, {kept})"
+
+
+def _listed(parts: Any) -> str:
+    return "".join(f"{part}, " for part in parts)
+
+
+def function(spec: Op) -> Any:
+    """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
+    names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
+    names.update(_Tensor=Tensor, _Node=Node, _mode=mode, _record=record, _new=Tensor.__new__, _shape=np.shape)
+    exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
+    return names[spec.name]
+
+
+def rewrite(spec: Op) -> None:
+    """Write the public function anew, with the edges that its rules ask for; it stays the same object."""
+    names = spec.function.__globals__
+    names.update({f"{name}_rule": rule for name, rule in spec.rules.items()})
+    written: dict[str, Any] = {}
+    exec(compile(source(spec), f"<operation {spec.name}>", "exec"), {**names}, written)
+    spec.function.__code__ = written[spec.name].__code__
+
+
+def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:
+    """``y`` as a Tensor, with a node if it needs one and recording is on; as it is, if no input was a Tensor."""
+    if not any(isinstance(a, Tensor) for a in args):
+        return y
+    tracked = mode.recording and any(edge is not None for edge in edges)
+    made = make(y, Node(edges, y.shape, y.dtype, spec, attrs) if tracked else None)
+    if mode.observer is not None:
+        mode.observer.operation(spec, args, made)
+    return made
+
+
+def variadic(spec: Op) -> Any:
+    """The public function of an operation on any number of inputs: ``f([a, b])`` as NumPy's, or ``f(a, b)``."""
+    argument = spec.arguments[0]
+
+    def apply(*args: Any, **attrs: Any) -> Any:
+        if args and isinstance(args[0], str):  # einsum's subscripts come first
+            attrs, args = {next(iter(spec.attributes)): args[0], **attrs}, args[1:]
+        if args and isinstance(args[0], (list, tuple)):
+            attrs, args = {**dict(zip(spec.attributes, args[1:])), **attrs}, tuple(args[0])
+        if not args:
+            raise ValueError(f"{spec.name}: needs at least one array")
+        attrs = {**spec.attributes, **attrs}
+        xs = tuple(a._array if isinstance(a, Tensor) else a for a in args)
+        try:
+            made = spec.forward(*xs, **attrs)
+        except Exception as error:
+            spec.refuse(error, xs, attrs)
+        y, *kept = made if spec.keeps else (made,)
+        known = {**attrs, **dict(zip(spec.keeps, kept)), "y": y, "xs": xs}
+        rule = spec.rules.get(argument)
+        edges = [_open_edge(a, rule, i, known) for i, a in enumerate(args)]
+        return record(spec, args, y, attrs, edges)
+
+    return apply
+
+
+def _open_edge(a: Any, rule: Any, i: int, known: dict[str, Any]) -> Any:
+    if rule is None or not isinstance(a, Tensor) or a.node is None:
+        return None
+    return a.node, rule, tuple(i if name == "i" else known[name] for name in rule.names)

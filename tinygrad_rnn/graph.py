@@ -73,19 +73,22 @@ USED = [None]
 class Rule:
     """A gradient rule of one input: ``fn(dy, *kept)``.
 
-    ``into(total, dy, *kept)`` adds the same result to ``total`` in place; ``over(dy, *kept)`` may overwrite ``dy``.
+    It may come with forms that cost less. ``into(total, dy, *kept)`` adds the same result to ``total`` in place.
+    ``over(dy, *kept)`` may overwrite ``dy``. ``together(dys, *kepts)`` is the sum over several uses of one array: the
+    gradient of a weight that every time step uses is one large product instead of T small ones.
     ``sources[k]`` tells where kept value k came from: the number of an input, "y", "xs", or None for a plain value.
     """
 
-    __slots__ = ("fn", "into", "over", "plain", "sources")
+    __slots__ = ("fn", "into", "over", "plain", "sources", "together")
 
     def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
         self.fn, self.sources = fn, sources
-        self.in_place()
+        self.cheaper()
 
-    def in_place(self, into: Any = None, over: Any = None) -> None:
-        """Set the in-place forms; a rule is plain without."""
-        self.into, self.over, self.plain = into, over, into is None and over is None
+    def cheaper(self, into: Any = None, over: Any = None, together: Any = None) -> None:
+        """Set the forms that cost less; a rule is plain without."""
+        self.into, self.over, self.together = into, over, together
+        self.plain = into is over is together is None
 
 
 def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({})) -> list[Node]:
@@ -128,6 +131,8 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
 
 def fitted(g: Any, node: Node) -> Any:
     """``g`` as a gradient of ``node``: of its shape and of its dtype."""
+    if node.shape is None:  # not an array: several outputs side by side
+        return g
     if g.shape != node.shape:
         g = sum_to(g, node.shape)
     return g if g.dtype == node.dtype else g.astype(node.dtype)
@@ -144,20 +149,23 @@ def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, 
     along = None if wanted is None else leading_to(order, ends)
     check, observer = guard.begin(order), mode.observer
     total, found = dict(roots), {}
+    waiting: dict[Node, list[Any]] = {}
     for node in order:
+        if node in waiting:
+            _settle(node, waiting.pop(node), total)
         if node not in total or (along is not None and node not in along):
             continue
         if observer is not None:
             observer.gradient(node, total[node])
         if node in ends or not node.edges:
             found[node] = total[node] if sole(total, node) else np.array(total[node])
-            del total[node]
-            continue
-        if check:
-            guard.check(node)
-        _step(node, total, along)
-        if not retain:
-            node.edges = USED
+        else:
+            if check:
+                guard.check(node)
+            _step(node, total, waiting, along)
+            if not retain:
+                node.edges = USED
+        del total[node]
     return found
 
 
@@ -166,7 +174,7 @@ def sole(total: dict[Node, Any], node: Node) -> bool:
     return references(total[node]) == SOLE and getattr(total[node], "base", total) is None
 
 
-def _step(node: Node, total: dict[Node, Any], along: dict[Node, None] | None) -> None:
+def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: dict[Node, None] | None) -> None:
     """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
     dy = total[node]
     for edge in node.edges:
@@ -175,9 +183,10 @@ def _step(node: Node, total: dict[Node, Any], along: dict[Node, None] | None) ->
         parent, rule, kept = edge
         if rule.plain:
             g = rule.fn(dy, *kept)
-            if parent.shape is not None and (g.shape != parent.shape or g.dtype != parent.dtype):
-                g = fitted(g, parent)
-        elif rule.into is not None:  # adds its part in place
+        elif rule.together is not None:
+            waiting.setdefault(parent, []).append((rule, dy, kept))
+            continue
+        elif rule.into is not None:
             if parent not in total:
                 total[parent] = np.zeros(parent.shape, parent.dtype)
             elif not sole(total, parent):
@@ -185,17 +194,31 @@ def _step(node: Node, total: dict[Node, Any], along: dict[Node, None] | None) ->
             rule.into(total[parent], dy, *kept)
             continue
         else:
-            del dy
-            may = sole(total, node)
+            del dy  # so that only total holds it
+            g = rule.over(total[node], *kept) if sole(total, node) else rule.fn(total[node], *kept)
             dy = total[node]
-            g = rule.over(dy, *kept) if may else rule.fn(dy, *kept)
-        if parent not in total:
-            total[parent] = g
-        elif sole(total, parent):
-            total[parent] += g
-        else:
-            total[parent] = total[parent] + g
-    del total[node]
+        _add(total, parent, g)
+
+
+def _add(total: dict[Node, Any], node: Node, g: Any) -> None:
+    """One more part of the gradient of ``node``."""
+    if g.shape != node.shape or g.dtype is not node.dtype:
+        g = fitted(g, node)
+    if node not in total:
+        total[node] = g
+    elif sole(total, node):
+        total[node] += g
+    else:
+        total[node] = total[node] + g
+
+
+def _settle(node: Node, uses: list[Any], total: dict[Node, Any]) -> None:
+    """Add what has waited for ``node``: all uses under one rule in one go."""
+    rules: dict[Rule, list[Any]] = {}
+    for rule, dy, kept in uses:
+        rules.setdefault(rule, []).append((dy, *kept))
+    for rule, calls in rules.items():
+        _add(total, node, rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls)))
 
 
 def warn_if_growing(order: list[Node]) -> None:

@@ -101,9 +101,9 @@ class Op:
         if not self.variadic:
             recording.rewrite(self)
 
-    def in_place(self, argument: str, into: Any = None, over: Any = None) -> None:
-        """Add an in-place form to the rule of ``argument``."""
-        self.rules[argument].in_place(into, over)
+    def cheaper(self, argument: str, **forms: Callable[..., Any]) -> None:
+        """Give the rule of ``argument`` forms that cost less: see `Rule`."""
+        self.rules[argument].cheaper(**forms)
 
     def named(self, xs: Sequence[Any]) -> dict[str, Shape]:
         """The inputs' shapes by the names that messages use."""

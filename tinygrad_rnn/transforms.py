@@ -94,7 +94,7 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
             if edge is not None and edge[0] in along:
                 parent, rule, kept = edge
                 g = rule.fn(dy, *_lifted(node, rule, kept))
-                g = g if parent.shape is None else fitted(g, parent)
+                g = fitted(g, parent)
                 total[parent] = g if parent not in total else total[parent] + g
     return found
 
@@ -320,6 +320,9 @@ def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
 
 class _Parts(list):
     """The gradients of several outputs, side by side; None where nothing has arrived."""
+
+    shape = dtype = None
+    base = "several"  # never added to in place
 
     def __add__(self, other: Any) -> _Parts:  # type: ignore[override]
         return _Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))

@@ -76,7 +76,7 @@ def _add_rows(total, dy, ids):
 
 
 getitem.vjp(x=lambda dy, index, x_shape: scatter(dy, index=index, shape=x_shape))
-getitem.spec.in_place("x", into=lambda total, dy, index, x_shape: _add_at(total, dy, index))
+getitem.spec.cheaper("x", into=lambda total, dy, index, x_shape: _add_at(total, dy, index))
 scatter.vjp(x=lambda dy, index: getitem(dy, index=index))
 
 
@@ -104,7 +104,7 @@ assign.vjp(
     v=lambda dy, v_shape, index: sum_to(np.copy(dy[index]), v_shape),
     x=lambda dy, index: assign(0, dy, index=index),
 )
-assign.spec.in_place("x", over=_erase)
+assign.spec.cheaper("x", over=_erase)
 
 
 def _getitem(self, index):
@@ -168,7 +168,7 @@ def embedding(W, ids):
 
 
 embedding.vjp(W=lambda dy, ids, W_shape: scatter(dy, index=np.asarray(ids), shape=W_shape))
-embedding.spec.in_place("W", into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)))
+embedding.spec.cheaper("W", into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)))
 
 
 @composite(

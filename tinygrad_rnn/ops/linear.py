@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from ..op import case, composite, op
@@ -67,7 +69,15 @@ def _matmul_w(dy, x, w_shape):
     return np.matmul(np.swapaxes(x, -1, -2), dy)
 
 
+def _matmul_w_together(dys, xs, w_shapes):
+    """Σ xᵀ @ dy over several uses of one matrix: all rows under each other, in one product."""
+    if any(x.ndim == 1 for x in xs) or len(w_shapes[0]) != 2:
+        return functools.reduce(np.add, map(_matmul_w, dys, xs, w_shapes))
+    return np.concatenate([_rows(x) for x in xs]).T.dot(np.concatenate([_rows(dy) for dy in dys]))
+
+
 matmul.vjp(x=_matmul_x, w=_matmul_w)
+matmul.spec.cheaper("w", together=_matmul_w_together)
 
 
 @op("... d, d h, h -> ... h", cases=[

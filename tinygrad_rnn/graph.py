@@ -125,7 +125,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     lead = g.ndim - len(shape)
     gone = tuple(range(lead)) + tuple(k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
     if gone:
-        g = np.sum(g, axis=gone, keepdims=True)
+        g = np.add.reduce(g, axis=gone[0] if len(gone) == 1 else gone)
     return g if g.shape == shape else np.reshape(g, shape)
 
 

@@ -57,7 +57,11 @@ def scatter(x, *, index, shape):
 
 def _add_at(total, dy, index):
     if basic(index):
-        total[index] += dy
+        view = total[index]
+        if np.ndim(view):
+            view += dy
+        else:
+            total[index] += dy
     elif isinstance(index, np.ndarray) and index.dtype.kind in "iu" and total.ndim > 1:
         _add_rows(total, dy, index)
     else:

@@ -49,8 +49,11 @@ def _rows(x):
 
 def _matmul_x(dy, w):
     """dx = dy @ wᵀ; a vector x has one axis less in dy, a vector w too."""
-    if w.ndim == 2 and dy.ndim >= 2:
-        return dy.dot(w.T) if dy.ndim == 2 else matmul(dy, w.T)
+    if w.ndim == 2 == dy.ndim:
+        # the same product, in the order that OpenBLAS does twice as fast for a few rows
+        return w.dot(dy.T).T.copy() if 8 <= dy.shape[0] < w.shape[0] else dy.dot(w.T)
+    if w.ndim == 2 and dy.ndim > 2:
+        return matmul(dy, w.T)
     if w.ndim == 1:
         return dy[..., None] * w
     if dy.ndim == w.ndim - 1:  # x is a vector

@@ -1,0 +1,7 @@
+"""Layers: what owns parameters and is called on Tensors."""
+
+from .layers import Embedding, Linear
+from .module import Module
+from .recurrent import Recurrent
+
+__all__ = ["Embedding", "Linear", "Module", "Recurrent"]

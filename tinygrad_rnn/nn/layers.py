@@ -1,0 +1,48 @@
+"""The layers below and above the recurrent one.  They take any leading axes: all time steps are one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import init as schemes
+from ..ops import affine, embedding
+from ..tensor import Tensor
+from .module import Module, parameter
+
+
+class Embedding(Module):
+    """Words to vectors: ids (...) of integers from 0 to V - 1 -> (..., D), rows of ``W`` (V, D).
+
+    ``init`` is a scheme of `tinygrad_rnn.init`, by default normal with deviation 1/100, as in the book.
+    """
+
+    def __init__(
+        self, V: int, D: int, *, rng: np.random.Generator, init: Any = schemes.embedding, dtype: Any = np.float32
+    ):
+        self.W = parameter(schemes.draw(init, rng, (V, D), "Embedding: W").astype(dtype), "W")
+
+    def __call__(self, ids: Any) -> Tensor:
+        return embedding(self.W, ids)
+
+
+class Linear(Module):
+    """The affine layer: x (..., H) -> x @ W + b (..., V), W (H, V), b (V,).
+
+    ``init`` is the scheme of W, by default normal with deviation 1/√H, as in the book; b starts at 0. x is cast to
+    the layer's dtype if it is another floating one.
+    """
+
+    def __init__(self, H: int, V: int, *, rng: np.random.Generator, init: Any = schemes.book, dtype: Any = np.float32):
+        self.W = parameter(schemes.draw(init, rng, (H, V), "Linear: W").astype(dtype), "W")
+        self.b = parameter(np.zeros(V, dtype), "b")
+
+    def __call__(self, x: Any) -> Tensor:
+        return affine(as_dtype(x, self.W.dtype), self.W, self.b)
+
+
+def as_dtype(x: Any, dtype: Any) -> Tensor:
+    """A floating input in the dtype of the layer that gets it."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    return x if x.dtype == dtype else x.astype(dtype)

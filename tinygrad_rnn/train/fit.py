@@ -1,0 +1,90 @@
+"""The training loop: truncated BPTT through a corpus, epoch after epoch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..data import windows
+from ..optim import Optimizer, clip_grad_norm
+from ..tensor import detach
+
+
+@dataclass
+class Progress:
+    """Where training is: told to the caller after every window."""
+
+    epoch: int  #: from 1
+    epochs: int
+    window: int  #: from 1
+    windows: int
+    perplexity: float  #: of the training words since the last report
+    tokens_per_second: float
+    norm: float  #: of the gradient, before clipping
+
+
+def fit(
+    model: Any,
+    ids: Any,
+    optimizer: Optimizer,
+    *,
+    N: int = 20,
+    T: int = 35,
+    epochs: int = 1,
+    max_norm: float = 0.25,
+    report: Callable[[Progress], None] = lambda progress: None,
+    after_epoch: Callable[[int], None] = lambda epoch: None,
+) -> None:
+    """Train on ``ids`` by truncated BPTT. Equal to::
+
+        for epoch in range(epochs):
+            state = None
+            for xs, ts in windows(ids, N, T):
+                optimizer.zero_grad()
+                loss, state = model.loss(xs, ts, detach(state))
+                loss.backward()
+                clip_grad_norm(optimizer.params, max_norm)
+                optimizer.step()
+
+    A loss that is not finite raises FloatingPointError before anything is changed by it.
+    """
+    batches = windows(ids, N, T)
+    for epoch in range(1, epochs + 1):
+        meter = _Meter()
+        for k, (loss, norm) in enumerate(_epoch(model, batches, optimizer, max_norm), 1):
+            perplexity, speed = meter.add(loss, N * T)
+            report(Progress(epoch, epochs, k, len(batches), perplexity, speed, norm))
+        after_epoch(epoch)
+
+
+def _epoch(model: Any, batches: Any, optimizer: Optimizer, max_norm: float) -> Iterator[tuple[float, float]]:
+    state = None
+    for xs, ts in batches:
+        optimizer.zero_grad()
+        loss, state = model.loss(xs, ts, state)
+        state = detach(state)
+        if not math.isfinite(float(loss)):
+            raise FloatingPointError(f"fit: the loss is {float(loss)}; a smaller learning rate or max_norm may help")
+        loss.backward()
+        norm = clip_grad_norm(optimizer.params, max_norm)
+        optimizer.step()
+        yield float(loss), norm
+
+
+class _Meter:
+    """Perplexity and speed over about the last hundred windows."""
+
+    def __init__(self) -> None:
+        self.loss, self.speed, self.last = 0.0, 0.0, time.perf_counter()
+        self.weight = 0.0
+
+    def add(self, loss: float, tokens: int) -> tuple[float, float]:
+        now = time.perf_counter()
+        self.weight = 0.99 * self.weight + 0.01
+        self.loss += 0.01 * (loss - self.loss * 1.0)
+        self.speed += 0.01 * (tokens / max(now - self.last, 1e-9) - self.speed)
+        self.last = now
+        return math.exp(min(self.loss / self.weight, 700.0)), self.speed / self.weight

@@ -1,0 +1,37 @@
+"""The notes' language model: embedding, a recurrent layer, an affine layer, softmax with cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..cell import Cell
+from ..nn import Embedding, Linear, Module, Recurrent
+from ..ops import softmax_cross_entropy
+from ..tensor import Tensor
+
+
+class LanguageModel(Module):
+    """Predicts each next word: ids (N, T) -> scores (N, T, V), state.
+
+    With ``rnn`` it is the book's SimpleRnnlm, with ``lstm`` its Rnnlm. Nothing holds a state but the caller: to carry
+    it from window to window, pass ``detach(state)`` on.
+    """
+
+    def __init__(
+        self, cell: Cell, V: int, D: int, H: int, *, rng: np.random.Generator, init: Mapping[str, Any] | None = None
+    ):
+        self.embed = Embedding(V, D, rng=rng)
+        self.recurrent = Recurrent(cell, D=D, H=H, rng=rng, init=init)
+        self.affine = Linear(H, V, rng=rng)
+
+    def __call__(self, ids: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hs, state = self.recurrent(self.embed(ids), state)
+        return self.affine(hs), state
+
+    def loss(self, ids: Any, targets: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The mean cross-entropy in nats per word, and the last state."""
+        scores, state = self(ids, state)
+        return softmax_cross_entropy(scores, targets), state

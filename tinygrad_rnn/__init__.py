@@ -1,10 +1,23 @@
 """tinygrad_rnn: recurrent cells as forward-only code, on NumPy."""
 
+from .draw import draw  # before the operations: a module named trace must not hide the operation of that name
+from .check import CheckError, check_backward, check_gradients
 from . import ops
 from .ops import *
-from .tensor import Tensor, detach, no_grad, scope, tensor, zeros
+from .graph import GraphError
+from .guard import MutationError
+from .mode import no_grad, scope
+from .shape import ShapeError
+from .tensor import Tensor, detach, tensor, zeros
 from .cell import Cell, Param, cell
 from .cells import gru, gru_after, layer_norm_lstm, lstm, mgu, peephole_lstm, rnn
+from .masks import draw_masks
 from .scan import scan
-from .transforms import checkpoint, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .wrappers import projected, residual, variational_dropout, zoneout
+from .checkpoint import checkpoint
+from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .debug import NanError, trace_mutations, trace_nans
 from . import data, nn, optim, train
+from .draw import draw
+
+__version__ = "0.1.0"

@@ -30,9 +30,14 @@ class Param:
         self.words = tuple(words.split())
         self.blocks = tuple(blocks.split() if " " in blocks else blocks)
         self.init = init
-        taken = [name for name in self.blocks if hasattr(Tensor, name)]
-        if not self.words or taken or len(dict.fromkeys(self.blocks)) != len(self.blocks):
-            raise ValueError(f"Param({words!r}, {blocks!r}): blocks need names of their own, {taken} are taken by Tensor")
+        where = f"Param({words!r}, {blocks!r})"
+        if not self.words:
+            raise ValueError(f"{where}: the shape is empty, should be letters for its axes, such as 'D H'")
+        for k, name in enumerate(self.blocks):
+            if hasattr(Tensor, name):
+                raise ValueError(f"{where}: block {name} is what every Tensor has, should be another name")
+            if name in self.blocks[:k]:
+                raise ValueError(f"{where}: block {name} is named twice, should be once")
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape in numbers: "D H" with four blocks, D=3, H=5 -> (3, 20)."""
@@ -63,7 +68,13 @@ class Stacked(Tensor):
 
 
 class Cell:
-    """The equations of one time step, and what their signature says. Made by `cell`."""
+    """The equations of one time step, and what their signature says. Made by `cell`, and by wrappers.
+
+    ``input``, ``states``: the names of the positional arguments; ``words``: the shape of each state, in letters;
+    ``params``: the `Param` of each parameter; ``config``: the defaults of the other keywords. All in written order.
+    """
+
+    inner: Cell | None = None  # the cell that a wrapper goes around
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -71,7 +82,10 @@ class Cell:
         self.__name__, self.__doc__, self.__module__ = self.name, function.__doc__, function.__module__
         self.__wrapped__ = function
         parameters = inspect.signature(function).parameters.values()
-        positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        for p in parameters:
+            if p.name in positional and isinstance(p.default, Param):
+                raise TypeError(f"{self.name}: {p.name} is a Param among the states, should stand after a *")
         named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         if len(positional) < 2:
             raise TypeError(f"{self.name}: a cell is written f(x, h, *, ...): an input, at least one state, parameters")
@@ -92,14 +106,7 @@ class Cell:
 
         ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal", "b": {"f": 1.0}}``.
         """
-        letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
-        for letter in letters:
-            if letter not in sizes:
-                raise TypeError(f"{self.name}.init: missing size {letter}")
-        for name in [*sizes, *(init or {})]:
-            if name not in letters and name not in self.params:
-                raise TypeError(f"{self.name}.init: {name} is neither a size nor a parameter, which are "
-                                f"{', '.join([*letters, *self.params])}")  # fmt: skip
+        self._check_init(init or {}, sizes)
         made = {}
         for name, param in self.params.items():
             scheme, where = (init or {}).get(name, param.init), f"{self.name}: {name}"
@@ -107,11 +114,29 @@ class Cell:
             made[name] = Tensor(array, requires_grad=True, name=name)
         return made
 
+    def _check_init(self, init: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+        """Sizes and parameters are told apart: a scheme for a size, or the other way round, would be passed over."""
+        letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
+        for letter in letters:
+            if letter not in sizes:
+                raise TypeError(f"{self.name}.init: missing size {letter}")
+        for name, size in sizes.items():
+            if name not in letters:
+                raise TypeError(f"{self.name}.init: has no size {name}, only {', '.join(letters)}")
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                raise ValueError(f"{self.name}.init: {name} is {size!r}, should be a whole number from 1")
+        for name in init:
+            if name not in self.params:
+                raise TypeError(f"{self.name}.init: has no parameter {name}, only {', '.join(self.params)}")
+
     def sizes(self, params: Mapping[str, Any]) -> dict[str, int]:
         """What each letter stands for, by the parameters' shapes; missing, extra and misshaped ones are errors."""
         for name in self.params:
             if name not in params:
                 raise TypeError(f"{self.name}: missing parameter {name}")
+        for name, default in self.config.items():
+            if default is inspect.Parameter.empty and name not in params:
+                raise TypeError(f"{self.name}: missing argument {name}")
         for name in params:
             if name not in self.params and name not in self.config:
                 raise TypeError(f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}")
@@ -137,7 +162,7 @@ class Cell:
         for name, param in self.params.items():
             given = params[name]
             stacked = Stacked.__new__(Stacked)
-            stacked._array, stacked.node = value(given), getattr(given, "node", None)
+            stacked._array, stacked.node = np.asarray(value(given)), getattr(given, "node", None)
             stacked._blocks, stacked._name = param.blocks, name
             bound[name] = stacked
         return bound
@@ -148,10 +173,13 @@ class Cell:
         """The sizes of everything; raises in the cell's own names where input, state and parameters do not fit."""
         sizes = self.sizes(params)
         if len(state) != len(self.states):
-            raise TypeError(f"{self.name}: got {len(state)} states, should be {len(self.states)}: {', '.join(self.states)}")
+            got = f"{len(state)} state{'s' * (len(state) != 1)}"
+            raise TypeError(f"{self.name}: got {got}, should be {len(self.states)}: {', '.join(self.states)}")
         shape = np.shape(value(x))
-        if len(shape) != 2 or shape[1] != sizes.get("D", shape[-1]):
-            raise ShapeError(f"{self.name}: {self.input} is {shape}, should be (N, D) with D = {sizes.get('D', 'any')}")
+        if len(shape) != 2 or shape[1] != sizes.get("D", shape[1]):
+            owners = [name for name, param in self.params.items() if "D" in param.words]
+            known = f" with D = {sizes['D']} as in {owners[0]}" if owners else ""
+            raise ShapeError(f"{self.name}: {self.input} is {shape}, should be (N, D){known}")
         sizes["N"] = shape[0]
         for name, one in zip(self.states, state, strict=True):
             got, words = np.shape(value(one)), self.words[name]
@@ -170,24 +198,27 @@ class Cell:
 
     def step(self, x: Any, state: Sequence[Any], bound: Mapping[str, Any], check: bool) -> tuple[Any, ...]:
         """The new state, as a tuple, from Tensors and bound parameters."""
-        new = self.function(x, *state, **bound)
+        new = self.function(x, *state, **bound)  # whatever is added to this line is paid at every step
         new = new if isinstance(new, tuple) else (new,)
         if check:
-            self._check_new(state, new)
+            self._check_new({self.input: x, **dict(zip(self.states, state)), **bound}, state, new)
         return new
 
-    def _check_new(self, state: Sequence[Any], new: Sequence[Any]) -> None:
+    def _check_new(self, given: Mapping[str, Any], state: Sequence[Any], new: Sequence[Any]) -> None:
+        """As many states as there were, of the same shapes and dtypes; for a dtype the text says who else has it."""
         if len(new) != len(state):
             wanted = f"{len(state)}: the new {', '.join(self.states)}"
             raise TypeError(f"{self.name}: returns {len(new)} value{'s' * (len(new) != 1)}, should return {wanted}")
         for name, old, one in zip(self.states, state, new, strict=True):
             if not isinstance(one, Tensor):
                 raise TypeError(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")
-            if one.shape != old.shape or one.dtype != old.dtype:
-                raise ShapeError(
-                    f"{self.name}: the new {name} is {one.dtype} {one.shape}, "
-                    f"should be {old.dtype} {old.shape} as {name} was"
-                )
+            if one.shape != old.shape:
+                raise ShapeError(f"{self.name}: the new {name} is {one.shape}, should be {old.shape} as {name} was")
+            if one.dtype != old.dtype:
+                alike = [key for key, arg in given.items() if getattr(arg, "dtype", None) == one.dtype]
+                seen = f" ({', '.join(alike)} too)" if alike else ""
+                got = f"{one.dtype}{seen}"
+                raise TypeError(f"{self.name}: the new {name} is {got}, should be {old.dtype} as {name} was")
 
     def __call__(self, x: Any, *state: Any, **params: Any) -> Any:
         """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""

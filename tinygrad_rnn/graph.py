@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -19,33 +18,18 @@ import numpy as np
 
 from . import guard
 from .guard import SOLE, references
+from .mode import mode
 
 clock = itertools.count(1).__next__
-
-
-class Mode(threading.local):
-    """What holds for the code that runs now, in this thread. Changed by context managers only."""
-
-    recording: bool = True  # no_grad() turns it off
-    observer: Any = None  # trace_nans() and its kin: told of every operation
-    step: int | None = None  # the time step, inside scan
-    scope: tuple[str, ...] = ()  # the names of the open scopes
-    transforms: int = 0  # how many of grad, vjp, ... enclose this code
-    special: bool = False  # not recording, or observed: what the quick path of an operation has to know
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in ("recording", "observer"):
-            super().__setattr__("special", not self.recording or self.observer is not None)
-
-
-mode = Mode()
 
 
 class Node:
     """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient."""
 
     __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "passes", "seq", "shape")
+    grad: Any  # of a leaf
+    name: str | None
+    passes: int  # backward passes that left it usable
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
         self.seq = clock()
@@ -74,21 +58,22 @@ class Rule:
     """A gradient rule of one input: ``fn(dy, *kept)``.
 
     It may come with forms that cost less. ``into(total, dy, *kept)`` adds the same result to ``total`` in place.
-    ``over(dy, *kept)`` may overwrite ``dy``. ``together(dys, *kepts)`` is the sum over several uses of one array: the
-    gradient of a weight that every time step uses is one large product instead of T small ones.
+    ``over(dy, *kept)`` may overwrite ``dy``, ``spend(dy, *kept)`` what the operation alone has kept.
+    ``together(dys, *kepts)`` is the sum over several uses of one array: the gradient of a weight that every time step
+    uses is one large product instead of T small ones.
     ``sources[k]`` tells where kept value k came from: the number of an input, "y", "xs", or None for a plain value.
     """
 
-    __slots__ = ("fn", "into", "over", "plain", "sources", "together")
+    __slots__ = ("fn", "into", "over", "plain", "sources", "spend", "together")
 
     def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
         self.fn, self.sources = fn, sources
         self.cheaper()
 
-    def cheaper(self, into: Any = None, over: Any = None, together: Any = None) -> None:
+    def cheaper(self, into: Any = None, over: Any = None, spend: Any = None, together: Any = None) -> None:
         """Set the forms that cost less; a rule is plain without."""
-        self.into, self.over, self.together = into, over, together
-        self.plain = into is over is together is None
+        self.into, self.over, self.spend, self.together = into, over, spend, together
+        self.plain = into is over is spend is together is None
 
 
 def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({})) -> list[Node]:
@@ -101,8 +86,8 @@ def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyT
             continue
         if node.edges is USED:
             raise GraphError(
-                f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that is "
-                "carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
+                f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that "
+                "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
             )
         for edge in node.edges:
             if edge is not None and edge[0] not in seen and edge[0].seq >= since:
@@ -138,8 +123,10 @@ def fitted(g: Any, node: Node) -> Any:
     return g if g.dtype == node.dtype else g.astype(node.dtype)
 
 
-def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, retain: bool = False) -> dict[Node, Any]:
-    """The gradients of ``Σ <dy, root>``, given ``roots[node] = dy`` as arrays, by all leaves or by the ``wanted`` nodes.
+def backpropagate(
+    roots: dict[Node, Any], wanted: Iterable[Node] | None = None, retain: bool = False
+) -> dict[Node, Any]:
+    """The gradients of ``Σ <dy, root>``, given arrays ``roots[node] = dy``, by all leaves or by the ``wanted`` nodes.
 
     Walks newest first: when a node's turn comes, every path into it has been summed. The gradients returned are arrays
     of their own memory. A node the pass has been through is used up unless ``retain``.
@@ -162,7 +149,7 @@ def backpropagate(roots: dict[Node, Any], wanted: Iterable[Node] | None = None, 
         else:
             if check:
                 guard.check(node)
-            _step(node, total, waiting, along)
+            _step(node, total, waiting, along, retain)
             if not retain:
                 node.edges = USED
         del total[node]
@@ -174,7 +161,7 @@ def sole(total: dict[Node, Any], node: Node) -> bool:
     return references(total[node]) == SOLE and getattr(total[node], "base", total) is None
 
 
-def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: dict[Node, None] | None) -> None:
+def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: Any, retain: bool) -> None:
     """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
     dy = total[node]
     for edge in node.edges:
@@ -193,6 +180,8 @@ def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], al
                 total[parent] = np.array(total[parent])
             rule.into(total[parent], dy, *kept)
             continue
+        elif rule.spend is not None:
+            g = rule.fn(dy, *kept) if retain else rule.spend(dy, *kept)
         else:
             del dy  # so that only total holds it
             g = rule.over(total[node], *kept) if sole(total, node) else rule.fn(total[node], *kept)
@@ -234,7 +223,7 @@ def warn_if_growing(order: list[Node]) -> None:
             node.passes = getattr(node, "passes", 0) + 1
     if len(ages) == 4:
         warnings.warn(
-            f"backward(): the graph grows with every iteration, through {ages[sorted(ages)[1]].label()}, made before the last "
-            "backward() and carried on. Cut it there: state = detach(state)",
+            f"backward(): the graph grows with every iteration, through {ages[sorted(ages)[1]].label()}, made before "
+            "the last backward() and carried on. Cut it there: state = detach(state)",
             stacklevel=3,
         )

@@ -49,7 +49,7 @@ def he(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014); every singular value is 1."""
     if len(shape) != 2:
-        raise ValueError(f"init: orthogonal needs a matrix, not shape {shape}")
+        raise ValueError(f"init orthogonal needs a matrix, should not be for {shape}")
     tall = (max(shape), min(shape))
     q, r = np.linalg.qr(rng.standard_normal(tall))
     q = q * np.sign(np.diag(r))  # makes the draw uniform over all such matrices
@@ -65,17 +65,23 @@ def draw(scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], where: s
         if scheme not in SCHEMES:
             raise ValueError(f"{where}: init is {scheme!r}, should be one of {', '.join(SCHEMES)}")
         scheme = SCHEMES[scheme]
-    made = np.asarray(scheme(rng, shape) if callable(scheme) else np.broadcast_to(scheme, shape), dtype=np.float64)
-    if made.shape != shape:
+    try:
+        made = np.asarray(scheme(rng, shape) if callable(scheme) else scheme, dtype=np.float64)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    if made.shape not in (shape, ()):
         raise ValueError(f"{where}: init gave shape {made.shape}, should be {shape}")
-    return np.array(made)
+    return np.array(np.broadcast_to(made, shape))
 
 
 def draw_blocks(
     scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], blocks: tuple[str, ...], where: str
 ) -> np.ndarray:
-    """A stacked array, each block of its last axis drawn by itself; ``{"f": 1.0}`` sets one block and the rest to the default."""
-    if not blocks:
+    """A stacked array, each block of its last axis drawn by itself.
+
+    ``{"f": 1.0}`` sets one block, the others are drawn as by default. An array is the whole parameter.
+    """
+    if not blocks or isinstance(scheme, (np.ndarray, list)):
         return draw(_default(scheme, shape), rng, shape, where)
     schemes = scheme if isinstance(scheme, Mapping) else dict.fromkeys(blocks, scheme)
     for name in schemes:

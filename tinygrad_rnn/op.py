@@ -114,15 +114,20 @@ class Op:
         """Raise NumPy's refusal in the operation's own argument names, or in the shape rule's words if it has some."""
         if isinstance(error, ShapeError):
             raise ShapeError(f"{self.name}: {error}") from error
-        if type(error) not in (ValueError, TypeError, IndexError) or str(error).startswith(f"{self.name}: "):
+        kind = next((kind for kind in (ValueError, TypeError, IndexError) if isinstance(error, kind)), None)
+        if kind is None:
             raise error
         try:
             if self.shape is not None:
                 self.shape(self.named(xs), attrs)
         except ShapeError as better:
             raise ShapeError(f"{self.name}: {better}") from error
+        except TypeError:  # an attribute that the rule cannot read either
+            pass
+        if str(error).startswith(f"{self.name}: "):
+            raise error
         shapes = ", ".join(f"{name} is {shape}" for name, shape in self.named(xs).items())
-        raise type(error)(f"{self.name}: {error}; {shapes}") from error
+        raise kind(f"{self.name}: {error}; {shapes}") from error
 
 
 def op(

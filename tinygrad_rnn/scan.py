@@ -40,11 +40,15 @@ def scan(
     ``state`` is a tuple of arrays or Tensors (N, H), in the cell's order; None is zeros. Gradients flow to xs, state
     and params. ``lengths`` (N,) from 0 to T: from step lengths[n] on, row n keeps its state, its outputs are zero and
     the gradient of its inputs is exactly zero. ``reverse`` starts at the last step, for short rows at *their* last one;
-    hs stays in the order of xs. Truncated BPTT is ``state = detach(state)`` between two calls.
+    hs stays in the order of xs. Padded steps read zeros, whatever stands there: a cell must be finite at x = 0.
+    ``params`` may hold configuration of the cell as well, ``{**params, "rng": rng}``. Truncated BPTT is
+    ``state = detach(state)`` between two calls.
     """
     if mode not in MODES:
         raise ValueError(f"scan: mode is {mode!r}, should be one of {', '.join(MODES)}")
     params = {} if params is None else params
+    if not isinstance(cell, Cell) or not isinstance(params, Mapping):
+        raise TypeError(_misused(cell, params))
     if np.ndim(value(xs)) != 3:
         raise ShapeError(f"scan: xs is {np.shape(value(xs))}, should be (N, T, D)")
     N, T, _ = np.shape(value(xs))
@@ -57,6 +61,13 @@ def scan(
     mask = None if lengths is None else _mask(lengths, N, T)
     hs, state = _loop(cell, xs, state, cell.bind(params), mask, range(T)[:: -1 if reverse else 1])
     return (hs._array, tuple(one._array for one in state)) if arrays else (hs, state)
+
+
+def _misused(cell: Any, params: Any) -> str:
+    """What to say of a function that is no cell yet, or of parameters without names."""
+    if not isinstance(cell, Cell):
+        return f"scan: cell is a {type(cell).__name__}, should be a cell: equations under @cell"
+    return f"scan: params is a {type(params).__name__}, should be a dict such as {cell.name}.init(...) gives"
 
 
 def _tuple(state: Any) -> Sequence[Any]:

@@ -38,6 +38,7 @@ def words(spec: str) -> ShapeRule:
                 return _match(terms, result, shapes)
         raise ShapeError(_rank_text(forms[0][0], shapes))
 
+    rule.__doc__ = f"`{spec}`"
     return rule
 
 
@@ -65,10 +66,10 @@ def _match(terms: list[list[str]], result: list[str], shapes: Mapping[str, Shape
         for word, size in zip(own, shape[len(shape) - len(own) :], strict=True):
             seen, where = sizes.setdefault(word, (size, name))
             if seen != size:
-                raise ShapeError(f"{word} is {seen} in {where} {text(shapes[where])} but {size} in {name} {text(shape)}")
+                first, second = text(shapes[where]), text(shape)
+                raise ShapeError(f"{word} is {seen} in {where} {first} but {size} in {name} {second}")
     batch = broadcast(batches, {}) if batches else ()
-    own = tuple(sizes[word][0] for word in result if word != "...")
-    return batch + own
+    return batch + tuple(sizes[word][0] for word in result if word != "...")
 
 
 def broadcast(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
@@ -81,7 +82,8 @@ def broadcast(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
             here = shape[axis] if -axis <= len(shape) else 1
             if here != 1 and size not in (1, here):
                 first, second = text(shapes[owner]), text(shape)
-                raise ShapeError(f"{owner} {first} and {name} {second} do not broadcast: axis {axis} is {size} and {here}")
+                sizes = f"axis {axis} is {size} and {here}"
+                raise ShapeError(f"{owner} {first} and {name} {second} do not broadcast: {sizes}")
             if here != 1:
                 size, owner = here, name
         result.append(size)

@@ -6,14 +6,16 @@ the operators); this file is what a Tensor is, and its border with NumPy.
 
 from __future__ import annotations
 
+import dis
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from . import guard
-from .graph import GraphError, Node, backpropagate, clock, mode, newest_first, warn_if_growing
+from .graph import GraphError, Node, backpropagate, clock, newest_first, warn_if_growing
 
 UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, or (ufunc, method) -> operation
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> operation
@@ -153,12 +155,13 @@ class Tensor:
     # -- the border with NumPy -------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        key = ufunc if method == "__call__" else (ufunc, method)
-        given = [name for name, value in kwargs.items() if value is not None]
-        if "out" in given:
-            raise TypeError(f"np.{ufunc.__name__}: a Tensor can't be written into an array; {_INSTEAD}")
+        key, name = ufunc, f"np.{ufunc.__name__}"
+        if method != "__call__":
+            key, name = (ufunc, method), f"{name}.{method}"
+        if kwargs.get("out") is not None:
+            raise TypeError(f"{name}: a Tensor can't be written into an array; {_INSTEAD}")
         if key not in UFUNCS:
-            raise TypeError(f"np.{ufunc.__name__} ({method}) has no operation on Tensors")
+            raise TypeError(f"{name} has no operation on Tensors")
         return UFUNCS[key](*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -186,6 +189,8 @@ class Tensor:
         return bool(self._array)
 
     def __float__(self) -> float:
+        if self.node is not None and _stores(sys._getframe(1)):
+            raise TypeError(f"this Tensor needs a gradient, which an array would lose; {_INSTEAD}")
         return float(self._array)
 
     def __int__(self) -> int:
@@ -210,8 +215,14 @@ class Tensor:
 
 
 _INSTEAD = (
-    "use x.detach() or x.numpy() if the gradient is not wanted, and for hs[:, t] = h make hs with tinygrad_rnn.zeros"
+    "use x.detach() or x.numpy() if the gradient is not wanted, tinygrad_rnn.stack to make one of several, and for "
+    "hs[:, t] = h make hs with tinygrad_rnn.zeros"
 )
+
+
+def _stores(frame: FrameType) -> bool:
+    """Is the line that runs in ``frame`` at ``a[...] = x``? NumPy asks for a float then, as ``float(x)`` does."""
+    return frame.f_code.co_code[frame.f_lasti] == dis.opmap["STORE_SUBSCR"]
 
 
 def make(array: Any, node: Node | None) -> Tensor:
@@ -247,23 +258,3 @@ def detach(x: Any) -> Any:
     if isinstance(x, dict):
         return {key: detach(one) for key, one in x.items()}
     return type(x)(detach(one) for one in x) if isinstance(x, (tuple, list)) else x
-
-
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside: results need no gradient, and ``w -= lr * dw`` changes a leaf in place."""
-    before, mode.recording = mode.recording, False
-    try:
-        yield
-    finally:
-        mode.recording = before
-
-
-@contextmanager
-def scope(name: str) -> Iterator[None]:
-    """Group what is recorded inside under ``name``, in pictures and messages."""
-    before, mode.scope = mode.scope, (*mode.scope, name)
-    try:
-        yield
-    finally:
-        mode.scope = before

@@ -66,8 +66,9 @@ def _walk(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
         return
     if isinstance(value, Module):
         value = vars(value)
-    pairs = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-    for key, one in pairs:
+    if isinstance(value, (list, tuple)):
+        value = dict(enumerate(value))
+    for key, one in value.items() if isinstance(value, Mapping) else ():
         yield from _walk(one, f"{name}.{key}" if name else str(key))
 
 

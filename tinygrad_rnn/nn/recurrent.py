@@ -36,7 +36,8 @@ class Recurrent(Module):
         **sizes: int,
     ):
         self.cell, self.stateful, self.reverse, self.mode = cell, stateful, reverse, mode
-        self.sizes, self.state = sizes, None
+        self.sizes = sizes
+        self.state: tuple[Tensor, ...] | None = None
         vars(self).update(cell.init(rng, init=init, dtype=dtype, **sizes))
 
     def __call__(self, xs: Any, state: Any = None, *, lengths: Any = None) -> tuple[Tensor, tuple[Tensor, ...]]:

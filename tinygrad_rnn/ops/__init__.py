@@ -56,7 +56,8 @@ from .elementwise import (
     where,
 )
 from .activation import sigmoid, relu, leaky_relu, elu, erf, gelu, silu, softplus, hard_sigmoid
-from .linear import matmul, affine, einsum, dot, inner, outer, tensordot, kron
+from .linear import matmul, affine, dot, inner, outer, tensordot, kron
+from .summation import einsum
 from .reduce import sum, mean, var, std, prod, max, min, logsumexp, norm, cumsum, sort, trace, diff
 from .shaping import (
     reshape,
@@ -66,23 +67,26 @@ from .shaping import (
     swapaxes,
     moveaxis,
     broadcast_to,
-    concatenate,
-    stack,
     roll,
     pad,
     ravel,
-    append,
     atleast_1d,
     atleast_2d,
     atleast_3d,
-    vstack,
-    hstack,
-    column_stack,
     flip,
     fliplr,
     flipud,
     rot90,
     repeat,
+)
+from .joining import (
+    concatenate,
+    stack,
+    append,
+    vstack,
+    hstack,
+    dstack,
+    column_stack,
     tile,
     split,
     array_split,
@@ -92,6 +96,7 @@ from .shaping import (
 from .index import getitem, scatter, assign, embedding, take, take_along_axis, diag, diagonal, tril, triu
 from .loss import softmax, log_softmax, mean_squared_error, binary_cross_entropy
 from .cross_entropy import softmax_cross_entropy
+from .output import affine_cross_entropy
 from .random import dropout
 from .methods import copy, astype
 

@@ -54,7 +54,7 @@ elu.vjp(x=lambda dy, x, alpha: np.where(x > 0, dy, dy * (alpha * np.exp(np.minim
 @op(broadcast, cases=_CASES)
 def erf(x):
     """The error function.  y = 2/√π ∫₀ˣ e^(-t²) dt,  dy/dx = 2/√π e^(-x²)."""
-    return np.asarray(_erf(x), dtype=np.result_type(x, np.float16))[()]
+    return np.asarray(_erf(x), dtype=np.result_type(np.asarray(x).dtype, np.float16))[()]
 
 
 _erf = np.frompyfunc(math.erf, 1, 1)

@@ -1,62 +1,81 @@
 """Softmax and cross-entropy in one: the output layer of a language model, where most of its time goes.
 
-Scores for V = 10000 words are large arrays, so both directions work through blocks of rows that stay in cache, in two
-threads (NumPy lets go of the interpreter inside a block), and nothing but the log of each row's sum is kept.
+Scores for V = 10000 words are a large array, so it is gone through as few times as can be, in blocks of rows that stay
+in cache. Forward keeps eˣ and the sums of its rows; backward scales that in place, and it is the gradient.
 """
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from ..op import case, op
+from .loss import softmax
 
-BLOCK = 1 << 17  # elements in one block: half a megabyte of float32
-MANY = 1 << 20  # from so many elements on, threads pay
-
-
-def _over_blocks(work, rows, columns):
-    """Call work(start, stop) for blocks of rows that cover range(rows)."""
-    step = max(1, BLOCK // max(columns, 1))
-    starts = range(0, rows, step)
-    if rows * columns < MANY:
-        for start in starts:
-            work(start, min(start + step, rows))
-        return
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        list(pool.map(lambda start: work(start, min(start + step, rows)), starts))
+BLOCK = 1 << 21  # elements in one block; fewer make the products slow, which pack w for every block
 
 
-def _checked(x, labels, ignore):
-    """labels as integers of the right shape and range, flat, and which of them count."""
+def _checked(where, shape, labels, ignore):
+    """labels flat, of the right shape and range, and which of them count; ``shape`` is that of the scores."""
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"softmax_cross_entropy: labels is {labels.dtype}, should be integers")
-    if labels.shape != x.shape[:-1]:
-        raise ValueError(
-            f"softmax_cross_entropy: labels is {labels.shape}, should be {x.shape[:-1]} for x {x.shape}"
-        )
+        raise TypeError(f"{where}: labels is {labels.dtype}, should be integers")
+    if labels.shape != shape[:-1]:
+        raise ValueError(f"{where}: labels is {labels.shape}, should be {shape[:-1]} for scores {shape}")
     flat = labels.reshape(-1)
     counts = flat != ignore
     used = flat[counts]
-    classes = x.shape[-1]
-    if used.size and not (0 <= used.min() and used.max() < classes):
+    if used.size and (used.min() < 0 or used.max() >= shape[-1]):
         wrong = used.min() if used.min() < 0 else used.max()
         raise IndexError(
-            f"softmax_cross_entropy: labels holds {wrong}, should be from 0 to {classes - 1} "
-            f"(x has {classes} classes) or {ignore} to be ignored"
+            f"{where}: labels holds {wrong}, should be from 0 to {shape[-1] - 1} (there are {shape[-1]} classes) "
+            f"or {ignore} to be ignored"
         )
     return flat, counts
 
 
-@op(symbol="softmax\nloss", keeps=["lse"], cases=[
+def _forward(scores, shape, dtype, flat, counts):
+    """The loss, eˣ with the shape of the scores x, and its row sums; ``scores(here, block)`` gives a block of rows.
+
+    It may use ``block``, which is overwritten. eˣ is taken at each row's largest x, so nothing overflows.
+    """
+    e, count = np.empty(shape, dtype), len(flat)
+    rows, ones = e.reshape(count, shape[-1]), np.ones(shape[-1], dtype)
+    total, losses = np.empty((count, 1), dtype), np.zeros(count, dtype)
+    label, step = np.where(counts, flat, 0), max(1, BLOCK // max(shape[-1], 1))
+    with np.errstate(invalid="ignore", over="ignore"):  # ignored rows may hold inf
+        for here in (slice(start, min(start + step, count)) for start in range(0, count, step)):
+            x = scores(here, rows[here])
+            top = x.max(axis=1, keepdims=True)
+            losses[here] = top[:, 0] - x[np.arange(len(x)), label[here]]
+            np.subtract(x, top, out=rows[here])
+            np.exp(rows[here], out=rows[here])
+            total[here, 0] = rows[here].dot(ones)
+    kept = np.flatnonzero(counts)
+    losses = losses[kept] + np.log(total[kept, 0])
+    return dtype.type(losses.sum(dtype=np.float64) / max(len(kept), 1)), e, total
+
+
+def _finish(dy, labels, e, total, ignore):
+    """The gradient by the scores, dy (e/total - onehot(label)) / count, in the memory of e; 0 in ignored rows."""
+    flat = np.asarray(labels).reshape(-1)
+    counts = flat != ignore
+    rows = e.reshape(len(flat), -1)
+    weight = np.where(counts, dy / max(np.count_nonzero(counts), 1), 0).astype(e.dtype)
+    with np.errstate(invalid="ignore"):
+        rows *= weight[:, None] / total
+    kept = np.flatnonzero(counts)
+    rows[kept, flat[kept]] -= weight[kept]
+    rows[~counts] = 0
+    return e
+
+
+@op(symbol="softmax\nloss", keeps=["e", "total"], cases=[
     case((3, 4), np.array([0, 3, 1])), case((2, 3, 4), np.array([[0, -1, 1], [2, 2, -1]])),
     case((3, 4), np.array([-1, -1, -1])), case((4,), np.array(2)), case((2, 3), np.array([5, 1]), ignore=5),
     case((2, 3), np.array([3, 0]), raises="softmax_cross_entropy: labels holds 3, should be from 0 to 2 "
-                                          "(x has 3 classes) or -1 to be ignored"),
-    case((2, 3), np.array([0]), raises="softmax_cross_entropy: labels is (1,), should be (2,) for x (2, 3)"),
+                                          "(there are 3 classes) or -1 to be ignored"),
+    case((2, 3), np.array([0]), raises="softmax_cross_entropy: labels is (1,), should be (2,) for scores (2, 3)"),
+    case((2, 3), np.array([0.0, 1.0]), raises="softmax_cross_entropy: labels is float64, should be integers"),
 ])  # fmt: skip
 def softmax_cross_entropy(x, labels, *, ignore=-1):
     """The mean of -ln softmax(x)[label] over all rows whose label is not ``ignore``; 0 if all are ignored.
@@ -64,71 +83,42 @@ def softmax_cross_entropy(x, labels, *, ignore=-1):
     x (..., V) scores, labels (...) integers from 0 to V - 1.  dx = (softmax(x) - onehot(label)) / count, in rows that
     count.  Finite for any finite scores, whatever stands in ignored rows.
     """
-    flat, counts = _checked(x, labels, ignore)
+    flat, counts = _checked("softmax_cross_entropy", x.shape, labels, ignore)
     rows = x.reshape(-1, x.shape[-1])
-    lse, picked = np.empty(len(rows), x.dtype), np.zeros(len(rows), x.dtype)
-
-    def work(start, stop):
-        block = rows[start:stop]
-        top = block.max(axis=1, keepdims=True)
-        scratch = block - top
-        np.exp(scratch, out=scratch)
-        lse[start:stop] = np.log(scratch.sum(axis=1)) + top[:, 0]
-
-    with np.errstate(invalid="ignore"):  # ignored rows may hold inf
-        _over_blocks(work, *rows.shape)
-    kept = np.flatnonzero(counts)
-    picked[kept] = lse[kept] - rows[kept, flat[kept]]
-    return x.dtype.type(picked.sum(dtype=np.float64) / max(len(kept), 1)), lse
+    return _forward(lambda here, block: rows[here], x.shape, x.dtype, flat, counts)
 
 
 @op(numpy=[], cases=[])
-def cross_entropy_gradient(dy, x, labels, lse, *, ignore=-1):
-    """dx of `softmax_cross_entropy`: dy (softmax(x) - onehot(label)) / count, 0 in ignored rows.  One pass over x."""
-    flat, counts = _checked(x, labels, ignore)
-    rows = x.reshape(-1, x.shape[-1])
-    dx = np.empty_like(rows)
-    scale = x.dtype.type(dy / max(np.count_nonzero(counts), 1))
-
-    def work(start, stop):
-        block, here = dx[start:stop], slice(start, stop)
-        np.subtract(rows[here], lse[here, None], out=block)
-        np.exp(block, out=block)
-        block[np.arange(stop - start), np.where(counts[here], flat[here], 0)] -= 1
-        block *= scale
-
-    with np.errstate(invalid="ignore", over="ignore"):
-        _over_blocks(work, *rows.shape)
-    dx[~counts] = 0
-    return dx.reshape(x.shape)
+def cross_entropy_gradient(dy, x, labels, e, total, *, ignore=-1):
+    """dx of `softmax_cross_entropy`, a function of dy and x that can be differentiated again."""
+    return _finish(dy, labels, np.array(e), total, ignore)
 
 
-def _weights(x, labels, ignore):
-    """1/count in rows that count, else 0, and the one-hot labels: constants of the second derivative."""
-    flat, counts = _checked(x, labels, ignore)
+def _unit(x, labels, ignore):
+    """onehot(label), and 1/count in rows that count, else 0: constants of the second derivative."""
+    flat = np.asarray(labels).reshape(-1)
+    counts = flat != ignore
     hot = np.zeros((len(flat), x.shape[-1]), x.dtype)
     hot[np.flatnonzero(counts), flat[counts]] = 1
     weight = (counts / max(np.count_nonzero(counts), 1)).astype(x.dtype)
     return hot.reshape(x.shape), weight.reshape(*x.shape[:-1], 1)
 
 
-def _second(g, dy, x, labels, ignore):
-    """The derivative by x of <g, dx>: through the softmax once more."""
-    from .loss import softmax
-
-    _, weight = _weights(x, labels, ignore)
-    p, g = softmax(x), g * (weight * dy)
-    return p * (g - np.sum(g * p, axis=-1, keepdims=True))
-
-
 def _by_dy(g, x, labels, ignore):
-    from .loss import softmax
-
-    hot, weight = _weights(x, labels, ignore)
+    hot, weight = _unit(x, labels, ignore)
     return np.sum(g * ((softmax(x) - hot) * weight))
 
 
+def _by_x(g, dy, x, labels, ignore):
+    """The derivative by x of <g, dx>: through the softmax once more."""
+    p, g = softmax(x), g * (_unit(x, labels, ignore)[1] * dy)
+    return p * (g - np.sum(g * p, axis=-1, keepdims=True))
+
+
 softmax_cross_entropy.vjp(
-    x=lambda dy, x, labels, lse, ignore: cross_entropy_gradient(dy, x, labels, lse, ignore=ignore)
+    x=lambda dy, x, labels, e, total, ignore: cross_entropy_gradient(dy, x, labels, e, total, ignore=ignore)
 )
-cross_entropy_gradient.vjp(x=_second, dy=_by_dy)
+softmax_cross_entropy.spec.cheaper(
+    "x", spend=lambda dy, x, labels, e, total, ignore: _finish(dy, labels, e, total, ignore)
+)
+cross_entropy_gradient.vjp(dy=_by_dy, x=_by_x)

@@ -49,7 +49,9 @@ divide = _binary(
     operator="truediv", name="divide",
 )  # fmt: skip
 negative = _unary(np.negative, "y = -x", lambda dy: -dy, symbol="-", operator="neg")
-positive = _unary(np.positive, "y = x", lambda dy: dy, symbol="+", operator="pos")
+positive = _unary(
+    np.positive, "y = x", lambda dy: dy, symbol="+", operator="pos", numpy=[np.positive, np.conjugate]
+)
 reciprocal = _unary(np.reciprocal, "y = 1/x,  dy/dx = -y²", lambda dy, y: -dy * y * y, (0.5, 2.0))
 remainder = _binary(
     np.remainder, "y = x - w ⌊x/w⌋: the remainder with the sign of w", lambda dy: dy,
@@ -84,6 +86,8 @@ def _power_x(dy, x, w):
 
 def _power_w(dy, x, y):
     """y ln x, and 0 where x is not positive."""
+    if isinstance(x, (int, float)):
+        return dy * y * (math.log(x) if x > 0 else 0.0)
     return dy * y * np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0)
 
 
@@ -130,7 +134,8 @@ arcsinh = _unary(np.arcsinh, "dy/dx = 1/√(x² + 1)", lambda dy, x: dy / np.sqr
 arccosh = _unary(np.arccosh, "dy/dx = 1/√(x² - 1)", lambda dy, x: dy / np.sqrt(x * x - 1), (1.5, 3.0))
 arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / (1 - x * x), (-0.9, 0.9))
 hypot = _binary(
-    np.hypot, "y = √(x² + w²)", lambda dy, x, y: dy * x / y, lambda dy, w, y: dy * w / y, (0.5, 2.0)
+    np.hypot, "y = √(x² + w²),  dy/dx = x/y (0 at 0)", lambda dy, x, y: dy * x / np.where(y == 0, 1, y),
+    lambda dy, w, y: dy * w / np.where(y == 0, 1, y), (0.5, 2.0),
 )
 deg2rad = _unary(np.deg2rad, "y = π x / 180", lambda dy: dy * (math.pi / 180), numpy=[np.deg2rad, np.radians])
 rad2deg = _unary(np.rad2deg, "y = 180 x / π", lambda dy: dy * (180 / math.pi), numpy=[np.rad2deg, np.degrees])
@@ -173,11 +178,14 @@ copysign = _binary(
 )
 
 
-@op(broadcast, numpy=[np.clip], cases=[case((3, 4), min=-0.5, max=0.5), case((5,), min=0.1), case((), max=0.0)])
+@op(broadcast, numpy=[np.clip], cases=[case((3, 4), min=-0.5, max=0.5), case((5,), min=0.1), case((), max=0.0),
+                                          case((3,), raises="clip: needs min or max; x is (3,)")])
 def clip(x, *, min=None, max=None):
-    """y = x held between ``min`` and ``max`` (numbers, or None for no bound); dy/dx = 1 inside and at a bound, else 0."""
+    """y = x held between ``min`` and ``max`` (numbers, or None for no bound); dy/dx = 1 up to the bounds, else 0."""
     if min is None and max is None:
         raise ValueError("needs min or max")
+    if hasattr(min, "node") or hasattr(max, "node"):
+        raise TypeError("min and max should be numbers; np.clip, maximum and minimum take Tensors")
     return np.clip(x, min, max)
 
 
@@ -187,7 +195,7 @@ clip.vjp(x=lambda dy, x, y: dy * (x == y))
 @op(broadcast, cases=[
     case(np.array([[True, False, True]]), (2, 3), (2, 1)), case(np.array(True), (), ()),
     case(np.array([True, False, True]), (3,), (2,),
-         raises="where: c (3,) and w (2,) do not broadcast: axis -1 is 3 and 2"),
+         raises="where: x (3,) and w (2,) do not broadcast: axis -1 is 3 and 2"),
 ])  # fmt: skip
 def where(c, x, w):
     """x where c holds, else w. The side that is not taken gets a gradient of 0, never NaN times 0 from here."""

@@ -11,7 +11,7 @@ from ..graph import GraphError, clock, mode, sum_to
 from ..op import case, composite, op
 from ..recording import record
 from ..tensor import Tensor, value
-
+from .shaping import along_axis, moveaxis, reshape
 
 _BASIC = {int: 1, slice: 1, type(None): 1, type(Ellipsis): 1}
 
@@ -40,7 +40,7 @@ def _plain(index):
     case((3, 4), index=5, raises="getitem: index 5 is out of bounds for axis 0 with size 3; x is (3, 4)"),
 ])  # fmt: skip
 def getitem(x, *, index):
-    """x[index], any index that NumPy knows. A slice shares memory with x; its gradient is put back where it was read."""
+    """x[index], any index NumPy knows. A slice shares memory with x; its gradient is put back where it was read."""
     return x[index]
 
 
@@ -49,7 +49,7 @@ def getitem(x, *, index):
     case((), index=(1, 2), shape=(2, 3)),
 ])  # fmt: skip
 def scatter(x, *, index, shape):
-    """Zeros of ``shape`` with x added at ``index``: places named several times get the sum. The opposite of ``[index]``."""
+    """Zeros of ``shape`` with x added at ``index``: a place named several times gets the sum. Undoes ``[index]``."""
     y = np.zeros(shape, x.dtype)
     _add_at(y, x, index)
     return y
@@ -92,7 +92,7 @@ scatter.vjp(x=lambda dy, index: getitem(dy, index=index))
                 "v is (2, 3), x is (3, 4)"),
 ])  # fmt: skip
 def assign(v, x, *, index):
-    """A copy of x in which ``index`` holds v: what ``x[index] = v`` means. dx is dy with zeros there, dv is dy there."""
+    """A copy of x in which ``index`` holds v: what ``x[index] = v`` means. dx is dy but 0 there, dv is dy there."""
     y = np.array(x)
     y[index] = v
     return y
@@ -118,15 +118,18 @@ def _getitem(self, index):
 def _setitem(self, index, v):
     """``x[index] = v``: x is from now on the result; readers of the old value keep it.
 
-    The write goes into x's own memory if nobody else holds that (else into a copy), so filling hs step by step is linear.
+    The write goes into x's own memory if nobody else holds that, else into a copy: filling hs step by step is linear.
     """
     index, written = _plain(index), value(v)
     if self.node is not None and not self.node.edges and mode.recording:
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
+    self._array = np.asarray(self._array)
     if self.node is not None and not mode.recording:
         guard.wrote(self._array, clock())
         _write(self._array, index, written)
         return
+    if getattr(v, "node", None) is not None and self.dtype.kind != "f":
+        raise TypeError(f"x[...] = v: v needs a gradient, and x is {self.dtype}; make x with a floating dtype")
     if guard.references(self._array) > guard.SOLE or self._array.base is not None or self.ndim == 0:
         self._array = np.array(self._array)
     _write(self._array, index, written)
@@ -150,8 +153,8 @@ def _write(array, index, v):
         assign.spec.refuse(error, (v, array), {"index": index})
 
 
-Tensor.__getitem__ = _getitem
-Tensor.__setitem__ = _setitem
+for _name, _method in {"__getitem__": _getitem, "__setitem__": _setitem}.items():
+    setattr(Tensor, _name, _method)
 
 
 @op(cases=[
@@ -165,7 +168,7 @@ def embedding(W, ids):
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding: ids is {ids.dtype}, should be integers") from None
-    if ids.size and not (0 <= ids.min() and ids.max() < len(W)):
+    if ids.size and (ids.min() < 0 or ids.max() >= len(W)):
         wrong = ids.min() if ids.min() < 0 else ids.max()
         raise IndexError(f"embedding: ids holds {wrong}, should be from 0 to {len(W) - 1} (W has {len(W)} rows)")
     return np.take(W, ids, axis=0)
@@ -183,8 +186,8 @@ embedding.spec.cheaper("W", into=lambda total, dy, ids, W_shape: _add_at(total, 
 def take(x, indices, axis=None):
     """``np.take``: slices along ``axis`` (or elements of the flat array) at ``indices``."""
     if axis is None:
-        x, axis = np.reshape(x, -1), 0
-    return x[(*(slice(None),) * (axis % np.ndim(x)), _plain(indices))]
+        x, axis = reshape(x, -1), 0
+    return x[along_axis(axis, np.ndim(x), _plain(indices))]
 
 
 @composite(
@@ -210,7 +213,7 @@ def diag(x, k=0):
 @composite(case((3, 4)), case((3, 4), offset=-1), case((2, 3, 4), axis1=1, axis2=2))
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """``np.diagonal``: the diagonal of the plane of two axes, as the last axis."""
-    x = np.moveaxis(x, (axis1, axis2), (-2, -1))
+    x = moveaxis(x, source=(axis1, axis2), destination=(-2, -1))
     rows = np.arange(builtins.max(-offset, 0), builtins.max(builtins.min(x.shape[-2], x.shape[-1] - offset), 0))
     return x[..., rows, rows + offset]
 
@@ -218,10 +221,10 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
 @composite(case((3, 4)), case((3, 4), k=1))
 def tril(x, k=0):
     """The lower triangle, zeros above the k-th diagonal."""
-    return x * np.tri(*x.shape[-2:], k=k, dtype=x.dtype)
+    return x * np.tri(x.shape[-2], x.shape[-1], k, dtype=x.dtype)
 
 
 @composite(case((3, 4)), case((3, 4), k=-1))
 def triu(x, k=0):
     """The upper triangle, zeros below the k-th diagonal."""
-    return x * (1 - np.tri(*x.shape[-2:], k=k - 1, dtype=x.dtype))
+    return x * (1 - np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=x.dtype))

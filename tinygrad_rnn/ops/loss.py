@@ -31,19 +31,29 @@ def log_softmax(x, *, axis=-1):
 log_softmax.vjp(x=lambda dy, y, axis: dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True))
 
 
-def _mean_over(dy, x_shape):
-    return dy / max(int(np.prod(x_shape)), 1)
+def _scalar(shapes, attrs):
+    """A mean over all elements of arguments that broadcast."""
+    broadcast(shapes, attrs)
+    return ()
 
 
-@op(broadcast, cases=[case((3, 4), (3, 4)), case((3, 4), (4,)), case((), ())])
+def _in_dtype_of(x, t):
+    """Targets that are integers or truth values as x's dtype: they would widen float32."""
+    return t.astype(x.dtype) if isinstance(t, np.ndarray) and t.dtype.kind != "f" else t
+
+
+@op(_scalar, cases=[
+    case((3, 4), (3, 4)), case((3, 4), (4,)), case((), ()),
+    case((2, 3), (2,), raises="mean_squared_error: x (2, 3) and t (2,) do not broadcast: axis -1 is 3 and 2"),
+])  # fmt: skip
 def mean_squared_error(x, t):
     """The mean of (x - t)² over all elements, a scalar."""
-    d = np.subtract(x, t)
+    d = np.subtract(x, _in_dtype_of(x, t))
     return np.mean(d * d)
 
 
 mean_squared_error.vjp(
-    x=lambda dy, x, t: dy * 2 / max(_size(x, t), 1) * (x - t),
+    x=lambda dy, x, t: dy * 2 / max(_size(x, t), 1) * (x - _in_dtype_of(x, t)),
     t=lambda dy, x, t: dy * 2 / max(_size(x, t), 1) * (t - x),
 )
 
@@ -52,15 +62,20 @@ def _size(x, t):
     return int(np.prod(np.broadcast_shapes(np.shape(x), np.shape(t))))
 
 
-@op(broadcast, cases=[case((3, 4), np.array([[0.0, 1.0, 1.0, 0.3]])), case((4,), np.array([1.0, 0.0, 0.0, 1.0]))])
+@op(_scalar, cases=[
+    case((3, 4), np.array([[0.1, 0.9, 0.7, 0.3]])), case((3, 4), np.array([[0, 1, 1, 0]])), case((), np.array(0.5)),
+    case((2,), np.array([2.0, 0.0]), raises="binary_cross_entropy: t should be from 0 to 1; x is (2,), t is (2,)"),
+    case((2, 3), np.array([0, 1]),
+         raises="binary_cross_entropy: x (2, 3) and t (2,) do not broadcast: axis -1 is 3 and 2"),
+])  # fmt: skip
 def binary_cross_entropy(x, t):
     """The mean of -t ln σ(x) - (1 - t) ln(1 - σ(x)) = softplus(x) - t x: x are logits, t in [0, 1].  A scalar."""
     if not (np.min(t, initial=0) >= 0 and np.max(t, initial=0) <= 1):
         raise ValueError("t should be from 0 to 1")
-    return np.mean(np.logaddexp(x, 0) - t * x)
+    return np.mean(np.logaddexp(x, 0) - _in_dtype_of(x, t) * x)
 
 
 binary_cross_entropy.vjp(
-    x=lambda dy, x, t: dy / max(_size(x, t), 1) * (sigmoid(x) - t),
+    x=lambda dy, x, t: dy / max(_size(x, t), 1) * (sigmoid(x) - _in_dtype_of(x, t)),
     t=lambda dy, x, t: dy / max(_size(x, t), 1) * (-x),
 )

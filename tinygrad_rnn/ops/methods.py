@@ -1,63 +1,15 @@
-"""The rest of NumPy's face on a Tensor: comparisons, functions that give plain arrays, and methods."""
+"""What a Tensor can do besides arithmetic: methods, comparisons, and operators that change it."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from .. import guard
+from ..graph import GraphError, clock, mode
 from ..op import case, op
 from ..shape import broadcast
-from ..tensor import FUNCTIONS, UFUNCS, Tensor, value
-from . import elementwise, index, linear, reduce, shaping
-
-#: Their result has no gradient: answers about shape, order or truth.
-PLAIN = """
-    shape ndim size zeros_like ones_like empty_like full_like argmax argmin argsort argwhere nonzero flatnonzero
-    count_nonzero any all array_equal array_equiv allclose isclose result_type can_cast may_share_memory shares_memory
-    array2string array_repr array_str round around searchsorted digitize bincount unique iscomplexobj isrealobj
-""".split()
-PLAIN_UFUNCS = """
-    less less_equal greater greater_equal equal not_equal isnan isinf isfinite signbit logical_and logical_or
-    logical_not logical_xor floor_divide
-""".split()
-COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"}
-
-
-def _plain(function):
-    """``function`` on the arrays in its arguments."""
-
-    def apply(*args, **kwargs):
-        return function(*_arrays(args), **{name: _arrays(one) for name, one in kwargs.items()})
-
-    return apply
-
-
-def _arrays(x):
-    if isinstance(x, (tuple, list)):
-        return type(x)(_arrays(one) for one in x)
-    return value(x)
-
-
-for _name in PLAIN:
-    FUNCTIONS[getattr(np, _name)] = _plain(getattr(np, _name))
-for _name in PLAIN_UFUNCS:
-    UFUNCS[getattr(np, _name)] = _plain(getattr(np, _name))
-for _name, _ufunc in COMPARISONS.items():
-    setattr(Tensor, f"__{_name}__", lambda self, other, f=getattr(np, _ufunc): f(self._array, value(other)))
-setattr(Tensor, "__floordiv__", lambda self, other: self._array // value(other))
-setattr(Tensor, "__rfloordiv__", lambda self, other: value(other) // self._array)
-
-#: ``np.add.reduce(x)`` and the like.
-UFUNCS[np.add, "reduce"] = lambda x, axis=0, keepdims=False, **_: reduce.sum(x, axis=axis, keepdims=keepdims)
-UFUNCS[np.multiply, "reduce"] = lambda x, axis=0, keepdims=False, **_: reduce.prod(x, axis=axis, keepdims=keepdims)
-UFUNCS[np.maximum, "reduce"] = lambda x, axis=0, keepdims=False, **_: reduce.max(x, axis=axis, keepdims=keepdims)
-UFUNCS[np.minimum, "reduce"] = lambda x, axis=0, keepdims=False, **_: reduce.min(x, axis=axis, keepdims=keepdims)
-UFUNCS[np.add, "accumulate"] = lambda x, axis=0, **_: reduce.cumsum(x, axis=axis)
-UFUNCS[np.multiply, "outer"] = lambda x, w: x[(...,) + (None,) * np.ndim(w)] * w
-
-FUNCTIONS[np.split] = lambda x, sections, axis=0: shaping.split(x, sections, axis)
-FUNCTIONS[np.array_split] = shaping.array_split
-FUNCTIONS[np.hsplit] = shaping.hsplit
-FUNCTIONS[np.vsplit] = shaping.vsplit
+from ..tensor import FUNCTIONS, Tensor, value
+from . import elementwise, face, index, linear, reduce, shaping
 
 
 @op(broadcast, numpy=[np.copy], cases=[case((3, 4)), case(())])
@@ -69,13 +21,13 @@ def copy(x):
 copy.vjp(x=lambda dy: dy)
 
 
-@op(broadcast, numpy=[], cases=[case((3, 4), dtype=np.float32), case((3, 4), dtype=np.float64)])
+@op(broadcast, numpy=[], cases=[case((3, 4), dtype=np.float64), case((), dtype=np.longdouble)])
 def astype(x, *, dtype):
-    """x as ``dtype``; the gradient comes back in x's own."""
+    """x as ``dtype``; the gradient comes back in x's own, and is 0 through integers: they are steps."""
     return np.asarray(x, dtype=dtype)[()]
 
 
-astype.vjp(x=lambda dy: dy)
+astype.vjp(x=lambda dy, dtype: dy if np.dtype(dtype).kind == "f" else dy * 0)
 
 
 def _shape_of(sizes):
@@ -83,23 +35,85 @@ def _shape_of(sizes):
     return sizes[0] if len(sizes) == 1 else sizes
 
 
+def _compared(ufunc):
+    return lambda self, other: ufunc(self._array, value(other))
+
+
+def _in_place(symbol, operation, ufunc):
+    """``x += w``: x is from now on the result, in its own dtype, as if written ``x[...] = x + w``.
+
+    Recorded like any operation; readers of the old value keep it. Under `no_grad`, a Tensor that needs a gradient is
+    written to where it is, and backward passes through earlier uses of the old value are refused.
+    """
+
+    def apply(self, w):
+        if self.node is not None and not mode.recording:
+            return _written(self, ufunc, value(w))
+        if self.node is not None and not self.node.edges:
+            raise GraphError(
+                f"x {symbol} w: {self.node.label()} is a leaf that requires grad; change it under "
+                f"no_grad(), or give the result another name: z = x {symbol[:-1]} w"
+            )
+        made = operation(self, w)
+        if made.shape != self.shape or not np.can_cast(made.dtype, self.dtype, "same_kind"):
+            now, before = f"{made.dtype} {made.shape}", f"{self.dtype} {self.shape}"
+            raise TypeError(f"x {symbol} w: the result is {now}, should be {before} as x is")
+        made = made if made.dtype == self.dtype else astype(made, dtype=self.dtype)
+        self._array, self.node = made._array, made.node
+        return self
+
+    return apply
+
+
+def _written(x, ufunc, w):
+    """x with the result in its own memory, which is noted."""
+    if isinstance(x._array, np.ndarray):
+        guard.wrote(x._array, clock())
+        ufunc(x._array, w, out=x._array, casting="same_kind")
+    else:  # a NumPy number has no memory that others could hold
+        x._array = x.dtype.type(ufunc(x._array, w))
+    return x
+
+
+IN_PLACE = {
+    "iadd": ("+=", elementwise.add, np.add),
+    "isub": ("-=", elementwise.subtract, np.subtract),
+    "imul": ("*=", elementwise.multiply, np.multiply),
+    "itruediv": ("/=", elementwise.divide, np.divide),
+    "imatmul": ("@=", linear.matmul, np.matmul),
+    "ipow": ("**=", elementwise.power, np.power),
+    "imod": ("%=", elementwise.remainder, np.remainder),
+}
+COMPARISONS = {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+}
 METHODS = {
     **{name: getattr(reduce, name) for name in ("sum", "mean", "var", "std", "prod", "max", "min", "cumsum", "trace")},
     **{name: getattr(shaping, name) for name in ("swapaxes", "squeeze", "ravel", "repeat")},
     **{name: getattr(index, name) for name in ("take", "diagonal")},
     "dot": linear.dot,
-    "clip": elementwise.clip,
+    "clip": face.clip,
     "copy": copy,
     "astype": astype,
     "flatten": lambda self: copy(shaping.ravel(self)),
     "reshape": lambda self, *sizes: shaping.reshape(self, shape=_shape_of(sizes)),
     "transpose": lambda self, *axes: shaping.transpose(self, axes=_shape_of(axes) if axes else None),
     "T": property(lambda self: shaping.transpose(self)),
+    "mT": property(face.matrix_transpose),
     "any": lambda self, axis=None, keepdims=False: self._array.any(axis=axis, keepdims=keepdims),
     "all": lambda self, axis=None, keepdims=False: self._array.all(axis=axis, keepdims=keepdims),
     "argmax": lambda self, axis=None: self._array.argmax(axis),
     "argmin": lambda self, axis=None: self._array.argmin(axis),
     "argsort": lambda self, axis=-1: self._array.argsort(axis),
+    "__floordiv__": lambda self, other: self._array // value(other),
+    "__rfloordiv__": lambda self, other: value(other) // self._array,
+    **{f"__{name}__": _compared(getattr(np, ufunc)) for name, ufunc in COMPARISONS.items()},
+    **{f"__{name}__": _in_place(*which) for name, which in IN_PLACE.items()},
 }
 for _name, _method in METHODS.items():
     setattr(Tensor, _name, _method)

@@ -8,7 +8,10 @@ from ..op import case, op
 from ..shape import broadcast
 
 
-@op(broadcast, keeps=["mask"], cases=[case((3, 4), rate=0.5), case((3, 4), rate=0.0)])
+@op(broadcast, keeps=["mask"], cases=[
+    case((3, 4), rate=0.5), case((3, 4), rate=0.0),
+    case((3,), rate=1.0, raises="dropout: rate is 1.0, should be at least 0 and less than 1; x is (3,)"),
+])  # fmt: skip
 def dropout(x, *, rate=0.5, rng=None):
     """Each element 0 with probability ``rate``, else divided by 1 - rate (Srivastava et al. 2014, inverted).
 

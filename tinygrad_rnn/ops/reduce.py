@@ -8,6 +8,7 @@ import numpy as np
 
 from ..op import case, composite, op
 from ..shape import along, reduced
+from .shaping import along_axis
 
 _AXES = [
     case((3, 4)),
@@ -77,7 +78,9 @@ std.vjp(x=lambda dy, x, y, x_shape, axis, ddof, keepdims: (
     _spread(dy / np.where(y == 0, 1, y), x_shape, axis, keepdims) * _deviation(x, axis, ddof)))  # fmt: skip
 
 
-@op(reduced, symbol="Π", cases=[*_AXES, case(np.array([[2.0, 0.0, 3.0], [0.0, 0.5, 0.0]]), axis=1), _out_of_range("prod")])
+@op(reduced, symbol="Π", cases=[
+    *_AXES, case(np.array([[2.0, 0.0, 3.0], [0.0, 0.5, 0.0]]), axis=1), _out_of_range("prod"),
+])  # fmt: skip
 def prod(x, *, axis=None, keepdims=False):
     """The product over ``axis``; dy/dx is the product of the others, exact where some are 0."""
     return np.prod(x, axis=axis, keepdims=keepdims)
@@ -102,7 +105,7 @@ def _share(dy, x, y, x_shape, axis, keepdims):
     """dy to the elements that were chosen, in equal parts where several were: a subgradient."""
     chosen = x == _spread(y, x_shape, axis, keepdims)
     count = np.sum(chosen, axis=axis, keepdims=True)
-    return _spread(dy, x_shape, axis, keepdims) * (chosen / count).astype(dy.dtype)
+    return _spread(dy, x_shape, axis, keepdims) * (chosen / np.maximum(count, 1)).astype(dy.dtype)
 
 
 @op(reduced, symbol="max", numpy=[np.max, np.amax], cases=[*_AXES, _out_of_range("max")])
@@ -136,9 +139,12 @@ logsumexp.vjp(x=lambda dy, x, y, x_shape, axis, keepdims: (
     _spread(dy, x_shape, axis, keepdims) * np.exp(x - _spread(y, x_shape, axis, keepdims))))  # fmt: skip
 
 
-@op(numpy=[np.linalg.norm], cases=[case((3, 4)), case((3, 4), axis=1), case((3, 4), axis=(0, 1)), case((4,), ord=2),
-                                   case((3, 4), ord=1, axis=1), case((3, 4), ord=np.inf, axis=0), case((3, 4), ord="fro"),
-                                   case((3, 4), axis=0, keepdims=True)])  # fmt: skip
+@op(numpy=[np.linalg.norm], cases=[
+    case((3, 4)), case((3, 4), axis=1), case((3, 4), axis=(0, 1)), case((4,), ord=2), case((3, 4), ord=1, axis=1),
+    case((3, 4), ord=np.inf, axis=0), case((3, 4), ord="fro"), case((3, 4), axis=0, keepdims=True),
+    case((3, 4), ord=2,
+         raises="norm: ord=2 of a matrix has no operation; the Euclidean norm has; x is (3, 4)"),
+])  # fmt: skip
 def norm(x, *, ord=None, axis=None, keepdims=False):
     """The norm of vectors: Euclidean (also of all of a matrix, Frobenius), or ``ord`` 1 or inf along one axis.
 
@@ -175,14 +181,20 @@ def _cumsum_x(dy, x_shape, axis):
 cumsum.vjp(x=_cumsum_x)
 
 
-@op(along, keeps=["rank"], cases=[case((3, 4)), case((3, 4), axis=0), case((5,))])
+def _sorted(shapes, attrs):
+    """The shape of the argument; flat without an axis."""
+    shape = along(shapes, attrs)
+    return shape if attrs["axis"] is not None else (int(np.prod(shape)),)
+
+
+@op(_sorted, keeps=["rank"], cases=[case((3, 4)), case((3, 4), axis=0), case((5,)), case((1, 4), axis=None)])
 def sort(x, *, axis=-1):
     """Ascending along ``axis``; each element takes its gradient back to where it was."""
     order = np.argsort(x, axis=axis, kind="stable")
     return np.take_along_axis(x, order, axis), np.argsort(order, axis=axis, kind="stable")
 
 
-sort.vjp(x=lambda dy, rank, axis: np.take_along_axis(dy, rank, axis))
+sort.vjp(x=lambda dy, rank, axis, x_shape: np.reshape(np.take_along_axis(dy, rank, axis), x_shape))
 
 
 @composite(case((3, 4)), case((3, 4), offset=1), case((2, 3, 3), axis1=1, axis2=2))
@@ -194,7 +206,7 @@ def trace(x, offset=0, axis1=0, axis2=1):
 @composite(case((3, 4)), case((3, 4), n=2, axis=0))
 def diff(x, n=1, axis=-1):
     """``np.diff``: differences of neighbours along ``axis``, n times."""
-    before = (slice(None),) * (axis % np.ndim(x))
+    after, before = (along_axis(axis, np.ndim(x), part) for part in (slice(1, None), slice(None, -1)))
     for _ in range(n):
-        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+        x = x[after] - x[before]
     return x

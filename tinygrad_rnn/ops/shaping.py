@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
 from ..graph import sum_to
 from ..op import case, composite, op
-from ..shape import along, joined, stacked
+from ..shape import along
+
+
+def along_axis(axis, ndim, one):
+    """The index that is ``one`` on ``axis`` and everything elsewhere."""
+    return (*(slice(None),) * (axis % ndim), one)
 
 
 def _back_to_shape(dy, x_shape):
@@ -85,36 +88,6 @@ def broadcast_to(x, *, shape):
 broadcast_to.vjp(x=lambda dy, x_shape: sum_to(dy, x_shape))
 
 
-@op(joined, keeps=["starts"], cases=[
-    case((2, 3), (4, 3)), case((2, 3), (2, 1), (2, 2), axis=1), case((2, 3), (2, 2), axis=-1), case((0,), (2,)),
-    case((2, 3), (2, 4), raises="concatenate: xs[1] (2, 4) and xs[0] (2, 3) may differ only along axis 0"),
-])  # fmt: skip
-def concatenate(*xs, axis=0):
-    """Arrays end to end along ``axis``; each gets back its own slice of dy."""
-    y = np.concatenate(xs, axis)
-    return y, np.cumsum([0, *(np.shape(x)[axis] for x in xs)]).tolist()
-
-
-concatenate.vjp(xs=lambda dy, i, starts, axis: dy[_along(axis, dy.ndim, slice(starts[i], starts[i + 1]))])
-
-
-def _along(axis, ndim, one):
-    """The index that is ``one`` on ``axis`` and everything elsewhere."""
-    return (*(slice(None),) * (axis % ndim), one)
-
-
-@op(stacked, cases=[
-    case((2, 3), (2, 3)), case((2, 3), (2, 3), (2, 3), axis=1), case((2,), (2,), axis=-1), case((), ()),
-    case((2, 3), (3, 2), raises="stack: xs[1] is (3, 2), but must be (2, 3) as xs[0] is"),
-])  # fmt: skip
-def stack(*xs, axis=0):
-    """Arrays of one shape side by side along a new ``axis``; each gets back its own slice of dy."""
-    return np.stack(xs, axis)
-
-
-stack.vjp(xs=lambda dy, i, axis: dy[_along(axis, dy.ndim, i)])
-
-
 @op(along, cases=[case((3, 4), shift=1, axis=0), case((3, 4), shift=5), case((3, 4), shift=(1, -2), axis=(0, 1))])
 def roll(x, *, shift, axis=None):
     """Elements moved by ``shift`` along ``axis``, those that fall off the end coming in at the start."""
@@ -124,7 +97,8 @@ def roll(x, *, shift, axis=None):
 roll.vjp(x=lambda dy, shift, axis: np.roll(dy, np.negative(shift), axis))
 
 
-@op(cases=[case((3, 4), pad_width=1), case((3, 4), pad_width=((1, 0), (0, 2))), case((3,), pad_width=(2, 1))])
+@op(cases=[case((3, 4), pad_width=1), case((3, 4), pad_width=((1, 0), (0, 2))), case((3,), pad_width=(2, 1)),
+           case((3,), pad_width=1, mode="edge", raises="pad: pads with one constant only, got mode='edge'; x is (3,)")])
 def pad(x, *, pad_width, mode="constant", constant_values=0):
     """x with a margin of a constant, widths as in ``np.pad``."""
     if mode != "constant" or np.ndim(constant_values):
@@ -149,12 +123,6 @@ def ravel(x):
     return reshape(x, shape=-1)
 
 
-@composite(case((2, 3), (4, 3), axis=0), case((2, 3), (4,)))
-def append(x, w, axis=None):
-    """``np.append``: w after x; both flat if there is no axis."""
-    return concatenate([ravel(x), ravel(w)]) if axis is None else concatenate([x, w], axis=axis)
-
-
 def _each(function, xs):
     made = [function(x) for x in xs]
     return made[0] if len(made) == 1 else tuple(made)
@@ -176,64 +144,6 @@ def atleast_2d(*xs):
 def atleast_3d(*xs):
     """At least three axes, as in NumPy: (n,) -> (1, n, 1), (n, m) -> (n, m, 1)."""
     return _each(lambda x: atleast_2d(x)[..., None] if np.ndim(x) < 3 else x, xs)
-
-
-@composite(case((2, 3), (4, 3)), case((3,), (3,)))
-def vstack(*xs):
-    """Rows under each other."""
-    return concatenate([atleast_2d(x) for x in _listed(xs)], axis=0)
-
-
-@composite(case((2, 3), (2, 4)), case((3,), (2,)))
-def hstack(*xs):
-    """Columns beside each other: along axis 1, or 0 for vectors."""
-    arrays = [atleast_1d(x) for x in _listed(xs)]
-    return concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
-
-
-@composite(case((2,), (2,)), case((2, 3), (2,)))
-def column_stack(*xs):
-    """Vectors as columns beside each other."""
-    return concatenate([x[:, None] if np.ndim(x) == 1 else atleast_2d(x) for x in _listed(xs)], axis=1)
-
-
-def _listed(xs):
-    return xs[0] if len(xs) == 1 and isinstance(xs[0], (list, tuple)) else xs
-
-
-def split(x, sections, axis=-1):
-    """Equal parts along ``axis``, by default the last (``np.split`` on a Tensor keeps NumPy's default, the first).
-
-    ``sections`` is how many, or the list of where to cut: ``f, g, i, o = split(A, 4)``.
-    """
-    size = x.shape[axis]
-    if np.ndim(sections) == 0 and size % operator.index(sections):
-        raise ValueError(f"split: {size} columns of x {x.shape} do not make {sections} equal parts")
-    return array_split(x, sections, axis)
-
-
-def array_split(x, sections, axis=0):
-    """``np.array_split``: parts as equal as they can be, or cut at a list of places."""
-    size, ndim = x.shape[axis], x.ndim
-    if np.ndim(sections) == 0:
-        count = operator.index(sections)
-        cuts = [size * k // count if size % count == 0 else 0 for k in range(count + 1)]
-        if size % count:
-            each, extra = divmod(size, count)
-            cuts = np.cumsum([0] + [each + 1] * extra + [each] * (count - extra)).tolist()
-    else:
-        cuts = [0, *(operator.index(cut) for cut in sections), size]
-    return [x[_along(axis, ndim, slice(a, b))] for a, b in zip(cuts, cuts[1:])]
-
-
-def hsplit(x, sections):
-    """``np.hsplit``: along axis 1, or 0 of a vector."""
-    return split(x, sections, axis=0 if x.ndim == 1 else 1)
-
-
-def vsplit(x, sections):
-    """``np.vsplit``: along axis 0."""
-    return split(x, sections, axis=0)
 
 
 @composite(case((2, 3)), case((2, 3), axis=1), case((2, 3), axis=(0, 1)))
@@ -268,14 +178,4 @@ def repeat(x, repeats, axis=None):
     """Each element, or each slice along ``axis``, several times in a row."""
     if axis is None:
         x, axis = ravel(x), 0
-    return x[_along(axis, np.ndim(x), np.repeat(np.arange(x.shape[axis]), repeats))]
-
-
-@composite(case((2, 3), reps=2), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 1)))
-def tile(x, reps):
-    """The whole array several times along each axis."""
-    reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
-    x = reshape(x, (1,) * (len(reps) - np.ndim(x)) + np.shape(x))
-    for axis, count in enumerate((1,) * (x.ndim - len(reps)) + reps):
-        x = concatenate([x] * count, axis=axis) if count != 1 else x
-    return x
+    return x[along_axis(axis, np.ndim(x), np.repeat(np.arange(x.shape[axis]), repeats))]

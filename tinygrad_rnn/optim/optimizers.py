@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 
 from ..graph import clock
 from ..guard import wrote
-from ..tensor import Tensor
-from .clip import listed
+from .clip import Parameters, listed
 
 #: Updates work through blocks of so many elements, which stay in cache.
 BLOCK = 1 << 16
@@ -22,7 +19,7 @@ class Optimizer:
     between steps. A backward pass through a graph from before a step raises, since its arrays have changed.
     """
 
-    def __init__(self, params: Mapping[str, Tensor] | Iterable[Tensor], lr: float):
+    def __init__(self, params: Parameters, lr: float):
         if not lr > 0:
             raise ValueError(f"{type(self).__name__}: lr is {lr}, should be more than 0")
         self.params, self.lr = listed(params), lr
@@ -50,7 +47,7 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent.  p ← p - lr g; with momentum m: v ← m v - lr g, p ← p + v."""
 
-    def __init__(self, params: Mapping[str, Tensor] | Iterable[Tensor], lr: float, momentum: float = 0.0):
+    def __init__(self, params: Parameters, lr: float, momentum: float = 0.0):
         super().__init__(params, lr)
         self.momentum = momentum
         self.v = [np.zeros(one.size, one.dtype) for one in self.params] if momentum else []
@@ -70,7 +67,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Mapping[str, Tensor] | Iterable[Tensor],
+        params: Parameters,
         lr: float = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data import windows
-from ..tensor import no_grad
+from ..mode import no_grad
 
 
 def perplexity(model: Any, ids: Any, N: int = 10, T: int = 35, progress: Any = iter) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cell import Cell
 from ..nn import Embedding, Linear, Module, Recurrent
-from ..ops import softmax_cross_entropy
+from ..ops import affine_cross_entropy
 from ..tensor import Tensor
 
 
@@ -33,5 +33,5 @@ class LanguageModel(Module):
 
     def loss(self, ids: Any, targets: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The mean cross-entropy in nats per word, and the last state."""
-        scores, state = self(ids, state)
-        return softmax_cross_entropy(scores, targets), state
+        hs, state = self.recurrent(self.embed(ids), state)
+        return affine_cross_entropy(hs, self.affine.W, self.affine.b, targets), state

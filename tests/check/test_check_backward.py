@@ -1,0 +1,212 @@
+"""A hand-derived backward: the right one passes, every planted mistake is caught, and what is said of it is so."""
+
+import inspect
+import json
+import time
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import Param, cell, lstm, sigmoid, tanh
+from tinygrad_rnn.check import CheckError, by_hand, check_backward
+from tinygrad_rnn.check.by_hand import lstm_backward
+
+SOURCE = inspect.getsource(lstm_backward)
+
+#: What is wrong: the right line, the wrong one, the first wrong gradient, the mistake and whose (None: only the place).
+MUTANTS = {
+    "do: sign": ("do = dh * tanh_c", "do = -dh * tanh_c", "do", ("sign", "do")),
+    "dc': dc ignored": ("dc + dh * o", "dh * o", "dc'", ("path missing", "dc'")),
+    "dc': h ignored": ("dc + dh * o * (1 - tanh_c**2)", "dc", "dc'", ("path missing", "dc'")),
+    "dc': minus": ("dc + dh * o", "dc - dh * o", "dc'", ("path sign", "dc'")),
+    "dc': no derivative of tanh": (" * (1 - tanh_c**2)", "", "dc'", None),
+    "df: new memory": ("df = dc_new * c", "df = dc_new * (f * c + g * i)", "df", None),
+    "df: twice": ("df = dc_new * c", "df = 2 * dc_new * c", "df", ("factor", "df")),
+    "dg: as di": ("dg = dc_new * i", "dg = dc_new * g", "dg", ("copied", "dg")),
+    "di: half": ("di = dc_new * g", "di = dc_new * g / 2", "di", ("factor", "di")),
+    "dA: sign of f": ("df * f * (1 - f)", "-df * f * (1 - f)", "dA", ("sign", "dA.f")),
+    "dA: 1 + g": ("1 - g**2", "1 + g**2", "dA", None),
+    "dA: f and i swapped": ("[df * f * (1 - f), dg * (1 - g**2), di * i * (1 - i)",
+                            "[di * i * (1 - i), dg * (1 - g**2), df * f * (1 - f)", "dA", ("copied", "dA.f")),
+    "dA: o forgotten": ("do * o * (1 - o)]", "0 * do]", "dA", ("missing", "dA.o")),
+    "dWx: mean": ("x.T @ dA", "x.T @ dA / len(x)", "dWx", ("factor N", "dWx")),
+    "dWx: sign": ("x.T @ dA", "-x.T @ dA", "dWx", ("sign", "dWx")),
+    "dWh: transposed": ("h.T @ dA", "dA.T @ h", "dWh", ("transposed", "dWh")),
+    "dWh: from new h": ("h.T @ dA", "(o * tanh_c).T @ dA", "dWh", None),
+    "db: mean": ("dA.sum(axis=0)", "dA.mean(axis=0)", "db", ("factor N", "db")),
+    "db: zero": ("dA.sum(axis=0)", "0 * b", "db", ("missing", "db")),
+    "db: not summed": ("dA.sum(axis=0)", "dA", "db", ("copied", "db")),
+    "db: first row": ("dA.sum(axis=0)", "dA[0]", "db", None),
+    "dx: twice": ("dA @ Wx.T", "2 * dA @ Wx.T", "dx", ("factor", "dx")),
+    "dh: sign": ("dA @ Wh.T", "-dA @ Wh.T", "dh", ("sign", "dh")),
+    "dh: plus incoming": ("dA @ Wh.T", "dA @ Wh.T + dh", "dh", None),
+    "dc: i for f": ("dc_new * f,", "dc_new * i,", "dc", ("copied", "dc")),
+    "dc: no f": ("dc_new * f,", "dc_new,", "dc", ("copied", "dc")),
+    "dc: NaN": ("dc_new * f,", "dc_new * np.nan,", "dc", None),
+}  # fmt: skip
+
+
+def mutant(old, new):
+    assert SOURCE.count(old) == 1
+    names = dict(vars(by_hand))
+    exec(SOURCE.replace(old, new), names)
+    return names["lstm_backward"]
+
+
+def test_the_right_one_is_right():
+    report = check_backward(lstm, lstm_backward)
+    assert (report.ok, report.verdict, report.first_wrong, report.diagnoses) == (True, "right", None, [])
+    assert list(report.tensors) == ["do", "dc'", "df", "dg", "di", "dA", "dWx", "dWh", "db", "dx", "dh", "dc"]
+    assert max(row.rel_error for row in report.tensors.values()) < 1e-14
+    report.assert_ok()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mistake_is_caught_and_told(name):
+    old, new, first, told = MUTANTS[name]
+    report = check_backward(lstm, mutant(old, new))
+    assert (report.ok, report.verdict, report.first_wrong) == (False, "wrong", first)
+    said = [(one.kind, one.tensor) for one in report.diagnoses]
+    assert told in said if told else said == []
+    assert all(one.match <= 1e-8 and one.tensor.split(".")[0] == first for one in report.diagnoses)
+    others = [row for row in report.tensors.values() if row.verdict == "wrong" and row.name != first]
+    assert all(row.consequence for row in others)
+    with pytest.raises(CheckError, match="first wrong"):
+        report.assert_ok()
+
+
+def test_two_mistakes_are_told_apart_from_their_consequences():
+    wrong = mutant("do = dh * tanh_c", "do = -dh * tanh_c")
+    report = check_backward(lstm, lambda *a, **k: {**(r := wrong(*a, **k)), "db": r["db"] / 2})
+    assert [(one.kind, one.tensor) for one in report.diagnoses] == [("sign", "do"), ("factor", "db")]
+    assert report.tensors["dWx"].consequence and not report.tensors["db"].consequence
+
+
+def test_the_order_of_the_dict_does_not_hide_the_cause():
+    wrong = mutant("do = dh * tanh_c", "do = -dh * tanh_c")
+    assert check_backward(lstm, lambda *a, **k: dict(reversed(wrong(*a, **k).items()))).first_wrong == "do"
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+def test_a_sign_is_seen_at_any_scale(scale):
+    def forward(x):
+        return scale * tg.sin(x)
+
+    x = np.linspace(0.1, 1, 5)
+    assert check_backward(forward, lambda x, dy: {"dx": scale * dy * np.cos(x)}, x).ok
+    assert check_backward(forward, lambda x, dy: {"dx": -scale * dy * np.cos(x)}, x).verdict == "wrong"
+
+
+def test_what_is_not_returned_is_unchecked_and_no_pass():
+    report = check_backward(lstm, lambda *a, **k: {"dx": lstm_backward(*a, **k)["dx"]})
+    assert (report.ok, report.verdict, report.tensors["dWx"].note) == (False, "unchecked", "not returned")
+    assert check_backward(lstm, lambda *a, **k: {}).verdict == "unchecked"
+
+
+def test_an_unknown_name_is_told_and_does_not_count():
+    report = check_backward(lstm, lambda *a, **k: {**lstm_backward(*a, **k), "dtanh": 1.0})
+    assert report.ok and "no such value; there are dx, dh, dc" in report.tensors["dtanh"].note
+
+
+def test_none_and_wrong_shapes_are_wrong():
+    report = check_backward(lstm, lambda *a, **k: {**lstm_backward(*a, **k), "db": None, "dc": np.ones(3)})
+    assert report.first_wrong == "db" and report.tensors["dc"].note == "should be (3, 11)"
+
+
+def test_a_backward_that_gives_no_dict_is_refused():
+    with pytest.raises(TypeError, match=r"returned a list, should be a dict such as {'dx': \.\.\., 'dh': \.\.\.,"):
+        check_backward(lstm, lambda *a, **k: [1, 2])
+
+
+def test_a_function_with_local_variables():
+    def forward(x, w):
+        a = x @ w
+        return sigmoid(a), tanh(a)
+
+    def backward(x, w, dy0, dy1):
+        s, t = 1 / (1 + np.exp(-x @ w)), np.tanh(x @ w)
+        da = dy0 * s * (1 - s) + sign * dy1 * (1 - t * t)
+        return {"da": da, "dx": da @ w.T, "dw": x.T @ da}
+
+    x, w = np.random.default_rng(0).standard_normal((2, 4, 4))
+    sign = 1
+    assert check_backward(forward, backward, x, w).verdict == "right"
+    sign = -1
+    report = check_backward(forward, backward, x, w)
+    assert report.first_wrong == "da" and report.diagnoses[0].kind == "path sign"
+    assert "through y1, its tanh" in report.diagnoses[0].text
+
+
+def test_float32_inside_is_precision():
+    def rounded(*args, **params):
+        return lstm_backward(*[x.astype("f") for x in args], **{k: x.astype("f") for k, x in params.items()})
+
+    report = check_backward(lstm, rounded)
+    assert (report.ok, report.verdict) == (True, "precision")
+
+
+def test_the_users_arrays_are_not_touched():
+    x = np.ones((2, 3))
+
+    def backward(x, dy):
+        x *= 0
+        return {"dx": 2 * dy}
+
+    assert check_backward(lambda x: 2 * x, backward, x).ok and (x == 1).all()
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_a_wrong_gradient_rule_of_our_own_is_not_blamed_on_the_user(size):
+    def backward(x, dy):
+        return {"dx": dy * 3 * x * x}
+
+    cube = _wrong_cube()
+    try:
+        report = check_backward(cube, backward, np.linspace(0.5, 1, size))
+        wrong = check_backward(cube, lambda x, dy: {"dx": -dy * 3 * x * x}, np.linspace(0.5, 1, size))
+    finally:
+        del tg.op.OPS["wrong_cube"]
+    assert report.ok and not wrong.ok and "so a gradient rule is wrong" in report.tensors["dx"].note
+
+
+def _wrong_cube():
+    @tg.op.op(name="wrong_cube", arguments="x", numpy=[])
+    def wrong_cube(x):
+        return x * x * x
+
+    wrong_cube.vjp(x=lambda dy, x: -dy * 3 * x * x)
+    return wrong_cube
+
+
+def test_a_users_cell_with_given_inputs():
+    @cell
+    def leaky(x, h, *, W=Param("D H")):
+        h = 0.5 * h + tanh(x @ W)
+        return h
+
+    def backward(x, h, *, W, dh):
+        da = dh * (1 - np.tanh(x @ W) ** 2)
+        return {"dW": x.T @ da, "dx": da @ W.T, "dh": 0.5 * dh}
+
+    assert check_backward(leaky, backward).ok
+    r = np.random.default_rng(0).standard_normal
+    given = r((2, 3)).astype("f"), r((2, 4)).astype("f")
+    assert check_backward(leaky, backward, *given, W=r((3, 4)).astype("f")).verdict == "right"
+
+
+def test_the_report_is_data():
+    report = check_backward(lstm, mutant("dA.sum(axis=0)", "np.nan * b"))
+    data = json.loads(report.to_json())
+    assert data["first_wrong"] == "db" and data["tensors"]["db"]["rel_error"] is None
+    assert data["verdict"] == "wrong" and data["ok"] is False
+    report = check_backward(lstm, mutant("dA @ Wh.T", "-dA @ Wh.T"))
+    assert report.tensors["dh"].rel_error == pytest.approx(2)
+    assert report.tensors["dh"].worst["got"] == pytest.approx(-report.tensors["dh"].worst["right"])
+    assert str(report).splitlines()[-1] == "dh: its sign is flipped"
+
+
+def test_a_pass_takes_less_than_a_second():
+    start = time.perf_counter()
+    check_backward(lstm, lstm_backward)
+    assert time.perf_counter() - start < 1

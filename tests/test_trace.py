@@ -1,0 +1,188 @@
+"""The trace: names, numbers and gradients of a recorded computation, as plain data."""
+
+import gc
+import json
+import subprocess
+import sys
+import weakref
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
+from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.graph import GraphError
+from tinygrad_rnn.mode import mode
+from tinygrad_rnn.observe import observing
+from tinygrad_rnn.trace import codes, record_step, sample, trace_graph, trace_step
+from tinygrad_rnn.watch import norm, record
+
+
+def named(trace):
+    return {one.name: one for one in trace.values if one.name}
+
+
+def test_values_have_the_names_of_the_users_variables():
+    found = named(trace_step(lstm))
+    assert list(found) == ["x", "h", "c", "Wx", "Wh", "b", "A", "f", "g", "i", "o", "c'", "h'"]
+    assert found["f"].op == "sigmoid"  # a name bound twice is that of the last value
+    assert found["c'"].op == "add" and found["c"].kind == "state"
+
+
+def test_blocks_are_named_by_parameter_and_block():
+    found = named(trace_step(tg.gru, N=2, D=3, H=4))
+    assert {one.kind for name, one in found.items() if "." in name} == {"block"}
+    assert found["Wx.z"].shape == (3, 4)
+    assert found["1"].kind == "constant"
+
+
+def test_a_name_that_the_tensor_has_wins():
+    @cell
+    def named_inside(x, h, *, W=Param("D H")):
+        a = tanh(x @ W)
+        a.name = "memory"
+        return a + h
+
+    found = named(trace_step(named_inside))
+    assert "memory" in found and "a" not in found
+    assert found["h'"].op == "add"  # a result without a name is the new state
+
+
+def test_slices_say_what_they_take():
+    assert [one.detail for one in trace_step(lstm, H=2).values if one.op == "getitem"] == [
+        "[:, 0:2]", "[:, 2:4]", "[:, 4:6]", "[:, 6:8]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_gradients_are_those_of_backward(name):
+    made, rng = BUILT_IN[name], np.random.default_rng(0)
+    given = sample(made, rng, {"N": 3, "D": 4, "H": 2})
+    recording = record_step(made, given)
+    dys = {number: rng.standard_normal(recording.values[number].shape) for number in recording.outputs.values()}
+    trace = recording.trace("t", dys)
+    leaves = {key: Tensor(np.array(one), requires_grad=True) for key, one in given.items()}
+    order = [made.input, *made.states]
+    new = made(*[leaves[key] for key in order], **{k: x for k, x in leaves.items() if k not in order})
+    total = sum((dy * y).sum() for dy, y in zip(dys.values(), new if isinstance(new, tuple) else (new,), strict=True))
+    total.backward()
+    for key, leaf in leaves.items():
+        assert named(trace)[key].gradient == pytest.approx(norm(leaf.grad), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_gradients_add_up_where_a_value_branches(name):
+    rng = np.random.default_rng(0)
+    recording = record_step(BUILT_IN[name], sample(BUILT_IN[name], rng, {"N": 2}))
+    dys = {number: rng.standard_normal(recording.values[number].shape) for number in recording.outputs.values()}
+    totals, parts = recording.pull(dys)
+    for number, total in totals.items():
+        ends = [(edge.target, edge.operand) for edge in recording.edges if edge.source == number]
+        arriving = sum(parts[end] for end in ends if end in parts)
+        np.testing.assert_allclose(arriving + dys.get(number, 0), total, rtol=1e-12, atol=1e-14)
+
+
+def test_the_same_in_another_process():
+    code = "from tinygrad_rnn import gru; from tinygrad_rnn.trace import trace_step; print(trace_step(gru).to_json())"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONHASHSEED": seed,
+            "PYTHONPATH": ":".join(sys.path)}).stdout for seed in "12"]  # fmt: skip
+    assert runs[0] == runs[1] and json.loads(runs[0])["outputs"]
+
+
+def test_a_trace_keeps_no_graph():
+    gc.disable()
+    try:
+        x = Tensor(np.ones(3), requires_grad=True)
+        y = tanh(x) * 2
+        node = weakref.ref(y.node)
+        trace = trace_graph(y)
+        del y
+        assert node() is None and len(trace.values) == 4
+    finally:
+        gc.enable()
+
+
+def test_a_graph_is_traced_without_changing_it():
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True, name="x")
+    y = tanh(x * 3.0)
+    first = trace_graph(y)
+    assert x.grad is None and first == trace_graph(y)
+    assert list(named(first)) == ["x", "3.0", "y"]  # the constant, as far as a rule kept it
+    y.backward(np.ones(2))
+    expected = 3 * (1 - np.tanh([3.0, 6.0]) ** 2)
+    assert named(first)["x"].gradient == pytest.approx(norm(x.grad)) == pytest.approx(norm(expected))
+    with pytest.raises(GraphError, match="has used this graph up; draw before it"):
+        trace_graph(y)
+
+
+def test_a_tensor_without_a_graph_is_refused():
+    with pytest.raises(GraphError, match="depends on nothing"):
+        trace_graph(Tensor([1.0]))
+
+
+def test_a_constant_that_no_rule_kept_is_unknown():
+    x = Tensor(np.ones(2), requires_grad=True)
+    (constant,) = [one for one in trace_graph(x + 1.0).values if one.kind == "constant"]
+    assert (constant.shape, constant.norm, constant.name) == (None, None, "")
+
+
+def test_a_long_chain_is_no_recursion():
+    y = Tensor(np.ones(1), requires_grad=True)
+    for _ in range(5000):
+        y = y + 1.0
+    assert len(trace_graph(y).edges) == 10000
+
+
+def test_it_works_where_nothing_is_recorded_and_leaves_everything_as_it_was():
+    before = sys.gettrace()
+    with tg.no_grad():
+        assert named(trace_step(lstm))["x"].gradient > 0
+        assert not mode.recording
+    assert mode.observer is None and sys.gettrace() is before
+
+
+def test_an_error_inside_the_cell_leaves_everything_as_it_was():
+    @cell
+    def broken(x, h, *, W=Param("D H")):
+        raise KeyError("inside")
+
+    before = sys.gettrace()
+    with pytest.raises(KeyError):
+        trace_step(broken)
+    assert mode.observer is None and sys.gettrace() is before
+
+
+def test_observers_nest():
+    seen = {"outer": [], "inner": []}
+
+    class Seen:
+        def __init__(self, name):
+            self.operation = lambda spec, args, made: seen[name].append(spec.name)
+            self.gradient = lambda node, dy: None
+
+    x = Tensor(np.ones(2), requires_grad=True)
+    with observing(Seen("outer")):
+        with observing(Seen("inner")):
+            tanh(x)
+        x.sum().backward()
+    assert seen == {"outer": ["tanh", "sum"], "inner": ["tanh"]}
+
+
+def test_a_size_that_the_cell_does_not_have():
+    with pytest.raises(TypeError, match="lstm: Q is not a size of this cell, which are N, D, H"):
+        trace_step(lstm, Q=3)
+
+
+def test_outside_tensors_are_constants():
+    outside = Tensor(np.ones(2), requires_grad=True, name="w") * 2.0
+    recording, y = record(lambda x: x * outside, {"x": np.ones(2)}, {}, [])
+    recording.finish({"y": y})
+    kinds = [one.kind for one in recording.values]
+    assert kinds == ["input", "constant", "operation"]
+    assert recording.pull({2: np.ones(2)})[0].keys() == {2, 0, 1}
+
+
+def test_wrapped_cells_name_the_values_of_the_inner_one():
+    wrapped = tg.cell(lambda x, h, *, W=Param("D H"): tanh(x @ W) + h)
+    wrapped.inner = lstm
+    assert lstm.function.__code__ in codes(wrapped)

@@ -1,0 +1,77 @@
+"""The backward pass on Tensors: gradients that can be differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from . import guard
+from .graph import Node, Rule, fitted, leading_to, mode, newest_first
+from .tensor import Tensor, make, value
+
+_SAME = Rule(lambda dy: dy)
+
+
+def stand_in(x: Any, where: str) -> Tensor:
+    """A Tensor of our own in place of an input: a new leaf, or one more node on the input's own graph."""
+    array = np.asarray(value(x))
+    if array.dtype.kind != "f":
+        raise TypeError(f"{where} is {array.dtype}, should be floating to be differentiated by")
+    parent = getattr(x, "node", None)
+    return make(array, Node([(parent, _SAME, ())] if parent is not None else (), array.shape, array.dtype))
+
+
+@contextmanager
+def recording_on(nested: int = 1) -> Iterator[None]:
+    before = mode.recording, mode.transforms
+    mode.recording, mode.transforms = True, mode.transforms + nested
+    try:
+        yield
+    finally:
+        mode.recording, mode.transforms = before
+
+
+def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) -> dict[Node, Tensor]:
+    """As `backpropagate`, but every rule runs on Tensors, so that the gradients can be differentiated again."""
+    ends = dict.fromkeys(wanted)
+    order = newest_first(roots, ends)
+    along, check = leading_to(order, ends), guard.begin(order)
+    total: dict[Node, Any] = dict(roots)
+    found: dict[Node, Any] = {}
+    for node in order:
+        if node not in total or node not in along:
+            continue
+        dy = total.pop(node)
+        if mode.observer is not None:
+            mode.observer.gradient(node, value(dy))
+        if node in ends:
+            found[node] = dy
+            continue
+        if check:
+            guard.check(node)
+        for edge in node.edges:
+            if edge is not None and edge[0] in along:
+                parent, rule, kept = edge
+                g = rule.fn(dy, *_lifted(node, rule, kept))
+                g = fitted(g, parent)
+                total[parent] = g if parent not in total else total[parent] + g
+    return found
+
+
+def _lifted(node: Node, rule: Rule, kept: Sequence[Any]) -> list[Any]:
+    """What a rule kept, as Tensors on the nodes that the arrays came from."""
+    parents = [edge and edge[0] for edge in node.edges]
+    lifted = []
+    for source, one in zip(rule.sources or [None] * len(kept), kept, strict=True):
+        if source == "xs":
+            lifted.append(tuple(_on(x, parent) for x, parent in zip(one, parents, strict=True)))
+        else:
+            lifted.append(_on(one, node if source == "y" else None if source is None else parents[source]))
+    return lifted
+
+
+def _on(array: Any, node: Node | None) -> Any:
+    return array if node is None or isinstance(array, Tensor) else make(np.asarray(array), node)

@@ -1,0 +1,71 @@
+"""Which mistake gives exactly these numbers? A hypothesis is the right gradient with one change; it is told only if it
+reproduces the gradient that was given to 1e-8, so that what is said is so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from .report import Diagnosis, distance
+
+MATCH = 1e-8
+WRONG = 1e-7  # what differs by less is no mistake
+
+
+def diagnose(
+    name: str, got: np.ndarray, right: np.ndarray, parts: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray],
+    N: int, blocks: Sequence[str] = (),
+) -> list[Diagnosis]:  # fmt: skip
+    """Every known mistake that turns ``right`` into ``got``.
+
+    ``parts`` are what was added up to ``right``, by where they came from; ``others`` the other gradients; ``N`` rows
+    are in a batch; ``blocks`` name the parts of the last axis, which are looked at one by one if the whole is not it.
+    Parts of the sum come last: what a block explains is said of the block.
+    """
+    found = _matching(name, got, right, _changes(name, right, others, N))
+    if not found and blocks and got.shape == right.shape:
+        gots, rights = (dict(zip(blocks, np.split(one, len(blocks), axis=-1))) for one in (got, right))
+        for block in blocks:
+            siblings = {f"{name}.{other}": one for other, one in rights.items() if other != block}
+            own = f"{name}.{block}"
+            if distance(gots[block], rights[block]) > WRONG:
+                found += _matching(own, gots[block], rights[block], _changes(own, rights[block], siblings, N))
+    return found or _matching(name, got, right, _paths(right, parts))
+
+
+Hypotheses = Iterator[tuple[str, np.ndarray, str]]
+
+
+def _matching(name: str, got: np.ndarray, right: np.ndarray, hypotheses: Hypotheses) -> list[Diagnosis]:
+    found = []
+    for kind, changed, text in hypotheses:
+        if changed.shape == got.shape and distance(changed, right) > WRONG and distance(got, changed) <= MATCH:
+            found.append(Diagnosis(kind, name, f"{name}: {text}", distance(got, changed)))
+    return found
+
+
+def _changes(name: str, right: np.ndarray, others: Mapping[str, np.ndarray], N: int) -> Hypotheses:
+    """One change to the whole: the kind of mistake, the gradient that it gives, what to say."""
+    yield "sign", -right, "its sign is flipped"
+    yield "missing", 0 * right, "is zero throughout, as if it had been forgotten"
+    for factor, word in {2: "2", 0.5: "1/2"}.items():
+        yield "factor", factor * right, f"has a factor {word} too many"
+    if N > 2:
+        yield "factor N", N * right, f"has a factor N = {N} too many: a sum over the batch taken for a mean, or twice"
+        yield "factor N", right / N, f"has a factor 1/N = 1/{N} too many: a mean over the batch where a sum should be"
+    if right.ndim == 2:
+        yield "transposed", right.T, "is transposed"
+    for other, array in others.items():
+        if other != name:
+            yield "copied", array, f"is the gradient {other}"
+            yield "copied", -array, f"is minus the gradient {other}"
+
+
+def _paths(right: np.ndarray, parts: Mapping[str, np.ndarray]) -> Hypotheses:
+    """One change to one of several parts that add up."""
+    for source, part in parts.items() if len(parts) > 1 else ():
+        yield "path missing", right - part, f"the part that comes {source} is missing"
+        yield "path doubled", right + part, f"the part that comes {source} is added twice"
+        yield "path sign", right - 2 * part, f"the part that comes {source} has the wrong sign"

@@ -1,0 +1,149 @@
+"""What a check has found: data first, then a table, then words."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..watch import norm
+
+#: From best to worst; a report is as bad as its worst row.
+VERDICTS = ("right", "precision", "unchecked", "wrong")
+
+
+@dataclass
+class Row:
+    """One gradient: how far ``got`` is from what is right, ‖got - right‖ / max(‖got‖, ‖right‖).
+
+    ``worst`` is the element that is furthest off: its index and both values. ``consequence`` tells that it follows
+    rightly from a wrong one. ``counts`` is False for an extra that the report does not depend on.
+    """
+
+    name: str
+    verdict: str
+    rel_error: float | None = None
+    worst: dict[str, Any] | None = None
+    shape: tuple[int, ...] = ()
+    got: float | None = None
+    right: float | None = None
+    note: str = ""
+    consequence: bool = False
+    counts: bool = True
+
+
+@dataclass
+class Diagnosis:
+    """A mistake that gives these numbers: the right gradient with it is off by ``match`` from the one checked."""
+
+    kind: str
+    tensor: str
+    text: str
+    match: float
+
+
+class CheckError(AssertionError):
+    """A gradient that is wrong, or that could not be checked."""
+
+
+@dataclass
+class Report:
+    """``tensors``: the rows by gradient name, in the order checked. ``ok``: all checked, off by rounding at most."""
+
+    title: str
+    tensors: dict[str, Row] = field(default_factory=dict)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """"right", "wrong", "precision" (right up to rounding) or "unchecked" (also if there was nothing to check)."""
+        found = [row.verdict for row in self.tensors.values() if row.counts]
+        return max(found, key=VERDICTS.index, default="unchecked")
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict in ("right", "precision")
+
+    @property
+    def first_wrong(self) -> str | None:
+        """The first wrong gradient that does not just follow from another."""
+        wrong = [row for row in self.tensors.values() if row.verdict == "wrong"]
+        causes = [row for row in wrong if not row.consequence]
+        return (causes or wrong or [Row("", "")])[0].name or None
+
+    def assert_ok(self) -> None:
+        """Raise `CheckError` with all of the report unless ``ok``."""
+        if not self.ok:
+            raise CheckError(f"\n{self}")
+
+    def to_json(self) -> str:
+        """Everything, as JSON; a number that JSON has no word for is null."""
+        data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
+        data |= {"tensors": {name: asdict(row) for name, row in self.tensors.items()}}
+        return json.dumps(_plain({**data, "diagnoses": [asdict(one) for one in self.diagnoses]}), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        head = ("", "shape", "‖got‖", "‖right‖", "rel error", "verdict", "")
+        lines = [head, *(_cells(row) for row in self.tensors.values())]
+        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
+        table = ["  ".join(cell.ljust(n) for cell, n in zip(line, widths)).rstrip() for line in lines]
+        return "\n".join([self.title, *table, *self.words()])
+
+    def words(self) -> list[str]:
+        """The verdict in sentences."""
+        said = [f"verdict: {self.verdict}"]
+        if self.first_wrong:
+            said.append(f"first wrong: {self.first_wrong}{_at(self.tensors[self.first_wrong].worst)}")
+            follow = [row.name for row in self.tensors.values() if row.consequence]
+            said += [f"these follow from it: {', '.join(follow)}"] if follow else []
+            said += [one.text for one in self.diagnoses] or ["the mistake is none of those that this check knows"]
+        return said
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    numbers = ["" if x is None else f"{x:.3g}" for x in (row.got, row.right, row.rel_error)]
+    return (row.name, str(row.shape), *numbers, row.verdict, "follows" if row.consequence else row.note)
+
+
+def _at(worst: dict[str, Any] | None) -> str:
+    return f"; worst at {worst['index']}: {worst['got']:.6g}, should be {worst['right']:.6g}" if worst else ""
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {key: _plain(one) for key, one in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_plain(one) for one in x]
+    return None if isinstance(x, float) and not math.isfinite(x) else x
+
+
+# -- comparing -------------------------------------------------------------------------------------------------------
+
+
+def distance(got: Any, right: Any) -> float:
+    """‖got - right‖ / max(‖got‖, ‖right‖): 0 where they are equal, 2 where the sign is flipped, inf for NaN.
+
+    There is nothing absolute in it: both are scaled first, so that 1e-200 is as far from -1e-200 as 1 from -1.
+    """
+    got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
+    if got.shape != right.shape or not (np.isfinite(got).all() and np.isfinite(right).all()):
+        return math.inf
+    scale = max(np.max(np.abs(got), initial=0.0), np.max(np.abs(right), initial=0.0))
+    if scale == 0:
+        return 0.0
+    got, right = got / scale, right / scale
+    return norm(got - right) / max(norm(got), norm(right))
+
+
+def row(name: str, verdict: str, got: Any, right: Any) -> Row:
+    """A row with all that can be read off the two arrays."""
+    got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
+    made = Row(name, verdict, distance(got, right), None, got.shape, norm(got), norm(right))
+    if got.shape == right.shape and got.size:
+        off = np.nan_to_num(np.abs(got - right), nan=np.inf)
+        index = np.unravel_index(int(np.argmax(off)), off.shape)
+        made.worst = {"index": tuple(map(int, index)), "got": float(got[index]), "right": float(right[index])}
+    return made

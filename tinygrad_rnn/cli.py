@@ -1,0 +1,92 @@
+"""The command line: ``tinygrad-rnn demo | train``.
+
+Exit codes: 0 done, 1 the answer is no, 2 could not be done (said in one line), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .cells import BUILT_IN
+
+_ABOUT = "Recurrent cells as forward-only code: draw them, check their gradients, train them."
+_TRAIN = """\
+Train the book's language model (embedding, recurrent layer, affine, softmax) by truncated BPTT.
+
+The defaults are the book's for PTB: words and states of 100 numbers, 20 rows, windows of 35 words, learning rate 20,
+gradients clipped at norm 0.25, the state carried from window to window. After each epoch the validation perplexity is
+printed and the weights are saved; the best of them are tested at the end. Ctrl-C saves, too; --resume goes on."""
+_EXAMPLES = """\
+examples:
+  tinygrad-rnn train --data ptb/ --model lstm --epochs 4
+  tinygrad-rnn train --download --data ptb/            fetch the Penn Treebank first
+  tinygrad-rnn train --data my_texts/ --model gru      a folder with train.txt, valid.txt, test.txt"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and option."""
+    top = argparse.ArgumentParser(prog="tinygrad-rnn", description=_ABOUT)
+    commands = top.add_subparsers(dest="command", metavar="demo | train")
+    raw = argparse.RawDescriptionHelpFormatter
+    demo = commands.add_parser("demo", help="draw an LSTM, check its gradient, train it, in under two minutes")
+    demo.add_argument("--out", default="tinygrad_rnn_demo", metavar="DIR", help="where the files go (%(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="of weights and corpus (%(default)s)")
+    demo.add_argument("--epochs", type=_positive, default=None, metavar="E", help="of each model (6 and 12)")
+    train = commands.add_parser("train", help="train a language model", description=_TRAIN, epilog=_EXAMPLES,
+                                formatter_class=raw)  # fmt: skip
+    _train_options(train)
+    return top
+
+
+def _train_options(train: argparse.ArgumentParser) -> None:
+    add = train.add_argument
+    add("--data", metavar="DIR", help="folder of the three texts (default: the variable TINYGRAD_RNN_DATA)")
+    add("--download", action="store_true", help="fetch the Penn Treebank into --data if it is not there")
+    add("--model", choices=list(BUILT_IN), default="lstm", help="the cell (%(default)s)")
+    add("--epochs", type=_positive, default=4, metavar="E", help="passes over the training text (%(default)s)")
+    add("--embed", type=_positive, default=100, metavar="D", help="numbers in a word vector (%(default)s)")
+    add("--hidden", type=_positive, default=100, metavar="H", help="hidden units (%(default)s)")
+    add("--rows", type=_positive, default=20, metavar="N", help="rows of a batch (%(default)s)")
+    add("--window", type=_positive, default=35, metavar="T", help="words of a window (%(default)s)")
+    add("--lr", type=_above_zero, default=20.0, help="learning rate of SGD (%(default)s)")
+    add("--clip", type=_above_zero, default=0.25, metavar="NORM", help="largest norm of the gradient (%(default)s)")
+    add("--seed", type=int, default=0, help="of the first weights and the sample (%(default)s)")
+    add("--out", metavar="DIR", help="where weights are saved (default: runs/MODEL)")
+    add("--resume", action="store_true", help="go on from the weights saved last in --out")
+    add("--sample", type=int, default=40, metavar="K", help="words to write at the end (%(default)s)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"is {text!r}, should be a whole number from 1")
+    return int(text)
+
+
+def _above_zero(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"is {text!r}, should be a number above 0")
+    return number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; without one, the demo. Returns the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parser().parse_args(given or ["demo"])
+    try:
+        if options.command == "train":
+            from .train.command import run
+        else:
+            from .demo import run
+        return run(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError) as error:
+        print(f"tinygrad-rnn {options.command}: {error}", file=sys.stderr)
+        return 2

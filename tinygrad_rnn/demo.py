@@ -1,0 +1,144 @@
+"""``tinygrad-rnn demo``: what this project does, in under two minutes, with the files to look at afterwards."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import train as training
+from .cells import BUILT_IN, lstm
+from .check import check_backward
+from .check.by_hand import lstm_backward
+from .data import STORIES, grammar, windows
+from .draw import RenderError, draw
+from .optim import Adam
+from .train.command import bar, writable
+
+TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 64, 1.0
+#: What each cell is trained with: epochs, learning rate, scheme.
+PLANS: dict[str, tuple[int, float, Any]] = {
+    "rnn": (6, 0.003, None),
+    "lstm": (12, 0.01, {"b": {"f": 1.0}}),
+}
+
+
+def run(options: Any) -> int:
+    """Draw, check, train; say where the files are."""
+    start, out = time.perf_counter(), writable(options.out)
+    files = [drawn(out), *checked(out)]
+    curves = {name: trained(name, options, out) for name in PLANS}
+    files += compared(curves, out)
+    print(f"\n4. The files, after {time.perf_counter() - start:.0f} seconds")
+    for path, what in files:
+        print(f"   {path}  {what}")
+    return 0
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def drawn(out: Path) -> tuple[Path, str]:
+    """One LSTM step, forward and backprop, as a picture; as DOT where nothing can render it."""
+    heading("1. An LSTM step, forward and backprop, drawn from its equations")
+    picture = draw(lstm)
+    picture.save(out / "lstm.dot")
+    try:
+        picture.save(out / "lstm.svg")
+    except RenderError as error:
+        print(f"   {error}")
+        return out / "lstm.dot", "the picture, as DOT"
+    print(f"   {out / 'lstm.svg'}")
+    return out / "lstm.svg", "the picture: open it in a browser"
+
+
+def checked(out: Path) -> list[tuple[Path, str]]:
+    """A backward pass derived by hand, right and then with one sign wrong."""
+    heading("2. An LSTM's backward pass, derived by hand, against autograd and against numbers")
+    report = check_backward(lstm, lstm_backward)
+    print(report)
+    print("\n   The same with one mistake planted, db with the wrong sign:\n")
+
+    def planted(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        found = lstm_backward(*args, **kwargs)
+        return {**found, "db": -found["db"]}
+
+    wrong = check_backward(lstm, planted)
+    print(wrong)
+    if not report.ok or wrong.ok:
+        raise ValueError("the check is broken: it should accept the first and refuse the second")
+    path = out / "check.json"
+    both = {"right": json.loads(report.to_json()), "planted": json.loads(wrong.to_json())}
+    path.write_text(json.dumps(both, indent=1))
+    return [(path, "both reports as data")]
+
+
+def trained(name: str, options: Any, out: Path) -> list[float]:
+    """The validation perplexity after each epoch of a model on the generated corpus."""
+    epochs, lr, init = PLANS[name]
+    epochs = options.epochs or epochs
+    corpus, valid = grammar(TOKENS, options.seed), grammar(VALID, options.seed + 1)
+    if name == next(iter(PLANS)):
+        heading("3. A language model on stories whose best possible perplexity is known")
+        print(f"   {' '.join(corpus.decode(corpus.ids[:44]))} ...")
+        print(f"   best possible perplexity {STORIES.perplexity:.3f}", end=", ")
+        print(f"for who remembers nobody {STORIES.forgetful_perplexity:.3f}\n")
+    V, rng = len(corpus.vocab), np.random.default_rng(options.seed)
+    model = training.LanguageModel(BUILT_IN[name], V, SIZE, SIZE, rng=rng, init=init)
+    optimizer = Adam(model, lr=lr)
+    curve: list[float] = []
+    with bar(epochs * len(windows(corpus.ids, N, T)), f"   {name}") as shown:
+
+        def report(progress: training.Progress) -> None:
+            found = f"validation {curve[-1]:.3f}" if curve else f"perplexity {progress.perplexity:.2f}"
+            shown.set_postfix_str(f"{found}, {progress.tokens_per_second:,.0f} tokens/s", refresh=False)
+            shown.update()
+
+        def after_epoch(epoch: int) -> None:
+            curve.append(training.perplexity(model, valid.ids, N, T))
+            optimizer.lr *= 0.6 if epoch > epochs * 2 // 3 else 1
+
+        training.fit(
+            model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
+            after_epoch=after_epoch,
+        )  # fmt: skip
+    print(f"   {name:5s} validation perplexity {curve[-1]:.3f}  (limit {STORIES.perplexity:.3f})", flush=True)
+    training.save_model(out / f"{name}.safetensors", model.state_dict(), {"model": name, "valid": curve[-1]})
+    story = written(model, corpus, rng)
+    print(f"         it writes: {story}\n", flush=True)
+    return curve
+
+
+def written(model: Any, corpus: Any, rng: np.random.Generator) -> str:
+    """One story of the model's own."""
+    eos = corpus.word_to_id["<eos>"]
+    words = training.generate(model, [eos], 60, rng, temperature=0.5)
+    return " ".join(corpus.decode(words[: words.index(eos)] if eos in words else words))
+
+
+def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]]:
+    """The curves as a plot, where matplotlib is installed, and as numbers."""
+    path = out / "perplexity.json"
+    limits = {"best possible": STORIES.perplexity, "without memory": STORIES.forgetful_perplexity}
+    path.write_text(json.dumps({**curves, **limits}, indent=1))
+    files = [(path, "validation perplexity by epoch")]
+    try:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        return files
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, curve in curves.items():
+        axes.plot(range(1, len(curve) + 1), curve, marker="o", label=name)
+    for (name, limit), style in zip(limits.items(), ("-", ":")):
+        axes.axhline(limit, color="gray", linestyle=style, label=f"{name}, {limit:.3f}")
+    axes.set(xlabel="epoch", ylabel="validation perplexity", title="Remembering who came in, and with what")
+    axes.set_ylim(1.5, 4)
+    axes.legend()
+    FigureCanvasSVG(figure).print_svg(out / "perplexity.svg")
+    return [*files, (out / "perplexity.svg", "the same as a plot")]

@@ -1,0 +1,47 @@
+"""What holds for the code that runs now: is it recorded, observed, at which time step, in which scope."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Mode(threading.local):
+    """What holds for the code that runs now, in this thread. Changed by context managers only."""
+
+    recording: bool = True  # no_grad() turns it off
+    observer: Any = None  # trace_nans() and its kin: told of every operation
+    step: int | None = None  # the time step, inside scan
+    scope: tuple[str, ...] = ()  # the names of the open scopes
+    transforms: int = 0  # how many of grad, vjp, ... enclose this code
+    special: bool = False  # not recording, or observed: what the quick path of an operation has to know
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("recording", "observer"):
+            super().__setattr__("special", not self.recording or self.observer is not None)
+
+
+mode = Mode()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside: results need no gradient, and ``w -= lr * dw`` changes a leaf in place."""
+    before, mode.recording = mode.recording, False
+    try:
+        yield
+    finally:
+        mode.recording = before
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Group what is recorded inside under ``name``, in pictures and messages."""
+    before, mode.scope = mode.scope, (*mode.scope, name)
+    try:
+        yield
+    finally:
+        mode.scope = before

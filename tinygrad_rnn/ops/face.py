@@ -1,0 +1,123 @@
+"""NumPy's functions on Tensors whose names or defaults are not ours, or whose result has no gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..tensor import FUNCTIONS, UFUNCS, Tensor, value
+from . import elementwise, joining, linear, reduce, shaping, summation
+
+#: Their result has no gradient: answers about shape, order or truth.
+PLAIN = """
+    shape ndim size zeros_like ones_like empty_like full_like argmax argmin argsort argwhere nonzero flatnonzero
+    count_nonzero any all array_equal array_equiv allclose isclose result_type can_cast may_share_memory shares_memory
+    array2string array_repr array_str round around searchsorted digitize bincount unique iscomplexobj isrealobj
+"""
+PLAIN_UFUNCS = """
+    less less_equal greater greater_equal equal not_equal isnan isinf isfinite signbit logical_and logical_or
+    logical_not logical_xor floor_divide
+"""
+
+
+def _plain(function):
+    """``function`` on the arrays in its arguments."""
+
+    def apply(*args, **kwargs):
+        return function(*_arrays(args), **{name: _arrays(one) for name, one in kwargs.items()})
+
+    return apply
+
+
+def _arrays(x):
+    if isinstance(x, (tuple, list)):
+        return type(x)(_arrays(one) for one in x)
+    return value(x)
+
+
+for _name in PLAIN.split():
+    FUNCTIONS[getattr(np, _name)] = _plain(getattr(np, _name))
+for _name in PLAIN_UFUNCS.split():
+    UFUNCS[getattr(np, _name)] = _plain(getattr(np, _name))
+
+
+def clip(x, a_min=None, a_max=None, *, min=None, max=None):
+    """``np.clip``, whose bounds may be Tensors: then it is `minimum` and `maximum`."""
+    low, high = a_min if min is None else min, a_max if max is None else max
+    if not any(isinstance(bound, Tensor) for bound in (low, high)):
+        return elementwise.clip(x, min=low, max=high)
+    x = x if low is None else elementwise.maximum(x, low)
+    return x if high is None else elementwise.minimum(x, high)
+
+
+def ptp(x, axis=None, keepdims=False):
+    """``np.ptp``: the largest minus the smallest."""
+    return reduce.max(x, axis=axis, keepdims=keepdims) - reduce.min(x, axis=axis, keepdims=keepdims)
+
+
+def vecdot(x, w):
+    """``np.vecdot``: the products of vectors in the last axis."""
+    return reduce.sum(x * w, axis=-1)
+
+
+def matrix_transpose(x):
+    """``np.matrix_transpose``: the last two axes exchanged."""
+    return shaping.swapaxes(x, axis1=-1, axis2=-2)
+
+
+def broadcast_arrays(*xs):
+    """``np.broadcast_arrays``: all stretched to one shape."""
+    shape = np.broadcast_shapes(*map(np.shape, xs))
+    return tuple(shaping.broadcast_to(x, shape=shape) for x in xs)
+
+
+def einsum(subscripts, *xs, optimize=None):
+    """``np.einsum``; in which order it multiplies is its own affair, so ``optimize`` says nothing."""
+    return summation.einsum(*xs, subscripts=subscripts)
+
+
+def accumulate(x, axis=0):
+    """``np.add.accumulate``."""
+    return reduce.cumsum(x, axis=axis)
+
+
+def _reduced(function):
+    """``np.add.reduce`` and the like, which go along axis 0 if not told otherwise."""
+
+    def apply(x, axis=0, keepdims=False):
+        return function(x, axis=axis, keepdims=keepdims)
+
+    return apply
+
+
+def _outer(function):
+    """``np.add.outer`` and the like."""
+    return lambda x, w: function(shaping.reshape(x, shape=np.shape(x) + (1,) * np.ndim(w)), w)
+
+
+FUNCTIONS.update({
+    np.clip: clip,
+    np.ptp: ptp,
+    np.einsum: einsum,
+    np.matrix_transpose: matrix_transpose,
+    np.linalg.matrix_transpose: matrix_transpose,
+    np.broadcast_arrays: broadcast_arrays,
+    np.vdot: lambda x, w: linear.dot(shaping.ravel(x), shaping.ravel(w)),
+    np.split: lambda x, indices_or_sections, axis=0: joining.split(x, indices_or_sections, axis),
+})  # fmt: skip
+UFUNCS.update({
+    (np.add, "reduce"): _reduced(reduce.sum),
+    (np.multiply, "reduce"): _reduced(reduce.prod),
+    (np.maximum, "reduce"): _reduced(reduce.max),
+    (np.minimum, "reduce"): _reduced(reduce.min),
+    (np.logaddexp, "reduce"): _reduced(reduce.logsumexp),
+    (np.add, "accumulate"): accumulate,
+    np.vecdot: vecdot,
+})  # fmt: skip
+if hasattr(np, "matvec"):  # from NumPy 2.2 on
+    UFUNCS[np.matvec] = lambda x, w: linear.matmul(x, w[..., None])[..., 0]
+    UFUNCS[np.vecmat] = lambda x, w: linear.matmul(x[..., None, :], w)[..., 0, :]
+UFUNCS.update({
+    (ufunc, "outer"): _outer(function)
+    for ufunc, function in UFUNCS.items()
+    if isinstance(ufunc, np.ufunc) and ufunc.nin == 2 and ufunc.signature is None
+})  # fmt: skip

@@ -1,0 +1,67 @@
+"""The output layer of a language model, affine and cross-entropy, without ever holding its scores.
+
+The graph is that of ``softmax_cross_entropy(affine(x, w, b), labels)``, with the same rules; only the scores are not
+written to memory: each block of them is made, turned into eˣ and summed while it is in cache.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graph import mode
+from ..recording import record
+from ..tensor import Tensor, value
+from .cross_entropy import _checked, _forward, softmax_cross_entropy
+from .linear import affine
+
+
+class Deferred:
+    """An array that is made when somebody asks for it: the scores, for the second derivative."""
+
+    base = None
+
+    def __init__(self, make, shape, dtype):
+        self.make, self.shape, self.dtype, self.ndim = make, shape, dtype, len(shape)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.make(), dtype=dtype)
+
+
+def affine_cross_entropy(x, w, b, labels, ignore=-1):
+    """``softmax_cross_entropy(affine(x, w, b), labels)``, in less memory and time.
+
+    x (..., H), w (H, V), b (V,), labels (...) integers from 0 to V - 1, or ``ignore`` -> a scalar.
+    """
+    arrays = [value(one) for one in (x, w, b)]
+    shapes = [np.shape(one) for one in arrays]
+    if mode.special or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
+        return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
+    loss, e, total = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
+    scores = Deferred(lambda: affine.spec.forward(*arrays), e.shape, e.dtype)
+    names = dict(zip(affine.spec.arguments, arrays))
+    edges = [_edge(affine.spec, name, one, names) for name, one in zip(names, (x, w, b))]
+    made = record(affine.spec, (x, w, b), scores, {}, edges)
+    if not isinstance(made, Tensor):
+        return loss
+    kept = {"x": scores, "labels": value(labels), "e": e, "total": total, "ignore": ignore}
+    edges = [_edge(softmax_cross_entropy.spec, "x", made, kept), None]
+    return record(softmax_cross_entropy.spec, (made, labels), loss, {"ignore": ignore}, edges)
+
+
+def _edge(spec, name, tensor, kept):
+    """The edge to one input, with what its rule names."""
+    rule, node = spec.rules[name], getattr(tensor, "node", None)
+    return None if node is None else (node, rule, tuple(kept[one] for one in rule.names))
+
+
+def _blockwise(x, w, b, labels, ignore):
+    """The forward pass of the cross-entropy, whose blocks of scores are products."""
+    shape, rows = (*x.shape[:-1], w.shape[1]), x.reshape(-1, x.shape[-1])
+    flat, counts = _checked("affine_cross_entropy", shape, labels, ignore)
+
+    def scores(here, block):
+        np.dot(rows[here], w, out=block)
+        block += b
+        return block
+
+    return _forward(scores, shape, np.result_type(x, w, b), flat, counts)

@@ -26,10 +26,11 @@ clock = itertools.count(1).__next__
 class Node:
     """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient."""
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "passes", "seq", "shape")
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "passes", "seq", "shape", "windows")
     grad: Any  # of a leaf
     name: str | None
     passes: int  # backward passes that left it usable
+    windows: int  # of a state: the windows that it has been carried through
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
         self.seq = clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from .shape import ShapeError
 from .tensor import Tensor, make, value
 
 MODES = ("auto", "eager")
+MANY = 64  # windows in one graph: from here on a warning
 
 
 def scan(
@@ -59,8 +61,23 @@ def scan(
     state = _initial(cell, state, params, N, xs.dtype)
     cell.check(xs._array[:, 0], state, params)
     mask = None if lengths is None else _mask(lengths, N, T)
+    carried = max((getattr(one.node, "windows", 0) for one in state), default=0)
     hs, state = _loop(cell, xs, state, cell.bind(params), mask, range(T)[:: -1 if reverse else 1])
+    _carry(cell, state, carried + 1)
     return (hs._array, tuple(one._array for one in state)) if arrays else (hs, state)
+
+
+def _carry(cell: Cell, state: Sequence[Tensor], windows: int) -> None:
+    """Name the last state, for messages about it, and warn if it drags the graphs of many windows behind it."""
+    for name, one in zip(cell.states, state, strict=True):
+        if one.node is not None:
+            one.node.name, one.node.windows = name, windows
+    if windows == MANY and any(one.node is not None for one in state):
+        warnings.warn(
+            f"scan: the state {', '.join(cell.states)} of {cell.name} has been carried through {MANY} calls without "
+            "detach, and the graph grows with each. Cut it: state = detach(state); to evaluate, use no_grad()",
+            stacklevel=3,
+        )
 
 
 def _misused(cell: Any, params: Any) -> str:

@@ -1,9 +1,9 @@
-"""The same training step the book's way: a class a layer, a new array for every expression (compare ``lean_lm.py``)."""
+"""The same training step the book's way: a class a layer, a new array for every expression (compare ``hoisted_lm.py``)."""
 
 import numpy as np
 from baselines import TimeLSTM
 from cases import LMCase
-from lean_lm import LR, MAX_NORM
+from hoisted_lm import LR, MAX_NORM
 from spec import Array
 
 
@@ -59,6 +59,18 @@ def softmax_with_loss(scores: Array, targets: Array) -> tuple[float, Array]:
     return float(loss), dscores / len(scores)
 
 
+def softmax_in_place(scores: Array, targets: Array) -> tuple[float, Array]:
+    """The same in the memory of ``scores``."""
+    rows = np.arange(len(scores))
+    scores -= scores.max(axis=1, keepdims=True)
+    right = scores[rows, targets]
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=1, keepdims=True)
+    scores *= 1 / (total * len(scores))
+    scores[rows, targets] -= 1 / len(scores)
+    return float((np.log(total[:, 0]) - right).mean()), scores
+
+
 class BookLM:
     """Embedding, LSTM that carries its state, affine, softmax; ``step`` trains on N·T tokens."""
 
@@ -86,4 +98,33 @@ class BookLM:
             if rate < 1:
                 grad *= rate
             w -= LR * grad
+        return loss
+
+
+class LeanLM(BookLM):
+    """The same layers with fewer temporaries: one array for the scores, one gather, one scatter, updates in place.
+
+    It still goes back step by step, as the book does; ``HoistedLM`` takes that apart.
+    """
+
+    def loss_and_gradients(self, ids: Array, targets: Array) -> tuple[float, list[Array]]:
+        p = self.params
+        hs = self.lstm.forward(p["W_embed"][ids], self.h, self.c)
+        self.h, self.c = self.lstm.last
+        self.affine.x = hs.reshape(-1, hs.shape[2])
+        scores = self.affine.x @ p["W_out"]
+        scores += p["b_out"]
+        loss, dscores = softmax_in_place(scores, targets.ravel())
+        dxs = self.lstm.backward(self.affine.backward(dscores).reshape(hs.shape))
+        dW = self.embed.dW
+        dW[...] = 0
+        np.add.at(dW, ids.ravel(), dxs.reshape(-1, dxs.shape[2]))
+        return loss, [dW, *self.lstm.grads, self.affine.dW, self.affine.db]
+
+    def step(self, ids: Array, targets: Array) -> float:
+        loss, grads = self.loss_and_gradients(ids, targets)
+        scale = LR * min(1.0, MAX_NORM / (np.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads)) + 1e-6))
+        for w, grad in zip(self.params.values(), grads, strict=True):
+            grad *= scale
+            w -= grad
         return loss

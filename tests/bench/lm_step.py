@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from book_lm import BookLM
+import numpy as np
+from book_lm import BookLM, LeanLM
 from cases import LMCase, lm_case
-from lean_lm import LR, MAX_NORM, LeanLM
+from hoisted_lm import LR, MAX_NORM, HoistedLM
 from spec import Array, Bench, Job, Target, library
 from table import main
 from torch_peers import from_torch, to_torch
 
+OUR_NAMES = {
+    "embed.W": "W_embed", "recurrent.Wx": "Wx", "recurrent.Wh": "Wh", "recurrent.b": "b",
+    "affine.W": "W_out", "affine.b": "b_out",
+}  # fmt: skip
 LSTM_NAMES = {"Wx": "weight_ih_l0", "Wh": "weight_hh_l0", "b": "bias_ih_l0"}
 
 
@@ -41,7 +46,7 @@ def job(case: LMCase, T: int, step: Callable[[Array, Array], Any], params: Calla
     return Job(lambda: step(*next(text)), check)
 
 
-def by_hand(model: type[LeanLM] | type[BookLM]) -> Callable[..., Job]:
+def by_hand(model: type[HoistedLM | BookLM]) -> Callable[..., Job]:
     """A contender from one of the two models in plain NumPy."""
 
     def setup(N: int, T: int, V: int, D: int, H: int) -> Job:
@@ -101,18 +106,35 @@ def torch_lstm(N: int, T: int, V: int, D: int, H: int) -> Job:
 
 
 def ours(N: int, T: int, V: int, D: int, H: int) -> Job:
-    """tinygrad_rnn.  To fill in: build the model from ``case.params``; ``step(ids, targets)`` trains once with ``LR``
-    and ``MAX_NORM`` and returns the loss; then ``return job(case, T, step, params)`` with ``params()`` a dict of the
-    weights under the names of ``case.params``.
-    """
-    raise NotImplementedError("lm_step.ours")
+    """tinygrad_rnn: the model that ``tinygrad-rnn train`` trains, by the lines of its loop."""
+    tg, case = library("tinygrad_rnn"), lm_case(N, T, V, D, H)
+    model = tg.train.LanguageModel(tg.lstm, V, D, H, rng=np.random.default_rng(0))
+    model.load_state_dict({own: case.params[name] for own, name in OUR_NAMES.items()})
+    optimizer, state = tg.optim.SGD(model, lr=LR), [None]
+
+    def step(ids: Array, targets: Array) -> float:
+        optimizer.zero_grad()
+        loss, new = model.loss(ids, targets, state[0])
+        state[0] = tg.detach(new)
+        loss.backward()
+        tg.optim.clip_grad_norm(model, MAX_NORM)
+        optimizer.step()
+        return float(loss)
+
+    return job(case, T, step, lambda: {OUR_NAMES[own]: array for own, array in model.state_dict().items()})
 
 
 BENCH = Bench(
     module="lm_step",
     title="language model, one training step",
     baseline="lean",
-    contenders={"lean": by_hand(LeanLM), "book": by_hand(BookLM), "torch, nn.LSTM": torch_lstm, "ours": ours},
+    contenders={
+        "lean": by_hand(LeanLM),
+        "lean, time hoisted": by_hand(HoistedLM),
+        "book": by_hand(BookLM),
+        "torch, nn.LSTM": torch_lstm,
+        "ours": ours,
+    },
     sizes={"V10000 D100 H100 N20 T35": {"N": 20, "T": 35, "V": 10000, "D": 100, "H": 100}},
     targets={"V10000 D100 H100 N20 T35": (Target("ours", "lean", 0.8),)},
 )

@@ -13,7 +13,7 @@ from baselines import LSTMStep, OwningStep, TimeLSTM, layer, loss_and_gradients
 from book_lm import BookLM
 from cases import LSTMCase, lm_case, lstm_case
 from harness import Row, differences, measure, ratio, verdicts
-from lean_lm import LeanLM
+from hoisted_lm import HoistedLM
 from spec import Array, Bench, Job, Target, fingerprint, library
 from table import main, render
 from torch_peers import from_torch, to_torch
@@ -82,18 +82,18 @@ def test_book_lstm_gradients_equal_central_differences(step: type[LSTMStep], N: 
         np.testing.assert_allclose(found[f"d{name}"], central(loss, getattr(case, name)), rtol=1e-6, atol=1e-8)
 
 
-def lm_gradients(kind: type[LeanLM] | type[BookLM], model: Any, ids: Array,
+def lm_gradients(kind: type[HoistedLM] | type[BookLM], model: Any, ids: Array,
                  targets: Array) -> tuple[float, dict[str, Array]]:
     """Loss and gradients by name, from a given state; the lean model keeps time first."""
     model.h, model.c = np.full_like(model.h, 0.3), np.full_like(model.c, -0.2)
-    if kind is LeanLM:
+    if kind is HoistedLM:
         return model.loss_and_gradients(ids.T, targets.T), model.grads
     loss, grads = model.loss_and_gradients(ids, targets)
     return loss, dict(zip(model.params, grads, strict=True))
 
 
-@pytest.mark.parametrize("kind", [LeanLM, BookLM])
-def test_language_model_gradients_equal_central_differences(kind: type[LeanLM] | type[BookLM]) -> None:
+@pytest.mark.parametrize("kind", [HoistedLM, BookLM])
+def test_language_model_gradients_equal_central_differences(kind: type[HoistedLM] | type[BookLM]) -> None:
     case = lm_case(N=2, T=3, V=7, D=4, H=5, steps=1, dtype=np.float64)
     case.params["b_out"] += np.linspace(-1, 1, 7)
     model = kind(case, 2, 3)
@@ -107,7 +107,7 @@ def test_language_model_gradients_equal_central_differences(kind: type[LeanLM] |
 
 def test_both_language_models_train_alike_and_clip() -> None:
     case = lm_case(N=2, T=3, V=7, D=4, H=5, steps=2, dtype=np.float64)
-    models = LeanLM(case, 2, 3), BookLM(case, 2, 3)
+    models = HoistedLM(case, 2, 3), BookLM(case, 2, 3)
     for start in (0, 3):
         ids, targets = case.ids[:, start:start + 3], case.ids[:, start + 1:start + 4]
         losses = [model.step(ids, targets) for model in models]

@@ -1,7 +1,7 @@
-"""A training step of the language model by hand, lean: the yardstick of "ours / lean".
+"""A training step of the language model by hand, with time taken apart: the most that NumPy gives without a framework.
 
 Embedding, one LSTM layer that carries its state, affine, softmax with cross-entropy (mean over N·T), backward, clipping
-by the global norm, SGD.  Lean means what a careful programmer does without a framework and without threads: time leads,
+by the global norm, SGD.  This is what a careful programmer can do without threads: time leads,
 so that the rows of a step lie together; the products over all steps are single GEMMs; the (T·N, V) scores live in one
 buffer that becomes the probabilities and then their own gradient; everything of that size is done in place.
 """
@@ -13,7 +13,7 @@ from spec import Array
 MAX_NORM, LR = 0.25, 20.0
 
 
-class LeanLM:
+class HoistedLM:
     """Owns copies of the weights, the carried state and the large buffers; ``step`` trains on N·T tokens."""
 
     def __init__(self, case: LMCase, N: int, T: int) -> None:

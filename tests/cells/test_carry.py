@@ -1,0 +1,57 @@
+"""A state that is carried on without detach: each way it can go wrong says which state it was."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.scan import MANY
+
+
+def windows(count, retain_graph=False, backward=True, cut=False):
+    """``count`` windows of an LSTM, the state carried."""
+    rng = np.random.default_rng(0)
+    params, xs, state = tg.lstm.init(rng, D=3, H=4), rng.standard_normal((2, 3, 3)).astype("f"), None
+    for _ in range(count):
+        hs, state = tg.scan(tg.lstm, xs, tg.detach(state) if cut else state, params)
+        if backward:
+            hs.sum().backward(retain_graph=retain_graph)
+
+
+def test_the_second_backward_names_the_state_it_came_through():
+    with pytest.raises(tg.GraphError, match=r"^backward\(\): c \(the output \(2, 4\) of add\) belongs to a graph"):
+        windows(2)
+
+
+def test_a_graph_that_is_retained_and_grows_is_warned_of():
+    with pytest.warns(UserWarning, match=r"grows with every iteration, through h \(the output \(2, 4\) of multiply\)"):
+        windows(4, retain_graph=True)
+
+
+def test_a_state_carried_through_many_windows_is_warned_of_once():
+    with pytest.warns(UserWarning) as caught:
+        windows(MANY + 5, backward=False)
+    assert [str(one.message) for one in caught] == [
+        f"scan: the state h, c of lstm has been carried through {MANY} calls without detach, and the graph grows with "
+        "each. Cut it: state = detach(state); to evaluate, use no_grad()"
+    ]
+    assert caught[0].filename == __file__
+
+
+def test_detach_and_no_grad_are_silent():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        windows(MANY + 5, backward=False, cut=True)
+        windows(5, cut=True)
+        with tg.no_grad():
+            windows(MANY + 5, backward=False)
+
+
+def test_several_losses_from_one_trunk_are_no_growing_graph():
+    x = tg.tensor([0.5], requires_grad=True)
+    trunk = np.tanh(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for k in range(8):
+            (trunk * k).sum().backward(retain_graph=True)

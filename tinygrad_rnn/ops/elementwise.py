@@ -174,8 +174,9 @@ fmin = _binary(
     lambda dy, x, w: _won(dy, (w < x) | (x != x), x == w),
 )  # fmt: skip
 copysign = _binary(
-    np.copysign, "|x| with the sign of w", lambda dy, x, w: dy * np.sign(x) * np.copysign(1, w), lambda dy: dy * 0
-)
+    np.copysign, "|x| with the sign of w", lambda dy, x, w: dy * np.sign(x) * np.copysign(np.sign(np.abs(x)), w),
+    lambda dy: dy * 0,
+)  # fmt: skip
 
 
 @op(broadcast, numpy=[np.clip], cases=[case((3, 4), min=-0.5, max=0.5), case((5,), min=0.1), case((), max=0.0),

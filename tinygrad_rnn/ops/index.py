@@ -191,11 +191,14 @@ def take(x, indices, axis=None):
 
 
 @composite(
-    case((2, 3), indices=np.array([[2, 0], [1, 1]]), axis=1), case((2, 3), indices=np.array([[1, 0, 1]]), axis=0)
+    case((2, 3), indices=np.array([[2, 0], [1, 1]]), axis=1), case((2, 3), indices=np.array([[1, 0, 1]]), axis=0),
+    case((2, 3), indices=np.array([5, 0, 5]), axis=None),
 )
 def take_along_axis(x, indices, axis=-1):
     """``np.take_along_axis``: for each place, the element that ``indices`` names along ``axis``."""
     indices = np.asarray(indices)
+    if axis is None:
+        x, axis = reshape(x, -1), 0
     grid = np.indices(indices.shape, sparse=True)
     return x[tuple(indices if k == axis % x.ndim else g for k, g in enumerate(grid))]
 

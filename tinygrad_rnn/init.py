@@ -29,6 +29,11 @@ def embedding(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.standard_normal(shape) / 100
 
 
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with standard deviation 1: for embeddings under an adaptive optimiser."""
+    return rng.standard_normal(shape)
+
+
 def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Uniform in ±1/√n, n inputs."""
     bound = 1 / np.sqrt(shape[0])
@@ -56,7 +61,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return q if shape == tall else q.T
 
 
-SCHEMES: dict[str, Scheme] = {f.__name__: f for f in (zeros, book, embedding, uniform, xavier, he, orthogonal)}
+SCHEMES: dict[str, Scheme] = {f.__name__: f for f in (zeros, book, embedding, normal, uniform, xavier, he, orthogonal)}
 
 
 def draw(scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], where: str) -> np.ndarray:

@@ -80,11 +80,11 @@ INITS = {
     "unknown scheme": (
         {"init": {"Wx": "glorot"}},
         "ValueError: lstm: Wx.f: init is 'glorot', should be one of "
-        "zeros, book, embedding, uniform, xavier, he, orthogonal"),
+        "zeros, book, embedding, normal, uniform, xavier, he, orthogonal"),
     "unknown scheme of a block": (
         {"init": {"Wx": {"i": "ones"}}},
         "ValueError: lstm: Wx.i: init is 'ones', should be one of "
-        "zeros, book, embedding, uniform, xavier, he, orthogonal"),
+        "zeros, book, embedding, normal, uniform, xavier, he, orthogonal"),
     "unknown block": (
         {"init": {"b": {"q": 1.0}}}, "ValueError: lstm: b: init names block 'q', should be among f, g, i, o"),
     "orthogonal vector": (

@@ -58,7 +58,7 @@ def scatter(x, *, index, shape):
 def _add_at(total, dy, index):
     if basic(index):
         view = total[index]
-        if np.ndim(view):
+        if view.ndim:  # not a scalar
             view += dy
         else:
             total[index] += dy

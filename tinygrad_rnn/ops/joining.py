@@ -9,6 +9,7 @@ import numpy as np
 
 from ..op import case, composite, op
 from ..shape import joined, stacked
+from .index import getitem
 from .shaping import along_axis, atleast_1d, atleast_2d, atleast_3d, ravel, reshape
 
 
@@ -131,7 +132,7 @@ def array_split(x, indices_or_sections, axis=0):
         cuts = [each * k + min(k, extra) for k in range(indices_or_sections + 1)]
     else:
         cuts = [0, *(operator.index(cut) for cut in indices_or_sections), size]
-    return [x[along_axis(axis, x.ndim, slice(a, b))] for a, b in itertools.pairwise(cuts)]
+    return [getitem(x, along_axis(axis, x.ndim, slice(a, b))) for a, b in itertools.pairwise(cuts)]
 
 
 @composite(case((2, 4), indices_or_sections=2), case((4,), indices_or_sections=[1]))

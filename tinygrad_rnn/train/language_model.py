@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import init as schemes
 from ..cell import Cell
 from ..nn import Embedding, Linear, Module, Recurrent
 from ..ops import affine_cross_entropy
@@ -17,13 +18,22 @@ class LanguageModel(Module):
     """Predicts each next word: ids (N, T) -> scores (N, T, V), state.
 
     With ``rnn`` it is the book's SimpleRnnlm, with ``lstm`` its Rnnlm. Nothing holds a state but the caller: to carry
-    it from window to window, pass ``detach(state)`` on.
+    it from window to window, pass ``detach(state)`` on. ``init`` has schemes of the cell's parameters, ``embedding``
+    is that of the word vectors: the book's, right for SGD with a large rate; "normal" suits Adam.
     """
 
     def __init__(
-        self, cell: Cell, V: int, D: int, H: int, *, rng: np.random.Generator, init: Mapping[str, Any] | None = None
+        self,
+        cell: Cell,
+        V: int,
+        D: int,
+        H: int,
+        *,
+        rng: np.random.Generator,
+        init: Mapping[str, Any] | None = None,
+        embedding: Any = schemes.embedding,
     ):
-        self.embed = Embedding(V, D, rng=rng)
+        self.embed = Embedding(V, D, rng=rng, init=embedding)
         self.recurrent = Recurrent(cell, D=D, H=H, rng=rng, init=init)
         self.affine = Linear(H, V, rng=rng)
 

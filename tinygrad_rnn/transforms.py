@@ -9,6 +9,7 @@ an input is a Tensor that needs a gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,14 @@ class _Run:
         given = [leaf for arg in args for leaf in flatten(arg)[0]]
         self.arrays = not any(isinstance(leaf, Tensor) for leaf in given)
         self.deep = mode.transforms > 0 or any(getattr(leaf, "node", None) is not None for leaf in given)
-        inputs, self.leaves, self.build = list(args), [], []
-        for k in range(len(args)):
-            leaves, build = flatten(args[k])
-            if k in argnums:
-                leaves = [stand_in(leaf, f"{name}: argument {k}") for leaf in leaves]
-                self.leaves += leaves
-            inputs[k] = build(leaves if k in argnums else [_given(leaf) for leaf in leaves])
-        for k in argnums:
-            self.build.append(flatten(args[k]))
+        trees = [flatten(arg) for arg in args]
+        inputs = [build([_given(leaf) for leaf in leaves]) for leaves, build in trees]
+        self.leaves: list[Tensor] = []
+        self.build = [trees[k] for k in argnums]
+        for k, (leaves, build) in zip(argnums, self.build):
+            own = [stand_in(leaf, f"{name}: argument {k}") for leaf in leaves]
+            inputs[k] = build(own)
+            self.leaves += own
         with recording_on():
             self.y = f(*inputs)
         self.ys, self.build_y = flatten(self.y)
@@ -130,17 +130,18 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
     """``value_and_grad(f)(*args) = (f(*args), gradient)``, the gradient by the argument(s) ``argnums``.
 
-    f returns one number. A gradient has the shape, dtype and structure of its argument, and is zero where f does not
-    depend on it. An integer argument cannot be differentiated by: TypeError.
+    f returns one number; keyword arguments are passed on to it as they are. A gradient has the shape, dtype and
+    structure of its argument, and is zero where f does not depend on it. An integer argument cannot be differentiated
+    by: TypeError.
     """
     several = not isinstance(argnums, int)
     numbers = list(argnums) if not isinstance(argnums, int) else [argnums]
 
-    def differentiated(*args: Any) -> tuple[Any, Any]:
+    def differentiated(*args: Any, **options: Any) -> tuple[Any, Any]:
         picked = [k % len(args) for k in numbers if -len(args) <= k < len(args)]
         if len(picked) != len(numbers):
             raise ValueError(f"grad: argnums is {argnums}, f got {len(args)} arguments")
-        run = _Run("grad", f, args, picked)
+        run = _Run("grad", partial(f, **options), args, picked)
         y = run.scalar()
         one = make(np.ones(np.shape(value(y)), np.asarray(value(y)).dtype), None)
         gradients = run.grouped(run.gradients([one], run.deep, retain=False))
@@ -152,7 +153,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """``grad(f)(*args)``: the gradient of f by its argument(s) ``argnums``; see `value_and_grad`."""
     both = value_and_grad(f, argnums)
-    return lambda *args: both(*args)[1]
+    return lambda *args, **options: both(*args, **options)[1]
 
 
 def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]:
@@ -196,8 +197,8 @@ class _Pulled:
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """``jacobian(f)(*args)``: all derivatives of f's output by one argument, shape ``y.shape + x.shape``."""
 
-    def differentiated(*args: Any) -> Any:
-        run = _Run("jacobian", f, args, [argnums % len(args)])
+    def differentiated(*args: Any, **options: Any) -> Any:
+        run = _Run("jacobian", partial(f, **options), args, [argnums % len(args)])
         if len(run.ys) != 1 or len(run.leaves) != 1:
             raise ValueError("jacobian: takes one array and gives one array, not a tuple, list or dict")
         shape, x = np.shape(value(run.y)), run.leaves[0]

@@ -1,0 +1,61 @@
+"""The examples run, and show what they say they show."""
+
+import re
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def numbers(line: str) -> list[float]:
+    """The numbers at the end of a line."""
+    return [float(word) for word in re.findall(r"\S+", line) if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", word)]
+
+
+def counts_ones(lines: dict[str, str]) -> None:
+    ones, counted = (re.findall(r"[\d.]+", lines[start]) for start in ("ones:", "counted:"))
+    np.testing.assert_allclose(np.array(counted, float), np.array(ones, float), atol=0.2)
+    _, small, large, larger = numbers(lines["  40 "])
+    assert small < 1e4 < 1e6 < large < larger, "no explosion with W > 1"
+
+
+def vanishes_and_explodes(lines: dict[str, str]) -> None:
+    assert numbers(lines["h Wh, largest singular value 0.5"])[-1] < 1e-6
+    assert numbers(lines["h Wh, largest singular value 2.5"])[-1] > 1e3
+    assert 1 < numbers(lines["c of an LSTM, forget bias 5.0"])[-1] < 10
+
+
+def learns_a_text(lines: dict[str, str]) -> None:
+    assert numbers(lines["epoch   1:"])[-1] > 50 and numbers(lines["epoch  40:"])[-1] < 3
+    assert len(lines["it writes:"].split()) > 30
+
+
+def remembers(lines: dict[str, str]) -> None:
+    assert lines["verdict:"] == "verdict: right"
+    assert numbers(lines["two_speeds "])[-1] < 0.05
+
+
+SHOWS = {
+    "count_ones": counts_ones,
+    "vanishing": vanishes_and_explodes,
+    "simple_rnnlm": learns_a_text,
+    "custom_cell": remembers,
+}
+
+
+class Lines(dict):
+    """What was printed, found by how a line begins."""
+
+    def __missing__(self, start: str) -> str:
+        return next(line for line in self["all"] if line.startswith(start))
+
+
+@pytest.mark.parametrize("name", SHOWS)
+def test_example_shows_what_it_says(name, capsys, monkeypatch):
+    path = EXAMPLES / f"{name}.py"
+    monkeypatch.setattr("sys.argv", [str(path)])
+    runpy.run_path(str(path), run_name="__main__")
+    SHOWS[name](Lines(all=capsys.readouterr().out.splitlines()))

@@ -16,9 +16,10 @@ from typing import Any, NoReturn, Protocol
 import numpy as np
 
 from . import recording
+from .border import FUNCTIONS, UFUNCS
 from .graph import Rule
 from .shape import Shape, ShapeError, ShapeRule, words
-from .tensor import FUNCTIONS, UFUNCS, Tensor
+from .tensor import Tensor
 
 OPS: dict[str, Op] = {}
 

@@ -1,27 +1,22 @@
 """Tensor: an array, and the node that recorded how it was made.
 
-Arithmetic on it comes from the operations, which attach themselves here (`op` fills `UFUNCS` and `FUNCTIONS` and sets
-the operators); this file is what a Tensor is, and its border with NumPy.
+Arithmetic on it comes from the operations, which attach themselves (`op` sets the operators); this file is what a
+Tensor is.
 """
 
 from __future__ import annotations
 
-import dis
-import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from . import guard
+from .border import Border
 from .graph import GraphError, Node, backpropagate, clock, newest_first, warn_if_growing
 
-UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, or (ufunc, method) -> operation
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> operation
 
-
-class Tensor:
+class Tensor(Border):
     """An array that can be differentiated through.
 
     ``data`` (anything NumPy makes an array of) is not copied if it is an array already; `tensor` copies. With
@@ -152,28 +147,7 @@ class Tensor:
         """The same values, free of the graph: no gradient flows past here."""
         return make(self._array, None)
 
-    # -- the border with NumPy -------------------------------------------------------------------------------------
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        key, name = ufunc, f"np.{ufunc.__name__}"
-        if method != "__call__":
-            key, name = (ufunc, method), f"{name}.{method}"
-        if kwargs.get("out") is not None:
-            raise TypeError(f"{name}: a Tensor can't be written into an array; {_INSTEAD}")
-        if key not in UFUNCS:
-            raise TypeError(f"{name} has no operation on Tensors")
-        return UFUNCS[key](*inputs, **kwargs)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if func not in FUNCTIONS:
-            name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
-            raise TypeError(f"{name} has no operation on Tensors")
-        return FUNCTIONS[func](*args, **kwargs)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self.node is not None:
-            raise TypeError(f"this Tensor needs a gradient, which an array would lose; {_INSTEAD}")
-        return np.array(self._array, dtype=dtype) if copy else np.asarray(self._array, dtype=dtype)
+    # -- as a Python object ----------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         if not self.shape:
@@ -187,11 +161,6 @@ class Tensor:
 
     def __bool__(self) -> bool:
         return bool(self._array)
-
-    def __float__(self) -> float:
-        if self.node is not None and _stores(sys._getframe(1)):
-            raise TypeError(f"this Tensor needs a gradient, which an array would lose; {_INSTEAD}")
-        return float(self._array)
 
     def __int__(self) -> int:
         return int(self._array)
@@ -210,19 +179,15 @@ class Tensor:
         extras += [f"made by {self.node.op.name}"] if self.node is not None and self.node.op else []
         return f"Tensor({', '.join([text, *extras])})"
 
-    def __getitem__(self, index: Any) -> Tensor:
-        raise AssertionError  # replaced when ops.index is loaded
+    if TYPE_CHECKING:  # operators and methods are set by the operations, in ops
 
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, v: Any) -> None: ...
 
-_INSTEAD = (
-    "use x.detach() or x.numpy() if the gradient is not wanted, tinygrad_rnn.stack to make one of several, and for "
-    "hs[:, t] = h make hs with tinygrad_rnn.zeros"
-)
-
-
-def _stores(frame: FrameType) -> bool:
-    """Is the line that runs in ``frame`` at ``a[...] = x``? NumPy asks for a float then, as ``float(x)`` does."""
-    return frame.f_code.co_code[frame.f_lasti] == dis.opmap["STORE_SUBSCR"]
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = cast(Any, None)
+        __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __mod__ = __neg__ = __pos__ = __abs__ = cast(Any, None)
+        __lt__ = __le__ = __gt__ = __ge__ = cast(Any, None)
 
 
 def make(array: Any, node: Node | None) -> Tensor:

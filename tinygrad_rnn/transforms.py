@@ -70,7 +70,7 @@ class _Run:
 
     def gradients(self, dys: Sequence[Any], deep: bool, retain: bool = True) -> list[Any]:
         """The gradient by each stand-in; zeros where the output does not depend on it."""
-        wanted = [leaf.node for leaf in self.leaves]
+        wanted = [leaf.node for leaf in self.leaves if leaf.node is not None]  # all have one
         roots: dict[Node, Any] = {}
         for y, dy in zip(self.ys, dys, strict=True):
             if isinstance(y, Tensor) and y.node is not None:
@@ -104,7 +104,7 @@ def _cotangent(name: str, y: Any, dy: Any) -> Tensor:
         raise ValueError(f"{name}: dy is {array.shape}, should be {shape} as the output is")
     dtype = np.asarray(value(y)).dtype
     if isinstance(dy, Tensor):
-        return dy if dy.dtype == dtype else dy.astype(dtype)  # type: ignore[attr-defined]
+        return dy if dy.dtype == dtype else dy.astype(dtype)
     return make(array.astype(dtype), None)
 
 

@@ -1,4 +1,4 @@
-"""The same training step the book's way: a class a layer, a new array for every expression (compare ``hoisted_lm.py``)."""
+"""The same training step the book's way: a class a layer, a new array for every expression (not ``hoisted_lm``)."""
 
 import numpy as np
 from baselines import TimeLSTM

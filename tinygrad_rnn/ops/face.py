@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..tensor import FUNCTIONS, UFUNCS, Tensor, value
+from ..border import FUNCTIONS, UFUNCS
+from ..tensor import Tensor, value
 from . import elementwise, joining, linear, reduce, shaping, summation
 
 #: Their result has no gradient: answers about shape, order or truth.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .. import guard
+from ..border import FUNCTIONS
 from ..graph import GraphError, clock, mode
 from ..op import case, op
 from ..shape import broadcast
-from ..tensor import FUNCTIONS, Tensor, value
+from ..tensor import Tensor, value
 from . import elementwise, face, index, linear, reduce, shaping
 
 

@@ -13,24 +13,29 @@ from . import train as training
 from .cells import BUILT_IN, lstm
 from .check import check_backward
 from .check.by_hand import lstm_backward
-from .data import STORIES, grammar, windows
+from .data import STORIES, Corpus, grammar, windows
 from .draw import RenderError, draw
 from .optim import Adam
-from .train.command import bar, writable
+from .train.command import writable
+from .train.session import bar, status
+from .train.store import needed
 
-TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 64, 1.0
+TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 100, 1.0
 #: What each cell is trained with: epochs, learning rate, scheme.
 PLANS: dict[str, tuple[int, float, Any]] = {
-    "rnn": (6, 0.003, None),
-    "lstm": (12, 0.01, {"b": {"f": 1.0}}),
+    "rnn": (8, 0.002, None),
+    "lstm": (12, 0.005, {"b": {"f": 1.0}}),
 }
 
 
 def run(options: Any) -> int:
     """Draw, check, train; say where the files are."""
+    needed()
     start, out = time.perf_counter(), writable(options.out)
     files = [drawn(out), *checked(out)]
-    curves = {name: trained(name, options, out) for name in PLANS}
+    corpus, valid = corpora(options.seed)
+    curves = {name: trained(name, corpus, valid, options, out) for name in PLANS}
+    files += [(out / f"{name}.safetensors", f"the trained {name}") for name in PLANS]
     files += compared(curves, out)
     print(f"\n4. The files, after {time.perf_counter() - start:.0f} seconds")
     for path, what in files:
@@ -77,39 +82,38 @@ def checked(out: Path) -> list[tuple[Path, str]]:
     return [(path, "both reports as data")]
 
 
-def trained(name: str, options: Any, out: Path) -> list[float]:
+def corpora(seed: int) -> tuple[Corpus, Corpus]:
+    """Stories to train on and to validate with, and what is known about them."""
+    heading("3. A language model on stories whose best possible perplexity is known")
+    corpus, valid = grammar(TOKENS, seed), grammar(VALID, seed + 1)
+    print(f"   {' '.join(corpus.decode(corpus.ids[:44]))} ...")
+    print(f"   best possible perplexity {STORIES.perplexity:.3f}", end=", ")
+    print(f"for who remembers nobody {STORIES.forgetful_perplexity:.3f}\n", flush=True)
+    return corpus, valid
+
+
+def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -> list[float]:
     """The validation perplexity after each epoch of a model on the generated corpus."""
     epochs, lr, init = PLANS[name]
-    epochs = options.epochs or epochs
-    corpus, valid = grammar(TOKENS, options.seed), grammar(VALID, options.seed + 1)
-    if name == next(iter(PLANS)):
-        heading("3. A language model on stories whose best possible perplexity is known")
-        print(f"   {' '.join(corpus.decode(corpus.ids[:44]))} ...")
-        print(f"   best possible perplexity {STORIES.perplexity:.3f}", end=", ")
-        print(f"for who remembers nobody {STORIES.forgetful_perplexity:.3f}\n")
-    V, rng = len(corpus.vocab), np.random.default_rng(options.seed)
-    model = training.LanguageModel(BUILT_IN[name], V, SIZE, SIZE, rng=rng, init=init)
-    optimizer = Adam(model, lr=lr)
-    curve: list[float] = []
+    epochs, rng = options.epochs or epochs, np.random.default_rng(options.seed)
+    model = training.LanguageModel(BUILT_IN[name], len(corpus.vocab), SIZE, SIZE, rng=rng, init=init)
+    optimizer, curve = Adam(model, lr=lr), list[float]()
     with bar(epochs * len(windows(corpus.ids, N, T)), f"   {name}") as shown:
 
         def report(progress: training.Progress) -> None:
             found = f"validation {curve[-1]:.3f}" if curve else f"perplexity {progress.perplexity:.2f}"
-            shown.set_postfix_str(f"{found}, {progress.tokens_per_second:,.0f} tokens/s", refresh=False)
+            shown.set_postfix_str(status(found, progress), refresh=False)
             shown.update()
 
         def after_epoch(epoch: int) -> None:
             curve.append(training.perplexity(model, valid.ids, N, T))
             optimizer.lr *= 0.6 if epoch > epochs * 2 // 3 else 1
 
-        training.fit(
-            model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
-            after_epoch=after_epoch,
-        )  # fmt: skip
+        training.fit(model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
+                     after_epoch=after_epoch)  # fmt: skip
     print(f"   {name:5s} validation perplexity {curve[-1]:.3f}  (limit {STORIES.perplexity:.3f})", flush=True)
     training.save_model(out / f"{name}.safetensors", model.state_dict(), {"model": name, "valid": curve[-1]})
-    story = written(model, corpus, rng)
-    print(f"         it writes: {story}\n", flush=True)
+    print(f"         it writes: {written(model, corpus, rng)}\n", flush=True)
     return curve
 
 
@@ -130,6 +134,7 @@ def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
+        print("   no plot of them: it needs matplotlib, pip install 'tinygrad-rnn[train]'")
         return files
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()

@@ -117,7 +117,7 @@ class Tensor(Border):
             raise AttributeError("grad can be set on leaves only (tensors made with requires_grad=True)")
         if value is not None and np.shape(value) != self.shape:
             raise ValueError(f"grad: shape {np.shape(value)}, should be {self.shape}")
-        self.node.grad = None if value is None else np.asarray(value, self.dtype)
+        self.node.grad = None if value is None else np.array(value, self.dtype)
 
     def backward(self, dy: Any = None, retain_graph: bool = False) -> None:
         """Add the gradients of this tensor, weighted by ``dy``, to the ``.grad`` of every leaf it was made from.
@@ -141,7 +141,7 @@ class Tensor(Border):
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
         for leaf, g in backpropagate({self.node: dy}, retain=retain_graph).items():
-            leaf.grad = np.asarray(g) if leaf.grad is None else leaf.grad + g
+            leaf.grad = np.asarray(g if leaf.grad is None else leaf.grad + g)
 
     def detach(self) -> Tensor:
         """The same values, free of the graph: no gradient flows past here."""

@@ -31,7 +31,7 @@ class Linear(Module):
     """The affine layer: x (..., H) -> x @ W + b (..., V), W (H, V), b (V,).
 
     ``init`` is the scheme of W, by default normal with deviation 1/√H, as in the book; b starts at 0. x is cast to
-    the layer's dtype if it is another floating one.
+    the layer's dtype.
     """
 
     def __init__(self, H: int, V: int, *, rng: np.random.Generator, init: Any = schemes.book, dtype: Any = np.float32):
@@ -43,6 +43,6 @@ class Linear(Module):
 
 
 def as_dtype(x: Any, dtype: Any) -> Tensor:
-    """A floating input in the dtype of the layer that gets it."""
+    """An input in the dtype of the layer that gets it."""
     x = x if isinstance(x, Tensor) else Tensor(x)
     return x if x.dtype == dtype else x.astype(dtype)

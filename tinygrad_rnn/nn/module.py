@@ -9,7 +9,7 @@ import numpy as np
 
 from ..graph import clock
 from ..guard import wrote
-from ..tensor import Tensor
+from ..tensor import Tensor, value
 
 
 class Module:
@@ -23,13 +23,7 @@ class Module:
     @property
     def params(self) -> dict[str, Tensor]:
         """Every parameter by its name."""
-        found: dict[str, Tensor] = {}
-        seen: dict[int, None] = {}
-        for name, one in _walk(vars(self), ""):
-            if id(one) not in seen:
-                seen[id(one)] = None
-                found[name] = one
-        return found
+        return dict(_walk(self, "", {}))
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -41,16 +35,20 @@ class Module:
         return {name: one.numpy() for name, one in self.params.items()}
 
     def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
-        """Set every parameter; a missing, extra or misshaped array is an error before any is set."""
+        """Set every parameter, in its own dtype; a missing, extra or misshaped array is an error before any is set."""
         params, where = self.params, type(self).__name__
-        for name in [*params, *arrays]:
-            if name not in arrays or name not in params:
-                raise KeyError(f"{where}: {name} is {'missing' if name in params else 'not a parameter here'}")
+        missing = [name for name in params if name not in arrays]
+        extra = [name for name in arrays if name not in params]
+        if missing or extra:
+            parts = [f"{', '.join(missing)} missing"] * bool(missing) + [f"{', '.join(extra)} unknown"] * bool(extra)
+            raise ValueError(f"{where}: {' and '.join(parts)}, should be exactly {', '.join(params)}")
+        new = {name: np.asarray(value(arrays[name])) for name in params}
         for name, one in params.items():
-            if np.shape(arrays[name]) != one.shape:
-                raise ValueError(f"{where}: {name} is {np.shape(arrays[name])}, should be {one.shape}")
+            if new[name].shape != one.shape or new[name].dtype.kind not in "fiub":
+                raise ValueError(f"{where}: {name} is {new[name].dtype} {new[name].shape}, "
+                                 f"should be {one.dtype} {one.shape}")  # fmt: skip
         for name, one in params.items():
-            one._array[...] = arrays[name]
+            one._array[...] = new[name]
             wrote(one._array, clock())
 
     def __repr__(self) -> str:
@@ -58,18 +56,17 @@ class Module:
         return f"{type(self).__name__}({shapes})"
 
 
-def _walk(value: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    """The parameters under a value, with their names."""
-    if isinstance(value, Tensor):
-        if value.requires_grad and not value.node.edges:  # type: ignore[union-attr]
-            yield name, value
+def _walk(one: Any, name: str, seen: dict[int, None]) -> Iterator[tuple[str, Tensor]]:
+    """The parameters under ``one``, with their names; ``seen`` (by id) is not gone through again."""
+    inside = vars(one) if isinstance(one, Module) else dict(enumerate(one)) if isinstance(one, (list, tuple)) else one
+    if not isinstance(inside, (Tensor, Mapping)) or id(one) in seen:
         return
-    if isinstance(value, Module):
-        value = vars(value)
-    if isinstance(value, (list, tuple)):
-        value = dict(enumerate(value))
-    for key, one in value.items() if isinstance(value, Mapping) else ():
-        yield from _walk(one, f"{name}.{key}" if name else str(key))
+    seen[id(one)] = None
+    if not isinstance(inside, Tensor):
+        for key, part in inside.items():
+            yield from _walk(part, f"{name}.{key}" if name else str(key), seen)
+    elif inside.node is not None and not inside.node.edges:
+        yield name, inside
 
 
 def parameter(array: np.ndarray, name: str) -> Tensor:

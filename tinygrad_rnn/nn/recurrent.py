@@ -18,9 +18,12 @@ class Recurrent(Module):
     """A layer from a cell: ``hs, state = layer(xs, state=None)``, xs (N, T, D) -> hs (N, T, H), last state.
 
     ``Recurrent(lstm, D=100, H=100, rng=rng)``: sizes by the letters of the cell's parameters; ``init`` overrides
-    schemes by parameter (``{"b": {"f": 1.0}}``). ``stateful=True`` is the book's TimeLSTM: a call without ``state``
-    starts from the state that the last one ended with, detached; `reset_state` forgets it. Otherwise the caller alone
-    holds the state, and cuts the graph with ``state = detach(state)``.
+    schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the dtype of the parameters. A cell's
+    configuration is given at the call: ``layer(xs, rng=rng)``, ``layer(xs, **draw_masks(cell, rng, N, layer.params))``.
+
+    ``stateful=True`` is the book's TimeLSTM: a call without ``state`` starts from the state that the last one ended
+    with, detached; `reset_state` forgets it. Otherwise the caller alone holds the state, and cuts the graph with
+    ``state = detach(state)``.
     """
 
     def __init__(
@@ -38,14 +41,27 @@ class Recurrent(Module):
         self.cell, self.stateful, self.reverse, self.mode = cell, stateful, reverse, mode
         self.sizes = sizes
         self.state: tuple[Tensor, ...] | None = None
+        for name in cell.params:
+            if hasattr(self, name):
+                raise TypeError(f"Recurrent: {cell.name} has a parameter {name}, which the layer needs for itself")
         vars(self).update(cell.init(rng, init=init, dtype=dtype, **sizes))
 
-    def __call__(self, xs: Any, state: Any = None, *, lengths: Any = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def __call__(
+        self, xs: Any, state: Any = None, *, lengths: Any = None, **config: Any
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         params = {name: vars(self)[name] for name in self.cell.params}
-        xs = as_dtype(xs, next(iter(params.values())).dtype)
-        if state is None and self.stateful:
-            state = self.state
-        hs, state = scan(self.cell, xs, state, params, lengths=lengths, reverse=self.reverse, mode=self.mode)
+        for name in config:
+            if name not in self.cell.config:
+                known = ", ".join(self.cell.config) or "none"
+                raise TypeError(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
+        dtype = next(iter(params.values())).dtype
+        state = self.state if state is None and self.stateful else state
+        if state is not None:
+            state = [as_dtype(one, dtype) for one in (state if isinstance(state, (tuple, list)) else (state,))]
+        given = {**params, **config}
+        hs, state = scan(
+            self.cell, as_dtype(xs, dtype), state, given, lengths=lengths, reverse=self.reverse, mode=self.mode
+        )
         if self.stateful:
             self.state = detach(state)
         return hs, state
@@ -55,8 +71,14 @@ class Recurrent(Module):
         self.state = None
 
     def set_state(self, *state: Any) -> None:
-        """Start the next sequence from ``state``, in the order of the cell."""
-        self.state = tuple(one if isinstance(one, Tensor) else Tensor(one) for one in state)
+        """Start the next sequence from ``state``, in the order of the cell, detached."""
+        if not self.stateful:
+            raise TypeError(f"Recurrent({self.cell.name}): it holds no state, should be stateful=True; "
+                            "or give the state to the call")  # fmt: skip
+        if len(state) != len(self.cell.states):
+            wanted = f"{len(self.cell.states)}: {', '.join(self.cell.states)}"
+            raise TypeError(f"Recurrent({self.cell.name}): set_state got {len(state)} arrays, should be {wanted}")
+        self.state = tuple(detach(one) if isinstance(one, Tensor) else Tensor(one) for one in state)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{letter}={size}" for letter, size in self.sizes.items())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..graph import clock
 from ..guard import wrote
-from .clip import Parameters, listed
+from .clip import Parameters, named
 
 #: Updates work through blocks of so many elements, which stay in cache.
 BLOCK = 1 << 16
@@ -15,23 +17,28 @@ BLOCK = 1 << 16
 class Optimizer:
     """What every optimiser does: ``step()`` changes the parameters by their gradients, ``zero_grad()`` forgets these.
 
-    ``params`` is a dict, a list or a `Module`; a parameter without a gradient is left as it is. ``lr`` may be changed
-    between steps. A backward pass through a graph from before a step raises, since its arrays have changed.
+    ``params`` is a dict, a list or a `Module`; ``optimizer.params`` has each once, by name. A parameter without a
+    gradient is left as it is. ``lr`` may be changed between steps. A backward pass through a graph from before a step
+    raises, since its arrays have changed.
     """
 
     def __init__(self, params: Parameters, lr: float):
-        if not lr > 0:
-            raise ValueError(f"{type(self).__name__}: lr is {lr}, should be more than 0")
-        self.params, self.lr = listed(params), lr
+        if not 0 < lr < math.inf:
+            raise ValueError(f"{type(self).__name__}: lr is {lr}, should be more than 0, and finite")
+        self.params, self.lr = named(params), lr
+        if not self.params:
+            raise ValueError(f"{type(self).__name__}: there are no parameters, should be at least one")
 
     def step(self) -> None:
         """Change every parameter that has a gradient, in place."""
-        for k, one in enumerate(self.params):
+        for k, one in enumerate(self.params.values()):
             if one.grad is not None:
                 p, g = one._array.reshape(-1), one.grad.reshape(-1)
                 for start in range(0, p.size, BLOCK):
                     here = slice(start, start + BLOCK)
                     self.update(k, here, p[here], g[here])
+                if not one._array.flags.c_contiguous:  # then p was a copy
+                    one._array[...] = p.reshape(one.shape)
                 wrote(one._array, clock())
 
     def update(self, k: int, here: slice, p: np.ndarray, g: np.ndarray) -> None:
@@ -40,7 +47,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for one in self.params:
+        for one in self.params.values():
             one.grad = None
 
 
@@ -49,8 +56,10 @@ class SGD(Optimizer):
 
     def __init__(self, params: Parameters, lr: float, momentum: float = 0.0):
         super().__init__(params, lr)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"SGD: momentum is {momentum}, should be from 0 to less than 1")
         self.momentum = momentum
-        self.v = [np.zeros(one.size, one.dtype) for one in self.params] if momentum else []
+        self.v = [np.zeros(one.size, one.dtype) for one in self.params.values()] if momentum else []
 
     def update(self, k: int, here: slice, p: np.ndarray, g: np.ndarray) -> None:
         if not self.momentum:
@@ -73,9 +82,13 @@ class Adam(Optimizer):
         eps: float = 1e-8,
     ):
         super().__init__(params, lr)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"Adam: betas is {betas}, should be two numbers from 0 to less than 1")
+        if not eps > 0:
+            raise ValueError(f"Adam: eps is {eps}, should be more than 0")
         self.betas, self.eps, self.steps = betas, eps, 0
-        self.m = [np.zeros(one.size, one.dtype) for one in self.params]
-        self.v = [np.zeros(one.size, one.dtype) for one in self.params]
+        self.m = [np.zeros(one.size, one.dtype) for one in self.params.values()]
+        self.v = [np.zeros(one.size, one.dtype) for one in self.params.values()]
 
     def step(self) -> None:
         self.steps += 1

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..cells import BUILT_IN
-from ..data import Splits, load, ptb, windows
-from ..optim import SGD
-from .evaluate import generate, perplexity
-from .fit import Progress, fit
+from ..data import Splits, load, ptb
+from .evaluate import ROWS, generate, perplexity
 from .language_model import LanguageModel
-from .store import load_model, save_model
+from .session import BEST, LAST, Session
+from .store import load_model, needed
 
-
-def bar(total: int, what: str) -> Any:
-    """A progress bar on the error stream."""
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError as error:
-        need = "the progress bar needs tqdm: pip install 'tinygrad-rnn[train]'"
-        raise ModuleNotFoundError(need, name="tqdm") from error
-    return tqdm(total=total, desc=what, unit=" windows", mininterval=0.5, dynamic_ncols=True)
+VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder of the texts
 
 
 def writable(folder: str | os.PathLike[str]) -> Path:
@@ -37,98 +28,95 @@ def writable(folder: str | os.PathLike[str]) -> Path:
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise OSError(f"--out: nothing can be written to {path} ({error.strerror or error})") from error
+        why = error.strerror or error
+        raise OSError(f"--out: {path} cannot be made or written to ({why}), should be a folder") from error
 
 
 def corpora(data: str | None, download: bool) -> Splits:
     """The three texts that the options name: of any folder that has them, else the Penn Treebank."""
-    if data is None or download:
-        return ptb(data, download=download)
-    folder = Path(data)
-    return load(folder) if any(folder.glob("*train.txt")) else ptb(folder)
+    named = data or os.environ.get(VARIABLE)
+    should = "should be a folder with train.txt, valid.txt and test.txt"
+    if not named:
+        raise FileNotFoundError(f"--data: no folder is named, {should}; with --download it may be empty")
+    folder = Path(named)
+    if download:
+        print(f"the Penn Treebank in {folder}, fetched where it is missing", flush=True)
+        return ptb(folder, download=True)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise NotADirectoryError(f"--data: {folder} {what}, {should}; --download fetches the Penn Treebank")
+    if any(folder.glob("*train.txt")):
+        return load(folder)
+    if (folder / "ptb").is_dir():
+        return ptb(folder)
+    raise FileNotFoundError(f"--data: {folder} has no train.txt, {should}; --download fetches the Penn Treebank")
 
 
 def run(options: Any) -> int:
     """Train, validate after every epoch, test the best weights, write some text."""
-    out = writable(options.out or Path("runs") / options.model)
-    splits = corpora(options.data, options.download)
-    windows(splits.train.ids, options.rows, options.window)  # a corpus that is too short is told now
+    needed()
     rng = np.random.default_rng(options.seed)
+    session = _session(options, rng)
+    try:
+        with session.patient():
+            while session.epoch < options.epochs:
+                session.train(options)
+                session.pause()
+    except KeyboardInterrupt:
+        if not session.stopped:
+            raise
+        saved = f"saved in {session.out}, the same command with --resume goes on"
+        print(f"\nstopped after {session.where()}; {saved}", flush=True)
+        return 130
+    _finish(session, options, rng)
+    return 0
+
+
+def _session(options: Any, rng: np.random.Generator) -> Session:
+    """The run that the options describe, new or taken up; whatever is wrong with them is told here."""
+    splits = corpora(options.data, options.download)
+    _long_enough(splits, options.rows, options.window)
+    out = writable(options.out or Path("runs") / options.model)
     model = LanguageModel(BUILT_IN[options.model], len(splits.train.vocab), options.embed, options.hidden, rng=rng)
     session = Session(model, splits, out, _about(options, splits))
-    done = session.resume() if options.resume else 0
+    if options.resume:
+        session.resume()
+    elif (out / LAST).exists():
+        raise FileExistsError(f"--out: {out} holds a run, should be a folder without; or --resume goes on with it")
     count = sum(one.size for one in model.params.values())
-    print(f"{options.model}: {count:,} parameters; {len(splits.train):,} words, {len(splits.train.vocab):,} different")
-    try:
-        for epoch in range(done + 1, options.epochs + 1):
-            session.epoch(epoch, options)
-    except KeyboardInterrupt:
-        print(f"\nstopped; the weights of {session.done} whole epochs are in {out}, --resume goes on from there")
-        return 130
-    session.finish(options, rng)
-    return 0
+    words = f"{len(splits.train):,} words, {len(splits.train.vocab):,} different"
+    print(f"{options.model}: {count:,} parameters; {words}; weights go to {out}", flush=True)
+    if options.resume:
+        print(f"resumed after {session.where()}", flush=True)
+    return session
+
+
+def _long_enough(splits: Splits, N: int, T: int) -> None:
+    """A text that is too short is told now, not after an epoch."""
+    for name, corpus in splits._asdict().items():
+        least = N * T + 1 if name == "train" else ROWS + 1
+        if len(corpus) < least:
+            why = f"a window of {N} rows and {T} words" if name == "train" else f"{ROWS} rows"
+            raise ValueError(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
 
 
 def _about(options: Any, splits: Splits) -> dict[str, Any]:
     """What has to be the same for a run to go on."""
     names = ("model", "embed", "hidden", "rows", "window", "lr", "clip", "seed")
-    return {**{name: getattr(options, name) for name in names}, "V": len(splits.train.vocab)}
+    text = zlib.crc32(" ".join(splits.train.vocab).encode(), zlib.crc32(splits.train.ids.tobytes()))
+    same = {name: getattr(options, name) for name in names}
+    return {**same, "V": len(splits.train.vocab), "training text": f"{text:08x}"}
 
 
-class Session:
-    """A model in training, and what is on disk of it: ``last.safetensors``, ``best.safetensors``, ``log.jsonl``."""
-
-    def __init__(self, model: LanguageModel, splits: Splits, out: Path, about: dict[str, Any]):
-        self.model, self.splits, self.out, self.about = model, splits, out, about
-        self.best, self.done = float("inf"), 0
-
-    def resume(self) -> int:
-        """Take up the weights saved last; returns how many epochs they have seen."""
-        path = self.out / "last.safetensors"
-        if not path.exists():
-            raise FileNotFoundError(f"--resume: there is no {path}")
-        arrays, about = load_model(path)
-        for name, value in self.about.items():
-            if about.get(name) != value:
-                raise ValueError(f"--resume: {path} has {name} = {about.get(name)}, the options say {value}")
-        self.model.load_state_dict(arrays)
-        self.best, self.done = about["best"], about["epoch"]
-        return self.done
-
-    def epoch(self, epoch: int, options: Any) -> None:
-        """One pass, validation, and the weights on disk."""
-        optimizer = SGD(self.model, lr=options.lr)
-        N, T = options.rows, options.window
-        with bar(len(windows(self.splits.train.ids, N, T)), f"epoch {epoch}/{options.epochs}") as shown:
-            speeds = []
-
-            def report(progress: Progress) -> None:
-                shown.set_postfix_str(
-                    f"perplexity {progress.perplexity:.1f}, {progress.tokens_per_second:,.0f} tokens/s", refresh=False
-                )
-                shown.update()
-                speeds.append(progress.tokens_per_second)
-
-            fit(self.model, self.splits.train.ids, optimizer, N=N, T=T, max_norm=options.clip, report=report)
-        valid = perplexity(self.model, self.splits.valid.ids)
-        print(f"epoch {epoch}: validation perplexity {valid:.1f}, {np.median(speeds):,.0f} tokens/s", flush=True)
-        self.done, better = epoch, valid < self.best
-        self.best = min(self.best, valid)
-        about = {**self.about, "epoch": epoch, "valid": valid, "best": self.best}
-        for name in ["last", "best"] if better else ["last"]:
-            save_model(self.out / f"{name}.safetensors", self.model.state_dict(), about)
-        line = {"epoch": epoch, "valid": valid, "tokens_per_second": float(np.median(speeds))}
-        with open(self.out / "log.jsonl", "a" if epoch > 1 else "w", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-
-    def finish(self, options: Any, rng: np.random.Generator) -> None:
-        """Test the best weights, and let them write."""
-        arrays, about = load_model(self.out / "best.safetensors")
-        self.model.load_state_dict(arrays)
-        test = perplexity(self.model, self.splits.test.ids)
-        print(f"test perplexity {test:.1f} (weights of epoch {about['epoch']}), saved in {self.out}")
-        if options.sample > 0:
-            corpus = self.splits.train
-            start = corpus.ids[:1]
-            words = [*start.tolist(), *generate(self.model, start, options.sample, rng)]
-            print("\n" + " ".join(corpus.decode(words)).replace("<eos>", "\n"))
+def _finish(session: Session, options: Any, rng: np.random.Generator) -> None:
+    """Test the best weights, and let them write."""
+    arrays, about = load_model(session.out / BEST)
+    session.model.load_state_dict(arrays)
+    test = perplexity(session.model, session.splits.test.ids)
+    print(f"test perplexity {test:.2f} (weights of epoch {about['epoch']}), saved in {session.out}")
+    if options.sample > 0:
+        corpus = session.splits.train
+        start = corpus.ids[:1]
+        words = [*start.tolist(), *generate(session.model, start, options.sample, rng)]
+        lines = " ".join(corpus.decode(words)).split("<eos>")
+        print("\n" + "\n".join(line.strip() for line in lines))

@@ -10,8 +10,10 @@ import numpy as np
 from ..data import windows
 from ..mode import no_grad
 
+ROWS = 10  #: side by side in an evaluation
 
-def perplexity(model: Any, ids: Any, N: int = 10, T: int = 35, progress: Any = iter) -> float:
+
+def perplexity(model: Any, ids: Any, N: int = ROWS, T: int = 35, progress: Any = iter) -> float:
     """exp of the mean cross-entropy over a text, the state carried from its start; 1 is certainty, V is none.
 
     The text is read in N rows side by side; all its words but fewer than N at the end are predicted. ``progress`` wraps
@@ -38,8 +40,8 @@ def generate(model: Any, start: Any, length: int, rng: np.random.Generator, temp
     with no_grad():
         for _ in range(length):
             scores, state = model(ids, state)
-            last = scores.numpy()[0, -1].astype(np.float64) / temperature
-            p = np.exp(last - last.max())
+            last = scores.numpy()[0, -1].astype(np.float64)
+            p = np.exp((last - last.max()) / temperature)
             words.append(int(np.searchsorted(np.cumsum(p / p.sum()), rng.random(), side="right").clip(max=len(p) - 1)))
             ids = np.array([[words[-1]]])
     return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +22,10 @@ class Progress:
     epochs: int
     window: int  #: from 1
     windows: int
-    perplexity: float  #: of the training words since the last report
-    tokens_per_second: float
+    perplexity: float  #: of the training words, averaged over about the last hundred windows
+    tokens_per_second: float  #: averaged as well
     norm: float  #: of the gradient, before clipping
+    state: Any  #: carried to the next window, detached
 
 
 def fit(
@@ -37,6 +39,7 @@ def fit(
     max_norm: float = 0.25,
     report: Callable[[Progress], None] = lambda progress: None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
+    start: tuple[int, Any] = (0, None),
 ) -> None:
     """Train on ``ids`` by truncated BPTT. Equal to::
 
@@ -49,20 +52,26 @@ def fit(
                 clip_grad_norm(optimizer.params, max_norm)
                 optimizer.step()
 
-    A loss that is not finite raises FloatingPointError before anything is changed by it.
+    ``report`` is told of every window, ``after_epoch`` of every epoch; what they raise ends the training between two
+    windows. ``start=(progress.window, progress.state)`` goes on with the first epoch after the window that an earlier
+    run reported. A loss that is not finite raises FloatingPointError before anything is changed by it.
     """
     batches = windows(ids, N, T)
+    if not 0 <= start[0] <= len(batches):
+        raise ValueError(f"fit: start is after window {start[0]}, should be from 0 to {len(batches)}")
     for epoch in range(1, epochs + 1):
-        meter = _Meter()
-        for k, (loss, norm) in enumerate(_epoch(model, batches, optimizer, max_norm), 1):
+        meter, (done, carried) = _Meter(), start if epoch == 1 else (0, None)
+        for k, (loss, norm, state) in enumerate(_epoch(model, batches, optimizer, max_norm, done, carried), done + 1):
             perplexity, speed = meter.add(loss, N * T)
-            report(Progress(epoch, epochs, k, len(batches), perplexity, speed, norm))
+            report(Progress(epoch, epochs, k, len(batches), perplexity, speed, norm, state))
         after_epoch(epoch)
 
 
-def _epoch(model: Any, batches: Any, optimizer: Optimizer, max_norm: float) -> Iterator[tuple[float, float]]:
-    state = None
-    for xs, ts in batches:
+def _epoch(
+    model: Any, batches: Any, optimizer: Optimizer, max_norm: float, done: int, state: Any
+) -> Iterator[tuple[float, float, Any]]:
+    """The loop of `fit` over the windows after the first ``done``: loss, norm and state after each."""
+    for xs, ts in itertools.islice(batches, done, None):
         optimizer.zero_grad()
         loss, state = model.loss(xs, ts, state)
         state = detach(state)
@@ -71,7 +80,7 @@ def _epoch(model: Any, batches: Any, optimizer: Optimizer, max_norm: float) -> I
         loss.backward()
         norm = clip_grad_norm(optimizer.params, max_norm)
         optimizer.step()
-        yield float(loss), norm
+        yield float(loss), norm, state
 
 
 class _Meter:
@@ -84,7 +93,7 @@ class _Meter:
     def add(self, loss: float, tokens: int) -> tuple[float, float]:
         now = time.perf_counter()
         self.weight = 0.99 * self.weight + 0.01
-        self.loss += 0.01 * (loss - self.loss * 1.0)
+        self.loss += 0.01 * (loss - self.loss)
         self.speed += 0.01 * (tokens / max(now - self.last, 1e-9) - self.speed)
         self.last = now
         return math.exp(min(self.loss / self.weight, 700.0)), self.speed / self.weight

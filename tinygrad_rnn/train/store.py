@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 
 
-def _safetensors() -> Any:
+def needed() -> Any:
+    """What saving needs; an error that says how to get it, better now than after an hour of training."""
     try:
-        import safetensors.numpy as found
-        from safetensors import safe_open
+        import safetensors
+        import safetensors.numpy
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "saving and loading models needs safetensors: pip install 'tinygrad-rnn[train]'", name="safetensors"
         ) from error
-    return found, safe_open
+    return safetensors
 
 
 def save_model(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
     """Write arrays by name, and ``about`` (anything JSON holds), to one file."""
-    found, _ = _safetensors()
-    whole = found.save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, {"about": json.dumps(about)})
+    held = {name: np.asarray(a, order="C") for name, a in arrays.items()}
+    whole = needed().numpy.save(held, {"about": json.dumps(about)})
     target = Path(path)
     beside = target.with_name(f".{target.name}.part")
     try:
@@ -37,7 +38,10 @@ def save_model(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], a
 
 def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and ``about`` of a file that `save_model` wrote."""
-    _, safe_open = _safetensors()
-    with safe_open(os.fspath(path), framework="numpy") as whole:
-        about = json.loads((whole.metadata() or {}).get("about", "{}"))
-        return {name: whole.get_tensor(name) for name in whole.keys()}, about  # noqa: SIM118 not a dict
+    found = needed()
+    try:
+        with found.safe_open(os.fspath(path), framework="numpy") as whole:
+            about = json.loads((whole.metadata() or {}).get("about", "{}"))
+            return {name: whole.get_tensor(name) for name in whole.keys()}, about  # noqa: SIM118 not a dict
+    except found.SafetensorError as error:
+        raise ValueError(f"load_model: {path} is not a whole safetensors file ({error})") from error

@@ -1,0 +1,149 @@
+"""Perplexity against a loop over words, and the generator."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.data import windows
+from tinygrad_rnn.train import LanguageModel, generate, perplexity
+
+V = 7
+
+
+def model(cell=tg.gru) -> LanguageModel:
+    made, rng = LanguageModel(cell, V, 3, 4, rng=np.random.default_rng(0)), np.random.default_rng(1)
+    made.load_state_dict({name: rng.standard_normal(one.shape) for name, one in made.params.items()})
+    return made
+
+
+def text(n: int) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, V, n)
+
+
+def by_hand(made: LanguageModel, ids: np.ndarray, N: int) -> float:
+    """exp of the mean of -ln p, word by word, each row of the text from its start."""
+    params = {name: one.numpy().astype("d") for name, one in made.params.items()}
+    cell = {name: params[f"recurrent.{name}"] for name in made.recurrent.cell.params}
+    L, total = (len(ids) - 1) // N, 0.0
+    for row in range(N):
+        h = np.zeros((1, 4))
+        for t in range(row * L, row * L + L):
+            h = made.recurrent.cell(params["embed.W"][ids[t : t + 1]], h, **cell)
+            scores = [
+                sum(h[0, k] * params["affine.W"][k, v] for k in range(4)) + params["affine.b"][v] for v in range(V)
+            ]
+            total += math.log(sum(math.exp(s) for s in scores)) - scores[ids[t + 1]]
+    return math.exp(total / (N * L))
+
+
+@pytest.mark.parametrize(("n", "N", "T"), [(50, 1, 50), (50, 1, 7), (50, 3, 5), (51, 10, 35), (8, 7, 35), (30, 4, 7)])
+def test_perplexity_is_that_of_a_loop_over_the_words(n, N, T):
+    made, ids = model(), text(n)
+    assert math.isclose(perplexity(made, ids, N, T), by_hand(made, ids, N), rel_tol=1e-5)
+
+
+def test_the_length_of_the_windows_makes_no_difference():
+    found = [perplexity(model(), text(60), 2, T) for T in (1, 4, 29, 35)]
+    np.testing.assert_allclose(found, found[0], rtol=1e-5)
+
+
+def test_all_words_but_fewer_than_N_are_predicted():
+    seen: list = []
+
+    def watched(batches):
+        for xs, ts in batches:
+            seen.append(ts.size)
+            yield xs, ts
+
+    perplexity(model(), text(100), 4, 7, progress=watched)
+    assert sum(seen) == 96 and seen[-1] == 4 * (24 % 7)
+    assert windows(text(100), 4, 7, tail=True).lost == 3
+
+
+def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary():
+    made = model()
+    made.load_state_dict({name: one * 0 for name, one in made.state_dict().items()})
+    assert math.isclose(perplexity(made, text(40)), V, rel_tol=1e-6)
+
+
+def test_perplexity_records_nothing_and_changes_nothing():
+    made = model()
+    before = made.state_dict()
+    perplexity(made, text(40))
+    assert all(one.grad is None for one in made.params.values())
+    for name, one in made.state_dict().items():
+        np.testing.assert_array_equal(one, before[name])
+
+
+def test_a_hopeless_model_has_a_large_perplexity_not_an_error():
+    made = model()
+    with tg.no_grad():
+        made.affine.b[0] = 1e6
+    assert 1e300 < perplexity(made, np.full(40, 3)) < math.inf
+
+
+# -- the generator ---------------------------------------------------------------------------------------------------
+
+
+def say(seed: int = 0, temperature: float = 1.0, start=(1, 2), length: int = 50) -> list[int]:
+    return generate(model(), start, length, np.random.default_rng(seed), temperature)
+
+
+def test_a_sample_is_decided_by_the_generator():
+    assert say(0) == say(0) != say(1)
+    assert len(say()) == 50 and all(type(word) is int and 0 <= word < V for word in say())
+    assert say(length=0) == []
+
+
+def test_the_words_before_it_decide_too():
+    assert say(start=[1, 2]) != say(start=[2, 1])
+    assert say(start=np.array([1, 2])) == say(start=[[1, 2]])
+
+
+def test_words_come_as_often_as_the_model_says():
+    made = model()
+    with tg.no_grad():
+        scores = made(np.array([[1, 2]]))[0].numpy()[0, -1].astype("d")
+    p, rng = np.exp(scores) / np.exp(scores).sum(), np.random.default_rng(0)
+    counts = np.bincount([generate(made, [1, 2], 1, rng)[0] for _ in range(1000)], minlength=V)
+    assert (abs(counts / 1000 - p) < 4 * np.sqrt(p * (1 - p) / 1000) + 1e-9).all()
+
+
+def test_a_word_that_cannot_come_does_not_come():
+    class Lowest:
+        def random(self):
+            return 0.0
+
+    made = model()
+    with tg.no_grad():
+        made.affine.b[:3] = -1e9
+    assert generate(made, [1, 2], 5, Lowest()) == [3] * 5
+
+
+def test_temperature_sharpens_and_flattens():
+    made, likeliest, word, state = model(), [], np.array([[1, 2]]), None
+    with tg.no_grad():
+        for _ in range(50):
+            scores, state = made(word, state)
+            likeliest.append(int(scores.numpy()[0, -1].argmax()))
+            word = np.array([[likeliest[-1]]])
+    assert say(temperature=1e-3) == say(seed=9, temperature=1e-3) == likeliest
+    with np.errstate(over="ignore"):
+        assert say(temperature=1e-308) == likeliest
+    counts = np.bincount(say(temperature=1e9, length=700), minlength=V)
+    assert counts.min() > 60  # each about 100
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, math.nan])
+def test_a_temperature_is_above_0(temperature):
+    words = f"generate: temperature is {temperature}, should be more than 0"
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        say(temperature=temperature)
+
+
+def test_a_start_has_a_word():
+    with pytest.raises(ValueError, match=r"^generate: start is empty, should be at least one word$"):
+        say(start=[])

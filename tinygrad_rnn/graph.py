@@ -83,7 +83,7 @@ def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyT
     found = list(seen)
     since = min((node.seq for node in ends), default=0)
     for node in found:  # which grows
-        if node in ends:
+        if ends and node in ends:
             continue
         if node.edges is USED:
             raise GraphError(
@@ -91,9 +91,11 @@ def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyT
                 "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
             )
         for edge in node.edges:
-            if edge is not None and edge[0] not in seen and edge[0].seq >= since:
-                seen[edge[0]] = None
-                found.append(edge[0])
+            if edge is not None:
+                parent = edge[0]
+                if parent not in seen and parent.seq >= since:
+                    seen[parent] = None
+                    found.append(parent)
     return sorted(found, key=operator.attrgetter("seq"), reverse=True)
 
 
@@ -109,6 +111,8 @@ def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     """``g`` summed over what broadcasting had stretched, so that it has ``shape``: the one place of un-broadcasting."""
     lead = g.ndim - len(shape)
+    if lead == 1 and g.shape[1:] == shape:  # a bias: quickly
+        return np.add.reduce(g, 0)
     gone = tuple(range(lead)) + tuple(k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
     if gone:
         g = np.add.reduce(g, axis=gone[0] if len(gone) == 1 else gone)
@@ -157,9 +161,9 @@ def backpropagate(
     return found
 
 
-def sole(total: dict[Node, Any], node: Node) -> bool:
-    """Is ``total`` the only holder of this gradient, so that it may be written to?"""
-    return references(total[node]) == SOLE and getattr(total[node], "base", total) is None
+def sole(total: dict[Node, Any], node: Node, others: int = 0) -> bool:
+    """Is ``total`` the only holder of this gradient, but for ``others`` known ones, so that it may be written to?"""
+    return references(total[node]) == SOLE + others and getattr(total[node], "base", total) is None
 
 
 def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: Any, retain: bool) -> None:
@@ -169,34 +173,40 @@ def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], al
         if edge is None or (along is not None and edge[0] not in along):
             continue
         parent, rule, kept = edge
-        if rule.plain:
-            g = rule.fn(dy, *kept)
-        elif rule.together is not None:
-            waiting.setdefault(parent, []).append((rule, dy, kept))
+        g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, edge, total, waiting, retain)
+        if g is None:
             continue
-        elif rule.into is not None:
-            if parent not in total:
-                total[parent] = np.zeros(parent.shape, parent.dtype)
-            elif not sole(total, parent):
-                total[parent] = np.array(total[parent])
-            rule.into(total[parent], dy, *kept)
-            continue
-        elif rule.spend is not None:
-            g = rule.fn(dy, *kept) if retain else rule.spend(dy, *kept)
+        if g.shape != parent.shape or g.dtype is not parent.dtype:
+            g = fitted(g, parent)
+        if parent in total:
+            _add(total, parent, g)
         else:
-            del dy  # so that only total holds it
-            g = rule.over(total[node], *kept) if sole(total, node) else rule.fn(total[node], *kept)
-            dy = total[node]
-        _add(total, parent, g)
+            total[parent] = g
+
+
+def _cheaply(node: Node, edge: Any, total: dict[Node, Any], waiting: dict[Node, list[Any]], retain: bool) -> Any:
+    """What a rule gives in the form that costs less; None if it is in the total already, or waits for it."""
+    parent, rule, kept = edge
+    if rule.together is not None:
+        waiting.setdefault(parent, []).append((rule, total[node], kept))
+        return None
+    if rule.into is not None:
+        if parent not in total:
+            total[parent] = np.zeros(parent.shape, parent.dtype)
+        elif not sole(total, parent):
+            total[parent] = np.array(total[parent])
+        rule.into(total[parent], total[node], *kept)
+        return None
+    if rule.spend is not None and not retain:
+        return rule.spend(total[node], *kept)
+    if rule.over is not None and sole(total, node, others=1):  # the one is our caller
+        return rule.over(total[node], *kept)
+    return rule.fn(total[node], *kept)
 
 
 def _add(total: dict[Node, Any], node: Node, g: Any) -> None:
-    """One more part of the gradient of ``node``."""
-    if g.shape != node.shape or g.dtype is not node.dtype:
-        g = fitted(g, node)
-    if node not in total:
-        total[node] = g
-    elif sole(total, node):
+    """One more part of the gradient of ``node``, in place where nobody else sees it."""
+    if sole(total, node):
         total[node] += g
     else:
         total[node] = total[node] + g
@@ -208,7 +218,11 @@ def _settle(node: Node, uses: list[Any], total: dict[Node, Any]) -> None:
     for rule, dy, kept in uses:
         rules.setdefault(rule, []).append((dy, *kept))
     for rule, calls in rules.items():
-        _add(total, node, rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls)))
+        g = fitted(rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls)), node)
+        if node in total:
+            _add(total, node, g)
+        else:
+            total[node] = g
 
 
 def warn_if_growing(order: list[Node]) -> None:

@@ -9,7 +9,7 @@ up at the call. That of ``multiply`` reads::
         ...
         try: y = _forward(x_array, w_array)
         except Exception as error: _refuse(error, (x_array, w_array), {})
-        if (x_node is None and w_node is None) or _mode.special: return _record(...)
+        if (x_node is None and w_node is None) or _anywhere.special: return _record(...)
         made = _new(_Tensor)
         made._array = y
         made.node = _Node((None if x_node is None else (x_node, x_rule, (w_array,)), ...), y.shape, y.dtype, _spec, {})
@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .graph import Node, mode
+from .graph import Node
+from .mode import anywhere, mode
 from .tensor import Tensor, make
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _INPUT = """
 _FUNCTION = """def {name}({signature}):{inputs}
     try: y{results} = _forward({arrays}{passed})
     except Exception as error: _refuse(error, ({arrays}), {attrs})
-    if ({untracked}) or _mode.special:
+    if ({untracked}) or _anywhere.special:
         return _record(_spec, ({arguments}), y, {attrs}, ({edges}))
     made = _new(_Tensor)
     made._array = y
@@ -60,7 +61,7 @@ def source(spec: Op) -> str:
         arguments=_listed(names),
         arrays=_listed(f"{name}_array" for name in names),
         passed=_listed(f"{name}={name}" for name in spec.attributes),
-        attrs="{" + _listed(f"{name!r}: {name}" for name in spec.attributes) + "}",
+        attrs="{" + _listed(f"{name!r}: {name}" for name in spec.attributes) + "}" if spec.attributes else "_nothing",
         untracked=" and ".join(f"{name}_node is None" for name in ruled) or "True",
         edges=_listed(edges),
     )
@@ -77,7 +78,8 @@ def _listed(parts: Any) -> str:
 def function(spec: Op) -> Any:
     """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
-    names.update(_Tensor=Tensor, _Node=Node, _mode=mode, _record=record, _new=Tensor.__new__, _shape=np.shape)
+    names.update(_Tensor=Tensor, _Node=Node, _new=Tensor.__new__, _record=record, _anywhere=anywhere)
+    names.update(_nothing={}, _shape=np.shape)
     exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
     return names[spec.name]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import mode
+from ..mode import mode
 from ..recording import record
 from ..tensor import Tensor, value
 from .cross_entropy import _checked, _forward, softmax_cross_entropy

@@ -23,8 +23,8 @@ from .train.store import needed
 TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 100, 1.0
 #: What each cell is trained with: epochs, learning rate, scheme.
 PLANS: dict[str, tuple[int, float, Any]] = {
-    "rnn": (8, 0.002, None),
-    "lstm": (12, 0.005, {"b": {"f": 1.0}}),
+    "rnn": (6, 0.002, None),
+    "lstm": (10, 0.005, {"b": {"f": 1.0}}),
 }
 
 
@@ -96,7 +96,8 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
     """The validation perplexity after each epoch of a model on the generated corpus."""
     epochs, lr, init = PLANS[name]
     epochs, rng = options.epochs or epochs, np.random.default_rng(options.seed)
-    model = training.LanguageModel(BUILT_IN[name], len(corpus.vocab), SIZE, SIZE, rng=rng, init=init)
+    cell, V = BUILT_IN[name], len(corpus.vocab)
+    model = training.LanguageModel(cell, V, SIZE, SIZE, rng=rng, init=init, embedding="normal")
     optimizer, curve = Adam(model, lr=lr), list[float]()
     with bar(epochs * len(windows(corpus.ids, N, T)), f"   {name}") as shown:
 
@@ -107,7 +108,9 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
 
         def after_epoch(epoch: int) -> None:
             curve.append(training.perplexity(model, valid.ids, N, T))
-            optimizer.lr *= 0.6 if epoch > epochs * 2 // 3 else 1
+            optimizer.lr *= 0.7 if epoch >= epochs // 2 else 1
+            if shown.disable:  # no terminal, no bar
+                print(f"   {name} epoch {epoch}/{epochs}: validation perplexity {curve[-1]:.3f}", flush=True)
 
         training.fit(model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
                      after_epoch=after_epoch)  # fmt: skip

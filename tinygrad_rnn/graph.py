@@ -143,13 +143,13 @@ def backpropagate(
     total, found = dict(roots), {}
     waiting: dict[Node, list[Any]] = {}
     for node in order:
-        if node in waiting:
+        if waiting and node in waiting:
             _settle(node, waiting.pop(node), total)
         if node not in total or (along is not None and node not in along):
             continue
         if observer is not None:
             observer.gradient(node, total[node])
-        if node in ends or not node.edges:
+        if not node.edges or (ends and node in ends):
             found[node] = total[node] if sole(total, node) else np.array(total[node])
         else:
             if check:
@@ -176,12 +176,14 @@ def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], al
         g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, edge, total, waiting, retain)
         if g is None:
             continue
-        if g.shape != parent.shape or g.dtype is not parent.dtype:
+        if g.dtype is not parent.dtype or g.shape != parent.shape:
             g = fitted(g, parent)
-        if parent in total:
-            _add(total, parent, g)
-        else:
+        if parent not in total:
             total[parent] = g
+        elif sole(total, parent):
+            total[parent] += g
+        else:
+            total[parent] = total[parent] + g
 
 
 def _cheaply(node: Node, edge: Any, total: dict[Node, Any], waiting: dict[Node, list[Any]], retain: bool) -> Any:
@@ -204,14 +206,6 @@ def _cheaply(node: Node, edge: Any, total: dict[Node, Any], waiting: dict[Node, 
     return rule.fn(total[node], *kept)
 
 
-def _add(total: dict[Node, Any], node: Node, g: Any) -> None:
-    """One more part of the gradient of ``node``, in place where nobody else sees it."""
-    if sole(total, node):
-        total[node] += g
-    else:
-        total[node] = total[node] + g
-
-
 def _settle(node: Node, uses: list[Any], total: dict[Node, Any]) -> None:
     """Add what has waited for ``node``: all uses under one rule in one go."""
     rules: dict[Rule, list[Any]] = {}
@@ -219,10 +213,7 @@ def _settle(node: Node, uses: list[Any], total: dict[Node, Any]) -> None:
         rules.setdefault(rule, []).append((dy, *kept))
     for rule, calls in rules.items():
         g = fitted(rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls)), node)
-        if node in total:
-            _add(total, node, g)
-        else:
-            total[node] = g
+        total[node] = total[node] + g if node in total else g
 
 
 def warn_if_growing(order: list[Node]) -> None:

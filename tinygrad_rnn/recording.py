@@ -12,7 +12,9 @@ up at the call. That of ``multiply`` reads::
         if (x_node is None and w_node is None) or _anywhere.special: return _record(...)
         made = _new(_Tensor)
         made._array = y
-        made.node = _Node((None if x_node is None else (x_node, x_rule, (w_array,)), ...), y.shape, y.dtype, _spec, {})
+        made.node = node = _new(_Node)
+        node.edges = (None if x_node is None else (x_node, x_rule, (w_array,)), ...)
+        ...
         return made
 """
 
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .graph import Node
+from .graph import Node, clock
 from .mode import anywhere, mode
 from .tensor import Tensor, make
 
@@ -42,7 +44,10 @@ _FUNCTION = """def {name}({signature}):{inputs}
         return _record(_spec, ({arguments}), y, {attrs}, ({edges}))
     made = _new(_Tensor)
     made._array = y
-    made.node = _Node(({edges}), y.shape, y.dtype, _spec, {attrs})
+    made.node = node = _new(_Node)
+    node.seq, node.op, node.attrs = _clock(), _spec, {attrs}
+    node.edges = ({edges})
+    node.shape, node.dtype = y.shape, y.dtype
     return made
 """
 
@@ -78,7 +83,7 @@ def _listed(parts: Any) -> str:
 def function(spec: Op) -> Any:
     """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
-    names.update(_Tensor=Tensor, _Node=Node, _new=Tensor.__new__, _record=record, _anywhere=anywhere)
+    names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
     names.update(_nothing={}, _shape=np.shape)
     exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
     return names[spec.name]

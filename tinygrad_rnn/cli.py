@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
                                description=_DEMO, formatter_class=raw)  # fmt: skip
     demo.add_argument("--out", default="tinygrad_rnn_demo", metavar="DIR", help="where the files go (%(default)s)")
     demo.add_argument("--seed", type=_whole, default=0, metavar="S", help="of weights and corpus (%(default)s)")
-    demo.add_argument("--epochs", type=_positive, metavar="E", help="of each model (default: RNN 6, LSTM 10)")
+    demo.add_argument("--epochs", type=_positive, metavar="E", help="of each model (default: RNN 4, LSTM 8)")
     train = commands.add_parser("train", help="train a language model", description=_TRAIN, epilog=_FILES + _EXAMPLES,
                                 formatter_class=raw)  # fmt: skip
     _train_options(train)

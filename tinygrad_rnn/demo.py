@@ -23,8 +23,8 @@ from .train.store import needed
 TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 100, 1.0
 #: What each cell is trained with: epochs, learning rate, scheme.
 PLANS: dict[str, tuple[int, float, Any]] = {
-    "rnn": (6, 0.002, None),
-    "lstm": (10, 0.005, {"b": {"f": 1.0}}),
+    "rnn": (4, 0.002, None),
+    "lstm": (8, 0.005, {"b": {"f": 1.0}}),
 }
 
 
@@ -108,7 +108,7 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
 
         def after_epoch(epoch: int) -> None:
             curve.append(training.perplexity(model, valid.ids, N, T))
-            optimizer.lr *= 0.7 if epoch >= epochs // 2 else 1
+            optimizer.lr *= 0.6 if epoch > epochs // 2 else 1
             if shown.disable:  # no terminal, no bar
                 print(f"   {name} epoch {epoch}/{epochs}: validation perplexity {curve[-1]:.3f}", flush=True)
 

@@ -209,7 +209,10 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> T
 
 
 def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Tensor:
-    """A Tensor of zeros, to be filled by ``hs[:, t] = h``, which is differentiable. float32 if not told otherwise."""
+    """A Tensor of zeros, to be filled by ``hs[:, t] = h``, which is differentiable.
+
+    float32, as layers are; what is written into it is cast, as in NumPy, so for float64 say ``dtype=h.dtype``.
+    """
     return make(np.zeros(shape, dtype), None)
 
 

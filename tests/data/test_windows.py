@@ -114,3 +114,12 @@ def test_errors_say_what_is_and_what_should_be(args, tail, error, text):
 
 def test_701_tokens_are_one_batch():
     assert len(windows(range(701), 20, 35)) == 1
+
+
+def test_a_pass_that_starts_later_goes_on_in_a_ring():
+    ids = np.arange(23)
+    passes = [list(windows(ids, 2, 3, start=start)) for start in (0, 9, 18)]  # L = 11: three windows a pass
+    rows = np.concatenate([xs for one in passes for xs, _ in one], axis=1)
+    np.testing.assert_array_equal(rows, (np.array([[0], [11]]) + np.arange(27)) % 23)
+    for xs, ts in (pair for one in passes for pair in one):
+        np.testing.assert_array_equal(ts, (xs + 1) % 23)

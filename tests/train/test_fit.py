@@ -30,9 +30,9 @@ def test_fit_is_the_loop_of_its_docstring_bit_for_bit(cell, make):
     fitted, looped = model(cell), model(cell)
     fit(fitted, IDS, make(fitted), N=N, T=T, epochs=2, max_norm=0.3)
     optimizer = make(looped)
-    for _ in range(2):
-        state = None
-        for xs, ts in windows(IDS, N, T):
+    state, words = None, len(windows(IDS, N, T)) * T
+    for epoch in range(2):
+        for xs, ts in windows(IDS, N, T, start=epoch * words):
             optimizer.zero_grad()
             loss, state = looped.loss(xs, ts, tg.detach(state))
             loss.backward()
@@ -76,6 +76,16 @@ def test_a_run_that_is_stopped_and_taken_up_is_the_same_bit_for_bit(stop):
         fit(parts, IDS, SGD(parts, lr=2.0), N=N, T=T, report=report)
     progress = stopped.value.args[0]
     fit(parts, IDS, SGD(parts, lr=2.0), N=N, T=T, epochs=2, start=(progress.window, progress.state))
+    equal(whole, parts)
+
+
+def test_epochs_one_by_one_are_the_same_bit_for_bit():
+    whole, parts, state = model(), model(), None
+    told: list[Progress] = []
+    fit(whole, IDS, SGD(whole, lr=2.0), N=N, T=T, epochs=3)
+    for epoch in range(3):
+        fit(parts, IDS, SGD(parts, lr=2.0), N=N, T=T, start=(0, state), passed=epoch, report=told.append)
+        state = told[-1].state
     equal(whole, parts)
 
 

@@ -2,8 +2,11 @@
 
 The text is ``N`` rows of ``L = (n - 1) // N`` words, side by side. A window is ``T`` words of every row, and each one
 continues, row for row, where the one before it ended, so that a state can be carried on. ``ts`` is the word that
-follows each word of ``xs``. (*Deep Learning from Scratch 2*, chapter 5, ``RnnlmTrainer``; but a pass starts at the
-start of the text, every time.)
+follows each word of ``xs``. (*Deep Learning from Scratch 2*, chapter 5, ``RnnlmTrainer``.)
+
+A pass starts at the start of every row. With ``start``, it starts so many words further on, in a text that is a ring: a
+row goes on into the next one, the last into the first. An epoch that starts where the one before ended cuts the text in
+other places, as in the book's trainer.
 
 **Which words are predicted.** Training has full windows only: ``L % T`` words of each row are left out, and
 ``(n - 1) % N`` at the end of the text. Evaluation asks for the tail: what is left of the rows is one last window
@@ -45,7 +48,7 @@ class Windows:
         return f"Windows({len(self)} of N={len(self.rows)}, T={self.T}, {self.lost} words lost)"
 
 
-def windows(ids: Any, N: int, T: int, *, tail: bool = False) -> Windows:
+def windows(ids: Any, N: int, T: int, *, tail: bool = False, start: int = 0) -> Windows:
     """Cut ``ids`` (n,) into windows ``xs, ts`` of ``(N, T)`` in the order of the text, one pass an epoch. Equal to::
 
         for start in range(0, L - T + 1, T):                          # L = (n - 1) // N
@@ -64,6 +67,6 @@ def windows(ids: Any, N: int, T: int, *, tail: bool = False) -> Windows:
         least = f"one step of N={N} needs {N + 1}" if tail else f"one batch of N={N}, T={T} needs {N * T + 1}"
         raise ValueError(f"windows: the corpus has {n} tokens, {least}")
     L = (n - 1) // N
-    rows = ids[np.arange(N)[:, None] * L + np.arange(L + 1)]
+    rows = ids[(np.arange(N)[:, None] * L + np.arange(L + 1) + start) % n]
     served = L if tail else L // T * T
     return Windows(rows, T, tail, lost=n - 1 - N * served)

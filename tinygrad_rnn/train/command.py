@@ -111,7 +111,7 @@ def _about(options: Any, splits: Splits) -> dict[str, Any]:
 def _finish(session: Session, options: Any, rng: np.random.Generator) -> None:
     """Test the best weights, and let them write."""
     arrays, about = load_model(session.out / BEST)
-    session.model.load_state_dict(arrays)
+    session.model.load_state_dict({name: one for name, one in arrays.items() if not name.startswith("state.")})
     test = perplexity(session.model, session.splits.test.ids)
     print(f"test perplexity {test:.2f} (weights of epoch {about['epoch']}), saved in {session.out}")
     if options.sample > 0:

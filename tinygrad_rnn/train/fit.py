@@ -40,12 +40,13 @@ def fit(
     report: Callable[[Progress], None] = lambda progress: None,
     after_epoch: Callable[[int], None] = lambda epoch: None,
     start: tuple[int, Any] = (0, None),
+    passed: int = 0,
 ) -> None:
     """Train on ``ids`` by truncated BPTT. Equal to::
 
+        state, words = None, len(windows(ids, N, T)) * T  # words of every row in an epoch
         for epoch in range(epochs):
-            state = None
-            for xs, ts in windows(ids, N, T):
+            for xs, ts in windows(ids, N, T, start=epoch * words):
                 optimizer.zero_grad()
                 loss, state = model.loss(xs, ts, detach(state))
                 loss.backward()
@@ -54,14 +55,18 @@ def fit(
 
     ``report`` is told of every window, ``after_epoch`` of every epoch; what they raise ends the training between two
     windows. ``start=(progress.window, progress.state)`` goes on with the first epoch after the window that an earlier
-    run reported. A loss that is not finite raises FloatingPointError before anything is changed by it.
+    run reported, ``passed`` is how many epochs were whole before that one. A loss that is not finite raises
+    FloatingPointError before anything is changed by it.
     """
-    batches = windows(ids, N, T)
+    batches, state = windows(ids, N, T), start[1]
+    words = len(batches) * T
     if not 0 <= start[0] <= len(batches):
         raise ValueError(f"fit: start is after window {start[0]}, should be from 0 to {len(batches)}")
     for epoch in range(1, epochs + 1):
-        meter, (done, carried) = _Meter(), start if epoch == 1 else (0, None)
-        for k, (loss, norm, state) in enumerate(_epoch(model, batches, optimizer, max_norm, done, carried), done + 1):
+        meter, done = _Meter(), start[0] if epoch == 1 else 0
+        batches = windows(ids, N, T, start=(passed + epoch - 1) * words)
+        steps = _epoch(model, batches, optimizer, max_norm, done, state)
+        for k, (loss, norm, state) in enumerate(steps, done + 1):
             perplexity, speed = meter.add(loss, N * T)
             report(Progress(epoch, epochs, k, len(batches), perplexity, speed, norm, state))
         after_epoch(epoch)

@@ -74,8 +74,8 @@ class Session:
         self.best = math.inf if about["best"] is None else about["best"]
 
     def save(self, name: str) -> None:
-        """Write the weights, the state that is carried, and where the run is."""
-        held = {f"state.{k}": one.numpy() for k, one in enumerate(self.state or ())}
+        """Write the weights and where the run is, and into the last also the state that is carried."""
+        held = {f"state.{k}": one.numpy() for k, one in enumerate(self.state or ()) if name == LAST}
         best = self.best if math.isfinite(self.best) else None
         about = {**self.about, "epoch": self.epoch, "done": self.window, "best": best}
         save_model(self.out / name, {**self.model.state_dict(), **held}, about)
@@ -121,7 +121,7 @@ class Session:
                 self.pause()
 
             fit(self.model, self.splits.train.ids, SGD(self.model, lr=options.lr), N=options.rows, T=options.window,
-                max_norm=options.clip, report=report, start=(self.window, self.state))  # fmt: skip
+                max_norm=options.clip, report=report, start=(self.window, self.state), passed=self.epoch)  # fmt: skip
         valid = perplexity(self.model, self.splits.valid.ids, progress=self.watched)
         if not math.isfinite(valid):
             raise FloatingPointError(f"the validation perplexity is {valid}; a smaller --lr or --clip may help")
@@ -135,7 +135,7 @@ class Session:
 
     def passed(self, valid: float, speed: float) -> None:
         """Say and save that an epoch is over."""
-        self.epoch, self.window, self.state = self.epoch + 1, 0, None
+        self.epoch, self.window = self.epoch + 1, 0
         print(f"epoch {self.epoch}: validation perplexity {valid:.2f}, {speed:,.0f} tokens/s", flush=True)
         if valid < self.best:
             self.best = valid

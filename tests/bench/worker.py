@@ -59,8 +59,6 @@ def start(module: str, name: str, size: str) -> Job | str:
         return bench.contenders[name](**json.loads(size))
     except ModuleNotFoundError as error:
         return f"not installed ({error.name})"
-    except NotImplementedError as error:
-        return f"not written ({error})"
 
 
 def serve(job: Job | str, lines: TextIO, out: TextIO) -> None:

@@ -62,3 +62,21 @@ def test_without_recording_it_is_the_function():
     with tg.no_grad():
         assert tg.checkpoint(np.tanh)(tg.tensor(X, requires_grad=True)).node is None
     assert type(tg.checkpoint(lambda x: x + 1)(X)) is np.ndarray
+
+
+def test_what_it_closes_over_gets_its_gradient_also_where_no_input_needs_one():
+    w = tg.tensor(W, requires_grad=True)
+    tg.checkpoint(lambda x: np.tanh(x @ w))(X).sum().backward()
+    np.testing.assert_allclose(w.grad, tg.grad(lambda w: np.tanh(X @ w).sum())(W), rtol=1e-13)
+
+
+def test_one_value_given_out_twice_and_a_constant_beside_it():
+    x = tg.tensor(X, requires_grad=True)
+
+    def f(x):
+        y = x * x
+        return y, y, 3.0
+
+    a, b, c = tg.checkpoint(f)(x)
+    (a.sum() + 2 * b.sum() + c).backward()
+    np.testing.assert_allclose(x.grad, 6 * X)

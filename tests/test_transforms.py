@@ -149,6 +149,17 @@ def test_jvp_of_several_outputs():
     assert float(db) == X.size
 
 
+def test_a_direction_that_needs_a_gradient_gets_it():
+    v = tg.tensor(np.ones_like(X), requires_grad=True)
+    tg.jvp(lambda x: (x**3).sum(), (X,), (v,))[1].backward()
+    np.testing.assert_allclose(v.grad, 3 * X**2)
+    u = tg.tensor(np.ones_like(X), requires_grad=True)
+    (found,) = tg.vjp(lambda p: p["a"] ** 3, {"a": X})[1](u)
+    assert list(found) == ["a"]
+    found["a"].sum().backward()
+    np.testing.assert_allclose(u.grad, 3 * X**2)
+
+
 def test_jvp_inside_grad():
     g = tg.grad(lambda x: tg.jvp(lambda z: z**3, (x,), (1.0,))[1])
     assert float(g(2.0)) == pytest.approx(12)

@@ -31,14 +31,13 @@ class _Replay:
     """A run of f whose graph was let go of: run again when its gradients are asked for."""
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any]):
-        self.f, self.args = f, args
+        self.f = f
         leaves, self.build = flatten(list(args))
         self.inputs = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.node is not None]
-        self.leaves = leaves
-        stand_ins, ys, self.build_y = self.run(fresh=True)
-        start = min((one.node.seq for one in stand_ins if one.node), default=0) or clock()
+        self.leaves, start = leaves, clock()
+        _, ys, self.build_y = self.run(fresh=True)
         self.outer = _outside(ys, start)
-        self.values = [value(y) for y in ys]
+        self.values = [np.asarray(value(y)) for y in ys]
 
     def run(self, fresh: bool) -> tuple[list[Tensor], list[Any], Any]:
         """f on stand-ins for the inputs that need a gradient: new leaves, or nodes behind the inputs' own."""
@@ -55,7 +54,11 @@ class _Replay:
         for y, before in zip(ys, self.values, strict=True):
             if not np.array_equal(value(y), before, equal_nan=True):
                 raise GraphError("checkpoint: f gave another result when run again; make its random generator inside f")
-        roots = {y.node: dy for y, dy in zip(ys, parts, strict=True) if dy is not None and y.node is not None}
+        nodes = [getattr(y, "node", None) for y in ys]
+        roots: dict[Node, Any] = {}
+        for node, dy in zip(nodes, parts, strict=True):
+            if node is not None and dy is not None:
+                roots[node] = roots[node] + dy if node in roots else dy
         wanted = [one.node for one in stand_ins if one.node is not None] + self.outer
         found: Any = backpropagate_recorded(roots, wanted) if deep else backpropagate(roots, wanted)
         shapes = [(node.shape, node.dtype) for node in wanted]
@@ -88,9 +91,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     def checkpointed(*args: Any) -> Any:
         if not mode.recording:
             return f(*args)
-        before = clock()
         replay = _Replay(f, args)
-        replay.outer = [node for node in replay.outer if node.seq < before]
         parents = [x.node for x in replay.inputs] + replay.outer
         hub = Node([(parent, _gradient(k), (replay,)) for k, parent in enumerate(parents)], None, None)
         count = len(replay.values)

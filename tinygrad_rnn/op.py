@@ -87,7 +87,7 @@ class Op:
         base = name.removesuffix("_shape")
         if name in ("i", "y") or name in self.keeps or name in self.attributes:
             return name
-        if self.variadic and name in ("xs", "xs_shapes"):
+        if self.variadic and name == "xs":
             return name
         if base in self.arguments:
             return f"{base}_array" if base == name else f"_shape({base}_array)"

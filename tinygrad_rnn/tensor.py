@@ -141,7 +141,8 @@ class Tensor(Border):
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
         for leaf, g in backpropagate({self.node: dy}, retain=retain_graph).items():
-            leaf.grad = np.asarray(g if leaf.grad is None else leaf.grad + g)
+            if hasattr(leaf, "grad"):  # not one of the stand-ins that grad and its kin differentiate by
+                leaf.grad = np.asarray(g if leaf.grad is None else leaf.grad + g)
 
     def detach(self) -> Tensor:
         """The same values, free of the graph: no gradient flows past here."""

@@ -49,18 +49,15 @@ class _Run:
             self.y = f(*inputs)
         self.ys, self.build_y = flatten(self.y)
 
-    def out(self, one: Any) -> Any:
-        """A result as the caller should get it."""
+    def out(self, one: Any, deep: bool) -> Any:
+        """A result as the caller should get it; unless it is to be differentiated (``deep``), free of the stand-ins."""
         if not isinstance(one, Tensor):
             return one
-        return np.asarray(one._array) if self.arrays and (one.node is None or not self.deep) else self.free(one)
-
-    def free(self, one: Tensor) -> Tensor:
-        """Outside any other derivative, the result must not hold on to the stand-ins."""
-        return one if self.deep else make(one._array, None)
+        one = one if deep else make(one._array, None)
+        return np.asarray(one._array) if self.arrays and one.node is None else one
 
     def value(self) -> Any:
-        return self.build_y([self.out(one) for one in self.ys])
+        return self.build_y([self.out(one, self.deep) for one in self.ys])
 
     def scalar(self) -> Tensor:
         if len(self.ys) != 1 or np.size(value(self.y)) != 1:
@@ -70,29 +67,34 @@ class _Run:
 
     def gradients(self, dys: Sequence[Any], deep: bool, retain: bool = True) -> list[Any]:
         """The gradient by each stand-in; zeros where the output does not depend on it."""
-        wanted = [leaf.node for leaf in self.leaves if leaf.node is not None]  # all have one
-        roots: dict[Node, Any] = {}
-        for y, dy in zip(self.ys, dys, strict=True):
-            if isinstance(y, Tensor) and y.node is not None:
-                dy = dy if deep else value(dy)
-                roots[y.node] = roots[y.node] + dy if y.node in roots else dy
-        if deep:
-            with recording_on(0):
-                found = backpropagate_recorded(roots, wanted)
-        else:
-            found = backpropagate(roots, wanted, retain=retain)
-        return [_or_zeros(found.get(node), leaf, deep) for node, leaf in zip(wanted, self.leaves, strict=True)]
+        return _pull(self.ys, dys, self.leaves, deep, retain)
 
-    def grouped(self, gradients: Sequence[Any]) -> tuple[Any, ...]:
+    def grouped(self, gradients: Sequence[Any], deep: bool) -> tuple[Any, ...]:
         """Gradients in the structure of each argument."""
         result, start = [], 0
         for leaves, build in self.build:
-            result.append(build([self.out(g) for g in gradients[start : start + len(leaves)]]))
+            result.append(build([self.out(g, deep) for g in gradients[start : start + len(leaves)]]))
             start += len(leaves)
         return tuple(result)
 
 
-def _or_zeros(g: Any, leaf: Tensor, deep: bool) -> Tensor:
+def _pull(ys: Sequence[Any], dys: Sequence[Any], leaves: Sequence[Tensor], deep: bool, retain: bool) -> list[Tensor]:
+    """The gradient of ``Σ <dy, y>`` by each leaf, itself recorded if ``deep``."""
+    wanted = [leaf.node for leaf in leaves if leaf.node is not None]  # all have one
+    roots: dict[Node, Any] = {}
+    for y, dy in zip(ys, dys, strict=True):
+        if isinstance(y, Tensor) and y.node is not None:
+            dy = dy if deep else value(dy)
+            roots[y.node] = roots[y.node] + dy if y.node in roots else dy
+    if deep:
+        with recording_on(0):
+            found: dict[Node, Any] = backpropagate_recorded(roots, wanted)
+    else:
+        found = backpropagate(roots, wanted, retain=retain)
+    return [_or_zeros(found.get(node), leaf) for node, leaf in zip(wanted, leaves, strict=True)]
+
+
+def _or_zeros(g: Any, leaf: Tensor) -> Tensor:
     if g is None:
         g = np.zeros(leaf.shape, leaf.dtype)
     return g if isinstance(g, Tensor) else make(g, None)
@@ -121,8 +123,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     def pull(dy: Any) -> tuple[Any, ...]:
         dys = [_cotangent("vjp", y, one) for y, one in zip(run.ys, flatten(dy)[0], strict=True)]
         deep = run.deep or mode.transforms > 0 or any(one.node is not None for one in dys)
-        gradients = run.gradients(dys, deep)
-        return run.grouped(gradients) if run.deep == deep else tuple(gradients)
+        return run.grouped(run.gradients(dys, deep), deep)
 
     return run.value(), pull
 
@@ -144,8 +145,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
         run = _Run("grad", partial(f, **options), args, picked)
         y = run.scalar()
         one = make(np.ones(np.shape(value(y)), np.asarray(value(y)).dtype), None)
-        gradients = run.grouped(run.gradients([one], run.deep, retain=False))
-        return run.out(y), gradients if several else gradients[0]
+        gradients = run.grouped(run.gradients([one], run.deep, retain=False), run.deep)
+        return run.out(y, run.deep), gradients if several else gradients[0]
 
     return differentiated
 
@@ -168,30 +169,8 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     directions = [_cotangent("jvp", x, v) for x, v in zip(run.leaves, directions, strict=True)]
     deep = run.deep or any(v.node is not None for v in directions)
     us = [stand_in(np.zeros(np.shape(value(y)), np.asarray(value(y)).dtype), "jvp") for y in run.ys]
-    pulled = run.gradients(us, deep=True)
-    inner = _Pulled(pulled, us, deep)
-    return run.value(), run.build_y([run.out(one) for one in inner.gradients(directions)])
-
-
-class _Pulled:
-    """pull(u) as a function of u, recorded: the second pass of jvp."""
-
-    def __init__(self, outputs: list[Any], us: list[Tensor], deep: bool):
-        self.outputs, self.us, self.deep = outputs, us, deep
-
-    def gradients(self, directions: list[Tensor]) -> list[Any]:
-        roots: dict[Node, Any] = {}
-        for y, v in zip(self.outputs, directions, strict=True):
-            if y.node is not None:
-                direction: Any = v if self.deep else v._array
-                roots[y.node] = roots[y.node] + direction if y.node in roots else direction
-        wanted = [u.node for u in self.us if u.node is not None]
-        if self.deep:
-            with recording_on(0):
-                found: dict[Node, Any] = backpropagate_recorded(roots, wanted)
-        else:
-            found = backpropagate(roots, wanted)
-        return [_or_zeros(found.get(node), u, self.deep) for node, u in zip(wanted, self.us, strict=True)]
+    pulled = _pull(run.gradients(us, deep=True), directions, us, deep, retain=False)
+    return run.value(), run.build_y([run.out(one, deep) for one in pulled])
 
 
 def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
@@ -206,9 +185,9 @@ def jacobian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
         dtype = np.asarray(value(run.y)).dtype
         rows = [run.gradients([make(one.reshape(shape), None)], run.deep)[0] for one in np.eye(size, dtype=dtype)]
         if not rows:
-            return run.out(make(np.zeros((*shape, *x.shape), x.dtype), None))
+            return run.out(make(np.zeros((*shape, *x.shape), x.dtype), None), run.deep)
         stacked = stack(rows, axis=0)
-        return run.out(stacked.reshape((*shape, *x.shape)))
+        return run.out(stacked.reshape((*shape, *x.shape)), run.deep)
 
     return differentiated
 

@@ -20,6 +20,7 @@ MAY = {
     "guard": "",
     "shape": "",
     "mode": "",
+    "files": "",
     "graph": "guard mode",  # knows neither Tensor nor operations
     "border": "",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tensor": "guard graph border",
@@ -44,17 +45,17 @@ MAY = {
     # time
     "scan": "shape graph tensor ops cell",
     # the tools: no layer, no model, not each other
-    "draw": "tensor cell watch trace",
+    "draw": "files tensor cell watch trace",
     "check": "tensor tree transforms cell watch trace",
     # training
-    "data": "",
+    "data": "files",
     "nn": "guard graph tensor ops init cell scan",
     "optim": "guard graph tensor",
-    "train": "mode tensor ops init cell cells data nn optim",
+    "train": "files mode tensor ops init cell cells data nn optim",
     # the faces
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
     "draw check data nn optim train",
-    "demo": "cells draw check data optim train",
+    "demo": "files cells draw check data optim train",
     "cli": "__init__ cells train demo",
     "__main__": "cli",
 }

@@ -186,3 +186,14 @@ def test_wrapped_cells_name_the_values_of_the_inner_one():
     wrapped = tg.cell(lambda x, h, *, W=Param("D H"): tanh(x @ W) + h)
     wrapped.inner = lstm
     assert lstm.function.__code__ in codes(wrapped)
+
+
+def test_scopes_are_noted_with_every_value():
+    @tg.cell
+    def scoped(x, h, *, W=tg.Param("D H")):
+        with tg.scope("in"), tg.scope("deep"):
+            a = x @ W
+        return tg.tanh(a + h)
+
+    found = {one.name: one.scope for one in trace_step(scoped).values}
+    assert (found["a"], found["h'"], found["x"]) == ("in/deep", "", "")

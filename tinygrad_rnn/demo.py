@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from .check import check_backward
 from .check.by_hand import lstm_backward
 from .data import STORIES, Corpus, grammar, windows
 from .draw import RenderError, draw
+from .files import write_whole
 from .optim import Adam
 from .train.command import writable
 from .train.session import bar, status
@@ -78,7 +80,7 @@ def checked(out: Path) -> list[tuple[Path, str]]:
         raise ValueError("the check is broken: it should accept the first and refuse the second")
     path = out / "check.json"
     both = {"right": json.loads(report.to_json()), "planted": json.loads(wrong.to_json())}
-    path.write_text(json.dumps(both, indent=1))
+    write_whole(path, json.dumps(both, indent=1))
     return [(path, "both reports as data")]
 
 
@@ -131,7 +133,7 @@ def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]
     """The curves as a plot, where matplotlib is installed, and as numbers."""
     path = out / "perplexity.json"
     limits = {"best possible": STORIES.perplexity, "without memory": STORIES.forgetful_perplexity}
-    path.write_text(json.dumps({**curves, **limits}, indent=1))
+    write_whole(path, json.dumps({**curves, **limits}, indent=1))
     files = [(path, "validation perplexity by epoch")]
     try:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -148,5 +150,7 @@ def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]
     axes.set(xlabel="epoch", ylabel="validation perplexity", title="Remembering who came in, and with what")
     axes.set_ylim(1.5, 4)
     axes.legend()
-    FigureCanvasSVG(figure).print_svg(out / "perplexity.svg")
+    drawing = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(drawing)
+    write_whole(out / "perplexity.svg", drawing.getvalue())
     return [*files, (out / "perplexity.svg", "the same as a plot")]

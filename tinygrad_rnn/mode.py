@@ -57,7 +57,7 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Group what is recorded inside under ``name``, in pictures and messages."""
+    """Name the part of a model that runs inside: a trace of it notes the name with every value; scopes nest."""
     before, mode.scope = mode.scope, (*mode.scope, name)
     try:
         yield

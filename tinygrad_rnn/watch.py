@@ -38,6 +38,7 @@ class Value:
     norm: float | None
     detail: str = ""  # which part a slice takes
     gradient: float | None = None  # the norm of the gradient by it, over all paths
+    scope: str = ""  # the scopes that were open when it was made, "encoder/attention"
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Recording:
         number, key = len(self.values), _key(x)
         op, symbol = (spec.name, spec.symbol) if spec else ("", "")
         size = None if array is None else norm(array)
-        self.values.append(Value(number, kind, op, symbol, name, shape, str(dtype), size))
+        self.values.append(Value(number, kind, op, symbol, name, shape, str(dtype), size, scope="/".join(mode.scope)))
         self._numbers[id(key)] = number
         self._alive.append(key)
         if isinstance(key, Node):

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..files import write_whole
 from .load import KNOWN, Splits, check_md5, read_splits
 
 VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder
@@ -40,7 +41,9 @@ def ptb(
     if missing and not download:
         raise FileNotFoundError(f"ptb: {home} has no {' and no '.join(missing)}, {_remedy(str(named))}")
     for name in missing:
-        _write(home / name, _fetch(f"{address.rstrip('/')}/{name}", known[name]))
+        content = _fetch(f"{address.rstrip('/')}/{name}", known[name])
+        home.mkdir(parents=True, exist_ok=True)
+        write_whole(home / name, content)
     return read_splits([home / name for name in known], known)
 
 
@@ -70,14 +73,3 @@ def _fetch(url: str, md5: str) -> bytes:
         ) from error
     check_md5(url, data, md5)
     return data
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write all or nothing: beside the place, then by one rename. Two processes may do so at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,10 +6,11 @@ Rendering is done by the system's Graphviz (``dot``), else by pygraphviz, whose 
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import graphviz
+
+from ..files import write_whole
 
 SOURCES = ("", ".dot", ".gv")
 
@@ -63,7 +64,7 @@ class Picture:
         path = Path(path)
         ending = path.suffix.lower()
         content = self.source.encode() if ending in SOURCES else self.pipe(ending[1:])
-        _write(path, content)
+        write_whole(path, content)
         return str(path)
 
     def render(
@@ -73,31 +74,11 @@ class Picture:
         rendered = f"{os.fspath(path)}.{format}"
         content = self.pipe(format)
         if not cleanup:
-            _write(Path(path), self.source.encode())
-        _write(Path(rendered), content)
+            write_whole(path, self.source)
+        write_whole(rendered, content)
         if view:
             graphviz.view(rendered)
         return rendered
 
     def _repr_svg_(self) -> str:
         return self.pipe("svg").decode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Beside the place, then into it: nobody ever reads half a file."""
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, path)
-    except BaseException:
-        os.unlink(beside)
-        raise
-
-
-def _umask() -> int:
-    """The permissions that new files do not get; asking sets it, so it is set back."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

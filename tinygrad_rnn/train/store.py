@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import write_whole
 
 
 def needed() -> Any:
@@ -27,13 +28,7 @@ def save_model(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], a
     """Write arrays by name, and ``about`` (anything JSON holds), to one file."""
     held = {name: np.asarray(a, order="C") for name, a in arrays.items()}
     whole = needed().numpy.save(held, {"about": json.dumps(about)})
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.part")
-    try:
-        beside.write_bytes(whole)
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, whole)
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

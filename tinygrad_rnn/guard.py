@@ -9,6 +9,7 @@ Arrays are known by the memory they live in: a view and its base are one. Nothin
 from __future__ import annotations
 
 import sys
+import weakref
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -41,8 +42,6 @@ def wrote(array: np.ndarray, now: int) -> None:
 
 def expose(array: np.ndarray, now: int) -> None:
     """Note that ``array`` is handed out at ``now``, with the bytes it has."""
-    import weakref
-
     owner = memory(array)
     if not isinstance(owner, np.ndarray):
         return

@@ -33,7 +33,8 @@ MAY = {
     "checkpoint": "graph tensor again tree",
     # cells
     "init": "",
-    "cell": "shape tensor init",
+    "param": "tensor",
+    "cell": "shape graph tensor init param",
     "masks": "shape tensor ops cell",
     "wrappers": "shape ops cell masks",
     "cells": "ops cell",
@@ -43,7 +44,7 @@ MAY = {
     "trace": "graph tensor cell watch",
     "debug": "guard mode graph tensor op observe",
     # time
-    "scan": "shape graph tensor ops cell",
+    "scan": "shape mode graph tensor ops cell",
     # the tools: no layer, no model, not each other
     "draw": "files tensor cell watch trace",
     "check": "tensor tree transforms cell watch trace",

@@ -12,7 +12,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
 from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.graph import GraphError
+from tinygrad_rnn.graph import GraphError, newest_first
 from tinygrad_rnn.mode import mode
 from tinygrad_rnn.observe import observing
 from tinygrad_rnn.trace import codes, record_step, sample, trace_graph, trace_step
@@ -197,3 +197,28 @@ def test_scopes_are_noted_with_every_value():
 
     found = {one.name: one.scope for one in trace_step(scoped).values}
     assert (found["a"], found["h'"], found["x"]) == ("in/deep", "", "")
+
+
+def test_a_graph_keeps_its_shape_after_backward_and_lets_go_of_its_arrays():
+    w = Tensor(np.ones(1000), requires_grad=True)
+    held = w.data * 2.0
+    y = (w * held).sum()
+    alive = weakref.ref(held)
+    del held
+    before = [node.seq for node in newest_first([y.node])]
+    y.backward()
+    assert alive() is None
+    assert [node.seq for node in newest_first([y.node], used=True)] == before
+    with pytest.raises(GraphError, match="used up"):
+        newest_first([y.node])
+
+
+def test_states_tell_which_steps_made_them():
+    params = lstm.init(np.random.default_rng(0), D=2, H=3)
+    hs, (h, c) = tg.scan(lstm, np.ones((1, 4, 2)), None, params, reverse=True)
+    assert hs.node.run is h.node.run is c.node.run
+    assert (h.node.run.cell, list(h.node.run.times)) == (lstm, [3, 2, 1, 0])
+    assert len(h.node.run.starts) == 4
+    assert h.node.run.starts[-1] < h.node.seq < h.node.run.end
+    h, c = lstm(np.ones((1, 2)), h, c, **params)
+    assert h.node.run.starts[0] < h.node.seq < h.node.run.end

@@ -63,7 +63,7 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
 
 def _lifted(node: Node, rule: Rule, kept: Sequence[Any]) -> list[Any]:
     """What a rule kept, as Tensors on the nodes that the arrays came from."""
-    parents = [edge and edge[0] for edge in node.edges]
+    parents = node.parents
     lifted = []
     for source, one in zip(rule.sources or [None] * len(kept), kept, strict=True):
         if source == "xs":

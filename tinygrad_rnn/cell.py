@@ -8,63 +8,35 @@ checked, and sliced by the names of their blocks (``Wx.f``).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import init as schemes
+from .graph import clock
+from .param import Param, Stacked
 from .shape import ShapeError
 from .tensor import Tensor, make, value
 
 
-class Param:
-    """A parameter in the signature of a cell.
+class Run:
+    """Which steps of which cell lie behind a state: step ``times[k]`` begins at ``starts[k]`` on the graph's clock.
 
-    ``words`` is its shape ("D H": from D features to H units); ``blocks`` names equal blocks stacked along the last
-    axis ("fgio": stored as (D, 4H)); one letter each, or words with spaces. ``init`` is a scheme of `tinygrad_rnn.init`
-    (by default 1/√n for matrices and 0 for vectors) or a dict of them by block: ``init={"f": 1.0}``.
+    It is left on the nodes of the states that come out, for whoever looks at the graph; it holds no node.
     """
 
-    def __init__(self, words: str, blocks: str = "", init: Any = None):
-        self.words = tuple(words.split())
-        self.blocks = tuple(blocks.split() if " " in blocks else blocks)
-        self.init = init
-        where = f"Param({words!r}, {blocks!r})"
-        if not self.words:
-            raise ValueError(f"{where}: the shape is empty, should be letters for its axes, such as 'D H'")
-        for k, name in enumerate(self.blocks):
-            if hasattr(Tensor, name):
-                raise ValueError(f"{where}: block {name} is what every Tensor has, should be another name")
-            if name in self.blocks[:k]:
-                raise ValueError(f"{where}: block {name} is named twice, should be once")
+    __slots__ = ("cell", "end", "starts", "times", "windows")
 
-    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape in numbers: "D H" with four blocks, D=3, H=5 -> (3, 20)."""
-        own = [sizes[word] for word in self.words]
-        return (*own[:-1], own[-1] * max(len(self.blocks), 1))
+    def __init__(self, cell: Cell, times: range, starts: list[int], windows: int = 1):
+        self.cell, self.times, self.starts, self.end = cell, times, starts, clock()
+        self.windows = windows  # that the state has been carried through without detach
 
-    def __str__(self) -> str:
-        count = str(len(self.blocks)) if len(self.blocks) > 1 else ""
-        words = [*self.words[:-1], count + self.words[-1]]
-        return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
-
-
-class Stacked(Tensor):
-    """A parameter as a cell sees it: a Tensor whose named blocks are its attributes, each sliced once."""
-
-    _blocks: tuple[str, ...]
-
-    def __getattr__(self, name: str) -> Any:
-        blocks = object.__getattribute__(self, "_blocks")
-        if name not in blocks:
-            raise AttributeError(f"{self.name} has no block {name!r}, only {', '.join(blocks) or 'the whole'}")
-        width = self.shape[-1] // len(blocks)
-        at = blocks.index(name) * width
-        block = self[..., at : at + width]
-        block.name = f"{self.name}.{name}"
-        self.__dict__[name] = block
-        return block
+    def mark(self, states: Iterable[Tensor]) -> None:
+        """Leave it on the nodes of what came out."""
+        for one in states:
+            if one.node is not None:
+                one.node.run = self
 
 
 class Cell:
@@ -225,7 +197,9 @@ class Cell:
         self.check(x, state, params)
         arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
         given = [one if isinstance(one, Tensor) else make(np.asarray(one), None) for one in (x, *state)]
+        start = clock()
         new = self.step(given[0], given[1:], self.bind(params), check=True)
+        Run(self, range(1), [start]).mark(new)
         result = tuple(one._array for one in new) if arrays else new
         return result if len(result) > 1 else result[0]
 

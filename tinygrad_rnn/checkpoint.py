@@ -75,10 +75,10 @@ def _outside(ys: Sequence[Any], start: int) -> list[Node]:
         if node.seq < start:
             outer[node] = None
             continue
-        for edge in node.edges:
-            if edge is not None and edge[0] not in seen:
-                seen[edge[0]] = None
-                stack_.append(edge[0])
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen[parent] = None
+                stack_.append(parent)
     return sorted(outer, key=lambda node: node.seq)
 
 

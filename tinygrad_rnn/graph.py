@@ -1,8 +1,9 @@
 """The graph: nodes in order of creation, and the walk back through them.
 
-A node is one recorded value. It holds no array of its own, only its edges: for each input that needs a gradient, the
-input's node, the gradient rule, and what that rule asked to be kept. Edges point from newer to older, so nothing here
-is a cycle, and *newest first is the backward order*: no recursion, no heap.
+A node is one recorded value. It holds no array of its own, only, for each input that needs a gradient, the input's
+node, the gradient rule, and what that rule asked to be kept. Nodes point from newer to older, so nothing here is a
+cycle, and *newest first is the backward order*: no recursion, no heap. A backward pass lets go of what the rules kept;
+who came from whom stays, so that a graph can be looked at before and after.
 """
 
 from __future__ import annotations
@@ -24,21 +25,30 @@ clock = itertools.count(1).__next__
 
 
 class Node:
-    """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient."""
+    """One recorded value; ``parents[k]``, ``rules[k]`` and ``kept[k]`` are of input k, None where no gradient flows.
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "passes", "seq", "shape", "windows")
+    A leaf has no parents. ``kept`` is `USED` when a backward pass has been through.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "dtype", "grad", "kept", "name", "op", "parents", "passes", "rules", "run",
+                 "seq", "shape")  # fmt: skip
     grad: Any  # of a leaf
     name: str | None
     passes: int  # backward passes that left it usable
-    windows: int  # of a state: the windows that it has been carried through
+    run: Any  # of a state that a cell made: which steps of which cell lie behind it
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
         self.seq = clock()
-        self.edges = edges
+        self.parents, self.rules, self.kept = zip(*(edge or NO_EDGE for edge in edges)) if edges else ((), (), ())
         self.shape = shape
         self.dtype = dtype
         self.op = op
         self.attrs = attrs
+
+    @property
+    def edges(self) -> list[Any]:
+        """``(parent, rule, kept)`` of every input, None where no gradient flows."""
+        return [edge if edge[0] is not None else None for edge in zip(self.parents, self.rules, self.kept)]
 
     def label(self) -> str:
         """What messages call this value: its name, and what made it."""
@@ -51,8 +61,10 @@ class GraphError(RuntimeError):
     """A backward pass that cannot be."""
 
 
-#: The edges of a node that a backward pass has been through: what it kept is gone.
-USED = [None]
+NO_EDGE = (None, None, None)
+
+#: What is kept by a node that a backward pass has been through.
+USED = None
 
 
 class Rule:
@@ -77,25 +89,28 @@ class Rule:
         self.plain = into is over is spend is together is None
 
 
-def newest_first(roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({})) -> list[Node]:
-    """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out."""
+def newest_first(
+    roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({}), used: bool = False
+) -> list[Node]:
+    """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out.
+
+    A node that a backward pass has used up is an error, unless it is only to be looked at.
+    """
     seen = dict.fromkeys(roots)
     found = list(seen)
     since = min((node.seq for node in ends), default=0)
     for node in found:  # which grows
         if ends and node in ends:
             continue
-        if node.edges is USED:
+        if node.kept is USED and not used:
             raise GraphError(
                 f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that "
                 "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
             )
-        for edge in node.edges:
-            if edge is not None:
-                parent = edge[0]
-                if parent not in seen and parent.seq >= since:
-                    seen[parent] = None
-                    found.append(parent)
+        for parent in node.parents:
+            if parent is not None and parent not in seen and parent.seq >= since:
+                seen[parent] = None
+                found.append(parent)
     return sorted(found, key=operator.attrgetter("seq"), reverse=True)
 
 
@@ -103,7 +118,7 @@ def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
     """The nodes of ``order`` that are made from a wanted one: gradients need to flow only there."""
     found = dict.fromkeys(wanted)
     for node in reversed(order):
-        if node not in found and node.edges and any(edge is not None and edge[0] in found for edge in node.edges):
+        if node not in found and any(parent in found for parent in node.parents):
             found[node] = None
     return found
 
@@ -149,14 +164,14 @@ def backpropagate(
             continue
         if observer is not None:
             observer.gradient(node, total[node])
-        if not node.edges or (ends and node in ends):
+        if not node.parents or (ends and node in ends):
             found[node] = total[node] if sole(total, node) else np.array(total[node])
         else:
             if check:
                 guard.check(node)
             _step(node, total, waiting, along, retain)
             if not retain:
-                node.edges = USED
+                node.kept = USED
         del total[node]
     return found
 
@@ -169,11 +184,10 @@ def sole(total: dict[Node, Any], node: Node, others: int = 0) -> bool:
 def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: Any, retain: bool) -> None:
     """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
     dy = total[node]
-    for edge in node.edges:
-        if edge is None or (along is not None and edge[0] not in along):
+    for parent, rule, kept in zip(node.parents, node.rules, node.kept):
+        if parent is None or (along is not None and parent not in along):
             continue
-        parent, rule, kept = edge
-        g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, edge, total, waiting, retain)
+        g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, (parent, rule, kept), total, waiting, retain)
         if g is None:
             continue
         if g.dtype is not parent.dtype or g.shape != parent.shape:
@@ -224,7 +238,7 @@ def warn_if_growing(order: list[Node]) -> None:
     """
     ages: dict[int, Node] = {}
     for node in order:
-        if node.edges:
+        if node.parents:
             ages.setdefault(getattr(node, "passes", 0), node)
             node.passes = getattr(node, "passes", 0) + 1
     if len(ages) == 4:

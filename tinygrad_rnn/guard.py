@@ -68,14 +68,14 @@ def begin(order: Sequence[Any]) -> bool:
     """At the start of a backward pass over ``order``, newest first: can anything have changed since its oldest node?"""
     for key in list(_exposed):
         _settle(key)
-    oldest = next((node.seq for node in reversed(order) if node.edges), 0)
+    oldest = next((node.seq for node in reversed(order) if node.parents), 0)
     return _newest > oldest
 
 
 def check(node: Any) -> None:
     """Raise `MutationError` if an array that ``node`` kept was written to after the node was made."""
-    for edge in node.edges:
-        for kept in edge[2] if edge is not None else ():
+    for own in node.kept:
+        for kept in own or ():
             for array in kept if isinstance(kept, tuple) else (kept,):
                 if isinstance(array, np.ndarray) and _written.get(id(memory(array)), 0) > node.seq:
                     raise MutationError(

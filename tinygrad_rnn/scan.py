@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .cell import Cell
-from .graph import mode as running
+from .cell import Cell, Run
+from .graph import clock
+from .mode import mode as running
 from .ops import stack, where
 from .shape import ShapeError
 from .tensor import Tensor, make, value
@@ -61,21 +62,23 @@ def scan(
     state = _initial(cell, state, params, N, xs.dtype)
     cell.check(xs._array[:, 0], state, params)
     mask = None if lengths is None else _mask(lengths, N, T)
-    carried = max((getattr(one.node, "windows", 0) for one in state), default=0)
-    hs, state = _loop(cell, xs, state, cell.bind(params), mask, range(T)[:: -1 if reverse else 1])
-    _carry(cell, state, carried + 1)
+    windows = 1 + max((one.node.run.windows for one in state if hasattr(one.node, "run")), default=0)
+    run = Run(cell, range(T)[:: -1 if reverse else 1], [], windows)
+    hs, state = _loop(run, xs, state, cell.bind(params), mask)
+    _carry(run, hs, state)
     return (hs._array, tuple(one._array for one in state)) if arrays else (hs, state)
 
 
-def _carry(cell: Cell, state: Sequence[Tensor], windows: int) -> None:
+def _carry(run: Run, hs: Tensor, state: Sequence[Tensor]) -> None:
     """Name the last state, for messages about it, and warn if it drags the graphs of many windows behind it."""
-    for name, one in zip(cell.states, state, strict=True):
+    for name, one in zip(run.cell.states, state, strict=True):
         if one.node is not None:
-            one.node.name, one.node.windows = name, windows
-    if windows == MANY and any(one.node is not None for one in state):
+            one.node.name = name
+    run.mark([hs, *state])
+    if run.windows == MANY and any(one.node is not None for one in state):
         warnings.warn(
-            f"scan: the state {', '.join(cell.states)} of {cell.name} has been carried through {MANY} calls without "
-            "detach, and the graph grows with each. Cut it: state = detach(state); to evaluate, use no_grad()",
+            f"scan: the state {', '.join(run.cell.states)} of {run.cell.name} has been carried through {MANY} calls "
+            "without detach, and the graph grows with each. Cut it: state = detach(state); to evaluate, use no_grad()",
             stacklevel=3,
         )
 
@@ -110,8 +113,9 @@ def _mask(lengths: Any, N: int, T: int) -> np.ndarray | None:
     return None if (lengths == T).all() else (np.arange(T) < lengths[:, None])[:, :, None]
 
 
-def _loop(cell: Cell, xs: Tensor, state: Any, bound: Any, mask: Any, times: range) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _loop(run: Run, xs: Tensor, state: Any, bound: Any, mask: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The loop of the docstring. Masked steps read zeros, so that nothing in the padding reaches a gradient."""
+    cell, times, starts = run.cell, run.times, run.starts
     hs: list[Any] = [None] * len(times)
     if mask is not None:
         xs = where(mask, xs, 0)
@@ -119,6 +123,7 @@ def _loop(cell: Cell, xs: Tensor, state: Any, bound: Any, mask: Any, times: rang
     try:
         for t in times:
             running.step = t
+            starts.append(clock())
             new = cell.step(xs[:, t], state, bound, check=t == times[0])
             if mask is not None:
                 here = mask[:, t]
@@ -126,7 +131,7 @@ def _loop(cell: Cell, xs: Tensor, state: Any, bound: Any, mask: Any, times: rang
             hs[t] = new[0] if mask is None else where(_fit(here, new[0]), new[0], 0)
             state = new
     finally:
-        running.step = before
+        running.step, run.end = before, clock()
     return stack(hs, axis=1), tuple(state)
 
 

@@ -113,7 +113,7 @@ class Tensor(Border):
 
     @grad.setter
     def grad(self, value: np.ndarray | None) -> None:
-        if self.node is None or self.node.edges:
+        if self.node is None or self.node.parents:
             raise AttributeError("grad can be set on leaves only (tensors made with requires_grad=True)")
         if value is not None and np.shape(value) != self.shape:
             raise ValueError(f"grad: shape {np.shape(value)}, should be {self.shape}")
@@ -176,7 +176,7 @@ class Tensor(Border):
         text = np.array2string(np.asarray(self._array), separator=", ", prefix="Tensor(")
         extras = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
         extras += [f"name={self.name!r}"] if self.name else []
-        extras += ["requires_grad=True"] if self.node is not None and not self.node.edges else []
+        extras += ["requires_grad=True"] if self.node is not None and not self.node.parents else []
         extras += [f"made by {self.node.op.name}"] if self.node is not None and self.node.op else []
         return f"Tensor({', '.join([text, *extras])})"
 

@@ -121,7 +121,7 @@ def _setitem(self, index, v):
     The write goes into x's own memory if nobody else holds that, else into a copy: filling hs step by step is linear.
     """
     index, written = _plain(index), value(v)
-    if self.node is not None and not self.node.edges and mode.recording:
+    if self.node is not None and not self.node.parents and mode.recording:
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
     self._array = np.asarray(self._array)
     if self.node is not None and not mode.recording:

@@ -50,7 +50,7 @@ def _in_place(symbol, operation, ufunc):
     def apply(self, w):
         if self.node is not None and not mode.recording:
             return _written(self, ufunc, value(w))
-        if self.node is not None and not self.node.edges:
+        if self.node is not None and not self.node.parents:
             raise GraphError(
                 f"x {symbol} w: {self.node.label()} is a leaf that requires grad; change it under "
                 f"no_grad(), or give the result another name: z = x {symbol[:-1]} w"

@@ -30,7 +30,7 @@ def named(params: Any) -> dict[str, Tensor]:
     seen: dict[int, None] = {}
     for key, one in params.items() if isinstance(params, Mapping) else enumerate(params):
         name = key if isinstance(key, str) else getattr(one, "name", None) or f"number {key}"
-        if not isinstance(one, Tensor) or one.node is None or one.node.edges:
+        if not isinstance(one, Tensor) or one.node is None or one.node.parents:
             raise TypeError(f"optim: parameter {name} is {_what(one)}, should be a leaf Tensor with requires_grad=True")
         if id(one) not in seen:
             seen[id(one)] = None

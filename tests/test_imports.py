@@ -41,6 +41,7 @@ MAY = {
     # what a run recorded, as plain data
     "observe": "mode graph tensor op",
     "watch": "mode graph tensor op observe",
+    "rows": "graph cell",
     "trace": "graph tensor cell watch",
     "debug": "guard mode graph tensor op observe",
     # time

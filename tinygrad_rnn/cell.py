@@ -8,7 +8,7 @@ checked, and sliced by the names of their blocks (``Wx.f``).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,20 @@ from .tensor import Tensor, make, value
 class Run:
     """Which steps of which cell lie behind a state: step ``times[k]`` begins at ``starts[k]`` on the graph's clock.
 
-    It is left on the nodes of the states that come out, for whoever looks at the graph; it holds no node.
+    It is left on the nodes of what comes out, for whoever looks at the graph; it holds no node.
     """
 
-    __slots__ = ("cell", "end", "starts", "times", "windows")
+    __slots__ = ("cell", "end", "made", "starts", "times", "windows")
 
     def __init__(self, cell: Cell, times: range, starts: list[int], windows: int = 1):
         self.cell, self.times, self.starts, self.end = cell, times, starts, clock()
         self.windows = windows  # that the state has been carried through without detach
+        self.made: list[int | None] = []  # the places of the last states on the clock
 
-    def mark(self, states: Iterable[Tensor]) -> None:
-        """Leave it on the nodes of what came out."""
-        for one in states:
+    def mark(self, states: Sequence[Tensor], *others: Tensor) -> None:
+        """Leave it on the nodes of the last states and of the others."""
+        self.made = [one.node.seq if one.node is not None else None for one in states]
+        for one in (*states, *others):
             if one.node is not None:
                 one.node.run = self
 

@@ -32,6 +32,8 @@ class Node:
 
     __slots__ = ("__weakref__", "attrs", "dtype", "grad", "kept", "name", "op", "parents", "passes", "rules", "run",
                  "seq", "shape")  # fmt: skip
+    parents: tuple[Any, ...]
+    kept: Any
     grad: Any  # of a leaf
     name: str | None
     passes: int  # backward passes that left it usable
@@ -39,7 +41,8 @@ class Node:
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
         self.seq = clock()
-        self.parents, self.rules, self.kept = zip(*(edge or NO_EDGE for edge in edges)) if edges else ((), (), ())
+        parts: Any = zip(*(edge or NO_EDGE for edge in edges)) if edges else NO_EDGES
+        self.parents, self.rules, self.kept = parts
         self.shape = shape
         self.dtype = dtype
         self.op = op
@@ -61,10 +64,8 @@ class GraphError(RuntimeError):
     """A backward pass that cannot be."""
 
 
-NO_EDGE = (None, None, None)
-
-#: What is kept by a node that a backward pass has been through.
-USED = None
+NO_EDGE, NO_EDGES = (None, None, None), ((), (), ())
+USED = None  # what is kept by a node that a backward pass has been through
 
 
 class Rule:
@@ -94,7 +95,7 @@ def newest_first(
 ) -> list[Node]:
     """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out.
 
-    A node that a backward pass has used up is an error, unless it is only to be looked at.
+    A node that a backward pass has ``used`` up is an error, unless it is only to be looked at.
     """
     seen = dict.fromkeys(roots)
     found = list(seen)

@@ -74,7 +74,7 @@ def _carry(run: Run, hs: Tensor, state: Sequence[Tensor]) -> None:
     for name, one in zip(run.cell.states, state, strict=True):
         if one.node is not None:
             one.node.name = name
-    run.mark([hs, *state])
+    run.mark(state, hs)
     if run.windows == MANY and any(one.node is not None for one in state):
         warnings.warn(
             f"scan: the state {', '.join(run.cell.states)} of {run.cell.name} has been carried through {MANY} calls "

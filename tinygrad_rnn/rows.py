@@ -1,0 +1,111 @@
+"""The time steps in a recorded graph: which node belongs to which step of which cell.
+
+A cell leaves its `Run` on the states that it makes. All steps that one cell takes with one set of parameters, from
+state to state, are a row: a call of `scan`, a loop of one's own around ``h = cell(x, h, ...)``, or several windows one
+after the other. Two layers are two rows, and so are the two directions of a bidirectional layer.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from .cell import Cell, Run
+from .graph import Node
+
+
+@dataclass
+class Step:
+    """One step: what is recorded from ``start`` to ``end`` on the graph's clock, without the blocks of parameters."""
+
+    time: int
+    start: int
+    end: int
+    nodes: list[Node] = field(default_factory=list)  # oldest first
+
+
+@dataclass
+class Row:
+    """The steps of one cell from state to state, in the order in which they ran."""
+
+    cell: Cell
+    reverse: bool
+    steps: list[Step]
+    made: list[int | None]  # the places of the last states on the clock
+    leaves: tuple[int, ...] = ()  # the parameters, by theirs
+
+    def state(self, name: str) -> list[Node | None]:
+        """The new state ``name`` of every step; None where a step went another way than the last one."""
+        places = [node.seq for node in self.steps[-1].nodes]
+        at = self.made[self.cell.states.index(name)]
+        if at not in places:
+            return [None] * len(self.steps)
+        back = len(places) - places.index(at)
+        kind = self.steps[-1].nodes[-back].op
+        found = [step.nodes[-back] if len(step.nodes) >= back else None for step in self.steps]
+        return [node if node is not None and node.op is kind else None for node in found]
+
+
+def is_block(node: Node) -> bool:
+    """Is it a slice of a leaf, as ``Wx.f`` is? Made once, and used by every step."""
+    return node.op is not None and node.op.name == "getitem" and not node.parents[0].parents
+
+
+def rows(order: Sequence[Node]) -> list[Row]:
+    """Every row of steps among the nodes, given oldest first; in the order in which they began."""
+    runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run")))
+    made = [_row(run) for run in runs]
+    pieces = sorted(((step.start, step) for row in made for step in row.steps), key=lambda piece: piece[0])
+    starts = [start for start, _ in pieces]
+    for node in order:
+        at = bisect.bisect(starts, node.seq) - 1
+        if at >= 0 and node.seq < pieces[at][1].end and node.parents and not is_block(node):
+            pieces[at][1].nodes.append(node)
+    return _joined([row for row in made if any(step.nodes for step in row.steps)])
+
+
+def _row(run: Run) -> Row:
+    ends = [*run.starts[1:], run.end]
+    steps = [Step(time, start, end) for time, start, end in zip(run.times, run.starts, ends)]
+    return Row(run.cell, run.times.step < 0, steps, run.made)
+
+
+def _outermost(runs: Iterable[Run]) -> list[Run]:
+    """Without those inside a step of another one: a cell that calls a cell is one cell."""
+    found: list[Run] = []
+    for run in sorted(runs, key=lambda run: (run.starts[0], -run.end)):
+        if not found or run.starts[0] >= found[-1].end:
+            found.append(run)
+    return found
+
+
+def _joined(made: list[Row]) -> list[Row]:
+    """Rows that go on where another one of the same cell and parameters has ended become one, its steps counted on."""
+    found: list[Row] = []
+    for row in made:
+        row.leaves = _leaves(row)
+        before = next((one for one in reversed(found) if _goes_on(one, row)), None)
+        if before is None:
+            found.append(row)
+            continue
+        for k, step in enumerate(row.steps, len(before.steps)):
+            step.time = k
+        before.steps += row.steps
+        before.made = row.made
+    return found
+
+
+def _leaves(row: Row) -> tuple[int, ...]:
+    """The leaves that the first step uses, directly or in blocks."""
+    parents = dict.fromkeys(parent for node in row.steps[0].nodes for parent in node.parents if parent is not None)
+    blocks = [parent.parents[0] if parent.parents and is_block(parent) else parent for parent in parents]
+    return tuple(sorted(dict.fromkeys(parent.seq for parent in blocks if not parent.parents)))
+
+
+def _goes_on(before: Row, row: Row) -> bool:
+    """Does the first step of ``row`` start from what the last one of ``before`` made?"""
+    if before.cell is not row.cell or before.leaves != row.leaves or before.reverse or row.reverse:
+        return False
+    made = dict.fromkeys(before.steps[-1].nodes)
+    return any(parent in made for node in row.steps[0].nodes for parent in node.parents)

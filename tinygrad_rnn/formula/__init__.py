@@ -1,0 +1,23 @@
+"""The gradient rule of an operation as a formula, found by running the rule and reading back what it did.
+
+::
+
+    e = local_derivative(OPS["tanh"], 0, [(3, 4)], {})
+    text(e)                                # "dy ⊙ (1 − y²)"
+    text(e, {"y": "f", "dy": "df"})        # "df ⊙ (1 − f²)"
+    along(e, {"y": "tanh"})                # "⊙ (1 − tanh²)", for a box on an arrow
+    evaluate(e, {"dy": dy, "y": y})        # its numbers
+
+`rule` finds it, `expression` is what it is, `simplify` brings it into the form of a textbook, `notation` and its table
+of `styles` write it.
+"""
+
+from __future__ import annotations
+
+from .expression import Constant, Expr, Leaf, Part, evaluate, postorder
+from .notation import along, text
+from .rule import known, local_derivative, stand_in
+from .simplify import simplified
+
+__all__ = ["Constant", "Expr", "Leaf", "Part", "along", "evaluate", "known", "local_derivative", "postorder",
+           "simplified", "stand_in", "text"]  # fmt: skip

@@ -1,0 +1,164 @@
+"""Formulas as trees: what they are made of and their numbers.
+
+A tree has operations inside and names or constants at its ends::
+
+    dy, y = Leaf("dy"), Leaf("y")
+    e = Expr("multiply", (dy, Expr("subtract", (Constant(1), Expr("multiply", (y, y))))))
+    evaluate(e, {"dy": 1.0, "y": 0.5})     # 0.75
+
+Nothing here recurses into a tree: `postorder` lists it, and every pass is a loop over that list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..op import OPS
+
+#: The name of the gradient that comes in.
+DY = "dy"
+#: The elementwise product, by both of its names.
+PRODUCTS = ("multiply", "hadamard")
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A value by its name: ``dy``, an input, the output ``y``, or what an operation keeps."""
+
+    name: str
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A number, or an array that depends on nothing but shapes and integers."""
+
+    value: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return np.shape(self.value)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Expr:
+    """An operation by its name (one of OPS, or else one of NumPy's), its operands and attributes.
+
+    ``shape`` is that of the value. Attributes may hold leaves, such as the ``ids`` of a scatter. Trees are compared by
+    identity: a subtree that is used twice may be one object.
+    """
+
+    op: str
+    args: tuple[Part, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    shape: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.op} of {len(self.args)} operands, {self.shape}>"
+
+
+Part: TypeAlias = Expr | Leaf | Constant
+
+
+def postorder(root: Part) -> list[Part]:
+    """Every part of a tree once, operands before what is made of them."""
+    done: dict[int, None] = {}
+    order: list[Part] = []
+    stack = [(root, False)]
+    while stack:
+        part, opened = stack.pop()
+        if id(part) in done:
+            continue
+        if opened or not isinstance(part, Expr):
+            done[id(part)] = None
+            order.append(part)
+        else:
+            stack.append((part, True))
+            stack.extend((arg, False) for arg in reversed(part.args))
+    return order
+
+
+def evaluate(expr: Part, values: Mapping[str, Any]) -> Any:
+    """The value of a tree, given arrays (or Tensors: then it is differentiable) by the names of its leaves."""
+    found: dict[int, Any] = {}
+    for part in postorder(expr):
+        if isinstance(part, Expr):
+            function = OPS[part.op].function if part.op in OPS else getattr(np, part.op)
+            attrs = {name: _resolved(one, values) for name, one in part.attrs.items()}
+            found[id(part)] = function(*(found[id(arg)] for arg in part.args), **attrs)
+        else:
+            found[id(part)] = part.value if isinstance(part, Constant) else values[part.name]
+    return found[id(expr)]
+
+
+def _resolved(attr: Any, values: Mapping[str, Any]) -> Any:
+    """An attribute with values for its leaves, as in the index ``(:, ids)``."""
+    if isinstance(attr, (tuple, list)):
+        return type(attr)(_resolved(one, values) for one in attr)
+    return values[attr.name] if isinstance(attr, Leaf) else attr
+
+
+# -- questions about parts ---------------------------------------------------------------------------------------------
+
+
+def number(part: Part) -> Any:
+    """The number that a part is, or None."""
+    value = part.value if isinstance(part, Constant) else None
+    return None if value is None or np.ndim(value) else value
+
+
+def uniform(part: Part) -> Any:
+    """The value that all elements of a constant have, or None."""
+    array = np.asarray(part.value) if isinstance(part, Constant) else np.zeros(0)
+    return array.flat[0] if array.size and (array == array.flat[0]).all() else None
+
+
+def is_a(part: Part, *ops: str) -> bool:
+    """Was it made by one of ``ops``?"""
+    return isinstance(part, Expr) and part.op in ops
+
+
+def operand(part: Part, k: int = 0) -> Part:
+    """Operand k of a part that has some."""
+    assert isinstance(part, Expr)
+    return part.args[k]
+
+
+def transposes(part: Part) -> bool:
+    """Does it exchange the last two axes, and nothing else?"""
+    if not isinstance(part, Expr) or part.op not in ("transpose", "swapaxes") or len(part.shape) < 2:
+        return False
+    same = list(range(len(part.shape)))
+    axes, given = same[::-1], part.attrs.get("axes")
+    if given is not None:
+        axes = [a % len(same) for a in given]
+    if part.op == "swapaxes":
+        one, two = part.attrs["axis1"], part.attrs["axis2"]
+        axes = list(same)
+        axes[one], axes[two] = axes[two], axes[one]
+    return axes == [*same[:-2], same[-1], same[-2]]
+
+
+def leads(part: Part) -> bool:
+    """Is ``dy`` what its text begins with?"""
+    while isinstance(part, Expr) and part.args:
+        part = part.args[0]
+    return isinstance(part, Leaf) and part.name == DY
+
+
+def key(part: Part) -> Any:
+    """Equal for equal parts, if equal operands are one object."""
+    if isinstance(part, Expr):
+        return (part.op, *map(id, part.args), part.shape, *((name, _key(one)) for name, one in part.attrs.items()))
+    return (Leaf, part.name) if isinstance(part, Leaf) else (Constant, _key(part.value))
+
+
+def _key(attr: Any) -> Any:
+    """Equal for equal attributes; arrays are known by identity, for they are long."""
+    if isinstance(attr, (tuple, list)):
+        return tuple(map(_key, attr))
+    return id(attr) if isinstance(attr, np.ndarray) and attr.ndim else repr(attr)

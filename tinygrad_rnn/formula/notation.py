@@ -1,0 +1,92 @@
+"""Formulas as people write them: ``dy ⊙ (1 − y²)``, ``dy @ wᵀ``, ``Σ over N of dy``.
+
+::
+
+    text(e)                      # "dy ⊙ (1 − y²)"
+    along(e, {"y": "tanh"})      # "⊙ (1 − tanh²)": what happens to dy on its way, for an arrow
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .expression import DY, PRODUCTS, Expr, Leaf, Part, postorder
+from .simplify import simplified
+from .styles import STYLES, Names, Piece, called, constant, negative
+
+NO_NAMES: Mapping[str, str] = {}
+
+
+def text(expr: Part, names: Names = NO_NAMES) -> str:
+    """A formula on one line; ``names`` has other names for its leaves, and for the axes "N" and "columns"."""
+    simple = simplified(expr)
+    return _pieces(simple, names)[id(simple)].text
+
+
+def along(expr: Part, names: Names = NO_NAMES) -> str:
+    """What happens to ``dy``, step by step, without dy itself: "⊙ w, Σ over N"; "=" if nothing does.
+
+    If dy is read in several places, or nowhere, it is the whole formula.
+    """
+    root = simplified(expr)
+    way, pieces = _way(root), _pieces(root, names)
+    if way is None:
+        return pieces[id(root)].text
+    spread = [node.args[0] for node, _ in way if node.op == "broadcast_to"]
+    steps, minus = [], sum(node.op == "negative" for node, _ in way) % 2 == 1
+    for node, k in way:
+        if node.op == "negative" or (node.op == "expand_dims" and node in spread):
+            continue
+        around = [pieces[id(arg)] for arg in node.args]
+        if node.op in PRODUCTS and minus:
+            around[1 - k], minus = negative(node, [around[1 - k]], names), False
+        if node.op in PRODUCTS:
+            node, around, k = _commuted(node, around, k)
+        around[k] = Piece("")
+        steps.append((node.op, k, STYLES.get(node.op, called)(node, around, names).text.strip().removesuffix(" of")))
+    return _joined(steps, minus)
+
+
+def _joined(steps: Sequence[tuple[str, int, str]], minus: bool) -> str:
+    """The steps on one line; factors need no comma between them."""
+    divided = bool(steps) and steps[0][2].startswith("/")
+    line, before = ("·(−1)" if divided else "−") if minus else "", "multiply"
+    for op, k, step in steps:
+        factor = op in (*PRODUCTS, "divide") and k == 0
+        comma = ("" if step.startswith("·") else " ") if factor and before in (*PRODUCTS, "divide", "getitem") else ", "
+        line, before = line + comma * bool(line) + step, op
+    return line or "="
+
+
+def _commuted(node: Expr, around: list[Piece], k: int) -> tuple[Expr, list[Piece], int]:
+    """A product with dy's side first."""
+    if k == 0:
+        return node, around, k
+    return Expr(node.op, node.args[::-1], node.attrs, node.shape), around[::-1], 0
+
+
+def _way(root: Part) -> list[tuple[Expr, int]] | None:
+    """The nodes from dy to the root, each with the operand that leads to dy; None unless there is one way only."""
+    count: dict[int, int] = {}
+    for part in postorder(root):
+        own = isinstance(part, Leaf) and part.name == DY
+        count[id(part)] = sum(count[id(arg)] for arg in part.args) if isinstance(part, Expr) else int(own)
+    if count[id(root)] != 1:
+        return None
+    way: list[tuple[Expr, int]] = []
+    while isinstance(root, Expr):
+        k = next(k for k, arg in enumerate(root.args) if count[id(arg)])
+        way.append((root, k))
+        root = root.args[k]
+    return way[::-1]
+
+
+def _pieces(root: Part, names: Names) -> dict[int, Piece]:
+    """The text of every part."""
+    found: dict[int, Piece] = {}
+    for part in postorder(root):
+        if isinstance(part, Expr):
+            found[id(part)] = STYLES.get(part.op, called)(part, [found[id(arg)] for arg in part.args], names)
+        else:
+            found[id(part)] = Piece(names.get(part.name, part.name)) if isinstance(part, Leaf) else constant(part)
+    return found

@@ -1,0 +1,246 @@
+"""The textbook form of a formula: ``1·x`` is x, ``x ⊙ x`` is x², signs stand in front, casts and copies are gone.
+
+::
+
+    y = Leaf("y")
+    simplified(Expr("multiply", (y, y)))       # the tree of y²
+
+SIMPLER lists, for each operation, what may be simpler; each entry gives the simpler part or None. Operands are in
+their simplest form already, so that an entry looks one or two levels down and never further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .expression import (
+    PRODUCTS,
+    Constant,
+    Expr,
+    Leaf,
+    Part,
+    is_a,
+    key,
+    leads,
+    number,
+    operand,
+    postorder,
+    transposes,
+    uniform,
+)
+
+
+def simplified(expr: Part) -> Part:
+    """The tree as a textbook has it.
+
+    It has the same value wherever nothing is 0/0 or 0 times infinity: guards against that are left out.
+    """
+    make = Maker()
+    done: dict[int, Part] = {}
+    for part in postorder(expr):
+        if isinstance(part, Expr):
+            args = [done[id(arg)] for arg in part.args]
+            done[id(part)] = make(part.op, *args, shape=part.shape, attrs=part.attrs)
+        else:
+            done[id(part)] = make.shared(part)
+    return done[id(expr)]
+
+
+class Maker:
+    """Makes parts in their simplest form; equal ones are one object, so that ``is`` compares whole trees."""
+
+    def __init__(self) -> None:
+        self.pool: dict[Any, Part] = {}
+
+    def __call__(self, op: str, *args: Part, shape: tuple[int, ...], attrs: Mapping[str, Any] | None = None) -> Part:
+        made = Expr(op, tuple(map(self.shared, args)), attrs or {}, shape)
+        for rule in SIMPLER.get(op, ()):
+            better = rule(self, made, *made.args)
+            if better is not None:
+                return self.shared(better)
+        return self.shared(made)
+
+    def shared(self, part: Part) -> Part:
+        """The one object that stands for all parts equal to this."""
+        return self.pool.setdefault(key(part), part)
+
+
+# -- what may be simpler -----------------------------------------------------------------------------------------------
+
+
+def _operand(make: Maker, made: Expr, a: Part, *rest: Part) -> Part | None:
+    """A copy, a cast to floats."""
+    return a if np.dtype(made.attrs.get("dtype", float)).kind == "f" else None
+
+
+def _ones(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """1·x, x·1."""
+    if number(a) == 1 and b.shape == made.shape:
+        return b
+    return _right_one(make, made, a, b)
+
+
+def _right_one(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """x·1, x/1, x¹."""
+    return a if number(b) == 1 and a.shape == made.shape else None
+
+
+def _signs(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """(−a)·b = −(a·b), and so on."""
+    for k, one in enumerate((a, b)):
+        value = number(one)
+        if is_a(one, "negative") or (value is not None and value < 0):
+            positive = operand(one) if isinstance(one, Expr) else Constant(-value)
+            both = (positive, b) if k == 0 else (a, positive)
+            return make("negative", make(made.op, *both, shape=made.shape), shape=made.shape)
+    return None
+
+
+def _squares(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """x ⊙ x = x², (p ⊙ x) ⊙ x = p ⊙ x²."""
+    if isinstance(a, Constant):
+        return None
+    if a is b:
+        return make("square", a, shape=made.shape)
+    if is_a(a, *PRODUCTS) and operand(a, 1) is b:
+        return make("multiply", operand(a), make("square", b, shape=b.shape), shape=made.shape)
+    return None
+
+
+def _number_first(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """x·2 = 2·x, but not of dy, with which a rule begins."""
+    first = number(b) is not None and number(a) is None and not leads(a)
+    return make("multiply", b, a, shape=made.shape) if first else None
+
+
+def _fraction(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """(x·2) / 12 = x / 6."""
+    below, above = number(b), number(operand(a, 1)) if is_a(a, *PRODUCTS) else None
+    if above is None or below is None or not above or below % above:
+        return None
+    return make("divide", operand(a), Constant(below // above), shape=made.shape)
+
+
+def _sum(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """a + (−b) = a − b."""
+    if is_a(b, "negative"):
+        return make("subtract", a, operand(b), shape=made.shape)
+    return make("subtract", b, operand(a), shape=made.shape) if is_a(a, "negative") else None
+
+
+def _difference(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """a − (−b) = a + b."""
+    return make("add", a, operand(b), shape=made.shape) if is_a(b, "negative") else None
+
+
+def _twice(make: Maker, made: Expr, a: Part) -> Part | None:
+    """−(−x) = x."""
+    return operand(a) if is_a(a, "negative") else None
+
+
+def _power(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """x^2 = x²."""
+    return make("square", a, shape=made.shape) if number(b) == 2 else None
+
+
+def _transposed(make: Maker, made: Expr, a: Part) -> Part | None:
+    """(xᵀ)ᵀ = x, and (a @ bᵀ)ᵀ = b @ aᵀ, whichever of the two was transposed."""
+    if not transposes(made):
+        return a if len(made.shape) < 2 else None
+    if transposes(a):
+        return operand(a)
+    if not is_a(a, "matmul") or not any(transposes(one) and len(one.shape) >= 2 for one in (operand(a), operand(a, 1))):
+        return None
+    left, right = (operand(one) if transposes(one) else _flipped(make, one) for one in (operand(a, 1), operand(a)))
+    return make("matmul", left, right, shape=made.shape)
+
+
+def _flipped(make: Maker, part: Part) -> Part:
+    shape = (*part.shape[:-2], part.shape[-1], part.shape[-2])
+    return make.shared(Expr("swapaxes", (part,), {"axis1": -1, "axis2": -2}, shape))
+
+
+def _row_sums(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """aᵀ @ 1 = Σ over the rows of a."""
+    if len(b.shape) != 1 or uniform(b) != 1:
+        return None
+    if transposes(a):
+        return make("sum", operand(a), shape=made.shape, attrs={"axis": len(a.shape) - 2})
+    return make("sum", a, shape=made.shape, attrs={"axis": len(a.shape) - 1})
+
+
+def _reshaped(make: Maker, made: Expr, a: Part) -> Part | None:
+    """To the same shape; twice; or after a sum, to what ``keepdims`` gives."""
+    if a.shape == made.shape:
+        return a
+    if is_a(a, "reshape"):
+        return make("reshape", operand(a), shape=made.shape, attrs=made.attrs)
+    if isinstance(a, Expr) and a.op == "sum" and not a.attrs.get("keepdims"):
+        before, axis = a.args[0].shape, a.attrs.get("axis")
+        gone = range(len(before)) if axis is None else [k % len(before) for k in np.atleast_1d(axis)]
+        if made.shape == tuple(1 if k in gone else n for k, n in enumerate(before)):
+            return make("sum", a.args[0], shape=made.shape, attrs={**a.attrs, "keepdims": True})
+    return None
+
+
+def _sign_out(make: Maker, made: Expr, a: Part) -> Part | None:
+    """Σ −x = −Σ x."""
+    if not is_a(a, "negative"):
+        return None
+    return make("negative", make(made.op, operand(a), shape=made.shape, attrs=made.attrs), shape=made.shape)
+
+
+def _stretched(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+    """What is stretched to the other operand's shape needs not be: the operation does it."""
+    for k, (one, other) in enumerate(((a, b), (b, a))):
+        if is_a(one, "broadcast_to") and other.shape == made.shape:
+            args = (operand(one), b) if k == 0 else (a, operand(one))
+            return make(made.op, *args, shape=made.shape, attrs=made.attrs)
+    return None
+
+
+def _same_shape(make: Maker, made: Expr, a: Part) -> Part | None:
+    return a if a.shape == made.shape else None
+
+
+def _chosen(make: Maker, made: Expr, c: Part, a: Part, b: Part) -> Part | None:
+    """a ⊙ [c] where the other is 0; a ⊙ (1 or s) where it is s·a; x where the other guards against x = 0."""
+    condition = make("asarray", c, shape=c.shape) if isinstance(c, Leaf) else c
+    if number(b) == 0 and a.shape == made.shape:
+        return make("multiply", a, condition, shape=made.shape)
+    if number(a) == 0 and b.shape == made.shape:
+        return make("multiply", b, make("logical_not", c, shape=c.shape), shape=made.shape)
+    if is_a(c, "equal") and operand(c) is b and number(operand(c, 1)) == 0 and number(a) == 1:
+        return b
+    if is_a(b, *PRODUCTS) and a in (factors := [operand(b), operand(b, 1)]) and a.shape == made.shape:
+        other = factors[1 - factors.index(a)]
+        return make("multiply", a, make("where", c, Constant(1), other, shape=made.shape), shape=made.shape)
+    return None
+
+
+#: Gives a simpler part than ``made``, whose operands follow, or None.
+Rule = Callable[..., "Part | None"]
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
+SIMPLER: Mapping[str, Sequence[Rule]] = {
+    "add": [_sum, _stretched],
+    "astype": [_operand],
+    "broadcast_to": [_same_shape, _sign_out],
+    "copy": [_operand],
+    "divide": [_right_one, _signs, _fraction, _stretched],
+    "hadamard": [_signs, _squares],
+    "matmul": [_signs, _row_sums],
+    "multiply": [_ones, _signs, _squares, _number_first, _stretched],
+    "negative": [_twice],
+    "positive": [_operand],
+    "power": [_right_one, _power],
+    "reshape": [_reshaped, _sign_out],
+    "subtract": [_difference, _stretched],
+    "sum": [_sign_out],
+    "swapaxes": [_transposed],
+    "transpose": [_transposed],
+    "where": [_chosen],
+    **dict.fromkeys(COMPARISONS, (_stretched,)),
+}

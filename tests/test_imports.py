@@ -42,10 +42,12 @@ MAY = {
     "observe": "mode graph tensor op",
     "watch": "mode graph tensor op observe",
     "rows": "graph cell",
+    "formula": "mode graph tensor op observe",
     "trace": "graph tensor cell watch",
     "debug": "guard mode graph tensor op observe",
     # time
     "scan": "shape mode graph tensor ops cell",
+    "view": "mode graph op tensor cell observe rows formula watch trace scan",  # plain data, for pictures and numbers
     # the tools: no layer, no model, not each other
     "draw": "files tensor cell watch trace",
     "check": "tensor tree transforms cell watch trace",

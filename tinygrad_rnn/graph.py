@@ -31,11 +31,11 @@ class Node:
     """
 
     __slots__ = ("__weakref__", "attrs", "dtype", "grad", "kept", "name", "op", "parents", "passes", "rules", "run",
-                 "seq", "shape")  # fmt: skip
-    parents: tuple[Any, ...]
+                 "scope", "seq", "shape")  # fmt: skip
     kept: Any
     grad: Any  # of a leaf
     name: str | None
+    scope: tuple[str, ...]  # the names of the scopes that were open, if any were
     passes: int  # backward passes that left it usable
     run: Any  # of a state that a cell made: which steps of which cell lie behind it
 

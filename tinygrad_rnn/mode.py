@@ -16,11 +16,11 @@ class Mode(threading.local):
     step: int | None = None  # the time step, inside scan
     scope: tuple[str, ...] = ()  # the names of the open scopes
     transforms: int = 0  # how many of grad, vjp, ... enclose this code
-    special: bool = False  # not recording, or observed
+    special: bool = False  # not recording, observed, or in a scope
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        special = not self.recording or self.observer is not None
+        special = not self.recording or self.observer is not None or bool(self.scope)
         if special != self.special:
             super().__setattr__("special", special)
             anywhere.count(1 if special else -1)
@@ -57,7 +57,7 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Name the part of a model that runs inside: a trace of it notes the name with every value; scopes nest."""
+    """Name the part of a model that runs inside: its picture groups what was made there; scopes nest."""
     before, mode.scope = mode.scope, (*mode.scope, name)
     try:
         yield

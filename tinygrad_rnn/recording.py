@@ -112,6 +112,8 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
         return y
     tracked = mode.recording and any(edge is not None for edge in edges)
     made = make(y, Node(edges, y.shape, y.dtype, spec, attrs) if tracked else None)
+    if mode.scope and made.node is not None:
+        made.node.scope = mode.scope
     if mode.observer is not None:
         mode.observer.operation(spec, args, made)
     return made

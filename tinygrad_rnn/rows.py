@@ -7,25 +7,26 @@ after the other. Two layers are two rows, and so are the two directions of a bid
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from .cell import Cell, Run
 from .graph import Node
 
 
-@dataclass
+@dataclass(eq=False)
 class Step:
     """One step: what is recorded from ``start`` to ``end`` on the graph's clock, without the blocks of parameters."""
 
     time: int
     start: int
     end: int
+    cut: bool = False  # does it start from a state that was detached?
     nodes: list[Node] = field(default_factory=list)  # oldest first
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """The steps of one cell from state to state, in the order in which they ran."""
 
@@ -33,7 +34,7 @@ class Row:
     reverse: bool
     steps: list[Step]
     made: list[int | None]  # the places of the last states on the clock
-    leaves: tuple[int, ...] = ()  # the parameters, by theirs
+    leaves: tuple[Node, ...] = ()  # the parameters
 
     def state(self, name: str) -> list[Node | None]:
         """The new state ``name`` of every step; None where a step went another way than the last one."""
@@ -52,17 +53,20 @@ def is_block(node: Node) -> bool:
     return node.op is not None and node.op.name == "getitem" and not node.parents[0].parents
 
 
-def rows(order: Sequence[Node]) -> list[Row]:
-    """Every row of steps among the nodes, given oldest first; in the order in which they began."""
+def rows(order: Sequence[Node], detached: Mapping[Node, Mapping[int, Node]] = MappingProxyType({})) -> list[Row]:
+    """Every row of steps among the nodes, given oldest first; in the order in which they began.
+
+    ``detached`` tells of operands that were detached from a node: there a row is cut, and goes on.
+    """
     runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run")))
     made = [_row(run) for run in runs]
-    pieces = sorted(((step.start, step) for row in made for step in row.steps), key=lambda piece: piece[0])
-    starts = [start for start, _ in pieces]
+    steps = sorted((step for row in made for step in row.steps), key=lambda step: step.start, reverse=True)
     for node in order:
-        at = bisect.bisect(starts, node.seq) - 1
-        if at >= 0 and node.seq < pieces[at][1].end and node.parents and not is_block(node):
-            pieces[at][1].nodes.append(node)
-    return _joined([row for row in made if any(step.nodes for step in row.steps)])
+        while steps and node.seq >= steps[-1].end:
+            steps.pop()
+        if steps and node.seq > steps[-1].start and node.parents and not is_block(node):
+            steps[-1].nodes.append(node)
+    return _joined([row for row in made if any(step.nodes for step in row.steps)], detached)
 
 
 def _row(run: Run) -> Row:
@@ -80,12 +84,15 @@ def _outermost(runs: Iterable[Run]) -> list[Run]:
     return found
 
 
-def _joined(made: list[Row]) -> list[Row]:
+def _joined(made: list[Row], detached: Mapping[Node, Mapping[int, Node]]) -> list[Row]:
     """Rows that go on where another one of the same cell and parameters has ended become one, its steps counted on."""
     found: list[Row] = []
     for row in made:
         row.leaves = _leaves(row)
-        before = next((one for one in reversed(found) if _goes_on(one, row)), None)
+        before = next((one for one in reversed(found) if _goes_on(one, row, {})), None)
+        if before is None:
+            before = next((one for one in reversed(found) if _goes_on(one, row, detached)), None)
+            row.steps[0].cut = before is not None
         if before is None:
             found.append(row)
             continue
@@ -96,16 +103,18 @@ def _joined(made: list[Row]) -> list[Row]:
     return found
 
 
-def _leaves(row: Row) -> tuple[int, ...]:
-    """The leaves that the first step uses, directly or in blocks."""
+def _leaves(row: Row) -> tuple[Node, ...]:
+    """The parameters that the first step uses, directly or in blocks; all leaves, if none has a parameter's name."""
     parents = dict.fromkeys(parent for node in row.steps[0].nodes for parent in node.parents if parent is not None)
     blocks = [parent.parents[0] if parent.parents and is_block(parent) else parent for parent in parents]
-    return tuple(sorted(dict.fromkeys(parent.seq for parent in blocks if not parent.parents)))
+    leaves = sorted(dict.fromkeys(one for one in blocks if not one.parents), key=lambda node: node.seq)
+    return tuple(one for one in leaves if getattr(one, "name", None) in row.cell.params) or tuple(leaves)
 
 
-def _goes_on(before: Row, row: Row) -> bool:
-    """Does the first step of ``row`` start from what the last one of ``before`` made?"""
+def _goes_on(before: Row, row: Row, detached: Mapping[Node, Mapping[int, Node]]) -> bool:
+    """Does the first step of ``row`` start from what the last one of ``before`` made, or from what was detached?"""
     if before.cell is not row.cell or before.leaves != row.leaves or before.reverse or row.reverse:
         return False
     made = dict.fromkeys(before.steps[-1].nodes)
-    return any(parent in made for node in row.steps[0].nodes for parent in node.parents)
+    own = row.steps[0].nodes
+    return any(one in made for node in own for one in (*node.parents, *detached.get(node, {}).values()))

@@ -184,7 +184,7 @@ class Recording:
 
 def slices(node: Node | None) -> str:
     """The index of a slice as Python writes it: ``[..., 0:5]``; nothing for other operations."""
-    if node is None or node.op.name != "getitem":
+    if node is None or node.op is None or node.op.name != "getitem":
         return ""
     index = node.attrs["index"]
     return f"[{', '.join(map(_index, index if isinstance(index, tuple) else (index,)))}]"

@@ -1,0 +1,239 @@
+"""A computation that has been run, ready to be looked at: its graph, its time steps, and what its values are called.
+
+`of_cell` runs a cell, over time if asked to, on small random inputs; `of_function` runs a function of the user's;
+`of_tensor` takes the graph behind a Tensor as it is. What comes out holds the graph, for as long as it is looked at.
+
+Names are those in the user's code. ``Tensor(name=...)`` wins, parameters have theirs, and the local variables of a
+function or of a cell name what they hold (see `watch`). A cell's names are found by running one step of it under watch,
+so they are there for steps that nobody watched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..cell import Cell
+from ..graph import GraphError, Node, newest_first
+from ..mode import mode
+from ..observe import locals_of, observing
+from ..op import Op
+from ..rows import Row, Step, is_block, rows
+from ..scan import scan
+from ..tensor import Tensor, detach, value
+from ..trace import codes, record_step, sample
+
+
+@dataclass
+class Captured:
+    """A graph, and what is known about it; ``cotangents`` are the gradients that come in at the results."""
+
+    title: str
+    cotangents: dict[Node, np.ndarray]
+    outputs: dict[str, Node]
+    kinds: dict[Node, str] = field(default_factory=dict)  # of leaves: "input", "state" or "parameter"
+    names: dict[Node, str] = field(default_factory=dict)
+    args: dict[Node, Sequence[Any]] = field(default_factory=dict)  # what operations were called with, if that was seen
+    arrays: dict[Node, Any] = field(default_factory=dict)  # what they made, if that was seen
+    detached: dict[Node, dict[int, Node]] = field(default_factory=dict)  # operands that were cut off from their node
+    order: list[Node] = field(default_factory=list)  # oldest first
+    rows: list[Row] = field(default_factory=list)
+
+
+class Seen:
+    """An observer that keeps what every operation got and gave."""
+
+    def __init__(self) -> None:
+        self.args: dict[Node, Sequence[Any]] = {}
+        self.arrays: dict[Node, Any] = {}
+        self.detached: dict[Node, dict[int, Node]] = {}
+        self.bound: dict[str, Node] = {}
+        self._makers: dict[int, Node] = {}  # by the id of the array
+
+    def operation(self, spec: Op, args: Sequence[Any], made: Tensor) -> None:
+        node = made.node
+        if node is not None:
+            self.args[node], self.arrays[node], self._makers[id(made._array)] = args, made._array, node
+            cut = {k: self._makers.get(id(a._array)) for k, a in enumerate(args) if _loose(a)}
+            if any(cut.values()):
+                self.detached[node] = {k: one for k, one in cut.items() if one is not None}
+
+    def gradient(self, node: Node, dy: Any) -> None:
+        """Not needed."""
+
+    def locals(self, variables: Mapping[str, Any]) -> None:
+        for name, one in variables.items():
+            if isinstance(one, Tensor) and one.node is not None:
+                self.bound[name] = one.node
+
+
+def _loose(a: Any) -> bool:
+    return isinstance(a, Tensor) and a.node is None
+
+
+@contextlib.contextmanager
+def resting() -> Iterator[None]:
+    """The garbage collector rests inside: it would go through a large graph again and again, and find nothing."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def looking(seen: Seen | None, functions: Sequence[Any] = ()) -> Iterator[None]:
+    """Record what runs inside, and let ``seen`` see it."""
+    before, mode.recording = mode.recording, True
+    try:
+        if seen is None:
+            yield
+        else:
+            with observing(seen), locals_of(functions, seen.locals):
+                yield
+    finally:
+        mode.recording = before
+
+
+def of_tensor(y: Tensor) -> Captured:
+    """The graph behind a Tensor, and back from a gradient of ones."""
+    if y.node is None:
+        raise GraphError("draw: this tensor depends on nothing that was made with requires_grad=True")
+    name = y.name or "y"
+    return _found(Captured(y.name or "graph", {y.node: np.ones(y.shape, y.dtype)}, {name: y.node}), None)
+
+
+def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str]) -> Captured:
+    """A function of arrays or Tensors, run on ``inputs``, and back from gradients of ones."""
+    seen, tensors = Seen(), []
+    for name, x in zip(names, inputs):
+        floats = np.asarray(value(x)).dtype.kind == "f"
+        new = not isinstance(x, Tensor) and floats
+        tensors.append(Tensor(np.array(x), name=name, requires_grad=True) if new else x)
+    with looking(seen, codes(f)):
+        ys = f(*tensors)
+    title = getattr(f, "__name__", type(f).__name__)
+    ys = list(ys) if isinstance(ys, (tuple, list)) else [ys]
+    results = {("y" if len(ys) == 1 else f"y{k}"): y for k, y in enumerate(ys) if getattr(y, "node", None) is not None}
+    if not results:
+        raise GraphError(f"draw: what {title} returns depends on no input with floating values, and on no parameter")
+    made = Captured(title, {y.node: np.ones(y.shape, y.dtype) for y in results.values()}, {})
+    made.kinds = {x.node: "input" for x in tensors if isinstance(x, Tensor) and x.node is not None}
+    for name, node in seen.bound.items():
+        made.names.setdefault(node, f"{name}'" if name in names and node not in made.kinds else name)
+    made.outputs = {made.names.get(y.node, name): y.node for name, y in results.items()}
+    return _found(made, seen)
+
+
+def of_cell(
+    cell: Cell, steps: int = 1, *, seed: int = 0, truncate: int | None = None, last: bool = False,
+    watch: bool = True, **sizes: Any
+) -> Captured:  # fmt: skip
+    """``steps`` steps of a cell on random inputs of ``sizes``, and back from random gradients.
+
+    They come in at every output and at the last states, or with ``last`` at the last output only. With ``truncate``
+    the state is detached after every so many steps. Without ``watch`` the values are not kept, which is much quicker.
+    """
+    rng = np.random.default_rng(seed)
+    config = {name: sizes.pop(name) for name in list(sizes) if name in cell.config}
+    given = sample(cell, rng, sizes)
+    N, D = given[cell.input].shape
+    if steps > 1:
+        given[cell.input] = rng.standard_normal((N, steps, D))
+    leaves = {name: Tensor(array, requires_grad=True, name=name) for name, array in given.items()}
+    seen = Seen() if watch or truncate else None
+    with looking(seen):
+        roots = _run(cell, {**leaves, **config}, steps, truncate)
+        dys = {one.node: rng.standard_normal(one.shape) for one in roots.values()}
+    if last:
+        dys = {node: _only_last(dy) if k == 0 else dy * 0 for k, (node, dy) in enumerate(dys.items())}
+    named = {"N": N, "D": D, **dict(zip(cell.words[cell.states[0]], given[cell.states[0]].shape)), **sizes}
+    shown = " ".join(f"{letter}={n}" for letter, n in named.items())
+    made = Captured(f"{cell.name}: {'one step' if steps == 1 else f'{steps} steps'}, {shown}", dys, {})
+    made.outputs = {name: one.node for name, one in roots.items()}
+    kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state")}
+    made.kinds = {one.node: kinds.get(name, "parameter") for name, one in leaves.items()}
+    return _found(made, seen)
+
+
+def _run(cell: Cell, given: Mapping[str, Any], steps: int, truncate: int | None) -> dict[str, Any]:
+    """The results by name: the new states of one step, or all outputs and the last states."""
+    x, state = given[cell.input], tuple(given[name] for name in cell.states)
+    params = {name: one for name, one in given.items() if name not in (cell.input, *cell.states)}
+    if steps == 1:
+        new = cell(x, *state, **params)
+        return dict(zip([f"{name}'" for name in cell.states], new if isinstance(new, tuple) else (new,)))
+    windows, length = [], truncate or steps
+    for start in range(0, steps, length):
+        part = x if length >= steps else x[:, start : start + length]
+        hs, state = scan(cell, part, detach(state) if windows else state, params)
+        windows.append((f"{cell.states[0]}s" + f"[:, {start}:{start + length}]" * (length < steps), hs))
+    return {**dict(windows), **dict(zip([f"{name}_T" for name in cell.states], state))}
+
+
+def _only_last(dy: np.ndarray) -> np.ndarray:
+    """A gradient that comes in at the last step only."""
+    kept = np.zeros_like(dy)
+    kept[:, -1] = dy[:, -1]
+    return kept
+
+
+def _found(made: Captured, seen: Seen | None) -> Captured:
+    """Fill in the rest: the nodes in order, the steps, and the names that cells give."""
+    if seen is not None:
+        made.args, made.arrays, made.detached = seen.args, seen.arrays, seen.detached
+    made.order = newest_first(made.cotangents, used=True)[::-1]
+    made.rows = rows(made.order, made.detached)
+    for node in made.order:
+        own = getattr(node, "name", None)
+        if own and not _last_state(node):
+            made.names[node] = own
+        if not node.parents:
+            made.kinds.setdefault(node, "parameter")
+    return made
+
+
+def _last_state(node: Node) -> bool:
+    """Was it `scan` that named the node, and not the user?"""
+    return hasattr(node, "run") and node.op is not None
+
+
+def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
+    """Give the values of steps the names that they have in a step under watch, where it did the same things."""
+    recording = record_step(row.cell, sample(row.cell, np.random.default_rng(0), _sizes(row)))
+    own = [one for one in recording.values if one.kind == "operation"]
+    ops, names = [one.op for one in own], [one.name for one in own]
+    matched: dict[tuple[str, ...], int | None] = {}
+    for step in steps:
+        done = tuple(node.op.name if node.op else "" for node in step.nodes)
+        if done not in matched:
+            places = range(len(done) - len(ops) + 1)
+            matched[done] = next((k for k in places if list(done[k : k + len(ops)]) == ops), None)
+        at = matched[done]
+        if at is not None:
+            for node, name in zip(step.nodes[at:], names):
+                if name:
+                    made.names.setdefault(node, name)
+        if at and is_input(step.nodes[0]):
+            made.names.setdefault(step.nodes[0], row.cell.input)
+
+
+def _sizes(row: Row) -> dict[str, int]:
+    """What the letters of a cell stand for, by its parameters; nothing where they are not all known."""
+    known = {getattr(leaf, "name", None): leaf.shape for leaf in row.leaves}
+    if not all(name in known for name in row.cell.params):
+        return {}
+    return row.cell.sizes({name: np.broadcast_to(0.0, known[name]) for name in row.cell.params})
+
+
+def is_input(node: Node) -> bool:
+    """Is it what a step reads of its input, ``xs[:, t]``?"""
+    index = node.attrs.get("index") if node.op is not None and node.op.name == "getitem" else None
+    return isinstance(index, tuple) and len(index) == 2 and isinstance(index[1], int) and not is_block(node)

@@ -1,0 +1,150 @@
+"""`Graph`: a computation and its backward pass as plain data, folded over time. Pictures and texts are made from it.
+
+It holds names, shapes and sizes, no array and no node of the graph that it was taken from, and keeps nothing alive.
+Everything in it is in the order in which it ran; the backward pass runs through ``edges`` from the last to the first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+FORMAT = "tinygrad_rnn.graph/1"
+
+
+@dataclass
+class Vertex:
+    """One thing in the picture.
+
+    ``kind``: "operation", "input", "state", "parameter", "block" (of a parameter), "constant"; "cell" (all operations
+    of a step), "fold" (several steps), "module" (a scope, or all steps), "affine"; "value" (what one of these gives).
+    ``summary`` is of its values (norm, min, max, mean), if they are known; ``gradient`` is the norm of the gradient of
+    the loss by it, over all paths, and ``gradient_sum`` the sum of its elements; None where there is none.
+    """
+
+    id: str
+    kind: str
+    name: str = ""
+    op: str = ""
+    symbol: str = ""
+    detail: str = ""  # which part a slice takes
+    scope: str = ""  # the scopes that were open, "encoder/attention"
+    row: int | None = None
+    step: int | None = None
+    shape: tuple[int, ...] | None = None
+    dtype: str = ""
+    summary: dict[str, float] | None = None
+    gradient: float | None = None
+    gradient_sum: float | None = None
+    operations: int = 0  # that it stands for
+
+
+@dataclass
+class Edge:
+    """``source`` is operand ``operand`` of ``target``, called ``argument`` there; ``gradient`` is what comes back."""
+
+    source: str
+    target: str
+    operand: int = 0
+    argument: str = ""
+    shape: tuple[int, ...] | None = None
+    gradient: float | None = None
+    gradient_sum: float | None = None
+    formula: str = ""  # what the gradient rule does: "dx = df ⊙ (1 − f²)"
+    short: str = ""  # the same for an arrow: "⊙ (1 − f²)"
+    cut: bool = False  # detached: no gradient comes back
+
+
+@dataclass
+class Fold:
+    """Steps ``first`` to ``last`` of a row, drawn as one; ``least`` and ``greatest`` norms of each state's gradient."""
+
+    id: str
+    row: int
+    first: int
+    last: int
+    count: int
+    least: dict[str, float] = field(default_factory=dict)
+    greatest: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class RowOfSteps:
+    """The steps of one cell: the gradients by its states, and the parts of its parameters' gradients, by step."""
+
+    cell: str
+    reverse: bool
+    steps: int
+    states: list[str] = field(default_factory=list)
+    gradients: dict[str, list[float | None]] = field(default_factory=dict)
+    weights: dict[str, list[float | None]] = field(default_factory=dict)
+    cuts: list[int] = field(default_factory=list)  # steps that start from a detached state
+
+
+@dataclass
+class Graph:
+    """Everything that a picture shows; ``outputs`` are the results by name, ``cotangents`` what came in there."""
+
+    title: str
+    level: str = "op"
+    nodes: list[Vertex] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+    cotangents: dict[str, float] = field(default_factory=dict)
+    rows: list[RowOfSteps] = field(default_factory=list)
+    folds: list[Fold] = field(default_factory=list)
+    note: str = ""  # what the reader has to know: a gradient that is not there, a part that is folded
+
+    def __iter__(self) -> Iterator[Vertex]:
+        return iter(self.nodes)
+
+    def __getitem__(self, name: str) -> Vertex:
+        """The first value of that name, or id."""
+        for one in self.nodes:
+            if name in (one.name, one.id):
+                return one
+        known = dict.fromkeys(one.name for one in self if one.name)
+        raise KeyError(f"graph: there is no {name!r}, only {', '.join(known)}")
+
+    def uses(self, id: str) -> list[Edge]:
+        """The edges out of a vertex."""
+        return [edge for edge in self.edges if edge.source == id]
+
+    def to_json(self) -> str:
+        """All of it as JSON. Numbers that JSON cannot write are the texts "NaN", "inf" and "-inf"."""
+        return json.dumps({"format": FORMAT, **_plain(asdict(self))}, ensure_ascii=False, indent=1, allow_nan=False)
+
+    def diff(self, other: Graph) -> list[str]:
+        """What one graph has and the other has not, a line each: ``- `` only here, ``+ `` only there."""
+        mine, theirs = Counter(_described(self)), Counter(_described(other))
+        return [
+            f"{sign} {text}" + (f" ×{count}" if count > 1 else "")
+            for sign, more, less in (("-", mine, theirs), ("+", theirs, mine))
+            for text, count in (more - less).items()
+        ]
+
+
+def _plain(x: object) -> object:
+    """The same with texts for the numbers that JSON lacks."""
+    if isinstance(x, dict):
+        return {key: _plain(one) for key, one in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_plain(one) for one in x]
+    return str(x).replace("nan", "NaN") if isinstance(x, float) and not math.isfinite(x) else x
+
+
+def _described(graph: Graph) -> Iterator[str]:
+    """A line for each vertex and edge that says what it is, and not where."""
+    called = {one.id: _called(one) for one in graph.nodes}
+    for one in graph.nodes:
+        yield called[one.id] + (f" {one.shape}" if one.kind in ("parameter", "state", "input") else "")
+    for edge in graph.edges:
+        yield f"{called[edge.source]} -> {called[edge.target]}"
+
+
+def _called(one: Vertex) -> str:
+    what = one.symbol or one.op if one.kind in ("operation", "cell") else one.kind
+    return f"{what} {one.name}".strip()

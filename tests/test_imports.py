@@ -21,6 +21,7 @@ MAY = {
     "shape": "",
     "mode": "",
     "files": "",
+    "userfile": "",
     "graph": "guard mode",  # knows neither Tensor nor operations
     "border": "",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tensor": "guard graph border",
@@ -43,13 +44,14 @@ MAY = {
     "watch": "mode graph tensor op observe",
     "rows": "graph cell",
     "formula": "mode graph tensor op observe",
-    "trace": "graph tensor cell watch",
+    "trace": "tensor cell watch",
     "debug": "guard mode graph tensor op observe",
     # time
     "scan": "shape mode graph tensor ops cell",
     "view": "mode graph op tensor cell observe rows formula watch trace scan",  # plain data, for pictures and numbers
+    "flow": "files graph tensor again cell observe rows trace",
     # the tools: no layer, no model, not each other
-    "draw": "files tensor cell watch trace",
+    "draw": "files tensor cell cells userfile view",
     "check": "tensor tree transforms cell watch trace",
     # training
     "data": "files",
@@ -58,9 +60,9 @@ MAY = {
     "train": "files mode tensor ops init cell cells data nn optim",
     # the faces
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
-    "draw check data nn optim train",
+    "draw flow check data nn optim train",
     "demo": "files cells draw check data optim train",
-    "cli": "__init__ cells train demo",
+    "cli": "__init__ cells draw train demo",
     "__main__": "cli",
 }
 
@@ -78,7 +80,7 @@ EXCEPT = {
 OUTSIDE = {
     "graphviz": ("draw", "at the top"),
     "pygraphviz": ("draw", "in a function"),
-    "matplotlib": ("demo", "in a function"),
+    "matplotlib": ("demo flow", "in a function"),
     "tqdm": ("train", "in a function"),
     "safetensors": ("train", "in a function"),
 }
@@ -134,7 +136,7 @@ def wrong_imports(root: Path) -> list[str]:
                 found.append(f"{path}:{line}: {own} imports {target}")
             elif first != "tinygrad_rnn" and first != "numpy" and first not in sys.stdlib_module_names:
                 who, when = OUTSIDE.get(first, ("nobody", ""))
-                if who != own or (when == "in a function" and at_top):
+                if own not in who.split() or (when == "in a function" and at_top):
                     found.append(f"{path}:{line}: {own} imports {first}, which is for {who} {when}".rstrip())
     return found
 

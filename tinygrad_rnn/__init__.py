@@ -19,5 +19,6 @@ from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .debug import NanError, trace_mutations, trace_nans
 from . import data, nn, optim, train
 from .draw import draw
+from .flow import gradient_flow
 
 __version__ = "0.1.0"

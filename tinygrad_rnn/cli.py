@@ -1,4 +1,4 @@
-"""The command line: ``tinygrad-rnn demo | train``.
+"""The command line: ``tinygrad-rnn demo | draw | train``.
 
 Exit codes: 0 done, 2 could not be done (said in one line), 130 interrupted.
 """
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from . import __version__
 from .cells import BUILT_IN
+from .draw import RenderError
+from .draw import command as draw_command
 
 _ABOUT = "Recurrent cells as forward-only code: draw them, check their gradients, train them."
 _TRAIN = """\
@@ -52,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--out", default="tinygrad_rnn_demo", metavar="DIR", help="where the files go (%(default)s)")
     demo.add_argument("--seed", type=_whole, default=0, metavar="S", help="of weights and corpus (%(default)s)")
     demo.add_argument("--epochs", type=_positive, metavar="E", help="of each model (default: RNN 4, LSTM 8)")
+    drawing = commands.add_parser("draw", help="draw a cell, forward and backward", description=draw_command.ABOUT,
+                                  epilog=draw_command.EXAMPLES, formatter_class=raw)  # fmt: skip
+    draw_command.options(drawing)
     train = commands.add_parser("train", help="train a language model", description=_TRAIN, epilog=_FILES + _EXAMPLES,
                                 formatter_class=raw)  # fmt: skip
     _train_options(train)
@@ -103,12 +108,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if options.command == "train":
             from .train.command import run
+        elif options.command == "draw":
+            return draw_command.run(options)
         else:
             from .demo import run
         return run(options)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    except (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError, MemoryError) as error:
+    except (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError, MemoryError, RenderError) as error:
         print(f"tinygrad-rnn {options.command}: {str(error) or type(error).__name__}", file=sys.stderr)
         return 2

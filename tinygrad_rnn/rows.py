@@ -35,6 +35,7 @@ class Row:
     steps: list[Step]
     made: list[int | None]  # the places of the last states on the clock
     leaves: tuple[Node, ...] = ()  # the parameters
+    initial: tuple[Node, ...] = ()  # the other leaves of the first step: states and inputs
 
     def state(self, name: str) -> list[Node | None]:
         """The new state ``name`` of every step; None where a step went another way than the last one."""
@@ -49,8 +50,11 @@ class Row:
 
 
 def is_block(node: Node) -> bool:
-    """Is it a slice of a leaf, as ``Wx.f`` is? Made once, and used by every step."""
-    return node.op is not None and node.op.name == "getitem" and not node.parents[0].parents
+    """Is it a block of a leaf, as ``Wx.f`` is? Made once, and used by every step."""
+    if node.op is None or node.op.name != "getitem" or node.parents[0].parents:
+        return False
+    index = node.attrs["index"]
+    return isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis
 
 
 def rows(order: Sequence[Node], detached: Mapping[Node, Mapping[int, Node]] = MappingProxyType({})) -> list[Row]:
@@ -88,7 +92,7 @@ def _joined(made: list[Row], detached: Mapping[Node, Mapping[int, Node]]) -> lis
     """Rows that go on where another one of the same cell and parameters has ended become one, its steps counted on."""
     found: list[Row] = []
     for row in made:
-        row.leaves = _leaves(row)
+        row.leaves, row.initial = _leaves(row)
         before = next((one for one in reversed(found) if _goes_on(one, row, {})), None)
         if before is None:
             before = next((one for one in reversed(found) if _goes_on(one, row, detached)), None)
@@ -103,12 +107,16 @@ def _joined(made: list[Row], detached: Mapping[Node, Mapping[int, Node]]) -> lis
     return found
 
 
-def _leaves(row: Row) -> tuple[Node, ...]:
-    """The parameters that the first step uses, directly or in blocks; all leaves, if none has a parameter's name."""
+def _leaves(row: Row) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    """The parameters that the first step uses, directly or in blocks, and its other leaves.
+
+    If none has a parameter's name, all are parameters.
+    """
     parents = dict.fromkeys(parent for node in row.steps[0].nodes for parent in node.parents if parent is not None)
     blocks = [parent.parents[0] if parent.parents and is_block(parent) else parent for parent in parents]
     leaves = sorted(dict.fromkeys(one for one in blocks if not one.parents), key=lambda node: node.seq)
-    return tuple(one for one in leaves if getattr(one, "name", None) in row.cell.params) or tuple(leaves)
+    params = tuple(one for one in leaves if getattr(one, "name", None) in row.cell.params)
+    return (params, tuple(one for one in leaves if one not in params)) if params else (tuple(leaves), ())
 
 
 def _goes_on(before: Row, row: Row, detached: Mapping[Node, Mapping[int, Node]]) -> bool:

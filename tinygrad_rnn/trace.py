@@ -1,8 +1,4 @@
-"""A recorded computation and its adjoint, as plain data: the one thing that the drawing and the checks read.
-
-`trace_step` runs one step of a cell on small random inputs; `trace_graph` reads the graph behind a Tensor. Both give a
-`Trace`; how values get their names is told in `watch`.
-"""
+"""One step of a cell, run under watch on small random inputs: what it computes, by the names in its code (`watch`)."""
 
 from __future__ import annotations
 
@@ -13,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from .cell import Cell
-from .graph import GraphError, Node, newest_first
-from .tensor import Tensor, value
-from .watch import Edge, Recording, Trace, record, slices
+from .tensor import value
+from .watch import Recording, record
 
 #: Sizes that no one has asked for otherwise: small, and all different.
 SIZES = {"N": 1, "D": 3, "H": 5}
@@ -60,55 +55,3 @@ def codes(f: Any) -> list[Any]:
         found.append(getattr(getattr(f, "function", f), "__code__", None))
         f = getattr(f, "inner", None)
     return found
-
-
-def trace_step(cell: Cell, *, backward: bool = True, seed: int = 0, **sizes: Any) -> Trace:
-    """One step of a cell on random inputs of ``sizes`` (N=1, D=3, H=5), and back from random gradients of its results.
-
-    Every new state gets a gradient, so that all paths carry one. Other names are configuration of the cell.
-    """
-    rng = np.random.default_rng(seed)
-    config = {name: sizes.pop(name) for name in list(sizes) if name in cell.config}
-    given = {**sample(cell, rng, sizes), **config}
-    recording = record_step(cell, given)
-    dys = {number: rng.standard_normal(recording.values[number].shape) for number in recording.outputs.values()}
-    N, D = given[cell.input].shape
-    more = dict(zip(cell.words[cell.states[0]], given[cell.states[0]].shape))
-    shown = " ".join(f"{letter}={n}" for letter, n in {"N": N, "D": D, **more, **sizes}.items())
-    return recording.trace(f"{cell.name}: one step, {shown}", dys if backward else None)
-
-
-def trace_graph(x: Tensor, *, backward: bool = True) -> Trace:
-    """The graph behind a Tensor, and back from a gradient of ones. Needs a graph that no backward pass has used up."""
-    if x.node is None:
-        raise GraphError("trace: this tensor depends on nothing that was made with requires_grad=True")
-    try:
-        order = newest_first([x.node])[::-1]
-    except GraphError:
-        raise GraphError(
-            "trace: a backward() has used this graph up; draw before it, or call backward(retain_graph=True)"
-        ) from None
-    recording = Recording()
-    for node in order:
-        _note(recording, node)
-    recording.finish({x.name or "y": x})
-    dy = {recording.number(x): np.ones(x.shape, x.dtype)}
-    return recording.trace(x.name or "graph", dy if backward else None)
-
-
-def _note(recording: Recording, node: Node) -> None:
-    """A node of a graph that was not watched while it grew: no values, and constants only as far as rules kept them."""
-    known: dict[int, Any] = {}
-    for edge in filter(None, node.edges):
-        known.update({k: one for k, one in zip(edge[1].sources, edge[2]) if isinstance(k, int)})
-    sources = []
-    for k, edge in enumerate(node.edges):
-        if edge is None and k not in known:
-            sources.append(recording.add(None, "constant", "", None, "", None))
-        else:
-            sources.append(recording.number(edge[0]) if edge else recording.given(known[k], "", "constant"))
-    number = recording.add(node, "operation" if node.op else "parameter", "", node.shape, node.dtype, None, node.op)
-    recording.values[number].detail = slices(node) if node.op else ""
-    names = node.op.arguments if node.op else []
-    for k, source in enumerate(sources):
-        recording.edges.append(Edge(source, number, k, names[min(k, len(names) - 1)] if names else ""))

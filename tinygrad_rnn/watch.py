@@ -1,7 +1,7 @@
 """Watching a computation: what it computes, from what, and what the user calls it.
 
-A `Recording` is an observer that numbers every value in the order in which it comes to be. It holds the graph while it
-is looked at; the `Trace` that it gives is numbers, names and norms, no array and no node, and keeps nothing alive.
+A `Recording` is an observer that numbers every value in the order in which it comes to be. It holds the graph for as
+long as it is looked at.
 
 A name is the one in the user's code. ``Tensor(name=...)`` wins, parameters have theirs, their blocks are ``Wx.f``, and
 a local variable of the function names the value that it holds at the end: ``f = sigmoid(f)`` makes the gate ``f``. An
@@ -10,9 +10,8 @@ argument keeps its name, so what is assigned to it is primed: ``c = f * c + g * 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,30 +51,13 @@ class Edge:
     gradient: float | None = None  # the norm of what comes back along this edge
 
 
-@dataclass
-class Trace:
-    """All values and edges of a computation; ``outputs`` are the numbers of its results, by name.
-
-    ``cotangents`` are the norms of the gradients that came in there; a gradient is None where none was asked for.
-    """
-
-    title: str
-    values: list[Value] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
-    outputs: dict[str, int] = field(default_factory=dict)
-    cotangents: dict[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1)
-
-
 def norm(x: Any) -> float:
     """‖x‖, the root of the sum of squares, taken in float64."""
     return float(np.sqrt(np.sum(np.square(np.asarray(x, np.float64)))))
 
 
 class Recording:
-    """A computation while it is looked at. It holds the graph; the `Trace` that it gives does not."""
+    """A computation while it is looked at; it holds the graph."""
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -169,17 +151,6 @@ class Recording:
                     parts[number, k] = part
                     totals[source] = totals[source] + part if source in totals else part
         return totals, parts
-
-    def trace(self, title: str, cotangents: Mapping[int, Any] | None = None) -> Trace:
-        """The plain data; with ``cotangents``, by value number, the backward pass too."""
-        totals, parts = self.pull(cotangents) if cotangents else ({}, {})
-        for one in self.values:
-            one.gradient = norm(totals[one.number]) if one.number in totals else None
-        for edge in self.edges:
-            part = parts.get((edge.target, edge.operand))
-            edge.gradient = None if part is None else norm(part)
-        came_in = {name: norm(cotangents[number]) for name, number in self.outputs.items()} if cotangents else {}
-        return Trace(title, self.values, self.edges, self.outputs, came_in)
 
 
 def slices(node: Node | None) -> str:

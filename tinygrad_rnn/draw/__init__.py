@@ -1,34 +1,121 @@
-"""See a computation: `draw` makes one picture of a cell's step, or of the graph behind a Tensor, with its backprop."""
+"""See a computation, forward and backward in one picture, in the names of its code: `draw`."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ..cell import Cell
 from ..tensor import Tensor
-from ..trace import trace_graph, trace_step
-from .dot import digraph
-from .picture import Picture, RenderError
+from ..view import Captured, Graph, of_cell, of_function, of_tensor, resting, view
+from .look import THEMES
+from .picture import Look, Picture
+from .render import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
+COARSER = {"op": "cell", "cell": "module"}
+LONG, OPEN = 400, 24  # steps up to which a fold can be opened on a page, and how many of them
+LARGE = 300  # nodes from which on a coarser picture is kept, for the case that rendering takes too long
 
-def draw(target: Any, *, backward: bool = True, title: str | None = None, seed: int = 0, **sizes: Any) -> Picture:
-    """The picture of a step of a cell, or of the graph behind a Tensor.
 
-    A cell runs once on random inputs of ``sizes`` (N=1, D=3, H=5 if not told), and back from random gradients of all
-    its new states; a Tensor's graph is taken as it is, and gone through backwards from ones without touching any
-    ``.grad``. ``backward=False`` hides the dashed arrows, and moves nothing. The same target gives the same picture,
-    byte for byte.
+def draw(
+    target: Any,
+    *inputs: Any,
+    backward: bool = True,
+    steps: int = 1,
+    level: str | None = None,
+    expand: str | None = None,
+    fold: str = "auto",
+    unfold: tuple[int, int] | None = None,
+    truncate: int | None = None,
+    last: bool = False,
+    affine: bool = False,
+    scale: tuple[float, float] | None = None,
+    theme: str = "light",
+    title: str | None = None,
+    legend: bool = True,
+    seed: int = 0,
+    **sizes: Any,
+) -> Picture:
+    """The picture of a cell, of a function, or of the graph behind a Tensor, with its backward pass.
+
+    ``target``:
+    a cell runs ``steps`` times on random inputs of ``sizes`` (N=1, D=3, H=5 if not told) and back from random gradients
+    of all its outputs and last states (with ``last`` of the last output only; ``truncate=k`` detaches the state after
+    every k steps);
+    a function runs on ``inputs``, arrays or Tensors, and back from ones;
+    a Tensor's graph is taken as it is, before or after ``backward()``, and gone through from ones.
+
+    ``level``: "op", "cell" (a step is one box; the default for several steps) or "module" (so are all steps, and
+    every `scope`). ``expand="adjoint"`` shows the arithmetic of the gradient rules on the way back. ``fold``: "auto"
+    folds the middle of more than 8 steps, "none" nothing, "full" all but one body; ``unfold=(a, b)`` keeps steps a up
+    to b.
+    ``affine=True`` draws ``x @ Wx + h @ Wh + b`` as one box. ``scale=(least, greatest)`` fixes the range of norms that
+    colours run over, so that two pictures compare. ``backward=False`` hides the way back, and moves nothing.
+    ``theme`` is "light" or "dark".
+
+    Nothing is changed by it: no graph, no ``.grad``, no random generator. The same target gives the same picture, byte
+    for byte.
 
         draw(lstm).save("lstm.svg")
     """
-    if isinstance(target, Cell):
-        trace = trace_step(target, seed=seed, **sizes)
-    elif isinstance(target, Tensor):
-        if sizes:
-            raise TypeError(f"draw: a Tensor has the sizes it has; got {', '.join(sizes)}")
-        trace = trace_graph(target)
-    else:
-        raise TypeError(f"draw: target is a {type(target).__name__}, should be a cell or a Tensor")
-    return Picture(digraph(trace, title or trace.title, backward))
+    _check(steps, expand, theme, truncate)
+    if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
+        raise TypeError(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
+    with resting():
+        if isinstance(target, Cell):
+            if inputs:
+                raise TypeError(
+                    f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function"
+                )
+            watch = steps == 1 or level == "op"
+            made = of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
+        else:
+            made = _captured(target, inputs)
+        graph = view(made, level, fold=fold, unfold=unfold, affine=affine)
+        coarser = _coarser(made, graph)
+        opened = _opened(made, graph, affine)
+    look = Look(title or graph.title, backward, expand == "adjoint", scale, theme, legend)
+    return Picture(graph, look, coarser, opened)
+
+
+def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:
+    for name, count in (("steps", steps), ("truncate", truncate)):
+        if count is not None and (not isinstance(count, int) or count < 1):
+            raise ValueError(f"draw: {name} is {count!r}, should be a whole number from 1")
+    if expand not in (None, "adjoint"):
+        raise ValueError(f"draw: expand is {expand!r}, should be 'adjoint' or None")
+    if theme not in THEMES:
+        raise ValueError(f"draw: theme is {theme!r}, should be one of {', '.join(THEMES)}")
+
+
+def _captured(target: Any, inputs: Any) -> Captured:
+    """A Tensor's graph, or a run of a function."""
+    if isinstance(target, Tensor):
+        if inputs:
+            raise TypeError(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
+        return of_tensor(target)
+    if not callable(target):
+        raise TypeError(f"draw: target is a {type(target).__name__}, should be a cell, a function or a Tensor")
+    try:
+        names = list(inspect.signature(target).bind(*inputs).arguments)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"draw: {getattr(target, '__name__', 'the function')} cannot be called so: {error}") from None
+    names += [f"x{k}" for k in range(len(inputs) - len(names))]
+    return of_function(target, inputs, names)
+
+
+def _opened(made: Captured, graph: Graph, affine: bool) -> Graph | None:
+    """The graph with its first fold opened, as far as that can be read: for pages, where a click opens it."""
+    if not graph.folds or graph.rows[graph.folds[0].row].steps > LONG:
+        return None
+    first = graph.folds[0].first
+    return view(made, graph.level, unfold=(first, first + OPEN), affine=affine)
+
+
+def _coarser(made: Captured, graph: Graph) -> Graph | None:
+    """The next coarser graph of a large one."""
+    if len(graph.nodes) < LARGE or graph.level not in COARSER or not made.rows:
+        return None
+    return view(made, COARSER[graph.level])

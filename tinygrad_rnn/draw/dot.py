@@ -1,148 +1,163 @@
-"""From a `Trace` to DOT: what is drawn as what, and where.
+"""From a scene to DOT, with every position given, so that Graphviz only has to draw: its engine ``nop2``.
 
-One step of ``h = tanh(x @ Wx + h @ Wh)`` reads, without its dashed arrows back::
-
-    x ──► (@) ──► (+) ──► (tanh) ──► h'
-    [Wx] ──┘       ▲
-    h ──► (@) ─────┘
-    [Wh] ──┘
-
-Operations are circles, parameters boxes, inputs and states plain text. A value that is used more than once runs into a
-filled dot, and from there to its uses: backwards, that is where gradients add. Dashed arrows are the backward pass.
-Time runs from left to right.
+Positions are in points. The text is a graph of its own, too: ``dot -Kdot`` lays it out anew.
 """
 
 from __future__ import annotations
 
 import itertools
-import unicodedata
+from collections.abc import Sequence
+from typing import Any
 
 import graphviz
 
-from ..trace import Trace
-from ..watch import Edge, Value
+from .look import FONT, THEMES, Theme, colour, stroke
+from .scene import Frame, Line, Note, Point, Scene, Shape
+from .words import plain
 
-LONGEST = 40
-BACK = "#c2410c"  # dark orange: apart from black for every kind of colour vision
-
-GRAPH = {"rankdir": "LR", "labelloc": "t", "fontname": "Helvetica", "fontsize": "20", "nodesep": "0.2",
-         "ranksep": "0.3"}  # fmt: skip
-NODE = {"fontname": "Helvetica", "fontsize": "15", "margin": "0.06,0.04", "height": "0.4"}
-EDGE = {"fontname": "Helvetica", "fontsize": "13", "arrowsize": "0.7"}
-HIDDEN = {"style": "invis"}
-DASHED = {"dir": "back", "style": "dashed", "color": BACK, "fontcolor": BACK}
-BOX = {"shape": "box", "style": "filled", "fillcolor": "#dbeafe"}
-LOOKS = {
-    "input": {"shape": "plaintext", "fontsize": "18"},
-    "state": {"shape": "plaintext", "fontsize": "18"},
-    "constant": {"shape": "plaintext"},
-    "parameter": BOX,
-    "block": BOX,
-    "operation": {"shape": "circle", "style": "filled", "fillcolor": "#fef3c7", "margin": "0.02", "width": "0.45"},
-}
-DOT = {"shape": "point", "width": "0.11", "label": ""}
+MARGIN = 14.0
+HEAD = 6.0  # the length of an arrowhead
 
 
-def text(user: object) -> str:
-    """Text of the user's as a DOT label that shows it literally: no escapes, entities or controls, 40 characters."""
-    shown = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in str(user))
-    shown = shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
-    return str(graphviz.escape(shown.replace("&", "&amp;")))
+def escaped(text: str) -> str:
+    """Text as a part of a DOT label that shows it literally: no escapes, no entities, no controls."""
+    return str(graphviz.escape(plain(text).replace("&", "&amp;")))
 
 
-def lines(*parts: object) -> str:
-    """Several texts under each other."""
-    return str(graphviz.nohtml("\\n".join(text(part) for part in parts if str(part))))
+def label(lines: Sequence[str]) -> Any:
+    """Several lines under each other, marked as no HTML."""
+    return graphviz.nohtml("\\n".join(escaped(line) for line in lines))
 
 
-def size(x: float | None) -> str:
-    """The norm of a gradient as it is printed."""
-    return "" if x is None else f"‖{x:.2g}‖"
+def field(text: str) -> str:
+    """Text as a field of a record, where some characters have a meaning."""
+    return "".join("\\" + c if c in "{}|<> " else c for c in escaped(text))
 
 
-def digraph(trace: Trace, title: str, backward: bool = True) -> graphviz.Digraph:
-    """The whole picture. Without ``backward`` the dashed arrows are there but not seen: no node moves."""
-    made = graphviz.Digraph("tinygrad_rnn", format="svg", graph_attr=GRAPH, node_attr=NODE, edge_attr=EDGE)
-    made.attr(label=str(graphviz.nohtml("\\n".join([text(title), _legend(backward), " "]))))
-    uses = _uses(trace)
-    for number, edges in uses.items():
-        one = trace.values[number]
-        _node(made, one)
-        outputs = [name for name, number in trace.outputs.items() if number == one.number]
-        _arrows(made, trace, one, edges, outputs, DASHED if backward else HIDDEN)
-    _columns(made, trace, uses)
+def digraph(scene: Scene, theme: str = "light") -> graphviz.Digraph:
+    """The whole picture."""
+    writer = _Writer(scene, THEMES[theme])
+    for number, frame in enumerate(scene.frames):
+        writer.frame(number, frame)
+    for shape in scene.shapes:
+        writer.shape(shape)
+    for line in scene.lines:
+        writer.line(line)
+    for number, note in enumerate(scene.notes):
+        writer.note(number, note)
+    return writer.made
+
+
+class _Writer:
+    """DOT in the making: y upward, sizes of nodes in inches."""
+
+    def __init__(self, scene: Scene, theme: Theme):
+        self.theme, self.top = theme, scene.height + MARGIN
+        box = f"0,0,{_n(scene.width + 2 * MARGIN)},{_n(scene.height + 2 * MARGIN)}"
+        self.made = graphviz.Digraph("tinygrad_rnn", format="svg")
+        self.made.attr(
+            "graph", layout="nop2", bb=box, bgcolor=theme.paper, fontname=FONT, pad="0", outputorder="edgesfirst"
+        )
+        self.made.attr("node", fontname=FONT, fixedsize="true", color=theme.ink, fontcolor=theme.ink, margin="0")
+        self.made.attr("edge", fontname=FONT, color=theme.ink, fontcolor=theme.ink, arrowsize="0.6")
+
+    def at(self, point: Point) -> str:
+        return f"{_n(point[0] + MARGIN)},{_n(self.top - point[1])}"
+
+    def looks(self, shape: Shape) -> dict[str, str]:
+        theme = self.theme
+        filled = {"style": "filled", "shape": "box"}
+        return {
+            "operation": {"shape": "circle", "style": "filled", "fillcolor": theme.operation},
+            "long": {"shape": "box", "style": "filled,rounded", "fillcolor": theme.operation},
+            "slice": {"shape": "record", "style": "filled", "fillcolor": theme.operation},
+            "parameter": {**filled, "fillcolor": theme.parameter},
+            "box": {**filled, "style": "filled,rounded", "fillcolor": theme.box},
+            "fold": {**filled, "style": "filled,rounded,dashed", "fillcolor": theme.paper},
+            "formula": {**filled, "style": "filled,rounded,dashed", "fillcolor": theme.paper, "fontcolor": theme.faint},
+            "dot": {"shape": "point"},
+            "port": {"shape": "none", "style": "invis"},
+            "swatch": {**filled, "penwidth": "0"},
+        }.get(shape.look, {"shape": "plaintext"})
+
+    def shape(self, one: Shape) -> None:
+        text = label(one.lines)
+        if one.look == "slice":
+            text = "{" + "|".join(f"<p{k}> {field(port)}" for k, port in enumerate(one.ports)) + "}"
+        size = {"width": _n(one.width / 72, 4), "height": _n(one.height / 72, 4), "fontsize": _n(one.size)}
+        self.made.node(one.id, label=text, pos=self.at((one.x, one.y)), **size, **self.looks(one), id=one.id,
+                       **{"class": one.look})  # fmt: skip
+
+    def line(self, one: Line) -> None:
+        ink, pen, style = self.theme.ink, 1.0, {"style": "solid"}
+        if one.look in ("backward", "zero", "bad"):
+            ink = {"zero": self.theme.faint, "bad": self.theme.bad}.get(one.look) or colour(self.theme, one.level or 0)
+            pen = {"zero": 0.7, "bad": 2.6}.get(one.look) or stroke(one.level or 0)
+            style = {"style": "dotted" if one.look == "zero" else "dashed"}
+        elif one.look == "cut":
+            ink, style = self.theme.faint, {"style": "dotted"}
+        elif one.look == "axis":
+            ink, pen, style = self.theme.faint, 0.4, {"style": "dotted"}
+        elif one.look.startswith("curve "):
+            ink, pen = colour(self.theme, int(one.look[6:])), 1.6
+        points = curve(one.points, one.straight)
+        end = f"e,{self.at(points[-1])} " if one.head else ""
+        more = {} if one.head else {"arrowhead": "none"}
+        if one.head:
+            points[-2:] = _shortened(points[-4], points[-2], points[-1])
+        if one.notes:
+            first = one.notes[0]
+            more |= {"label": label(first.lines), "lp": self.at((first.x, first.y)), "fontsize": _n(first.size),
+                     "fontcolor": self.text_colour(first)}  # fmt: skip
+        for second in one.notes[1:2]:
+            more |= {"xlabel": label(second.lines), "xlp": self.at((second.x, second.y))}
+        self.made.edge(one.source, one.target, pos=end + " ".join(map(self.at, points)), color=ink,
+                       penwidth=_n(pen), id=one.id, **style, **more, **{"class": one.look})  # fmt: skip
+
+    def text_colour(self, note: Note) -> str:
+        if note.look.startswith("level "):
+            return colour(self.theme, int(note.look[6:]))
+        return {"faint": self.theme.faint, "bad": self.theme.bad}.get(note.look, self.theme.ink)
+
+    def note(self, id: int | str, one: Note) -> None:
+        self.made.node(f"note{id}", label=label(one.lines), shape="plaintext", pos=self.at((one.x, one.y)),
+                       fixedsize="false", width="0", height="0", fontsize=_n(one.size),
+                       fontcolor=self.text_colour(one))  # fmt: skip
+
+    def frame(self, number: int, one: Frame) -> None:
+        x, y = one.x + MARGIN, self.top - one.y
+        box = f"{_n(x)},{_n(y - one.height)},{_n(x + one.width)},{_n(y)}"
+        with self.made.subgraph(name=f"cluster_{number}") as made:
+            made.attr("graph", bb=box, label=label([one.title]), lp=f"{_n(x + one.width / 2)},{_n(y - 10)}",
+                      style="rounded,filled", color=self.theme.faint, fillcolor=self.theme.frame, fontsize="12",
+                      lwidth="1", lheight="0.2", fontcolor=self.theme.faint)  # fmt: skip
+
+
+def _n(x: float, digits: int = 2) -> str:
+    """A number as short as it is exact enough; the same on every machine."""
+    return f"{round(x, digits) + 0.0:.{digits}f}".rstrip("0").rstrip(".")
+
+
+def _shortened(start: Point, hint: Point, end: Point) -> tuple[Point, Point]:
+    """The last two points of a curve, moved back to leave room for the arrowhead."""
+    dx, dy = end[0] - hint[0], end[1] - hint[1]
+    length = max((dx * dx + dy * dy) ** 0.5, 1e-9)
+    by = min(HEAD, 0.7 * ((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5)
+    tip = end[0] - dx / length * by, end[1] - dy / length * by
+    return ((tip[0] + start[0]) / 2, tip[1]) if dy == 0 else hint, tip
+
+
+def curve(points: Sequence[Point], straight: bool = False) -> list[Point]:
+    """A way through ``points`` as Bézier pieces that are level at every point."""
+    made = [points[0]]
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if straight:
+            made += [
+                (x0 + (x1 - x0) / 3, y0 + (y1 - y0) / 3),
+                (x0 + (x1 - x0) * 2 / 3, y0 + (y1 - y0) * 2 / 3),
+                (x1, y1),
+            ]
+        else:
+            middle = (x0 + x1) / 2
+            made += [(middle, y0), (middle, y1), (x1, y1)]
     return made
-
-
-def _legend(backward: bool) -> str:
-    """What the reader has to know, under the title."""
-    if not backward:
-        return "● a value that is used more than once"
-    return "dashed: backward, with the norm of the gradient    ● used more than once: gradients add"
-
-
-def _uses(trace: Trace) -> dict[int, list[Edge]]:
-    """Each value that is drawn, and where it goes. A parameter that is only read in blocks is drawn as its blocks."""
-    uses: dict[int, list[Edge]] = {one.number: [] for one in trace.values}
-    for edge in trace.edges:
-        if trace.values[edge.target].kind != "block":
-            uses[edge.source].append(edge)
-    split = [edge.source for edge in trace.edges if trace.values[edge.target].kind == "block"]
-    return {number: edges for number, edges in uses.items() if edges or number not in split}
-
-
-def _node(made: graphviz.Digraph, one: Value) -> None:
-    """The value itself: where it was given, or the operation that made it."""
-    looks = dict(LOOKS[one.kind])
-    shape = "" if one.shape is None else str(one.shape)
-    if one.kind == "constant":
-        label = lines(one.name or "constant", "" if one.name and shape == "()" else shape)
-    elif one.kind == "operation":
-        label = lines(one.detail or one.symbol)
-        if len(one.detail or one.symbol) > 5:
-            looks.update(shape="box", style="rounded,filled", margin="0.08,0.04")
-    else:
-        label = lines(one.name, shape)
-    made.node(f"v{one.number}", label=label, **looks)
-
-
-def _arrows(
-    made: graphviz.Digraph, trace: Trace, one: Value, edges: list[Edge], outputs: list[str], back: dict[str, str]
-) -> None:
-    """From a value to its uses and out of the picture, through a dot if there are several."""
-    ends = [(f"v{edge.target}", edge.gradient) for edge in edges]
-    for name in outputs:
-        made.node(f"o{one.number}", label=lines(name, one.shape), **LOOKS["state"])
-        ends.append((f"o{one.number}", trace.cotangents.get(name)))
-    start, name, long = f"v{one.number}", one.name if one.kind == "operation" else "", {}
-    if len(ends) > 1:
-        made.node(f"b{one.number}", **DOT)
-        made.edge(start, f"b{one.number}", label=lines(name) if name else None, arrowhead="none")
-        _back(made, start, f"b{one.number}", one.name, one.gradient, back)
-        start, name = f"b{one.number}", ""
-        long = {"minlen": "2"} if one.kind in ("input", "state") else {}  # room to fan out, past the weights
-    for end, gradient in ends:
-        made.edge(start, end, label=lines(name) if name else None, **long)
-        _back(made, start, end, one.name, gradient, {**back, **long})
-
-
-def _back(
-    made: graphviz.Digraph, start: str, end: str, name: str, gradient: float | None, looks: dict[str, str]
-) -> None:
-    """The gradient that comes back from ``end``, beside the arrow that goes there."""
-    if gradient is not None:
-        made.edge(start, end, label=lines(f"d{name} {size(gradient)}" if name else size(gradient)), **looks)
-
-
-def _columns(made: graphviz.Digraph, trace: Trace, uses: dict[int, list[Edge]]) -> None:
-    """States from the last to the first, the input above the first, at the left; the new states so at the right."""
-    kinds = {kind: [f"v{n}" for n in uses if trace.values[n].kind == kind] for kind in ("input", "state")}
-    left = kinds["state"][:0:-1] + kinds["input"] + kinds["state"][:1]
-    right = [f"o{n}" for n in dict.fromkeys(trace.outputs.values())][::-1]
-    for column in (left, right):
-        with made.subgraph() as same:
-            same.attr(rank="same")
-            for node in column:
-                same.node(node)
-            for above, below in itertools.pairwise(column):
-                same.edge(above, below, style="invis")

@@ -6,17 +6,15 @@ makes the vertices and edges of the `Graph` that pictures, texts and pages are m
 
 from __future__ import annotations
 
-import math
-
 from ..graph import USED, Node
-from ..rows import Row, is_block
+from ..rows import Row
 from .build import Builder
 from .capture import Captured, of_cell, of_function, of_tensor, resting
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex
-from .measure import Measured, measure, size
+from .measure import Measured, measure
 from .units import LEVELS, MANY, Unit, choose, units
 
-__all__ = ["Captured", "Edge", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "of_cell", "of_function",
+__all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "of_cell", "of_function",
            "of_tensor", "resting", "view"]  # fmt: skip
 
 FOLDS = ("auto", "none", "full")
@@ -34,35 +32,36 @@ def view(
     nothing, "full" all but one; ``unfold=(a, b)`` keeps the steps from a up to b. ``affine=True`` draws
     x @ Wx + h @ Wh + b as one box.
     """
-    longest = max((len(row.steps) for row in made.rows), default=0)
-    level = level or ("cell" if longest > 1 else "op")
-    if level not in LEVELS:
-        raise ValueError(f"draw: level is {level!r}, should be one of {', '.join(LEVELS)}")
-    if fold not in FOLDS:
-        raise ValueError(f"draw: fold is {fold!r}, should be one of {', '.join(FOLDS)}")
+    many = any(len(row.steps) > 1 for row in made.rows)
+    level = level or ("cell" if many else "op")
+    for name, one, known in (("level", level, LEVELS), ("fold", fold, FOLDS)):
+        if one not in known:
+            raise ValueError(f"draw: {name} is {one!r}, should be one of {', '.join(known)}")
     steps = units(made, "module" if level == "module" else "cell", {}, False)
-    by_step = measure(made, steps) if longest > 1 else None
-    folds = {} if by_step is None or fold == "none" or level == "module" else _folded(made, by_step, fold, unfold)
+    by_step = measure(made, steps) if many else None
+    folds = _folded(made, by_step, fold, unfold, level) if by_step is not None else {}
     drawn, fine, measured = units(made, level, folds, affine), steps, by_step
     if level == "op" or measured is None:
         fine = {node: steps[node] if one.kind == "fold" else one for node, one in drawn.items()}
         measured = measure(made, fine)
-    builder = Builder(made, drawn, fine, measured)
-    graph = Graph(made.title, level, list(builder.vertices.values()), [edge for edge, *_ in builder.edges.values()])
-    graph.outputs = {name: one.id for name, one in builder.outputs.items()}
-    for name, node in made.outputs.items():
-        graph.cotangents[name] = size(made.cotangents[node]).norm
+    graph = Builder(made, drawn, fine, measured).graph(level)
     graph.rows = [_row(row, by_step or measured, steps) for row in made.rows]
-    _tell_folds(graph, builder)
+    for folded in graph.folds:
+        _tell(folded, graph.rows[folded.row])
+    graph.full = fold == "full" and bool(graph.folds)
     graph.note = USED_UP if any(node.kept is USED for node in made.order) else ""
     return graph
 
 
 def _folded(
-    made: Captured, by_step: Measured, fold: str, unfold: tuple[int, int] | None
+    made: Captured, by_step: Measured, fold: str, unfold: tuple[int, int] | None, level: str
 ) -> dict[int, list[tuple[int, int]]]:
+    """The steps to fold, by row; all of them fold into one body, of which operations are shown for the first step."""
+    if fold == "none" or level == "module":
+        return {}
     if fold == "full":
-        return {r: [(1, len(row.steps) - 1)] for r, row in enumerate(made.rows) if len(row.steps) > 1}
+        first = 1 if level == "op" else 0
+        return {r: [(first, len(row.steps) - 1)] for r, row in enumerate(made.rows) if len(row.steps) > 1}
     return choose(made, by_step, unfold)
 
 
@@ -73,28 +72,36 @@ def _row(row: Row, by_step: Measured, steps: dict[Node, Unit]) -> RowOfSteps:
     for name in row.cell.states:
         norms = [by_step.totals[node].norm if node in by_step.totals else None for node in row.state(name)]
         found.gradients[f"d{name}"] = [norms[k] for k in order]
+        found.carried[f"d{name}"] = _carried(row, name, by_step, steps)
     found.cuts = [step.time for step in row.steps if step.cut]
     parts: dict[tuple[str, int], float] = {}
     index = {id(steps[step.nodes[0]]): step.time for step in row.steps if step.nodes and step.nodes[0] in steps}
-    for (parent, unit, _), one in by_step.parts.items():
-        leaf = parent.parents[0] if parent.parents and is_block(parent) else parent
+    for (leaf, unit, _), one in by_step.parts.items():
         if leaf in row.leaves and id(unit) in index and len(index) == len(row.steps):
             key = getattr(leaf, "name", None) or "parameter", index[id(unit)]
-            parts[key] = math.hypot(parts.get(key, 0.0), one.norm)
-    for name in dict.fromkeys(name for name, _ in parts):
+            parts[key] = one.norm
+    for leaf in row.leaves:
+        name = getattr(leaf, "name", None) or "parameter"
+        found.totals[f"d{name}"] = by_step.totals[leaf].norm if leaf in by_step.totals else None
         found.weights[f"d{name}"] = [parts.get((name, k)) for k in range(len(row.steps))]
     return found
 
 
-def _tell_folds(graph: Graph, builder: Builder) -> None:
-    """What is behind each fold: its steps, and between what norms its gradients are."""
-    for unit, one in builder.vertices.items():
-        if isinstance(unit, Unit) and unit.kind == "fold" and unit.row is not None:
-            times = sorted(step.time for step in unit.steps)
-            fold = Fold(one.id, unit.row, times[0], times[-1], len(times))
-            for name, norms in graph.rows[unit.row].gradients.items():
-                known = [norm for norm in norms[times[0] : times[-1] + 1] if norm is not None]
-                if known:
-                    fold.least[name], fold.greatest[name] = min(known), max(known)
-            graph.folds.append(fold)
-            one.detail = f"steps {times[0]} to {times[-1]}"
+def _carried(row: Row, name: str, by_step: Measured, steps: dict[Node, Unit]) -> list[float | None]:
+    """By time, the norm of the gradient that each step gives back to the state that it starts from."""
+    found: list[float | None] = [None] * len(row.steps)
+    before = row.state(name)
+    initial = [node for node in row.initial if getattr(node, "name", None) == name]
+    for k, step in enumerate(row.steps):
+        node = before[k - 1] if k else initial[0] if initial else None
+        part = by_step.parts.get((node, steps.get(step.nodes[0]), 0)) if node is not None and step.nodes else None
+        found[step.time] = part.norm if part else None
+    return found
+
+
+def _tell(fold: Fold, row: RowOfSteps) -> None:
+    """Between what norms the gradients behind a fold are."""
+    for name, norms in row.gradients.items():
+        known = [norm for norm in norms[fold.first : fold.last + 1] if norm is not None]
+        if known:
+            fold.least[name], fold.greatest[name] = min(known), max(known)

@@ -17,9 +17,10 @@ from ..rows import is_block
 from ..tensor import value
 from ..watch import slices
 from .capture import Captured, is_input, name_steps
-from .graph import Edge, Vertex
+from .graph import Edge, Fold, Graph, Vertex
 from .measure import Measured, Size, size
 from .units import Unit
+from .values import argument_of, kept_of, operand_of, summary
 
 FEW = 16  # operands of which a formula is told
 
@@ -38,6 +39,7 @@ class Builder:
         self.passed: dict[Any, dict[Any, Size]] = {}  # what comes back along an edge, by where from
         self.counts = Counter(drawn.values())
         self.states: dict[Node, str] = {}
+        self.results = {node: name for name, node in made.outputs.items()}
         self.times: dict[Node, tuple[int, int]] = {}
         for r, row in enumerate(made.rows):
             for name in row.cell.states:
@@ -45,7 +47,7 @@ class Builder:
             shown = [step for step in row.steps if any(node not in drawn for node in step.nodes)]
             name_steps(made, row, shown)
             self.times.update((node, (r, step.time)) for step in shown for node in step.nodes)
-        self.arrays = {**_kept(made, drawn), **made.arrays}
+        self.arrays = {**kept_of(made, drawn), **made.arrays}
         for node in made.order:
             if node.parents and not is_block(node):
                 self.add(node)
@@ -55,6 +57,19 @@ class Builder:
         for key, (edge, source, target) in self.edges.items():
             edge.source, edge.target = source.id, target.id
             edge.gradient, edge.gradient_sum = _all(self.passed.get(key, {}))
+
+    def graph(self, level: str) -> Graph:
+        """What has been made, as plain data."""
+        made = Graph(self.made.title, level, list(self.vertices.values()), [edge for edge, *_ in self.edges.values()])
+        for name, node in self.made.outputs.items():
+            made.outputs[name] = self.outputs[name].id
+            made.cotangents[name] = size(self.made.cotangents[node]).norm
+        for unit, one in self.vertices.items():
+            if isinstance(unit, Unit) and unit.kind == "fold" and unit.row is not None:
+                times = [step.time for step in unit.steps]
+                made.folds.append(Fold(one.id, unit.row, min(times), max(times), len(times)))
+                one.detail = f"steps {min(times)} to {max(times)}"
+        return made
 
     # -- vertices
 
@@ -68,22 +83,24 @@ class Builder:
 
     def of_unit(self, unit: Unit) -> Vertex:
         step = unit.steps[0].time if unit.kind == "cell" else None
-        return Vertex("", unit.kind, "", unit.op, unit.op, "", unit.scope, unit.row, step,
-                      operations=self.counts[unit])  # fmt: skip
+        count = self.counts[unit]
+        return Vertex("", unit.kind, "", unit.op, unit.op, "", unit.scope, unit.row, step, operations=count)
 
     def of_node(self, node: Node) -> Vertex:
         row, step = self.times.get(node, (None, None))
-        kind = self.made.kinds.get(node, "operation")
-        kind = "block" if node.parents and is_block(node) else "input" if step is not None and is_input(node) else kind
-        op, symbol = (node.op.name, node.op.symbol) if node.op else ("", "")
+        block = bool(node.parents) and is_block(node)
+        own = "block" if block and self.made.kinds.get(node.parents[0]) == "parameter" else "operation"
+        kind = "input" if step is not None and is_input(node) else self.made.kinds.get(node, own)
+        op, symbol = (node.op.name, node.op.symbol) if node.op else ("checkpoint" * (node.shape is None), "")
         one = Vertex("", kind, self.made.names.get(node) or "", op, symbol, slices(node), _scope(node), row, step)
         one.operations = int(bool(node.parents))
-        if kind == "block":
+        if block:
             self.join(node.parents[0], node, 0, one)
         return self.described(one, node)
 
     def described(self, one: Vertex, node: Node) -> Vertex:
         one.shape, one.dtype, one.summary = node.shape, str(node.dtype), summary(self.arrays.get(node))
+        one.state = self.states.get(node, "")
         one.gradient, one.gradient_sum = self.measured.totals.get(node, (None, None))
         return one
 
@@ -95,21 +112,26 @@ class Builder:
         state = self.states.get(node, "")
         key = (unit, state) if unit.kind == "fold" and state else (unit, node)
         if key not in self.vertices:
-            name = self.made.names.get(node) or state
+            name = self.made.names.get(node) or state or self.results.get(node, "")
             time = unit.steps[-1].time if unit.steps and unit.kind != "module" else None
             self.vertices[key] = Vertex("", "value", name, "", "", "", _scope(node), unit.row, time)
             edge = Edge("", "", 0, name, node.shape)
             self.edges[key] = edge, self.vertex(node), self.vertices[key]
         self.described(self.vertices[key], node)  # in a fold, the last value is the one that goes on
-        if node in self.measured.totals:
-            self.passed[key] = {None: self.measured.totals[node]}
+        if node in self.measured.totals:  # and what it is used for inside is not seen
+            self.passed[key] = {None: self.measured.outside.get(node, self.measured.totals[node])}
+            self.vertices[key].gradient, self.vertices[key].gradient_sum = self.passed[key][None]
         return self.vertices[key]
 
     # -- edges
 
     def add(self, node: Node) -> None:
         """The operation and everything that it is made from."""
-        target, unit = self.vertex(node), self.drawn.get(node)
+        unit = self.drawn.get(node)
+        target = self.vertex(node)
+        inside = unit is not None and all(one is None or self.drawn.get(one) is unit for one in node.parents)
+        if inside and node not in self.made.detached:
+            return  # nothing comes in from outside
         seen, detached = self.made.args.get(node), self.made.detached.get(node, {})
         for k, parent in enumerate(node.parents):
             if parent is not None:
@@ -117,17 +139,19 @@ class Builder:
             elif k in detached:
                 self.cut(detached[k], node, k, target)
             elif unit is None:
-                self.constant(seen[k] if seen else _operand(node, k), node, k, target)
+                self.constant(seen[k] if seen else operand_of(node, k), node, k, target)
 
     def join(self, parent: Node, node: Node, k: int, target: Vertex) -> None:
         """An edge from a value to where it is used; all uses in one unit are one edge."""
         unit, fine = self.drawn.get(node), self.fine.get(node)
         if unit is not None and self.drawn.get(parent) is unit:
             return
-        origin = parent.parents[0] if unit is not None and unit.kind != "affine" and is_block(parent) else parent
+        blocks = unit is None or unit.kind == "affine" or (unit.kind == "fold" and self.times)  # are they shown?
+        origin = parent if blocks or not is_block(parent) else parent.parents[0]
         behind = self.drawn.get(origin)
-        if behind is not None and behind.kind == "fold":  # all that it gives there is one edge
-            key: Any = behind, self.states.get(origin), unit or node
+        if behind is not None and behind.kind == "fold":  # all that it gives to a unit, or a stack, is one edge
+            several = unit is not None or getattr(node.op, "variadic", True)
+            key: Any = behind, self.states.get(origin), unit or node, 0 if several else k
         else:
             key = (origin, unit) if unit else (origin, node, k)
         if key not in self.edges:
@@ -137,14 +161,14 @@ class Builder:
             self.edges[key] = edge, self.source(origin), target
         else:
             self.source(origin)
-        part = self.measured.parts.get((parent, fine or node, 0 if fine else k))
-        if part is not None:
-            self.passed.setdefault(key, {})[parent, fine] = part
+        use = (origin, fine, 0) if fine else (parent, node, k)
+        if use in self.measured.parts:
+            self.passed.setdefault(key, {})[use] = self.measured.parts[use]
 
     def argument(self, origin: Node, node: Node, k: int) -> str:
         """What the value is called where it is used."""
         if node not in self.drawn:
-            return _argument(node, k)
+            return argument_of(node, k)
         return self.states.get(origin) or getattr(origin, "name", None) or self.made.names.get(origin) or ""
 
     def cut(self, parent: Node, node: Node, k: int, target: Vertex) -> None:
@@ -164,21 +188,21 @@ class Builder:
             if array is not None:
                 one.shape, one.dtype = np.shape(array), str(np.asarray(array).dtype)
             self.vertices[key] = one
-        edge = Edge("", "", k, _argument(node, k), self.vertices[key].shape)
+        edge = Edge("", "", k, argument_of(node, k), self.vertices[key].shape)
         self.edges["constant", node, k] = edge, self.vertices[key], target
 
     def formula(self, node: Node, k: int) -> tuple[str, str]:
         """What the rule of operand k does with the gradient of the node, in the picture's names; long and short."""
         if node.op is None:
             return "", ""
-        seen = self.made.args.get(node)
-        args = seen or [one if one is not None else _operand(node, j) for j, one in enumerate(node.parents)]
+        args = self.made.args.get(node) or [one or operand_of(node, j) for j, one in enumerate(node.parents)]
         if any(one is None for one in args):
             return "", ""
-        names = {}
-        for argument, one in zip(node.op.arguments, node.parents):
-            if one is not None and not node.op.variadic:
-                names[argument] = self.called(one) or argument
+        names, cut = {}, self.made.detached.get(node, {})
+        for j, argument in enumerate(node.op.arguments):
+            origin = node.parents[j] or cut.get(j)
+            if origin is not None and not node.op.variadic:
+                names[argument] = self.called(origin) or argument
         names["y"], names["dy"] = self.made.names.get(node) or "y", f"d{self.made.names.get(node) or 'y'}"
         expression = local_derivative(node.op, k, [value(one) for one in args], node.attrs)
         return text(expression, names), along(expression, {**names, "y": self.made.names.get(node) or node.op.symbol})
@@ -193,55 +217,9 @@ class Builder:
 
 
 def _all(passed: dict[Any, Size]) -> tuple[float | None, float | None]:
-    """The size of what came back along an edge: known for one use, and for the blocks of a parameter in one unit."""
-    sizes, keys = list(passed.values()), list(passed)
-    blocks = len(keys) > 1 and all(is_block(parent) for parent, _ in keys)
-    if not sizes or (len(sizes) > 1 and not (blocks and all(fine is keys[0][1] for _, fine in keys))):
-        return None, None
-    norm = sizes[0].norm if len(sizes) == 1 else float(np.sqrt(sum(one.norm**2 for one in sizes)))
-    return norm, sum(one.sum for one in sizes)
+    """The size of what came back along an edge: known where it was one use, not of several steps behind a fold."""
+    return next(iter(passed.values())) if len(passed) == 1 else (None, None)
 
 
 def _scope(node: Node) -> str:
     return "/".join(getattr(node, "scope", ()))
-
-
-def _argument(node: Node, k: int) -> str:
-    """What the operation calls its operand k."""
-    if node.op is None:
-        return ""
-    return f"{node.op.arguments[0]}[{k}]" if node.op.variadic else node.op.arguments[k]
-
-
-def _operand(node: Node, k: int) -> Any:
-    """Operand k that nobody saw, where a rule kept it."""
-    for rule, kept in zip(node.rules, node.kept or ()):
-        if rule is not None and kept is not None and k in rule.sources:
-            return kept[list(rule.sources).index(k)]
-    return None
-
-
-def _kept(made: Captured, drawn: dict[Node, Unit]) -> dict[Node, Any]:
-    """The values that gradient rules have kept, of what is shown."""
-    found: dict[Node, Any] = {}
-    for node in made.order:
-        unit = drawn.get(node)
-        if unit is not None and len(unit.steps) > 1:
-            continue
-        for rule, kept in zip(node.rules, node.kept or ()):
-            for origin, one in zip(rule.sources, kept) if rule is not None and kept is not None else ():
-                at = node if origin == "y" else node.parents[origin] if isinstance(origin, int) else None
-                if at is not None and np.shape(one) == at.shape:
-                    found[at] = one
-    return found
-
-
-def summary(x: Any) -> dict[str, float] | None:
-    """What is told of an array: its norm, its range, its mean."""
-    array = np.asarray(x) if x is not None else None
-    if array is None or array.dtype.kind not in "fiub" or not array.size:
-        return None
-    with np.errstate(all="ignore"):
-        exact = array.astype(np.float64)
-        return {"norm": size(exact).norm, "min": float(exact.min()), "max": float(exact.max()),
-                "mean": float(exact.mean())}  # fmt: skip

@@ -159,7 +159,7 @@ def of_cell(
     made = Captured(f"{cell.name}: {'one step' if steps == 1 else f'{steps} steps'}, {shown}", dys, {})
     made.outputs = {name: one.node for name, one in roots.items()}
     kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state")}
-    made.kinds = {one.node: kinds.get(name, "parameter") for name, one in leaves.items()}
+    made.kinds = {one.node: kinds.get(name, "parameter") for name, one in leaves.items() if one.node is not None}
     return _found(made, seen)
 
 
@@ -170,7 +170,8 @@ def _run(cell: Cell, given: Mapping[str, Any], steps: int, truncate: int | None)
     if steps == 1:
         new = cell(x, *state, **params)
         return dict(zip([f"{name}'" for name in cell.states], new if isinstance(new, tuple) else (new,)))
-    windows, length = [], truncate or steps
+    windows: list[tuple[str, Any]] = []
+    length = truncate or steps
     for start in range(0, steps, length):
         part = x if length >= steps else x[:, start : start + length]
         hs, state = scan(cell, part, detach(state) if windows else state, params)

@@ -40,6 +40,7 @@ class Vertex:
     gradient: float | None = None
     gradient_sum: float | None = None
     operations: int = 0  # that it stands for
+    state: str = ""  # the state that it is of its cell
 
 
 @dataclass
@@ -80,7 +81,11 @@ class RowOfSteps:
     steps: int
     states: list[str] = field(default_factory=list)
     gradients: dict[str, list[float | None]] = field(default_factory=dict)
+    carried: dict[str, list[float | None]] = field(
+        default_factory=dict
+    )  # what a step gives back to the state before it
     weights: dict[str, list[float | None]] = field(default_factory=dict)
+    totals: dict[str, float | None] = field(default_factory=dict)  # the gradients by the parameters
     cuts: list[int] = field(default_factory=list)  # steps that start from a detached state
 
 
@@ -96,6 +101,7 @@ class Graph:
     cotangents: dict[str, float] = field(default_factory=dict)
     rows: list[RowOfSteps] = field(default_factory=list)
     folds: list[Fold] = field(default_factory=list)
+    full: bool = False  # all steps are drawn as one body, and the states go back to it
     note: str = ""  # what the reader has to know: a gradient that is not there, a part that is folded
 
     def __iter__(self) -> Iterator[Vertex]:
@@ -113,9 +119,13 @@ class Graph:
         """The edges out of a vertex."""
         return [edge for edge in self.edges if edge.source == id]
 
-    def to_json(self) -> str:
-        """All of it as JSON. Numbers that JSON cannot write are the texts "NaN", "inf" and "-inf"."""
-        return json.dumps({"format": FORMAT, **_plain(asdict(self))}, ensure_ascii=False, indent=1, allow_nan=False)
+    def to_json(self, digits: int = 17) -> str:
+        """All of it as JSON. Numbers that JSON cannot write are the texts "NaN", "inf" and "-inf".
+
+        With fewer ``digits`` than 17 the text is the same wherever it is made; products of matrices differ in the last.
+        """
+        plain = _plain({"format": FORMAT, **asdict(self)}, digits)
+        return json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False)
 
     def diff(self, other: Graph) -> list[str]:
         """What one graph has and the other has not, a line each: ``- `` only here, ``+ `` only there."""
@@ -127,13 +137,15 @@ class Graph:
         ]
 
 
-def _plain(x: object) -> object:
-    """The same with texts for the numbers that JSON lacks."""
+def _plain(x: object, digits: int) -> object:
+    """The same with rounded numbers, and texts for those that JSON lacks."""
     if isinstance(x, dict):
-        return {key: _plain(one) for key, one in x.items()}
+        return {key: _plain(one, digits) for key, one in x.items()}
     if isinstance(x, (list, tuple)):
-        return [_plain(one) for one in x]
-    return str(x).replace("nan", "NaN") if isinstance(x, float) and not math.isfinite(x) else x
+        return [_plain(one, digits) for one in x]
+    if not isinstance(x, float):
+        return x
+    return float(f"{x:.{digits}g}") if math.isfinite(x) else str(x).replace("nan", "NaN")
 
 
 def _described(graph: Graph) -> Iterator[str]:

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..graph import USED, Node, Rule, fitted
+from ..rows import is_block
 from .capture import Captured
 
 SAFE = (1e-290, 1e290)  # where squares neither overflow nor vanish
+BASIC = (int, slice, type(None), type(...))
 
 
 class Size(NamedTuple):
@@ -31,21 +33,26 @@ class Size(NamedTuple):
 def size(x: Any) -> Size:
     """The size of an array, taken in float64; norms down to 1e-300 and up to 1e300 are right."""
     flat = np.asarray(x, np.float64).ravel()
-    square = float(np.dot(flat, flat))
+    square = float(np.add.reduce(flat * flat))
     if SAFE[0] < square < SAFE[1]:
         return Size(math.sqrt(square), float(np.add.reduce(flat)))
     largest = float(np.abs(flat).max(initial=0))
     if largest == 0 or not math.isfinite(largest):
         return Size(largest, float(np.add.reduce(flat)))
     scaled = flat / largest
-    return Size(largest * math.sqrt(float(np.dot(scaled, scaled))), float(np.add.reduce(flat)))
+    return Size(largest * math.sqrt(float(np.add.reduce(scaled * scaled))), float(np.add.reduce(flat)))
 
 
 @dataclass
 class Measured:
-    """``totals`` by value; ``parts`` by (value, unit that it goes to, operand there): the operand of a group is 0."""
+    """``totals`` by value; ``parts`` by (value, unit that it goes to, operand there): the operand of a group is 0.
+
+    What passes from blocks of a parameter into a group is known for each block, and for the parameter. ``outside`` is
+    what comes to a value from outside of its group, if it is used inside of it as well.
+    """
 
     totals: dict[Node, Size] = field(default_factory=dict)
+    outside: dict[Node, Size] = field(default_factory=dict)
     parts: dict[tuple[Node, Any, int], Size] = field(default_factory=dict)
 
 
@@ -72,13 +79,18 @@ class _Pass:
         self.found, self.unit = Measured(), unit
         self.totals: dict[Node, Any] = dict(made.cotangents)
         self.owned: dict[Node, bool] = {}  # totals that may be written to
-        self.between: dict[Any, dict[Node, Any]] = {}
+        self.between: dict[Any, dict[Node, _Passing]] = {}
         self.left = Counter(unit.values())  # nodes of each group that have not had their turn
         self.outward = dict.fromkeys(made.cotangents)  # values that are used outside of their group
         self.outward.update((one, None) for cut in made.detached.values() for one in cut.values())
+        inward: dict[Node, None] = {}  # and inside
         for node in made.order:
             own = unit.get(node)
-            self.outward.update((one, None) for one in node.parents if own is None or unit.get(one) is not own)
+            for one in node.parents:
+                if one is not None:
+                    (inward if own is not None and unit.get(one) is own else self.outward)[one] = None
+        both = [one for one in inward if one in self.outward and one.shape is not None]
+        self.outer = {one: _Passing(made.cotangents.get(one)) for one in both}
 
     def through(self, node: Node) -> None:
         """A node's turn: all of its gradient has come."""
@@ -94,15 +106,26 @@ class _Pass:
         """What the rules of a node give, added up by value and by what it passes between."""
         if (own is None or node in self.outward) and node.shape is not None:
             self.found.totals[node] = size(dy)
+            if node in self.outer:
+                self.found.outside[node] = self.outer.pop(node).size(node)
+        small = _is_slice(node) and not is_block(node.parents[0])
         for k, (parent, rule, kept) in enumerate(zip(node.parents, node.rules, node.kept)):
             if parent is not None:
                 inside = own is not None and self.unit.get(parent) is own
-                part = self.pull(parent, rule, dy, kept, inside or _is_slice(node))
+                part = self.pull(parent, rule, dy, kept, inside or small)
+                if not inside and parent in self.outer:
+                    self.outer[parent].add(part, node if small else None)
                 if own is None and parent.shape is not None:
                     self.found.parts[parent, node, k] = size(part)
-                elif not inside and own is not None:
-                    passing = self.between.setdefault(own, {})
-                    passing[parent] = passing[parent] + part if parent in passing else part
+                elif own is not None and not inside and parent.shape is not None:
+                    self.pass_on(own, parent, part, node if small else None)
+
+    def pass_on(self, own: Any, parent: Node, part: Any, slice_: Node | None) -> None:
+        """Note what passes into a group; that of a block passes into it from the parameter, too."""
+        passing = self.between.setdefault(own, {})
+        passing.setdefault(parent, _Passing()).add(part, slice_)
+        if is_block(parent):
+            passing.setdefault(parent.parents[0], _Passing()).add(part, parent)
 
     def pull(self, parent: Node, rule: Rule, dy: Any, kept: Any, in_place: bool) -> Any:
         """Add what the rule gives to the parent's total; the part, or for a slice dy, which has the same elements."""
@@ -125,9 +148,39 @@ class _Pass:
 
     def settle(self, own: Any) -> None:
         """A group has been gone through: what has passed into it is complete."""
-        for parent, g in self.between.pop(own, {}).items():
-            self.found.parts[parent, own, 0] = size(g)
+        for parent, passing in self.between.pop(own, {}).items():
+            self.found.parts[parent, own, 0] = passing.size(parent)
+
+
+class _Passing:
+    """What passes from a value into a group: its sum, and the gradients by slices that the group reads of it.
+
+    A slice that is the only one stays as small as it is: it has the same elements.
+    """
+
+    def __init__(self, whole: Any = None) -> None:
+        self.whole = whole
+        self.slices: list[tuple[Node, Any]] = []
+
+    def add(self, part: Any, slice_: Node | None) -> None:
+        if slice_ is not None:
+            self.slices.append((slice_, part))
+        else:
+            self.whole = part if self.whole is None else self.whole + part
+
+    def size(self, node: Node) -> Size:
+        if self.whole is None and len(self.slices) == 1 and _is_slice(self.slices[0][0]):
+            return size(self.slices[0][1])
+        total = np.zeros(node.shape, node.dtype) if self.whole is None else np.array(self.whole)
+        for one, part in self.slices:
+            one.rules[0].into(total, part, *one.kept[0])
+        return size(total)
 
 
 def _is_slice(node: Node) -> bool:
-    return node.op is not None and node.op.name == "getitem"
+    """Does it read parts of an array, no element twice?"""
+    if node.op is None or node.op.name != "getitem":
+        return False
+    index = node.attrs["index"]
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(type(one) in BASIC or isinstance(one, np.integer) for one in parts)

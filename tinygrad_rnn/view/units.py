@@ -15,6 +15,7 @@ LEVELS = ("op", "cell", "module")
 MANY = 8  # steps that are shown without folding
 ENDS = 2  # steps that are always shown, at either end of a fold
 ODD = 4  # steps that are shown because something is wrong with them, at most
+MOST, SHOWN = 2000, 20  # operations that are drawn one by one, and of more than that, at either end
 RANGE = (1e-12, 1e6)  # norms of gradients outside of it are out of the ordinary
 
 
@@ -43,14 +44,35 @@ def units(made: Captured, level: str, folds: Mapping[int, Sequence[tuple[int, in
             if level == "cell" and not any(k in stretch for stretch in folded):
                 _put(found, Unit("cell", row.cell.name, r, [step]))
     if level == "module":
+        _stacks(made, found)
         _scopes(made, found)
     elif affine and level == "op":
         _affines(made, found)
+    if level != "module":
+        _long(made, found)
     return found
+
+
+def _long(made: Captured, found: dict[Node, Unit]) -> None:
+    """Of very many operations outside of steps, all but the first and the last are one."""
+    loose = [node for node in made.order if node.parents and node not in found and not is_block(node)]
+    inside = dict.fromkeys(node for row in made.rows for step in row.steps for node in step.nodes)
+    loose = [node for node in loose if node not in inside]
+    if len(loose) > MOST:
+        unit = Unit("fold", f"{len(loose) - 2 * SHOWN} operations")
+        found.update(dict.fromkeys(loose[SHOWN:-SHOWN], unit))
 
 
 def _put(found: dict[Node, Unit], unit: Unit) -> None:
     found.update((node, unit) for step in unit.steps for node in step.nodes)
+
+
+def _stacks(made: Captured, found: dict[Node, Unit]) -> None:
+    """The states of all steps side by side belong to the steps, so that what comes out is one value."""
+    for node in made.order:
+        first = found.get(node.parents[0]) if _is(node, "stack") and node.parents[0] is not None else None
+        if first is not None and all(one is not None and found.get(one) is first for one in node.parents):
+            found[node] = first
 
 
 def _scopes(made: Captured, found: dict[Node, Unit]) -> None:
@@ -58,7 +80,7 @@ def _scopes(made: Captured, found: dict[Node, Unit]) -> None:
     known: dict[str, Unit] = {}
     for node in made.order:
         scope = getattr(node, "scope", ())
-        if scope and node not in found:
+        if scope and node not in found and not is_block(node):
             found[node] = known.setdefault(scope[0], Unit("module", scope[0], scope=scope[0]))
 
 
@@ -92,7 +114,7 @@ def choose(made: Captured, measured: Measured, unfold: tuple[int, int] | None) -
     longest = max((len(row.steps) for row in made.rows), default=0)
     if longest <= MANY:
         return {}
-    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd(made, measured)]
+    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd(made, measured), *_cuts(made)]
     if unfold is not None:
         shown += range(max(unfold[0], 0), min(unfold[1], longest))
     keep = sorted(dict.fromkeys(shown))
@@ -101,6 +123,12 @@ def choose(made: Captured, measured: Measured, unfold: tuple[int, int] | None) -
         r: [(first, min(last, len(row.steps) - 1)) for first, last in gaps if first < len(row.steps)]
         for r, row in enumerate(made.rows)
     }
+
+
+def _cuts(made: Captured) -> list[int]:
+    """The steps on either side of the first cuts."""
+    cuts = [k for row in made.rows for k, step in enumerate(row.steps) if step.cut]
+    return [one for k in cuts[: ODD // 2] for one in (k - 1, k)]
 
 
 def _odd(made: Captured, measured: Measured) -> list[int]:

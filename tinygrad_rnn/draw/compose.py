@@ -1,0 +1,238 @@
+"""From a `Graph` to the whole scene: title, panels, time, the strip of norms, legend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..view import Edge, Graph, Vertex
+from .look import LEVELS, SIZES, block, scale_of
+from .panel import Panel
+from .rails import lane, rails
+from .scene import Frame, Line, Note, Scene, Shape
+from .strip import strip, sums
+from .ties import End, Style
+from .time import Steps
+from .words import cut, plain, size_text
+
+LONGEST = 120  # characters of a title
+AIR = 18.0  # between what stands under each other
+OUTSIDE = ("operation", "module", "value", "affine", "fold")
+KINDS: tuple[tuple[str, list[str], float, str], ...] = (
+    ("operation", ["⊙"], 22.0, "operation"),
+    ("parameter", ["W"], 26.0, "parameter"),
+    ("dot", [], 7.0, "used more than once: gradients add"),
+)
+
+
+def compose(
+    graph: Graph,
+    title: str,
+    *,
+    backward: bool = True,
+    adjoint: bool = False,
+    within: tuple[float, float] | None = None,
+    legend: bool = True,
+) -> Scene:
+    """The picture of a graph. Without ``backward`` the ways back are left out; nothing else moves."""
+    graph = _tame(graph)
+    norms = [edge.gradient for edge in graph.edges] + [one.gradient for one in graph.nodes]
+    style = Style(scale_of(norms, within), backward, adjoint, graph.level == "cell")
+    timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
+    parts = in_time(graph, style) if timed else [whole(graph, style)]
+    made = stacked([heading(title, graph.note), *parts, *([key(style)] if legend else [])])
+    if not backward:
+        hide(made)
+    return made
+
+
+def _tame(graph: Graph) -> Graph:
+    """With names that are no longer than can be drawn, and without controls."""
+    nodes = [replace(one, name=cut(plain(one.name)), op=cut(plain(one.op)), scope=cut(plain(one.scope)))
+             for one in graph.nodes]  # fmt: skip
+    outputs = {cut(plain(name)): id for name, id in graph.outputs.items()}
+    cotangents = {cut(plain(name)): norm for name, norm in graph.cotangents.items()}
+    edges = [replace(edge, argument=cut(plain(edge.argument)), short=cut(edge.short)) for edge in graph.edges]
+    return replace(graph, nodes=nodes, edges=edges, outputs=outputs, cotangents=cotangents)
+
+
+def hide(scene: Scene) -> None:
+    """Take the ways back away, and what is said of them."""
+    scene.lines = [line for line in scene.lines if line.look not in ("backward", "zero", "bad")]
+    scene.shapes = [shape for shape in scene.shapes if shape.look != "formula"]
+    scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look != "bad"]
+
+
+def stacked(parts: list[Scene]) -> Scene:
+    """Parts under each other."""
+    made = Scene()
+    for part in parts:
+        if part.width:
+            made.add(part.shift(0, made.height + (AIR if made.height else 0)))
+            made.height += part.height + (AIR if made.height else 0)
+            made.width = max(made.width, part.width)
+    return made
+
+
+def heading(title: str, note: str) -> Scene:
+    """The title, and what the reader has to know."""
+    text = plain(title)[:LONGEST]
+    wide = block([text], SIZES["title"])[0]
+    made = Scene(wide + 10, 24.0, notes=[Note(wide / 2 + 10, 12, [text], SIZES["title"])])
+    if note:
+        wide = block([note], SIZES["text"])[0]
+        made.notes.append(Note(wide / 2, 36, [note], SIZES["text"], "faint"))
+        made.width, made.height = max(made.width, wide), 46.0
+    return made
+
+
+def in_time(graph: Graph, style: Style) -> list[Scene]:
+    """Rows of steps under each other, with what happens before, between and after them."""
+    parts = []
+    stages = _stages(graph)
+    for number, row in enumerate(graph.rows):
+        parts.append(around(graph, style, stages.get(number, []), f"o{number}_"))
+        scene = Steps(graph, number, style).scene()
+        if len(graph.rows) > 1:
+            label = f"layer {number + 1}: {row.cell}" + (", backward in time" if row.reverse else "")
+            scene = stacked([heading(label, ""), scene])
+        parts.append(scene)
+    parts.append(around(graph, style, stages.get(len(graph.rows), []), "o_"))
+    wide = max((part.width for part in parts), default=600.0)
+    for number, row in enumerate(graph.rows):
+        title = "norm of the gradient by step" + (f", layer {number + 1}" if len(graph.rows) > 1 else "")
+        parts += [sums(graph, number), strip(row, number, min(max(wide, 500.0), 1500.0), title)]
+    return parts
+
+
+def _stages(graph: Graph) -> dict[int, list[Vertex]]:
+    """What is made outside of steps, by the number of rows that it needs."""
+    after: dict[str, int] = {}
+    found: dict[int, list[Vertex]] = {}
+    into: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        into.setdefault(edge.target, []).append(edge.source)
+    for one in graph.nodes:
+        own = one.row + 1 if one.row is not None else 0
+        after[one.id] = max([own, *(after.get(source, 0) for source in into.get(one.id, []))])
+    used, known = {edge.source for edge in graph.edges}, {one.id: one for one in graph.nodes}
+    for one in graph.nodes:
+        trivial = (one.op == "stack" and one.id not in used) or _window(graph, one, known)
+        if one.row is None and one.kind in OUTSIDE and not trivial:
+            found.setdefault(after[one.id], []).append(one)
+    return found
+
+
+def _window(graph: Graph, one: Vertex, known: dict[str, Vertex]) -> bool:
+    """Is it a slice of an input that only steps read? They show their input themselves."""
+    sources = [known[edge.source].kind for edge in graph.edges if edge.target == one.id]
+    return one.op == "getitem" and sources == ["input"] and all(
+        known[edge.target].row is not None for edge in graph.uses(one.id))  # fmt: skip
+
+
+def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene:
+    """A panel of what is outside of steps; what joins it to them is told by names."""
+    if not inside:
+        return Scene()
+    known = {one.id: one for one in graph.nodes}
+    shown = {one.id: one for one in inside}
+    edges: dict[int, Edge] = {}
+    for number, edge in enumerate(graph.edges):
+        source, target = known[edge.source], known[edge.target]
+        if target.id not in shown or target.row is not None:
+            continue
+        stub = f"s{source.row}_{target.id}"
+        if source.row is None:
+            shown.setdefault(source.id, source)
+            edges[number] = edge
+        elif stub not in shown:
+            shown[stub] = Vertex(stub, "input", f"{graph.rows[source.row].states[0]} of every step")
+            edges[number] = Edge(stub, target.id, edge.operand, edge.argument)
+    ends = [End(one.id, "steps", ["to the steps"]) for one in inside
+            if any(edge.target not in shown for edge in graph.uses(one.id))]  # fmt: skip
+    ends += [End(id, "output", [text, str(known[id].shape)], graph.cotangents[text])
+             for text, id in graph.outputs.items() if id in shown]  # fmt: skip
+    return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
+
+
+def whole(graph: Graph, style: Style) -> Scene:
+    """A graph without many steps, as one panel; a parameter that is only read in blocks is drawn as its blocks."""
+    known = {one.id: one for one in graph.nodes}
+    edges = {k: edge for k, edge in enumerate(graph.edges) if known[edge.target].kind != "block"}
+    joined = {id: None for edge in edges.values() for id in (edge.source, edge.target)} | dict.fromkeys(
+        graph.outputs.values())  # fmt: skip
+    shown = {one.id: one for one in graph.nodes if one.id in joined}
+    lanes: dict[str, float] = {}
+    first: list[str] = []
+    states = graph.rows[0].states if len(graph.rows) == 1 and graph.level == "op" else []
+    inputs = {one.name: one.id for one in graph.nodes if one.kind in ("state", "input") and one.row is None}
+    if all(f"{name}'" in graph.outputs and name in inputs for name in states):
+        ways = {lane(states, name): (inputs[name], graph.outputs[f"{name}'"]) for name in states}
+        lanes, first = rails(shown, list(edges.values()), ways), list(inputs.values())
+    ends = []
+    for name, id in graph.outputs.items():
+        state = name.removesuffix("'")
+        height = lane(states, state) if state in states else None
+        tag = "next" if state in states else "output"
+        ends.append(End(id, tag, [name, str(shown[id].shape)], graph.cotangents[name], height))
+    made = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
+    made.frames += scopes(made, shown)
+    return made
+
+
+def scopes(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
+    """A frame around what was made in a scope, if nothing else stands there."""
+    groups: dict[str, list[Shape]] = {}
+    for shape in scene.shapes:
+        about = shown.get(shape.about)
+        scope = about.scope if about is not None and about.kind != "module" else ""
+        if scope:
+            groups.setdefault(scope, []).append(shape)
+    found = []
+    for scope, shapes in groups.items():
+        left, right = (
+            min(one.x - one.width / 2 for one in shapes) - 8,
+            max(one.x + one.width / 2 for one in shapes) + 8,
+        )
+        top, low = min(one.y - one.height / 2 for one in shapes) - 24, max(one.y + one.height / 2 for one in shapes) + 8
+        foreign = [one for one in scene.shapes if one not in shapes and left < one.x < right and top < one.y < low]
+        if not foreign:
+            found.append(Frame(scope, left, top, right - left, low - top, scope))
+    return found
+
+
+def key(style: Style) -> Scene:
+    """The legend: what is drawn as what, and how large a gradient is."""
+    made, x, y = Scene(), 0.0, 12.0
+    for look, lines, wide, text in KINDS:
+        high = 22.0 if lines else wide
+        made.shapes.append(Shape(f"key_{look}", look, x + wide / 2, y, wide, high, lines, SIZES["small"]))
+        x = _say(made, x + wide + 6, y, text)
+    for number, (text, look, level) in enumerate(_samples(style)):
+        if look:
+            ends = [Shape(f"key{number}{k}", "port", x + 30 * k, y, 0.1, 0.1) for k in (0, 1)]
+            way = [(x, y), (x + 30, y)] if look == "forward" else [(x + 30, y), (x, y)]
+            made.shapes += ends
+            made.lines.append(Line(f"key{number}", ends[0].id, ends[1].id, way, look, level, straight=True))
+            x += 36
+        x = _say(made, x, y, text)
+    made.width, made.height = x, 24.0
+    return made
+
+
+def _samples(style: Style) -> list[tuple[str, str, int | None]]:
+    """Lines of the legend: what is said, the look, the level."""
+    low, high = style.scale.least, style.scale.greatest
+    middle = (low * high) ** 0.5
+    if not style.backward:
+        return [("forward", "forward", None)]
+    sizes = ((low, 0), (middle, LEVELS // 2), (high, LEVELS - 1))
+    return [("forward", "forward", None), ("backward, by the norm of the gradient:", "", None),
+            *((size_text(norm), "backward", level) for norm, level in sizes),
+            ("0", "zero", None), ("NaN, inf", "bad", None)]  # fmt: skip
+
+
+def _say(made: Scene, x: float, y: float, text: str) -> float:
+    """Text from x on; where it ends."""
+    wide = block([text], SIZES["small"])[0]
+    made.notes.append(Note(x + wide / 2, y, [text], SIZES["small"], "faint"))
+    return x + wide + 16

@@ -1,0 +1,88 @@
+"""What things look like: colours, sizes of text, and how large a gradient is, by colour and width.
+
+Colours run from blue (small) through slate to orange (large), which every kind of colour vision tells apart; width says
+the same, and the number stands beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+FONT = "Helvetica"
+SIZES = {"title": 20.0, "name": 15.0, "text": 12.0, "small": 11.0, "symbol": 16.0}
+WIDE = "@%mwMWΣσ⊙‖…×→▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours; ``ramp`` is from small gradients to large ones."""
+
+    paper: str
+    ink: str
+    faint: str
+    operation: str
+    parameter: str
+    box: str
+    frame: str
+    ramp: tuple[tuple[int, int, int], ...]
+    bad: str  # NaN and inf
+
+
+THEMES = {
+    "light": Theme("#ffffff", "#1f2933", "#6b7785", "#fff4d6", "#dcebfb", "#eef1f4", "#f7f8fa",
+                   ((11, 95, 165), (82, 96, 109), (194, 65, 12)), "#c0006a"),
+    "dark": Theme("#15191e", "#e6e9ed", "#97a3b0", "#4a3f1f", "#1f3a57", "#2a3038", "#1b2026",
+                  ((109, 179, 242), (176, 188, 199), (255, 157, 92)), "#ff5fb0"),
+}  # fmt: skip
+
+LEVELS = 9  # of colour
+WIDTHS = (0.9, 3.2)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The range of norms that colours and widths run over, on a log scale."""
+
+    least: float
+    greatest: float
+
+    def level(self, norm: float) -> int:
+        """Where a norm stands, from 0 to 8."""
+        if norm <= self.least or self.greatest <= self.least:
+            return 0 if norm <= self.least < self.greatest else LEVELS // 2
+        place = math.log(norm / self.least) / math.log(self.greatest / self.least)
+        return min(max(round(place * (LEVELS - 1)), 0), LEVELS - 1)
+
+
+def scale_of(norms: Iterable[float | None], fixed: tuple[float, float] | None) -> Scale:
+    """The range of the data, or the one that was asked for, so that two pictures compare."""
+    known = [x for x in norms if x is not None and math.isfinite(x) and x > 0]
+    if fixed is not None:
+        return Scale(*fixed)
+    return Scale(min(known), max(known)) if known else Scale(1.0, 1.0)
+
+
+def colour(theme: Theme, level: int) -> str:
+    """The colour of a level, as #rrggbb."""
+    place = level / (LEVELS - 1) * (len(theme.ramp) - 1)
+    k = min(int(place), len(theme.ramp) - 2)
+    mixed = [round(a + (b - a) * (place - k)) for a, b in zip(theme.ramp[k], theme.ramp[k + 1])]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def stroke(level: int) -> float:
+    """The width of a line of a level."""
+    return round(WIDTHS[0] + (WIDTHS[1] - WIDTHS[0]) * level / (LEVELS - 1), 2)
+
+
+def width(text: str, size: float) -> float:
+    """About how wide a line of text is; rather more than less, for fonts differ."""
+    return sum(0.95 if c in WIDE else 0.36 if c in " .,:;'|!()[]ijlt" else 0.6 for c in text) * size
+
+
+def block(lines: Iterable[str], size: float) -> tuple[float, float]:
+    """Width and height of lines under each other."""
+    lines = list(lines)
+    return max((width(line, size) for line in lines), default=0.0), 1.2 * size * len(lines)

@@ -1,0 +1,84 @@
+"""See how far gradients get through time: what vanishes, what explodes, what truncation would discard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..cell import Cell
+from ..graph import GraphError, Node, newest_first
+from ..rows import rows
+from ..tensor import Tensor
+from .measure import measure
+from .report import Flow
+from .run import run
+from .steps import Steps
+
+__all__ = ["Flow", "gradient_flow"]
+
+_LOSS = {"last": "the last output", "all": "all outputs"}
+
+
+def gradient_flow(
+    target: Any,
+    *,
+    steps: int = 20,
+    dy: str = "last",
+    seed: int = 0,
+    params: Mapping[str, Any] | None = None,
+    threshold: float = 0.95,
+    jacobian: bool = True,
+    **sizes: Any,
+) -> Flow:
+    """How the gradient flows back through the steps of every cell that ``target`` was made by::
+
+        hs, state = scan(lstm, xs, None, params)
+        print(gradient_flow(loss(hs)))                  # before backward(), which uses the graph up
+        gradient_flow(lstm, steps=50, H=32).plot("flow.svg")
+
+    ``target`` is a Tensor (the gradient that comes in is 1 for each of its elements), or a cell, which is run for
+    ``steps`` on normal input (N, D) of ``sizes`` (N=1, D=3, H=5 if not told), from a state of zeros, with ``params`` or
+    its own `init`; then the loss is the sum of the last output, or with ``dy="all"`` of all outputs.
+
+    For each step the result has ‖dh_t‖ by every state, over all paths; the share of each gate's elements that are
+    saturated (of σ beyond ``threshold`` or below 1 - threshold, of tanh beyond ±threshold); the norm of the step's part
+    of each weight gradient; and the spectral radius of the step's Jacobian ∂h_t/∂h_{t-1}, of all states together, in
+    batch row 0 (``jacobian=False`` leaves it out, as it is left out for states of more than 512 numbers: it takes a
+    pass for each). For k = 1, 2, 4, ... it has the cosine of the weight gradient that truncation to k steps gives.
+
+    dh_k = dh_T · Π ∂h_t/∂h_{t-1}: T - k Jacobians, so that norms change exponentially (Hochreiter 1991; Pascanu et al.
+    2013, section 2.1, who show that ‖Wh‖ < 1 is enough for vanishing in a tanh RNN, and ‖Wh‖ > 1 needed for exploding).
+
+    Numbers are those of `backward`. Nothing is changed by it: no graph, no ``.grad``, no random generator; and the
+    result keeps none of them. Steps inside a `checkpoint` are not recorded, and not seen.
+    """
+    if not 0.5 < threshold < 1:
+        raise ValueError(f"gradient_flow: threshold is {threshold}, should be more than 0.5 and less than 1")
+    own = {"steps": (steps, 20), "dy": (dy, "last"), "seed": (seed, 0), "params": (params, None)}
+    own |= {name: (size, None) for name, size in sizes.items()}
+    if isinstance(target, Cell):
+        title = f"{target.name}: {steps} steps on random input, gradient of the sum of {_LOSS.get(dy, '')}"
+        target = run(target, steps, dy, seed, params, sizes)
+    elif not isinstance(target, Tensor):
+        raise TypeError(f"gradient_flow: target is a {type(target).__name__}, should be a Tensor or a cell")
+    elif asked := [name for name, (one, usual) in own.items() if one != usual]:
+        raise TypeError(f"gradient_flow: a Tensor has the steps and sizes it has; got {', '.join(asked)}")
+    else:
+        title = f"gradient of {target.name or 'the loss' if target.size == 1 else 'the sum of the elements'}"
+    order = _order(target)
+    found = [Steps(row) for row in rows(order[::-1])]
+    if not found:
+        raise GraphError("gradient_flow: no cell ran on the way to this tensor; it should be made by a scan, or by a "
+                         "loop of calls of a cell, outside of any checkpoint")  # fmt: skip
+    return measure(title, order, found, threshold, jacobian)
+
+
+def _order(target: Tensor) -> list[Node]:
+    """The graph, newest first."""
+    if target.node is None:
+        raise GraphError("gradient_flow: this tensor depends on nothing that was made with requires_grad=True")
+    try:
+        return newest_first([target.node])
+    except GraphError:
+        raise GraphError("gradient_flow: a backward() has used this graph up; call gradient_flow before backward(), "
+                         "or backward(retain_graph=True)") from None  # fmt: skip

@@ -1,0 +1,110 @@
+"""A flow as a picture: norms, saturation, parts of the weight gradients, and what truncation keeps."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files import write_whole
+from .report import Flow, Layer
+
+#: Lines that can be told apart without colours (those of Okabe and Ito 2008, for colour-blind readers).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
+MARKS = "os^Dv*P"
+SMALLEST = 1e-300  # what a logarithmic axis may begin with
+RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9.0,
+          "axes.titlesize": 10.0, "legend.fontsize": 8.0, "legend.frameon": False}  # fmt: skip
+
+
+def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
+    """The Figure, written to ``path`` too if there is one."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("plot: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
+    panels = [(draw, layer) for layer in flow.layers for draw in (_norms, _saturation, _parts)]
+    lines = math.ceil((len(panels) + 1) / 2)
+    with rc_context(RECIPE):
+        figure = Figure(figsize=(10, 3.1 * lines + 0.4), layout="constrained")
+        axes = list(figure.subplots(lines, 2, squeeze=False).flat)
+        for (draw, layer), ax in zip(panels, axes):
+            draw(ax, layer)
+            ax.set_title(f"{layer.name}: {ax.get_title()}" if len(flow.layers) > 1 else ax.get_title())
+        _truncation(axes[len(panels)], flow.truncation)
+        for ax in axes[len(panels) + 1 :]:
+            ax.remove()
+        figure.suptitle(flow.title, fontsize=11)
+        if path is not None:
+            _save(figure, Path(path))
+    return figure
+
+
+def _save(figure: Any, path: Path) -> None:
+    """The figure as a file, of the kind that its name says; no date in it."""
+    drawing, kind = io.BytesIO(), path.suffix.removeprefix(".")
+    dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
+    figure.savefig(drawing, format=kind or "svg", metadata={dated: None} if dated else {}, dpi=150)
+    write_whole(path, drawing.getvalue())
+
+
+def _curves(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]]) -> None:
+    """One line a name, each with its own colour, dashes and marker, and the legend to the right of them."""
+    for k, (name, values) in enumerate(curves.items()):
+        style = {"color": COLOURS[k % 7], "linestyle": DASHES[k % 7], "marker": MARKS[k % 7]}
+        ax.plot(layer.times, values, label=name, markersize=3.5, linewidth=1.3,
+                markevery=max(1, len(values) // 10), **style)  # fmt: skip
+    ax.set_xlim(min(layer.times) - 0.5, max(layer.times) + 0.5)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel("time step t")
+    if curves:
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _on_log_axis(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]], room: Sequence[float] = ()) -> None:
+    """Curves of norms; the axis has at least a decade, and ``room`` for more values."""
+    _curves(ax, layer, {f"‖d{name}‖": [one or math.nan for one in values] for name, values in curves.items()})
+    known = [one for values in [*curves.values(), room] for one in values if SMALLEST < one < 1 / SMALLEST]
+    if known:
+        middle = math.sqrt(min(known)) * math.sqrt(max(known))
+        ax.set_yscale("log")
+        ax.set_ylim(min(*known, middle / 3) / 1.5, max(*known, middle * 3) * 1.5)
+
+
+def _norms(ax: Any, layer: Layer) -> None:
+    """‖dh_t‖; shaded is where the gradient of the strongest state has changed tenfold on its way back."""
+    way_back = list(reversed(layer.states[layer.strongest])) if layer.strongest else []
+    start = next((one for one in way_back if 0 < one < math.inf), 0.0)
+    _on_log_axis(ax, layer, layer.states, room=[start / 50, start * 50])
+    ax.set(title=f"gradient by the state after step t: {layer.verdict}", ylabel="norm over the batch")
+    if start:
+        low, high = ax.get_ylim()
+        x, side = (0.02, "left") if layer.times[0] > layer.times[-1] else (0.98, "right")
+        for bottom, top, word, y in ((low, start / 10, "vanishing", 0.03), (start * 10, high, "exploding", 0.97)):
+            ax.axhspan(bottom, top, color="0.92", zorder=0, linewidth=0)
+            ax.text(x, y, word, transform=ax.transAxes, ha=side, va="bottom" if y < 0.5 else "top", color="0.4")
+        ax.set_ylim(low, high)
+
+
+def _saturation(ax: Any, layer: Layer) -> None:
+    _curves(ax, layer, {name: [100 * one for one in values] for name, values in layer.gates.items()})
+    ax.set(title="saturated gates", ylabel="elements, %", ylim=(-4, 104))
+
+
+def _parts(ax: Any, layer: Layer) -> None:
+    _on_log_axis(ax, layer, layer.weights)
+    ax.set(title="each step's part of the weight gradients", ylabel="norm")
+
+
+def _truncation(ax: Any, truncation: Mapping[int, float]) -> None:
+    places = range(len(truncation))  # powers of two, at equal distances
+    ax.plot(places, list(truncation.values()), color=COLOURS[0], marker=MARKS[0], markersize=4, linewidth=1.3)
+    ax.axhline(1, color="0.6", linestyle=":", linewidth=1)
+    ax.set_xticks(places, [str(k) for k in truncation])
+    ax.set(title="truncated BPTT: what is left of the gradient", xlabel="steps in a window, k")
+    ax.set_ylabel("cosine to the full gradient")

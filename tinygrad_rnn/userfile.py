@@ -1,0 +1,36 @@
+"""A cell or a function in a file of the user's: ``cells.py:mycell``."""
+
+from __future__ import annotations
+
+import runpy
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+class UserFileError(ValueError):
+    """The file cannot be read or run, or has no such name; the text says which, with the user's own lines."""
+
+
+def load(place: str) -> Any:
+    """What ``FILE.py:NAME`` names; the file is run as a module, not as a program."""
+    file, colon, name = place.rpartition(":")
+    if not colon or not name.isidentifier():
+        raise UserFileError(f"{place!r} is no place in a file, should be FILE.py:NAME")
+    if not Path(file).is_file():
+        raise UserFileError(f"{file}: there is no such file")
+    try:
+        found = runpy.run_path(file, run_name=Path(file).stem)
+    except Exception as error:
+        raise UserFileError(f"{file} does not run:\n{own_lines(error, file)}") from error
+    if name not in found:
+        names = [key for key, one in found.items() if not key.startswith("_") and callable(one)]
+        raise UserFileError(f"{file} has no {name}, only {', '.join(names) or 'nothing to call'}")
+    return found[name]
+
+
+def own_lines(error: BaseException, file: str) -> str:
+    """The traceback without what is not the user's: the lines in ``file``, and the error."""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == Path(file)]
+    told = [f"  {Path(frame.filename).name}, line {frame.lineno}: {frame.line}" for frame in own]
+    return "\n".join([*told, "  " + "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]])

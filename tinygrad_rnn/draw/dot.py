@@ -149,7 +149,12 @@ def _shortened(start: Point, hint: Point, end: Point) -> tuple[Point, Point]:
 
 def curve(points: Sequence[Point], straight: bool = False) -> list[Point]:
     """A way through ``points`` as Bézier pieces that are level at every point."""
-    made = [points[0]]
+    apart = [
+        pair[1]
+        for pair in itertools.pairwise(points)
+        if abs(pair[0][0] - pair[1][0]) + abs(pair[0][1] - pair[1][1]) > 1e-6
+    ]
+    points, made = [points[0], *apart], [points[0]]
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
         if straight:
             made += [

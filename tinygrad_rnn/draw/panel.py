@@ -203,7 +203,7 @@ class Panel:
         """Everything at its place."""
         for tie in self.ties:
             reserve(tie, self.style)
-        wide, high = place(list(self.boxes.values()), [tie.link for tie in self.ties], gap=(10.0, 8.0))
+        wide, high = place(list(self.boxes.values()), [tie.link for tie in self.ties], gap=(14.0, 8.0))
         made = Scene(wide, high)
         for key, box in self.boxes.items():
             shape = self.shapes[key]

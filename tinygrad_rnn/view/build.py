@@ -22,6 +22,7 @@ from .measure import Measured, Size, size
 from .units import Unit
 from .values import argument_of, kept_of, operand_of, summary
 
+INFIX = {"+": "+", "-": "−", "⊙": "⊙", "/": "/", "@": "@"}
 FEW = 16  # operands of which a formula is told
 
 
@@ -210,10 +211,24 @@ class Builder:
     def called(self, node: Node) -> str:
         """The name of a value, or how it is made from one that has a name: ``tanh(c')``."""
         name = self.made.names.get(node)
-        if name or node.op is None or len(node.parents) != 1:
+        if name or node.op is None or is_block(node) or slices(node) or not 1 <= len(node.parents) <= 2:
             return name or ""
-        inner = self.made.names.get(node.parents[0])
-        return f"{node.op.symbol}({inner})" if inner and not is_block(node) and not slices(node) else ""
+        inner = [self.made.names.get(one) if one is not None else self.number(node, k)
+                 for k, one in enumerate(node.parents)]  # fmt: skip
+        if not all(inner):
+            return ""
+        symbol = INFIX.get(node.op.symbol)
+        return (
+            f"({inner[0]} {symbol} {inner[1]})"
+            if symbol and inner[1:]
+            else f"{node.op.symbol}({', '.join(map(str, inner))})"
+        )
+
+    def number(self, node: Node, k: int) -> str:
+        """An operand that is a number, as text."""
+        seen = self.made.args.get(node)
+        x = value(seen[k] if seen else operand_of(node, k))
+        return f"{x:g}" if isinstance(x, (int, float, np.generic)) and np.ndim(x) == 0 else ""
 
 
 def _all(passed: dict[Any, Size]) -> tuple[float | None, float | None]:

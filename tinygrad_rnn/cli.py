@@ -117,5 +117,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\ninterrupted", file=sys.stderr)
         return 130
     except (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError, MemoryError, RenderError) as error:
-        print(f"tinygrad-rnn {options.command}: {str(error) or type(error).__name__}", file=sys.stderr)
+        text = (str(error) or type(error).__name__).removeprefix(f"{options.command}: ")
+        print(f"tinygrad-rnn {options.command}: {text}", file=sys.stderr)
         return 2

@@ -260,5 +260,9 @@ stage.addEventListener("wheel", (event) => {
   event.preventDefault();
   zoom(Math.exp(-event.deltaY * (event.deltaMode ? 0.03 : 0.0015)), event.clientX, event.clientY);
 }, {passive: false});
+new ResizeObserver(() => { // sizes in pixels: with shares of the page, each new text would lay out the picture anew
+  const size = {width: `${stage.clientWidth - 28}px`, height: `${stage.clientHeight - 20}px`};
+  for (const {svg} of views) Object.assign(svg.style, size);
+}).observe(stage);
 go(-1);
 start();

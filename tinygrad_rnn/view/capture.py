@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,14 +55,18 @@ class Seen:
         self.detached: dict[Node, dict[int, Node]] = {}
         self.bound: dict[str, Node] = {}
         self._makers: dict[int, Node] = {}  # by the id of the array
+        self._loose: list[Any] = []  # arrays that are kept alive, so that no id is used twice
 
     def operation(self, spec: Op, args: Sequence[Any], made: Tensor) -> None:
-        node = made.node
+        node, cut = made.node, {k: self._makers.get(id(a._array)) for k, a in enumerate(args) if _loose(a)}
+        cut_from = {k: one for k, one in cut.items() if one is not None}
         if node is not None:
             self.args[node], self.arrays[node], self._makers[id(made._array)] = args, made._array, node
-            cut = {k: self._makers.get(id(a._array)) for k, a in enumerate(args) if _loose(a)}
-            if any(cut.values()):
-                self.detached[node] = {k: one for k, one in cut.items() if one is not None}
+            if cut_from:
+                self.detached[node] = cut_from
+        elif cut_from:  # what is made from a detached value is cut off from the same
+            self._loose.append(made._array)
+            self._makers[id(made._array)] = next(iter(cut_from.values()))
 
     def gradient(self, node: Node, dy: Any) -> None:
         """Not needed."""
@@ -96,7 +101,8 @@ def looking(seen: Seen | None, functions: Sequence[Any] = ()) -> Iterator[None]:
         if seen is None:
             yield
         else:
-            with observing(seen), locals_of(functions, seen.locals):
+            watching = weakref.proxy(seen)  # who traces functions is freed by the garbage collector only
+            with observing(seen), locals_of(functions, lambda variables: watching.locals(variables)):
                 yield
     finally:
         mode.recording = before

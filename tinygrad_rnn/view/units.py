@@ -132,11 +132,11 @@ def _cuts(made: Captured) -> list[int]:
 
 
 def _odd(made: Captured, measured: Measured) -> list[int]:
-    """Steps, in time, where a gradient first is NaN, infinite or out of the ordinary, or is so no more."""
+    """The steps on either side of where a gradient becomes NaN, infinite or out of the ordinary, or is so no more."""
     found: list[int] = []
     for row in made.rows:
         for name in row.cell.states:
             norms = [measured.totals[node].norm if node in measured.totals else 1.0 for node in row.state(name)]
             odd = [not (math.isfinite(one) and (one == 0 or RANGE[0] < one < RANGE[1])) for one in norms]
-            found += [k for k in range(1, len(odd)) if odd[k] != odd[k - 1]]
-    return found[:ODD]
+            found += [one for k in range(1, len(odd)) if odd[k] != odd[k - 1] for one in (k - 1, k)]
+    return list(dict.fromkeys(found))[:ODD]

@@ -1,5 +1,6 @@
 """A step under watch: names, numbers and gradients of a recorded computation."""
 
+import gc
 import sys
 import weakref
 
@@ -11,7 +12,7 @@ from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
 from tinygrad_rnn.cells import BUILT_IN
 from tinygrad_rnn.graph import GraphError, newest_first
 from tinygrad_rnn.mode import mode
-from tinygrad_rnn.observe import observing
+from tinygrad_rnn.observe import locals_of, observing
 from tinygrad_rnn.trace import codes, record_step, sample
 from tinygrad_rnn.watch import record
 
@@ -173,3 +174,20 @@ def test_states_tell_which_steps_made_them():
     assert h.node.run.starts[-1] < h.node.seq < h.node.run.end
     h, c = lstm(np.ones((1, 2)), h, c, **params)
     assert h.node.run.starts[0] < h.node.seq < h.node.run.end
+
+
+def test_what_was_told_of_local_variables_is_freed_without_the_collector():
+    class Told:
+        def __call__(self, variables):
+            pass
+
+    told = Told()
+    alive = weakref.ref(told)
+    gc.disable()
+    try:
+        with locals_of([test_observers_nest.__code__], told):
+            pass
+        del told
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -60,3 +60,4 @@ def locals_of(codes: Sequence[Any], told: Callable[[dict[str, Any]], None]) -> I
         yield
     finally:
         sys.settrace(before)
+        del look  # which holds itself, and what it tells

@@ -63,21 +63,27 @@ def draw(
     _check(steps, expand, theme, truncate)
     if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
         raise TypeError(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
-    with resting():
-        if isinstance(target, Cell):
-            if inputs:
-                raise TypeError(
-                    f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function"
-                )
-            watch = steps == 1 or level == "op"
-            made = of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
-        else:
-            made = _captured(target, inputs)
-        graph = view(made, level, fold=fold, unfold=unfold, affine=affine)
-        coarser = _coarser(made, graph)
-        opened = _opened(made, graph, affine)
+    if isinstance(target, Cell) and inputs:
+        raise TypeError(f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function")
+
+    def captured() -> Captured:
+        if not isinstance(target, Cell):
+            return _captured(target, inputs)
+        watch = steps == 1 or level == "op"
+        return of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
+
+    with resting():  # until the captured graph is gone
+        graph, coarser, opened = _views(captured(), level, fold, unfold, affine)
     look = Look(title or graph.title, backward, expand == "adjoint", scale, theme, legend)
     return Picture(graph, look, coarser, opened)
+
+
+def _views(
+    made: Captured, level: str | None, fold: str, unfold: tuple[int, int] | None, affine: bool
+) -> tuple[Graph, Graph | None, Graph | None]:
+    """What is shown, what is shown where that takes too long, and what a click on a fold opens."""
+    graph = view(made, level, fold=fold, unfold=unfold, affine=affine)
+    return graph, _coarser(made, graph), _opened(made, graph, affine)
 
 
 def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:

@@ -56,7 +56,7 @@ class _Writer:
         box = f"0,0,{_n(scene.width + 2 * MARGIN)},{_n(scene.height + 2 * MARGIN)}"
         self.made = graphviz.Digraph("tinygrad_rnn", format="svg")
         self.made.attr(
-            "graph", layout="nop2", bb=box, bgcolor=theme.paper, fontname=FONT, pad="0", outputorder="edgesfirst"
+            "graph", layout="nop2", bb=box, bgcolor=theme.paper, fontname=FONT, pad="0.15", outputorder="edgesfirst"
         )
         self.made.attr("node", fontname=FONT, fixedsize="true", color=theme.ink, fontcolor=theme.ink, margin="0")
         self.made.attr("edge", fontname=FONT, color=theme.ink, fontcolor=theme.ink, arrowsize="0.6")

@@ -43,12 +43,12 @@ function stepText(edge, at) {
 function aboutNode(node) {
   const values = node.summary || {}, range = ["min", "mean", "max"].filter((key) => key in values), fold = foldOf(node);
   const op = node.symbol && node.symbol !== node.op ? `${node.symbol} ${node.op}` : node.op;
-  const ranges = Object.entries(fold?.least || {}).map(([of, x]) => [`‖${of}‖`, `${short(x)} … ${short(fold.greatest[of])}`]);
-  return [called(node),
-    ["made by", [op || node.kind, node.detail].filter(Boolean).join(" ")], ["shape", dims(node.shape)], ["dtype", node.dtype],
-    ["values", norm(values.norm)], ["", range.map((key) => `${key} ${short(values[key])}`).join("   ")], ["gradient", norm(node.gradient)],
-    ["step", view.timed && node.step != null ? String(node.step) : ""],
-    ["scope", node.scope], ["operations", node.operations > 1 ? String(node.operations) : ""], ...ranges,
+  const span = ([of, least]) => [`‖${of}‖`, `${short(least)} … ${short(fold.greatest[of])}`];
+  return [called(node), ["made by", [op || node.kind, node.detail].filter(Boolean).join(" ")],
+    ["shape", dims(node.shape)], ["dtype", node.dtype],
+    ["values", norm(values.norm)], ["", range.map((key) => `${key} ${short(values[key])}`).join("   ")],
+    ["gradient", norm(node.gradient)], ...Object.entries(fold?.least || {}).map(span), ["step", view.timed && node.step != null ? String(node.step) : ""],
+    ["scope", node.scope], ["operations", node.operations > 1 ? String(node.operations) : ""],
     ["", fold ? "click or Enter to open" : ""]];
 }
 function aboutEdge(edge) {
@@ -60,7 +60,10 @@ function aboutEdge(edge) {
 function about(mark) { // for each thing a head, and rows of two texts
   const edges = (mark.edges || []).map((k) => aboutEdge(view.graph.edges[k]));
   const all = edges.length ? edges : mark.of.map((id) => aboutNode(view.known.get(id)));
-  return all.map(([head, ...rows]) => [head, ...rows.filter(([, text]) => text)]);
+  const told = (rows) => rows.filter(([key, text]) => text && ["shape", "back", "gradient"].includes(key));
+  return all.length < 2 ? all.map(([head, ...rows]) => [head, ...rows.filter(([, text]) => text)]) // else a row for each
+    : [[`${all.length} ${edges.length ? "edges" : "values"}`,
+      ...all.map(([head, ...rows]) => [head, told(rows).map(([, text]) => text).join("  ")])]];
 }
 // -- move and zoom ----------------------------------------------------------------------------------------------------
 const fitting = () => Math.min(view.svg.clientWidth / view.box.width, view.svg.clientHeight / view.box.height);
@@ -172,7 +175,7 @@ function play() {
 }
 const to = (where) => () => (pause(), go(where()));
 // -- buttons, keys, pointer -------------------------------------------------------------------------------------------
-const page = document.documentElement, isDark = () => getComputedStyle(page).colorScheme === "dark";
+const root = document.documentElement, isDark = () => getComputedStyle(root).colorScheme === "dark";
 const ACTIONS = [ // id and text of the button, what it does, by which keys, and how
   ["leave", "◀ back", "back to the folded picture", ["Escape"], leave],
   ["fit", "fit", "show all of it, also by double click", ["0"], () => place(0, 0, 1)],
@@ -182,7 +185,7 @@ const ACTIONS = [ // id and text of the button, what it does, by which keys, and
   ["previous", "◀ step", "backward pass: back by a step", ["p", "Shift ArrowLeft"], to(() => view.at - 1)],
   ["next", "step ▶", "backward pass: on by a step", ["n", "Shift ArrowRight"], to(() => view.at + 1)],
   ["play", "▶▶ play", "backward pass: all of its steps, or stop", ["b"], play],
-  ["recolour", "◐", "light or dark", ["t"], () => (page.dataset.theme = isDark() ? "light" : "dark")],
+  ["recolour", "◐", "light or dark", ["t"], () => (root.dataset.theme = isDark() ? "light" : "dark")],
   ["help", "?", "these keys", ["?"], () => $("keys").showModal()],
 ];
 const ARROWS = {ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60]};
@@ -190,7 +193,9 @@ const OTHERS = [["arrows, dragging", "move the picture"], ["Tab, pointing", "wha
   ["Enter, click", "open a fold, or list the norms of its steps"]];
 
 function start() { // where all of it would be too small to read, begin at its left
-  if (view.k === 1 && fitting() < 0.45) zoom(0.9 / fitting(), view.svg.getBoundingClientRect().x);
+  if (view.k !== 1 || fitting() > 0.45) return;
+  zoom(0.9 / fitting(), view.svg.getBoundingClientRect().x);
+  pan(0, Math.max(stage.getBoundingClientRect().top + 10 - view.world.getBoundingClientRect().top, 0));
 }
 for (const [id, text, told, , act] of ACTIONS) {
   const button = Object.assign(make("button", text), {id, title: told, type: "button", onclick: act});
@@ -227,9 +232,9 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 stage.addEventListener("focusin", ({target}) => {
-  const part = target.matches(":focus-visible") && partAt(target);
-  if (part) reveal(part);
-  if (part) tell(part, part.getBoundingClientRect().right, part.getBoundingClientRect().bottom);
+  if (!target.matches(":focus-visible") || !partAt(target)) return;
+  reveal(target);
+  tell(target, target.getBoundingClientRect().right, target.getBoundingClientRect().bottom);
 });
 stage.addEventListener("focusout", () => tell(null));
 
@@ -252,8 +257,9 @@ stage.addEventListener("pointermove", (event) => {
 for (const end of ["pointerup", "pointercancel"]) addEventListener(end, (event) => fingers.delete(event.pointerId));
 stage.addEventListener("pointerleave", () => tell(null));
 stage.addEventListener("click", (event) => {
-  if (moved < 5) tell(partAt(event.target), event.clientX, event.clientY); // a finger does not hover
-  if (moved < 5) open(partAt(event.target));
+  const part = moved < 5 && partAt(event.target);
+  tell(part, event.clientX, event.clientY); // for a finger, which does not hover
+  open(part);
 });
 stage.addEventListener("dblclick", () => place(0, 0, 1));
 stage.addEventListener("wheel", (event) => {

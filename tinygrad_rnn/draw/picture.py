@@ -83,7 +83,8 @@ class Picture:
         """One page that needs no network: pan, zoom, hover, and step through the backward pass."""
         pictures = [self] + ([Picture(self.opened, self.look)] if self.opened else [])
         try:
-            views = [View(one.graph, one.scene, one.pipe("svg").decode()) for one in pictures]
+            made = [one.rendered("svg", LIMIT) for one in pictures]
+            views = [View(one.graph, one.scene, svg.decode()) for one, svg in made]
         except NoRenderer as error:
             return page([View(self.graph, self.scene, "")], self.look.title, str(error), self.text())
         return page(views, self.look.title, "", self.text())
@@ -97,13 +98,17 @@ class Picture:
 
         If that is not enough, the picture is drawn coarser, and says so.
         """
+        return self.rendered(format, limit)[1]
+
+    def rendered(self, format: str, limit: float) -> tuple[Picture, bytes]:
+        """The picture that was drawn, which may be the coarser one, and its bytes."""
         try:
-            return rendered(self.source, format, limit)
+            return self, rendered(self.source, format, limit)
         except Late:
             if self.coarser is None:
                 raise
         self.coarser.note = COARSER.format(f"{limit:g}")
-        return Picture(self.coarser, self.look).pipe(format, limit=limit)
+        return Picture(self.coarser, self.look).rendered(format, limit)
 
     def form(self, name: str) -> bytes:
         """The picture in any form by its name: "dot", "html", "mermaid", "json", "text", or a format of Graphviz."""

@@ -49,7 +49,7 @@ class Builder:
             name_steps(made, row, shown)
             self.times.update((node, (r, step.time)) for step in shown for node in step.nodes)
         self.arrays = {**kept_of(made, drawn), **made.arrays}
-        for node in made.order:
+        for node in measured.entering:
             if node.parents and not is_block(node):
                 self.add(node)
         self.outputs = {name: self.source(node) for name, node in made.outputs.items()}
@@ -128,11 +128,7 @@ class Builder:
 
     def add(self, node: Node) -> None:
         """The operation and everything that it is made from."""
-        unit = self.drawn.get(node)
-        target = self.vertex(node)
-        inside = unit is not None and all(one is None or self.drawn.get(one) is unit for one in node.parents)
-        if inside and node not in self.made.detached:
-            return  # nothing comes in from outside
+        unit, target = self.drawn.get(node), self.vertex(node)
         seen, detached = self.made.args.get(node), self.made.detached.get(node, {})
         for k, parent in enumerate(node.parents):
             if parent is not None:

@@ -54,6 +54,7 @@ class Measured:
     totals: dict[Node, Size] = field(default_factory=dict)
     outside: dict[Node, Size] = field(default_factory=dict)
     parts: dict[tuple[Node, Any, int], Size] = field(default_factory=dict)
+    entering: list[Node] = field(default_factory=list)  # what something comes into from outside of its group
 
 
 def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
@@ -64,7 +65,7 @@ def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
     """
     if any(node.kept is USED for node in made.order):
         grads = {node: node.grad for node in made.order if getattr(node, "grad", None) is not None}
-        return Measured({node: size(g) for node, g in grads.items()})
+        return Measured({node: size(g) for node, g in grads.items()}, entering=made.order)
     going = _Pass(made, unit)
     with np.errstate(all="ignore"):
         for node in reversed(made.order):
@@ -85,10 +86,14 @@ class _Pass:
         self.outward.update((one, None) for cut in made.detached.values() for one in cut.values())
         inward: dict[Node, None] = {}  # and inside
         for node in made.order:
-            own = unit.get(node)
+            own, inside = unit.get(node), True
             for one in node.parents:
                 if one is not None:
-                    (inward if own is not None and unit.get(one) is own else self.outward)[one] = None
+                    within = own is not None and unit.get(one) is own
+                    (inward if within else self.outward)[one] = None
+                    inside = inside and within
+            if not inside or own is None or node in made.detached:
+                self.found.entering.append(node)
         both = [one for one in inward if one in self.outward and one.shape is not None]
         self.outer = {one: _Passing(made.cotangents.get(one)) for one in both}
 

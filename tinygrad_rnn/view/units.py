@@ -64,7 +64,8 @@ def _long(made: Captured, found: dict[Node, Unit]) -> None:
 
 
 def _put(found: dict[Node, Unit], unit: Unit) -> None:
-    found.update((node, unit) for step in unit.steps for node in step.nodes)
+    for step in unit.steps:
+        found.update(dict.fromkeys(step.nodes, unit))
 
 
 def _stacks(made: Captured, found: dict[Node, Unit]) -> None:

@@ -1,0 +1,126 @@
+"""Values are called what the user calls them, and no name does any harm."""
+
+import json
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import Param, cell, gru, lstm, projected, residual, scan, zoneout
+from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.trace import record_step, sample
+from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
+
+HOSTILE = ['a"b', "a\nb", "a\0b", "<b>bold</b>", "x" * 1000, "", "\ud800", "</script>", "\u202e"]
+
+
+def names(graph):
+    return list(dict.fromkeys(one.name for one in graph if one.name))
+
+
+def test_an_lstm_has_the_names_of_its_equations():
+    graph = view(of_cell(lstm))
+    assert sorted(names(graph)) == sorted(["x", "h", "c", "Wx", "Wh", "b", "A", "f", "g", "i", "o", "c'", "h'"])
+    assert graph["f"].op == "sigmoid"  # bound twice: what it is at the end
+    assert graph["c'"].op == "add" and graph["c"].kind == "state"  # an argument that is bound anew
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_steps_have_the_names_of_one_step_under_watch(name, steps):
+    made = BUILT_IN[name]
+    recording = record_step(made, sample(made, np.random.default_rng(0), {}))
+    wanted = [one.name for one in recording.values if one.kind == "operation"]
+    graph = view(of_cell(made, steps, watch=False), level="op", fold="none")
+    for t in range(steps):
+        own = [one.name for one in graph if one.kind == "operation" and one.step == t]
+        assert own == wanted
+
+
+@pytest.mark.parametrize("made, sizes", [(zoneout(lstm, h=0.1), {}), (residual(projected(lstm)), {"D": 4, "P": 4})],
+                         ids=["zoneout", "residual"])  # fmt: skip
+def test_wrapped_cells_keep_the_names_of_the_cell_inside(made, sizes):
+    found = names(view(of_cell(made, 2, **sizes), level="op"))
+    assert [one for one in ("A", "f", "g", "i", "o", "c'") if one not in found] == []
+
+
+def test_blocks_are_named_by_parameter_and_block():
+    graph = view(of_cell(gru))
+    assert [one.name for one in graph if one.kind == "block"] == [f"{w}.{b}" for b in "zrh" for w in ("Wx", "Wh", "b")]
+
+
+def test_the_name_of_a_tensor_wins():
+    @cell
+    def named_inside(x, h, *, W=Param("D H")):
+        a = tg.tanh(x @ W)
+        a.name = "memory"
+        return a + h
+
+    found = names(view(of_cell(named_inside)))
+    assert "memory" in found and "a" not in found and "h'" in found
+
+
+def test_local_variables_of_a_function_name_its_values():
+    given = lstm.init(np.random.default_rng(0), D=3, H=4, dtype=np.float64)
+
+    def loss(xs, targets):
+        hs, (_, c) = scan(lstm, xs, None, given)
+        error = hs - targets
+        xs = tg.sum(c)
+        return tg.sum(error * error) + xs
+
+    graph = view(of_function(loss, [np.ones((2, 3, 3)), np.ones((2, 3, 4))], ["xs", "targets"]))
+    assert (graph["hs"].op, graph["error"].symbol, graph["targets"].kind) == ("stack", "-", "input")
+    assert graph["xs"].kind == "input" and graph["xs'"].op == "sum"
+    assert graph.title == "loss"
+
+
+def test_scopes_are_told():
+    def model(x):
+        with tg.scope("encoder"):
+            a = tg.tanh(x)
+            with tg.scope("attention"):
+                b = a * a
+        return tg.sum(b)
+
+    made = of_function(model, [np.ones(3)], ["x"])
+    graph = view(made)
+    assert [graph[name].scope for name in ("x", "a", "b")] == ["", "encoder", "encoder/attention"]
+    boxes = [one for one in view(made, "module") if one.kind == "module"]
+    assert [(one.op, one.operations) for one in boxes] == [("encoder", 2)]
+
+
+def test_a_checkpoint_is_called_one():
+    f = tg.checkpoint(lambda x: tg.tanh(x) * 2.0)
+    graph = view(of_function(lambda x: tg.sum(f(x)), [np.ones(3)], ["x"]))
+    assert next(one.op for one in graph if one.kind == "operation") == "checkpoint"
+
+
+def test_a_part_of_an_input_is_an_operation_and_not_a_block():
+    graph = view(of_function(lambda x: tg.sum(x[1:]), [np.ones(3)], ["x"]))
+    assert [(one.kind, one.detail) for one in graph if one.op == "getitem"] == [("operation", "[1:]")]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_survive(name):
+    x = tg.tensor(np.ones(2), requires_grad=True, name=name)
+    with tg.scope(name):
+        y = tg.tanh(x)
+    y.name = name
+    graph = view(of_tensor(y))
+    plain = json.loads(graph.to_json())
+    assert [one["name"] for one in plain["nodes"]] == [name, name]
+    assert graph.diff(graph) == []
+
+
+def test_an_unknown_name_is_told_with_those_that_are_known():
+    with pytest.raises(KeyError, match="graph: there is no 'q', only x, Wx, h"):
+        view(of_cell(lstm))["q"]
+
+
+def test_two_cells_differ_in_what_they_do():
+    one, other = view(of_cell(lstm)), view(of_cell(gru))
+    assert one.diff(one) == [] == other.diff(view(of_cell(gru, seed=3)))
+    found = one.diff(other)
+    assert "- σ f" in found and "- state c (1, 5)" in found and "+ block Wx.z" in found
+    assert sorted(line[1:] for line in found) == sorted(line[1:] for line in other.diff(one))

@@ -1,0 +1,53 @@
+"""A view is as small as it can be: it does not grow with folded steps, and long graphs are no recursion."""
+
+import time
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import gru, lstm, rnn
+from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
+
+
+@pytest.mark.parametrize("fold", ["auto", "full"])
+@pytest.mark.parametrize("level", ["op", "cell", "module"])
+@pytest.mark.parametrize("one", [rnn, lstm], ids=lambda one: one.name)
+def test_folded_it_does_not_grow_with_time(one, level, fold):
+    sizes = [(len(graph.nodes), len(graph.edges), len(graph.folds)) for graph in (
+        view(of_cell(one, T, watch=False), level, fold=fold) for T in (10, 100, 1000))]  # fmt: skip
+    assert sizes[0] == sizes[1] == sizes[2]
+
+
+@pytest.mark.parametrize("level", ["op", "cell"])
+def test_unfolded_it_grows_by_the_same_with_every_step(level):
+    counts = [len(view(of_cell(gru, T, watch=False), level, fold="none").nodes) for T in (10, 20, 40)]
+    assert counts[2] - counts[1] == 2 * (counts[1] - counts[0]) > 0
+
+
+def test_two_layers_in_both_directions_do_not_grow():
+    given = [rnn.init(np.random.default_rng(k), D=3, H=3, dtype=np.float64) for k in range(3)]
+
+    def model(xs):
+        hs, _ = tg.scan(rnn, xs, None, given[0])
+        back, _ = tg.scan(rnn, xs, None, given[1], reverse=True)
+        return tg.sum(tg.scan(rnn, hs + back, None, given[2])[0])
+
+    for level in ("op", "cell", "module"):
+        small, large = (view(of_function(model, [np.ones((1, T, 3))], ["xs"]), level) for T in (20, 200))
+        assert len(small.nodes) == len(large.nodes) and len(small.edges) == len(large.edges)
+
+
+def test_ten_thousand_steps():
+    graph = view(of_cell(lstm, 10_000, watch=False))
+    assert len(graph.nodes) < 40 and len(graph.rows[0].gradients["dh"]) == 10_000
+
+
+def test_a_chain_of_a_hundred_thousand_operations():
+    y = tg.tensor(np.ones(1), requires_grad=True, name="x")
+    for _ in range(100_000):
+        y = y + 1.0
+    start = time.perf_counter()
+    graph = view(of_tensor(y))
+    assert time.perf_counter() - start < 60
+    assert graph["x"].gradient == 1.0 and sum(one.operations for one in graph) == 100_000

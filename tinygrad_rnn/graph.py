@@ -25,14 +25,14 @@ clock = itertools.count(1).__next__
 
 
 class Node:
-    """One recorded value; ``parents[k]``, ``rules[k]`` and ``kept[k]`` are of input k, None where no gradient flows.
+    """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient.
 
-    A leaf has no parents. ``kept`` is `USED` when a backward pass has been through.
+    ``parents`` are those of the edges; a leaf has none. ``edges`` is `USED` when a backward pass has been through.
     """
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "grad", "kept", "name", "op", "parents", "passes", "rules", "run",
-                 "scope", "seq", "shape")  # fmt: skip
-    kept: Any
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "parents", "passes", "run", "scope",
+                 "seq", "shape")  # fmt: skip
+    edges: Any
     grad: Any  # of a leaf
     name: str | None
     scope: tuple[str, ...]  # the names of the scopes that were open, if any were
@@ -41,17 +41,12 @@ class Node:
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
         self.seq = clock()
-        parts: Any = zip(*(edge or NO_EDGE for edge in edges)) if edges else NO_EDGES
-        self.parents, self.rules, self.kept = parts
+        self.edges = edges
+        self.parents = tuple([edge and edge[0] for edge in edges])
         self.shape = shape
         self.dtype = dtype
         self.op = op
         self.attrs = attrs
-
-    @property
-    def edges(self) -> list[Any]:
-        """``(parent, rule, kept)`` of every input, None where no gradient flows."""
-        return [edge if edge[0] is not None else None for edge in zip(self.parents, self.rules, self.kept)]
 
     def label(self) -> str:
         """What messages call this value: its name, and what made it."""
@@ -64,8 +59,8 @@ class GraphError(RuntimeError):
     """A backward pass that cannot be."""
 
 
-NO_EDGE, NO_EDGES = (None, None, None), ((), (), ())
-USED = None  # what is kept by a node that a backward pass has been through
+#: The edges of a node that a backward pass has been through: what they kept is gone.
+USED: Any = []
 
 
 class Rule:
@@ -103,7 +98,7 @@ def newest_first(
     for node in found:  # which grows
         if ends and node in ends:
             continue
-        if node.kept is USED and not used:
+        if node.edges is USED and not used:
             raise GraphError(
                 f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that "
                 "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
@@ -172,7 +167,7 @@ def backpropagate(
                 guard.check(node)
             _step(node, total, waiting, along, retain)
             if not retain:
-                node.kept = USED
+                node.edges = USED
         del total[node]
     return found
 
@@ -185,10 +180,11 @@ def sole(total: dict[Node, Any], node: Node, others: int = 0) -> bool:
 def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: Any, retain: bool) -> None:
     """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
     dy = total[node]
-    for parent, rule, kept in zip(node.parents, node.rules, node.kept):
-        if parent is None or (along is not None and parent not in along):
+    for edge in node.edges:
+        if edge is None or (along is not None and edge[0] not in along):
             continue
-        g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, (parent, rule, kept), total, waiting, retain)
+        parent, rule, kept = edge
+        g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, edge, total, waiting, retain)
         if g is None:
             continue
         if g.dtype is not parent.dtype or g.shape != parent.shape:

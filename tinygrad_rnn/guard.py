@@ -74,8 +74,8 @@ def begin(order: Sequence[Any]) -> bool:
 
 def check(node: Any) -> None:
     """Raise `MutationError` if an array that ``node`` kept was written to after the node was made."""
-    for own in node.kept:
-        for kept in own or ():
+    for edge in node.edges:
+        for kept in edge[2] if edge is not None else ():
             for array in kept if isinstance(kept, tuple) else (kept,):
                 if isinstance(array, np.ndarray) and _written.get(id(memory(array)), 0) > node.seq:
                     raise MutationError(

@@ -50,14 +50,21 @@ def locals_of(codes: Sequence[Any], told: Callable[[dict[str, Any]], None]) -> I
     It is done by tracing, as debuggers do: nothing is asked of the function, and nobody pays who does not look.
     """
 
-    def look(frame: Any, event: str, arg: Any) -> Any:
-        told(dict(frame.f_locals))
-        return look
-
+    watched = _Watched(told)
     before = sys.gettrace()
-    sys.settrace(lambda frame, event, arg: look(frame, event, arg) if frame.f_code in codes else None)
+    sys.settrace(lambda frame, event, arg: watched.look(frame, event, arg) if frame.f_code in codes else None)
     try:
         yield
     finally:
         sys.settrace(before)
-        del look  # which holds itself, and what it tells
+
+
+class _Watched:
+    """Looks at a frame whenever something happens in it. A function that returns itself would be a cycle."""
+
+    def __init__(self, told: Callable[[dict[str, Any]], None]):
+        self.told = told
+
+    def look(self, frame: Any, event: str, arg: Any) -> Any:
+        self.told(dict(frame.f_locals))
+        return self.look

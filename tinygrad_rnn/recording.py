@@ -13,8 +13,8 @@ up at the call. That of ``multiply`` reads::
         made = _new(_Tensor)
         made._array = y
         made.node = node = _new(_Node)
-        node.parents, node.rules = (x_node, w_node), _rules
-        node.kept = (None if x_node is None else (w_array,), ...)
+        node.parents = (x_node, w_node)
+        node.edges = (None if x_node is None else (x_node, x_rule, (w_array,)), ...)
         ...
         return made
 """
@@ -42,13 +42,12 @@ _FUNCTION = """def {name}({signature}):{inputs}
     try: y{results} = _forward({arrays}{passed})
     except Exception as error: _refuse(error, ({arrays}), {attrs})
     if ({untracked}) or _anywhere.special:
-        return _record(_spec, ({arguments}), y, {attrs}, _zip(({parents}), _rules, ({kept})))
+        return _record(_spec, ({arguments}), y, {attrs}, ({edges}))
     made = _new(_Tensor)
     made._array = y
     made.node = node = _new(_Node)
     node.seq, node.op, node.attrs = _clock(), _spec, {attrs}
-    node.parents, node.rules = ({parents}), _rules
-    node.kept = ({kept})
+    node.parents, node.edges = ({parents}), ({edges})
     node.shape, node.dtype = y.shape, y.dtype
     return made
 """
@@ -58,7 +57,7 @@ def source(spec: Op) -> str:
     """The public function of ``spec`` as Python."""
     names = spec.arguments
     ruled = [name for name in names if name in spec.rules]
-    kept = [_kept(name, spec.rules[name].places) if name in ruled else "None" for name in names]
+    edges = [_edge(name, spec.rules[name].places) if name in ruled else "None" for name in names]
     required = [name for name, default in spec.attributes.items() if default is inspect.Parameter.empty]
     return _FUNCTION.format(
         name=spec.name,
@@ -71,12 +70,12 @@ def source(spec: Op) -> str:
         attrs="{" + _listed(f"{name!r}: {name}" for name in spec.attributes) + "}" if spec.attributes else "_nothing",
         untracked=" and ".join(f"{name}_node is None" for name in ruled) or "True",
         parents=_listed(f"{name}_node" if name in ruled else "None" for name in names),
-        kept=_listed(kept),
+        edges=_listed(edges),
     )
 
 
-def _kept(name: str, places: str) -> str:
-    return f"None if {name}_node is None else {places}"
+def _edge(name: str, kept: str) -> str:
+    return f"None if {name}_node is None else ({name}_node, {name}_rule, {kept})"
 
 
 def _listed(parts: Any) -> str:
@@ -87,7 +86,7 @@ def function(spec: Op) -> Any:
     """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
     names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
-    names.update(_nothing={}, _shape=np.shape, _zip=_edges, _rules=())
+    names.update(_nothing={}, _shape=np.shape)
     exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
     return names[spec.name]
 
@@ -95,15 +94,10 @@ def function(spec: Op) -> Any:
 def rewrite(spec: Op) -> None:
     """Write the public function anew, with the edges that its rules ask for; it stays the same object."""
     names = spec.function.__globals__
-    names["_rules"] = tuple(spec.rules.get(name) for name in spec.arguments)
+    names.update({f"{name}_rule": rule for name, rule in spec.rules.items()})
     written: dict[str, Any] = {}
     exec(compile(source(spec), f"<operation {spec.name}>", "exec"), {**names}, written)
     spec.function.__code__ = written[spec.name].__code__
-
-
-def _edges(parents: Sequence[Any], rules: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
-    """What a node is made of, input by input."""
-    return [edge if edge[0] is not None else None for edge in zip(parents, rules or parents, kept)]
 
 
 def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:

@@ -36,9 +36,9 @@ def shape_of(graph):
 @pytest.mark.parametrize("look", LOOKS)
 def test_looking_changes_nothing(look):
     loss, leaves = a_loss()
-    before = [(node.seq, node.parents, node.kept) for node in newest_first([loss.node])]
+    before = [(node.seq, node.parents, node.edges) for node in newest_first([loss.node])]
     view(of_tensor(loss), **LOOKS[look])
-    after = [(node.seq, node.parents, node.kept) for node in newest_first([loss.node])]
+    after = [(node.seq, node.parents, node.edges) for node in newest_first([loss.node])]
     assert all(a[0] == b[0] and a[1] is b[1] and a[2] is b[2] for a, b in zip(before, after, strict=True))
     assert all(leaf.grad is None for leaf in leaves.values())
     loss.backward()

@@ -30,7 +30,7 @@ def backward_densely(made):
     totals, parts = dict(made.cotangents), {}
     with np.errstate(all="ignore"):
         for node in reversed(made.order):
-            for k, (parent, rule, kept) in enumerate(zip(node.parents, node.rules, node.kept)):
+            for k, (parent, rule, kept) in enumerate(edge or (None, None, None) for edge in node.edges):
                 if parent is not None and node in totals:
                     part = fitted(rule.fn(totals[node], *kept), parent)
                     parts[node, k] = part if parent.shape is None else np.array(part)

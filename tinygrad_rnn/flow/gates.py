@@ -25,5 +25,6 @@ def saturation(steps: Steps, names: list[str], threshold: float) -> dict[str, li
 def _share(node: Node, threshold: float) -> float:
     """Of σ: how much is above ``threshold`` or below 1 - threshold; of tanh: above threshold or below -threshold."""
     low, _ = LIMITS[node.op.name]
-    y: Any = node.kept[0][node.rules[0].sources.index("y")]
+    _, rule, kept = node.edges[0]
+    y: Any = kept[rule.sources.index("y")]
     return float(np.mean((y > threshold) | (y < (-threshold if low else 1 - threshold)))) if np.size(y) else math.nan

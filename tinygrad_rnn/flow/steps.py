@@ -20,11 +20,12 @@ class Use:
 
     def pull(self, node: Node, dy: Any) -> Any:
         """The gradient by the root that comes through this use alone, given that of the ``node`` that uses it."""
-        came = node.parents[self.operand]
-        g = fitted(node.rules[self.operand].fn(dy, *node.kept[self.operand]), came)
+        came, rule, kept = node.edges[self.operand]
+        g = fitted(rule.fn(dy, *kept), came)
         if self.index is None:
             return g
-        return fitted(came.rules[0].fn(g, *came.kept[0]), self.root)
+        _, rule, kept = came.edges[0]
+        return fitted(rule.fn(g, *kept), self.root)
 
 
 class Steps:

@@ -33,17 +33,18 @@ class Cut:
         self.root = order[0]
         self.copies: dict[Node, Node] = {}
         for node in reversed(order):
-            copy = self.copies[node] = Node((), node.shape, node.dtype, node.op, node.attrs)
-            copy.seq, copy.rules, copy.kept = node.seq, node.rules, node.kept
-            copy.parents = tuple([None if parent is None else self.copies[parent] for parent in node.parents])
-        self.reading = [(self.copies[node], node.parents, row, t) for row in rows for node, t in row.place.items()
+            edges = [edge and (self.copies[edge[0]], *edge[1:]) for edge in node.edges]
+            copy = self.copies[node] = Node(edges, node.shape, node.dtype, node.op, node.attrs)
+            copy.seq = node.seq
+        self.reading = [(self.copies[node], node, row, t) for row in rows for node, t in row.place.items()
                         if any(row.place.get(parent, t) != t for parent in node.parents)]  # fmt: skip
 
     def gradients(self, wanted: Sequence[Node], k: int) -> list[Any]:
         """The gradients by the ``wanted`` nodes where every k-th step starts from ``detach(state)``."""
-        for copy, parents, row, t in self.reading:
-            cut = [parent is None or row.place.get(parent, t) // k != t // k for parent in parents]
-            copy.parents = tuple([None if gone else self.copies[parent] for gone, parent in zip(cut, parents)])
+        for copy, node, row, t in self.reading:
+            whole = [edge is not None and row.place.get(edge[0], t) // k == t // k for edge in node.edges]
+            copy.edges = [(self.copies[edge[0]], *edge[1:]) if kept else None for kept, edge in zip(whole, node.edges)]
+            copy.parents = tuple([edge and edge[0] for edge in copy.edges])
         dy = np.ones(self.root.shape, self.root.dtype)
         with np.errstate(all="ignore"):
             found = backpropagate({self.copies[self.root]: dy}, [self.copies[node] for node in wanted], retain=True)

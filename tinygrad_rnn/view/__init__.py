@@ -49,7 +49,7 @@ def view(
     for folded in graph.folds:
         _tell(folded, graph.rows[folded.row])
     graph.full = fold == "full" and bool(graph.folds)
-    graph.note = USED_UP if any(node.kept is USED for node in made.order) else ""
+    graph.note = USED_UP if any(node.edges is USED for node in made.order) else ""
     return graph
 
 

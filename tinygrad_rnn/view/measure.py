@@ -63,7 +63,7 @@ def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
     What stays inside a group is not measured. Where a backward pass has let go of the arrays, only leaves are known,
     by the ``.grad`` that they have.
     """
-    if any(node.kept is USED for node in made.order):
+    if any(node.edges is USED for node in made.order):
         grads = {node: node.grad for node in made.order if getattr(node, "grad", None) is not None}
         return Measured({node: size(g) for node, g in grads.items()}, entering=made.order)
     going = _Pass(made, unit)
@@ -114,8 +114,9 @@ class _Pass:
             if node in self.outer:
                 self.found.outside[node] = self.outer.pop(node).size(node)
         small = _is_slice(node) and not is_block(node.parents[0])
-        for k, (parent, rule, kept) in enumerate(zip(node.parents, node.rules, node.kept)):
-            if parent is not None:
+        for k, edge in enumerate(node.edges):
+            if edge is not None:
+                parent, rule, kept = edge
                 inside = own is not None and self.unit.get(parent) is own
                 part = self.pull(parent, rule, dy, kept, inside or small)
                 if not inside and parent in self.outer:
@@ -178,7 +179,8 @@ class _Passing:
             return size(self.slices[0][1])
         total = np.zeros(node.shape, node.dtype) if self.whole is None else np.array(self.whole)
         for one, part in self.slices:
-            one.rules[0].into(total, part, *one.kept[0])
+            _, rule, kept = one.edges[0]
+            rule.into(total, part, *kept)
         return size(total)
 
 

@@ -21,8 +21,8 @@ def argument_of(node: Node, k: int) -> str:
 
 def operand_of(node: Node, k: int) -> Any:
     """Operand k that nobody saw, where a rule kept it."""
-    for rule, kept in zip(node.rules, node.kept or ()):
-        if rule is not None and kept is not None and k in rule.sources:
+    for _, rule, kept in filter(None, node.edges):
+        if k in rule.sources:
             return kept[list(rule.sources).index(k)]
     return None
 
@@ -34,8 +34,8 @@ def kept_of(made: Captured, drawn: dict[Node, Unit]) -> dict[Node, Any]:
         unit = drawn.get(node)
         if unit is not None and len(unit.steps) > 1:
             continue
-        for rule, kept in zip(node.rules, node.kept or ()):
-            for origin, one in zip(rule.sources, kept) if rule is not None and kept is not None else ():
+        for _, rule, kept in filter(None, node.edges):
+            for origin, one in zip(rule.sources, kept):
                 at = node if origin == "y" else node.parents[origin] if isinstance(origin, int) else None
                 if at is not None and np.shape(one) == at.shape:
                     found[at] = one

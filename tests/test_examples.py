@@ -38,11 +38,20 @@ def remembers(lines: dict[str, str]) -> None:
     assert numbers(lines["two_speeds "])[-1] < 0.05
 
 
+def reads_backprop(lines: dict[str, str]) -> None:
+    assert lines["  through σ (f)"].split()[3:] == ["=", "df", "⊙", "f", "⊙", "(1", "−", "f)", "0.791"]
+    for start in ("dA ", "dWh "):
+        read, by_hand = numbers(lines[start])
+        np.testing.assert_allclose(read, by_hand, rtol=1e-3)
+    assert numbers(lines["rnn "])[-1] < 1e-6 < 1e-3 < numbers(lines["lstm, forget bias 3"])[-1]
+
+
 SHOWS = {
     "count_ones": counts_ones,
     "vanishing": vanishes_and_explodes,
     "simple_rnnlm": learns_a_text,
     "custom_cell": remembers,
+    "reading_backprop": reads_backprop,
 }
 
 

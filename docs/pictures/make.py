@@ -1,6 +1,6 @@
-"""Draw the pictures of the documentation: ``python docs/pictures/make.py`` (needs Graphviz).
+"""Draw the pictures of README.md and docs/picture.md: ``python docs/pictures/make.py`` (needs Graphviz).
 
-The LSTM is the cell of the README, written there in full; the GRU is the built-in one.
+``my_lstm`` is the cell of the README, written there in full; the others are the built-in ones.
 """
 
 from pathlib import Path
@@ -23,8 +23,16 @@ def my_lstm(x, h, c, *, Wx=Param("D H", "fgio"), Wh=Param("H H", "fgio"), b=Para
     return h, c
 
 
-PICTURES = {"lstm": my_lstm, "gru": tg.gru}
+PICTURES = {
+    "lstm": (my_lstm, {}),
+    "gru": (tg.gru, {}),
+    "adjoint": (tg.lstm, {"expand": "adjoint"}),
+    "steps": (tg.lstm, {"steps": 20}),
+    "full": (tg.lstm, {"steps": 20, "fold": "full"}),
+    "last": (tg.rnn, {"steps": 20, "last": True}),
+    "truncated": (tg.lstm, {"steps": 4, "truncate": 2}),
+}
 
 if __name__ == "__main__":
-    for name, cell in PICTURES.items():
-        print(tg.draw(cell).save(HERE / f"{name}.svg"))
+    for name, (cell, options) in PICTURES.items():
+        print(tg.draw(cell, **options).save(HERE / f"{name}.svg"))

@@ -272,3 +272,41 @@ def test_the_size_is_that_of_what_is_shown(level):
     assert folded[0] == folded[1] == folded[2]
     few, more, many = (len(draw(lstm, steps=steps, level=level, fold="none").graph.nodes) for steps in (10, 20, 30))
     assert more - few == many - more > 0
+
+
+@pytest.mark.parametrize("f", [lambda x: (np.log(x - 1.0) * x).sum(), lambda x: (np.sqrt(x - 1.5) * x).sum()])
+def test_gradients_that_are_no_numbers_have_a_look_of_their_own(f):
+    x = Tensor(np.array([[1.0, 2.0]]), requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        scene = draw(f(x)).scene
+    assert [line for line in scene.lines if line.look == "bad" and not line.id.startswith("key")]
+
+
+def test_after_backward_leaves_show_their_gradients():
+    w = Tensor(np.ones((2, 3)), requires_grad=True, name="W")
+    loss = tanh(w * 2.0).sum()
+    loss.backward()
+    picture = draw(loss, legend=False)
+    (shape,) = [one for one in picture.scene.shapes if one.lines and one.lines[0] == "W"]
+    assert shape.lines[-1] == f"dW ‖{np.sqrt(np.sum(w.grad**2)):.2g}‖"
+    assert "backward() has let go of the arrays" in picture.graph.note
+
+
+def test_what_both_directions_give_is_drawn_once():
+    params = [tg.rnn.init(np.random.default_rng(k), D=3, H=4, dtype=np.float64) for k in (0, 1)]
+
+    def both(xs):
+        a, _ = tg.scan(tg.rnn, xs, None, params[0])
+        b, _ = tg.scan(tg.rnn, xs, None, params[1], reverse=True)
+        return (tg.concatenate([a, b], axis=-1) ** 2).mean()
+
+    scene = draw(both, np.ones((2, 4, 3))).scene
+    assert [shape.lines for shape in scene.shapes].count(["stack"]) == 2
+    forward, backward = (
+        [shape.x for shape in scene.shapes if shape.about in ids]
+        for ids in (
+            [one.id for one in draw(both, np.ones((2, 4, 3))).graph if one.kind == "cell" and one.row == row]
+            for row in (0, 1)
+        )
+    )
+    assert forward == sorted(forward) and backward == sorted(backward, reverse=True)

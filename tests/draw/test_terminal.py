@@ -58,7 +58,7 @@ def test_gradients_stand_beside_their_values_and_sums_are_spelled_out():
     for name in ("x", "h", "c", "Wx", "A", "f", "c'", "h'"):
         assert f"d{name} {size_text(graph[name].gradient)} " in text
     inner, outer = next(edge.gradient for edge in graph.uses(graph["c'"].id)), graph.cotangents["c'"]
-    assert f"= dc'_tanh {size_text(inner)} + dc'_next {size_text(outer)}" in text
+    assert f"= dc'_h' {size_text(inner)} + dc'_next {size_text(outer)}" in text
 
 
 def test_without_backward_there_is_no_gradient():

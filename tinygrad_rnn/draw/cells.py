@@ -95,7 +95,8 @@ class CellTile:
         y, first = self.rails[state], state == self.states[-1]
         head = f"d{label} {size_text(gradient)}" if gradient is not None else ""
         if not away:
-            self.on_rail(y, label, head, gradient)
+            named = [f"d{label}_{tag} {size_text(norm)}" for tag, norm in terms if norm is not None]
+            self.on_rail(y, label, named[0] if named else "", gradient)
             return
         wide, high = block([label], SIZES["text"])
         at = max(self.right + 12 + wide / 2 if first else 0.0, self.wide / 2 + 22)

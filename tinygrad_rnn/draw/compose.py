@@ -35,11 +35,13 @@ def compose(
 ) -> Scene:
     """The picture of a graph. Without ``backward`` the ways back are left out; nothing else moves."""
     graph = _tame(graph)
-    norms = [edge.gradient for edge in graph.edges] + [one.gradient for one in graph.nodes]
-    style = Style(scale_of(norms, within), backward, adjoint, graph.level == "cell")
+    used = {edge.source for edge in graph.edges}
+    norms = [edge.gradient for edge in graph.edges] + [one.gradient for one in graph.nodes if one.id in used]
+    style = Style(scale_of(norms, within), backward, adjoint)
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
     parts = in_time(graph, style) if timed else [whole(graph, style)]
-    made = stacked([heading(title, graph.note), *parts, *([key(style)] if legend else [])])
+    wide = max(700.0, *(part.width for part in parts))
+    made = stacked([heading(title, graph.note), *parts, *([key(style, wide)] if legend else [])])
     if not backward:
         hide(made)
     return made
@@ -105,20 +107,19 @@ def in_time(graph: Graph, style: Style) -> list[Scene]:
 
 
 def _stages(graph: Graph) -> dict[int, list[Vertex]]:
-    """What is made outside of steps, by the number of rows that it needs."""
-    after: dict[str, int] = {}
+    """What is made outside of steps, by the first row that needs it."""
+    before: dict[str, int] = {}
     found: dict[int, list[Vertex]] = {}
-    into: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        into.setdefault(edge.target, []).append(edge.source)
-    for one in graph.nodes:
-        own = one.row + 1 if one.row is not None else 0
-        after[one.id] = max([own, *(after.get(source, 0) for source in into.get(one.id, []))])
+    rows = {one.id: one.row for one in graph.nodes}
+    for edge in reversed(graph.edges):
+        row = rows[edge.target]
+        stage = row if row is not None else before.get(edge.target, len(graph.rows))
+        before[edge.source] = min(before.get(edge.source, len(graph.rows)), stage)
     used, known = {edge.source for edge in graph.edges}, {one.id: one for one in graph.nodes}
     for one in graph.nodes:
         trivial = (one.op == "stack" and one.id not in used) or _window(graph, one, known)
         if one.row is None and one.kind in OUTSIDE and not trivial:
-            found.setdefault(after[one.id], []).append(one)
+            found.setdefault(before.get(one.id, len(graph.rows)), []).append(one)
     return found
 
 
@@ -141,6 +142,8 @@ def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene
         if target.id not in shown or target.row is not None:
             continue
         stub = f"s{source.row}_{target.id}"
+        if source.row is None and source.id not in shown and source.kind in OUTSIDE:
+            shown[source.id] = replace(source, kind="input", name=source.name or source.symbol)  # made in another panel
         if source.row is None:
             shown.setdefault(source.id, source)
             edges[number] = edge
@@ -148,7 +151,7 @@ def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene
             shown[stub] = Vertex(stub, "input", f"{graph.rows[source.row].states[0]} of every step")
             edges[number] = Edge(stub, target.id, edge.operand, edge.argument)
     ends = [End(one.id, "steps", ["to the steps"]) for one in inside
-            if any(edge.target not in shown for edge in graph.uses(one.id))]  # fmt: skip
+            if any(known[edge.target].row is not None for edge in graph.uses(one.id))]  # fmt: skip
     ends += [End(id, "output", [text, str(known[id].shape)], graph.cotangents[text])
              for text, id in graph.outputs.items() if id in shown]  # fmt: skip
     return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
@@ -200,14 +203,16 @@ def scopes(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
     return found
 
 
-def key(style: Style) -> Scene:
+def key(style: Style, wide: float) -> Scene:
     """The legend: what is drawn as what, and how large a gradient is."""
     made, x, y = Scene(), 0.0, 12.0
-    for look, lines, wide, text in KINDS:
-        high = 22.0 if lines else wide
-        made.shapes.append(Shape(f"key_{look}", look, x + wide / 2, y, wide, high, lines, SIZES["small"]))
-        x = _say(made, x + wide + 6, y, text)
+    for look, lines, across, text in KINDS:
+        high = 22.0 if lines else across
+        made.shapes.append(Shape(f"key_{look}", look, x + across / 2, y, across, high, lines, SIZES["small"]))
+        x = _say(made, x + across + 6, y, text)
     for number, (text, look, level) in enumerate(_samples(style)):
+        if x + 36 + block([text], SIZES["small"])[0] > wide:
+            made.width, x, y = max(made.width, x), 0.0, y + 26
         if look:
             ends = [Shape(f"key{number}{k}", "port", x + 30 * k, y, 0.1, 0.1) for k in (0, 1)]
             way = [(x, y), (x + 30, y)] if look == "forward" else [(x + 30, y), (x, y)]
@@ -215,7 +220,7 @@ def key(style: Style) -> Scene:
             made.lines.append(Line(f"key{number}", ends[0].id, ends[1].id, way, look, level, straight=True))
             x += 36
         x = _say(made, x, y, text)
-    made.width, made.height = x, 24.0
+    made.width, made.height = max(made.width, x), y + 12
     return made
 
 

@@ -37,8 +37,11 @@ def field(text: str) -> str:
 def digraph(scene: Scene, theme: str = "light") -> graphviz.Digraph:
     """The whole picture."""
     writer = _Writer(scene, THEMES[theme])
+    inside: dict[str, list[str]] = {}  # the shapes of a step, by what their ids begin with
+    for shape in scene.shapes:
+        inside.setdefault(shape.id.partition("_")[0] + "_", []).append(shape.id)
     for number, frame in enumerate(scene.frames):
-        writer.frame(number, frame)
+        writer.frame(number, frame, inside.get(frame.id, []))
     for shape in scene.shapes:
         writer.shape(shape)
     for line in scene.lines:
@@ -66,6 +69,8 @@ class _Writer:
 
     def looks(self, shape: Shape) -> dict[str, str]:
         theme = self.theme
+        if shape.look == "dot" and shape.height > shape.width:
+            return {"shape": "box", "style": "filled,rounded", "fillcolor": theme.ink}
         filled = {"style": "filled", "shape": "box"}
         return {
             "operation": {"shape": "circle", "style": "filled", "fillcolor": theme.operation},
@@ -124,13 +129,16 @@ class _Writer:
                        fixedsize="false", width="0", height="0", fontsize=_n(one.size),
                        fontcolor=self.text_colour(one))  # fmt: skip
 
-    def frame(self, number: int, one: Frame) -> None:
+    def frame(self, number: int, one: Frame, inside: Sequence[str]) -> None:
+        """A cluster, with what belongs to it."""
         x, y = one.x + MARGIN, self.top - one.y
         box = f"{_n(x)},{_n(y - one.height)},{_n(x + one.width)},{_n(y)}"
         with self.made.subgraph(name=f"cluster_{number}") as made:
             made.attr("graph", bb=box, label=label([one.title]), lp=f"{_n(x + one.width / 2)},{_n(y - 10)}",
                       style="rounded,filled", color=self.theme.faint, fillcolor=self.theme.frame, fontsize="12",
                       lwidth="1", lheight="0.2", fontcolor=self.theme.faint)  # fmt: skip
+            for id in inside:
+                made.node(id)
 
 
 def _n(x: float, digits: int = 2) -> str:

@@ -205,7 +205,8 @@ class Equations:
         for name, id in self.graph.outputs.items():
             if id == one.id:
                 step = len(self.graph.rows) == 1 and self.graph.rows[0].steps == 1 and name.endswith("'")
-                found.append(Term(f"{d}_next" if step else f"{d}_out", self.graph.cotangents.get(name)))
+                part = "next" if step else "T" if self.graph.rows else "output"
+                found.append(Term(f"{d}_{part}", self.graph.cotangents.get(name)))
         seen = Counter[str]()
         for term in found:
             seen[term.name] += 1
@@ -221,6 +222,8 @@ class Equations:
             fold, row = self.folds.get(target.id), self.row_name(target.row)
             what = f"{fold.first}…{fold.last}" if fold else f"{target.step}" if target.step is not None else target.op
             return f"{row}·{what}" if len(self.graph.rows) > 1 and target.row is not None else cut(plain(what))
-        while target.id in self.written and (target.op == "getitem" or not target.symbol.isalpha()):
+        if one.state and target.row is None:
+            return "output"
+        while target.id in self.written:
             target = self.known[self.uses[target.id][0].target]
         return self.names.get(target.id) or plain(target.symbol or target.op)

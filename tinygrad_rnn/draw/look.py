@@ -49,7 +49,9 @@ class Scale:
     greatest: float
 
     def level(self, norm: float) -> int:
-        """Where a norm stands, from 0 to 8."""
+        """Where a norm stands, from 0 to 8; the highest for what is no number."""
+        if not math.isfinite(norm):
+            return LEVELS - 1
         if norm <= self.least or self.greatest <= self.least:
             return 0 if norm <= self.least < self.greatest else LEVELS // 2
         place = math.log(norm / self.least) / math.log(self.greatest / self.least)

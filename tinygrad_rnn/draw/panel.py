@@ -107,6 +107,8 @@ class Panel:
         if one.kind == "constant" and one.shape == ():
             return [one.name or "constant"], "text", SIZES["text"]
         known = [text for text in (one.name or one.kind, shape) if text]
+        if one.gradient is not None and not any(edge.gradient is not None for _, edge in self.uses[one.id]):
+            known.append(f"d{one.name} {size_text(one.gradient)}")  # a leaf, after the backward pass
         return known, "text" if one.kind in TEXTS else "parameter", SIZES["text"]
 
     # -- links
@@ -123,21 +125,18 @@ class Panel:
         name = one.name if one.kind in ("operation", "value") else ""
         if len(uses) > 1:
             dot = f"{one.id}d"
-            self.boxes[dot] = Box(dot, 7.0, 7.0, lane=self.lanes.get(one.id))
+            high = 7.0 if not self.style.adjoint else 2 * self.style.apart + 7.0  # both lines meet it
+            self.boxes[dot] = Box(dot, 7.0, high, lane=self.lanes.get(one.id))
             self.shapes[dot] = Shape(dot, "dot", about=one.id)
             head, *terms = self.sum_of(one, uses) or [""]
             tie = Tie(Link(box, dot, port), name, [head] if head else [], terms, one.gradient, "+")
             tie.back = one.gradient is not None
             self.ties.append(tie)
             box, port, name = dot, "", ""
-        spelled = self.style.compact and (len(uses) > 1 or one.id.startswith("in_"))
+        tags = self.tags(uses)
         for number, use in uses:
-            tags = self.tags(uses)
             part = f"d{one.name}_{tags[id(use)]}" if len(uses) > 1 and one.name else f"d{one.name}" if one.name else ""
-            tie = self.tie_to(one, box, port, number, use, name, part)
-            if spelled and not tie.cut:
-                tie.above, tie.below = [], []
-            self.ties.append(tie)
+            self.ties.append(self.tie_to(one, box, port, number, use, name, part))
 
     def tie_to(
         self, one: Vertex, box: str, port: str, number: int | None, use: Edge | End, name: str, part: str

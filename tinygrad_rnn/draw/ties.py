@@ -39,7 +39,6 @@ class Style:
     scale: Scale
     backward: bool = True
     adjoint: bool = False
-    compact: bool = False  # a number that a sum or the other end of a line tells is not told twice
 
     @property
     def apart(self) -> float:
@@ -86,7 +85,7 @@ def draw_tie(scene: Scene, id: str, tie: Tie, shapes: Mapping[str, Shape], style
     """The two lines of a link, each with its texts."""
     source, target, (x, y) = shapes[tie.link.source], shapes[tie.link.target], tie.link.at
     there = _ends(_moved(tie.link.points, -style.apart if tie.back else 0.0), source, target)
-    look, head = "cut" if tie.cut else "forward", target.look != "dot"
+    look, head = "cut" if tie.cut else "forward", target.look not in ("dot", "port")
     line = Line(f"f{id}", source.id, target.id, there, look, about=tie.about, head=head)
     up, above, down = _texts(tie)
     if tie.name:
@@ -128,7 +127,8 @@ def _moved(points: Sequence[Point], dy: float) -> list[Point]:
     """The way beside a way: lower by dy, and where it is steep, as far to the side."""
     moved = [(x, y + dy) for x, y in points]
     for k, ((x, y), (nx, ny)) in enumerate(itertools.pairwise(points)):
-        aside = 0.0 if abs(ny - y) < 4 * abs(dy) else -dy if ny > y else dy
+        side = math.copysign(min(abs(dy), 4.0), dy)
+        aside = 0.0 if abs(ny - y) < 4 * abs(dy) else -side if ny > y else side
         if aside and k > 0 and k + 2 < len(points):
             moved[k], moved[k + 1] = (x + aside, y + dy), (nx + aside, ny + dy)
     return moved

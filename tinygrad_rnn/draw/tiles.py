@@ -129,16 +129,17 @@ class Filler:
     def feed_cell(self, made: CellTile, tile: Tile, before: Tile | None, main: Vertex) -> None:
         """What comes into a cell: first states on their rails, its input and its parameters from below."""
         start, one_step, fed = self.start(tile), tile.count == 1, False
-        times = subscript(start) if one_step else f"{subscript(tile.first)} … {subscript(tile.last)}"
+        ends = [subscript(time) if not self.graph.full else "" for time in (tile.first, tile.last)]
         for number, edge in self.into.get(main.id, []):
             source = self.nodes[edge.source]
             if source.kind == "state" and source.name in self.about.states:
                 made.enter(source.name, source.name, source, edge, number)
             elif source.kind != "parameter" and not (before and source.id in before.members) and not fed:
                 fed = True
-                told = [f"dx{times}", size_text(edge.gradient)] if edge.gradient is not None else []
                 letter = edge.argument if source.kind == "input" else "x"
-                made.feed(f"{letter}{times}", "text", source, edge, number, told, 18 - made.wide / 2)
+                told = [f"d{letter}{ends[0]}", size_text(edge.gradient)] if edge.gradient is not None else []
+                label = " … ".join(dict.fromkeys(f"{letter}{end}" for end in ends))
+                made.feed(label, "text", source, edge, number, told, 18 - made.wide / 2)
         if self.about.weights:
             told = [f"{name} {size_text(norms[start])}" for name, norms in self.about.weights.items()] * one_step
             weights = Edge("", "", gradient=self.norm_of(start) if one_step else None)
@@ -158,7 +159,8 @@ class Filler:
         carried = self.about.carried[f"d{state}"][time] if time is not None else None
         terms: list[tuple[str, float | None]] = [("next", carried)] if carried is not None else []
         terms += [("output", edge.gradient) for _, edge in away] + [("T", self.graph.cotangents[name]) for name in ends]
-        made.give(state, f"{state}{subscript(last)}", value.gradient, terms, value, [number for number, _ in away])
+        label = f"{state}'" if self.graph.full else f"{state}{subscript(last)}"
+        made.give(state, label, value.gradient, terms, value, [number for number, _ in away])
         for name in ends:
             made.leave(state, name, self.graph.cotangents[name], value)
 
@@ -197,5 +199,5 @@ class Filler:
             for name, id in self.graph.outputs.items():
                 if id == one.id:
                     rail = lane(self.about.states, one.state) if one.state and after is None else None
-                    found.append(End(one.id, "end", [name], self.graph.cotangents[name], rail))
+                    found.append(End(one.id, "T", [name], self.graph.cotangents[name], rail))
         return found

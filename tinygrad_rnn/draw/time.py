@@ -31,9 +31,7 @@ class Steps(Filler):
                 tile.scene.mirror()
         made = Scene()
         made.width = self.put()
-        shapes = [shape for tile in self.tiles for shape in tile.scene.shapes]
-        top = min(shape.y - shape.height / 2 for shape in shapes) - PAD - HEAD - 14
-        bottom = max(shape.y + shape.height / 2 for shape in shapes) + PAD + 14
+        top, bottom = self.reach()
         for tile in self.tiles:
             frame = Frame(self.name_of(tile), tile.left, top, tile.scene.width + 2 * PAD, bottom - top, tile.title)
             made.frames.append(frame)
@@ -45,6 +43,14 @@ class Steps(Filler):
             top, bottom = self.loops(made, self.tiles[0], top, bottom)
         made.height = bottom - top
         return made.shift(0, -top)
+
+    def reach(self) -> tuple[float, float]:
+        """The upper and the lower edge of the frames."""
+        shapes = [shape for tile in self.tiles for shape in tile.scene.shapes]
+        notes = [note for tile in self.tiles for line in tile.scene.lines for note in line.notes]
+        lowest = max(shape.y + shape.height / 2 for shape in shapes)
+        lowest = max([lowest, *(note.y + 0.6 * note.size * len(note.lines) for note in notes)])
+        return min(shape.y - shape.height / 2 for shape in shapes) - PAD - HEAD - 14, lowest + PAD + 6
 
     def put(self) -> float:
         """Put the tiles side by side, with the states at one height; how wide they are."""

@@ -127,7 +127,9 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
         ys = f(*tensors)
     title = getattr(f, "__name__", type(f).__name__)
     ys = list(ys) if isinstance(ys, (tuple, list)) else [ys]
-    results = {("y" if len(ys) == 1 else f"y{k}"): y for k, y in enumerate(ys) if getattr(y, "node", None) is not None}
+    stem = title if title.isidentifier() and title not in names else "y"
+    known = {k: y for k, y in enumerate(ys) if getattr(y, "node", None) is not None}
+    results = {stem if len(ys) == 1 else f"{stem}{k}": y for k, y in known.items()}
     if not results:
         raise GraphError(f"draw: what {title} returns depends on no input with floating values, and on no parameter")
     made = Captured(title, {y.node: np.ones(y.shape, y.dtype) for y in results.values()}, {})

@@ -19,7 +19,7 @@ from tinygrad_rnn import lstm, scan
 from tinygrad_rnn.graph import Node
 from tinygrad_rnn.trace import record_step, sample
 from tinygrad_rnn.view import of_cell, of_tensor, view
-from tinygrad_rnn.view.measure import Size, _Passing
+from tinygrad_rnn.view.measure import TOGETHER, Sizes, _Passing, size
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -136,6 +136,18 @@ def test_one_wrong_number_is_noticed(field, monkeypatch):
 
 def test_a_part_that_is_missing_is_noticed(monkeypatch):
     made = of_cell(lstm, 5)
-    monkeypatch.setattr(_Passing, "size", lambda self, node: Size(0.0, 0.0))
+    monkeypatch.setattr(_Passing, "array", lambda self, node: np.zeros(3))
     graph, builder = looked_at(monkeypatch, made)
     assert wrong_edges(graph, builder, made) and wrong_sums(graph, made)
+
+
+@pytest.mark.parametrize("count", [1, 3, TOGETHER, TOGETHER + 1])
+def test_sizes_taken_together_are_those_taken_alone(count):
+    rng, sizes, found = np.random.default_rng(0), Sizes(), {}
+    arrays = [scale * rng.standard_normal((2, 3)) for scale in 10.0 ** rng.integers(-250, 250, count)]
+    arrays += [np.zeros((2, 3)), np.full((2, 3), np.inf), np.ones(5000), np.ones((0, 3)), np.full(4, 2.0, "f")]
+    with np.errstate(all="ignore"):
+        for k, x in enumerate(arrays):
+            sizes.into(found, k, x)
+        sizes.finish()
+        assert found == {k: size(x) for k, x in enumerate(arrays)}

@@ -19,6 +19,7 @@ from ..graph import USED, Node, Rule, fitted
 from ..rows import is_block
 from .capture import Captured
 
+SMALL, TOGETHER = 2048, 256  # elements of an array that is small, and how many of them are taken together
 SAFE = (1e-290, 1e290)  # where squares neither overflow nor vanish
 BASIC = (int, slice, type(None), type(...))
 
@@ -57,6 +58,36 @@ class Measured:
     entering: list[Node] = field(default_factory=list)  # what something comes into from outside of its group
 
 
+class Sizes:
+    """The sizes of many small arrays: those of one shape are taken together, which costs a fraction."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[tuple[Any, ...], list[tuple[dict[Any, Size], Any, Any]]] = {}
+
+    def into(self, found: dict[Any, Size], key: Any, x: Any) -> None:
+        """Put the size of ``x`` at ``found[key]``, sooner or later."""
+        if x.size > SMALL or not x.size:
+            found[key] = size(x)
+            return
+        alike = self.waiting.setdefault((x.shape, x.dtype), [])
+        alike.append((found, key, x))
+        if len(alike) == TOGETHER:
+            self.take(alike)
+
+    def take(self, alike: list[tuple[dict[Any, Size], Any, Any]]) -> None:
+        rows = np.array([x for *_, x in alike], np.float64).reshape(len(alike), -1)
+        squares, totals = np.add.reduce(rows * rows, axis=1).tolist(), np.add.reduce(rows, axis=1).tolist()
+        for (found, key, x), square, total in zip(alike, squares, totals):
+            safe = SAFE[0] < square < SAFE[1]
+            found[key] = Size(math.sqrt(square), total) if safe else size(x)
+        alike.clear()
+
+    def finish(self) -> None:
+        for alike in self.waiting.values():
+            if alike:
+                self.take(alike)
+
+
 def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
     """Go back once. ``unit`` gives the groups; a node that is in none is one of its own.
 
@@ -68,8 +99,8 @@ def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
         return Measured({node: size(g) for node, g in grads.items()}, entering=made.order)
     going = _Pass(made, unit)
     with np.errstate(all="ignore"):
-        for node in reversed(made.order):
-            going.through(node)
+        going.back()
+        going.sizes.finish()
     return going.found
 
 
@@ -77,54 +108,65 @@ class _Pass:
     """A backward pass: the gradients that have come so far, and those that pass into the group where it is."""
 
     def __init__(self, made: Captured, unit: Mapping[Node, Any]):
-        self.found, self.unit = Measured(), unit
+        self.found, self.sizes, self.unit, self.order = Measured(), Sizes(), unit, made.order
         self.totals: dict[Node, Any] = dict(made.cotangents)
         self.owned: dict[Node, bool] = {}  # totals that may be written to
         self.between: dict[Any, dict[Node, _Passing]] = {}
         self.left = Counter(unit.values())  # nodes of each group that have not had their turn
         self.outward = dict.fromkeys(made.cotangents)  # values that are used outside of their group
         self.outward.update((one, None) for cut in made.detached.values() for one in cut.values())
-        inward: dict[Node, None] = {}  # and inside
         for node in made.order:
-            own, inside = unit.get(node), True
+            own, inside = unit.get(node), node not in made.detached
             for one in node.parents:
-                if one is not None:
-                    within = own is not None and unit.get(one) is own
-                    (inward if within else self.outward)[one] = None
-                    inside = inside and within
-            if not inside or own is None or node in made.detached:
+                if one is not None and (own is None or unit.get(one) is not own):
+                    self.outward[one], inside = None, False
+            if own is None or not inside:
                 self.found.entering.append(node)
-        both = [one for one in inward if one in self.outward and one.shape is not None]
-        self.outer = {one: _Passing(made.cotangents.get(one)) for one in both}
+        self.outer = {one: _Passing(dy) for one, dy in made.cotangents.items()}  # what comes to them from outside
+        self.mixed: dict[Node, None] = {}  # those that are used inside, too
 
-    def through(self, node: Node) -> None:
-        """A node's turn: all of its gradient has come."""
-        own = self.unit.get(node)
-        if node in self.totals:
-            self.pull_all(node, own, self.totals.pop(node))
-        if own is not None:
-            self.left[own] -= 1
-            if not self.left[own]:
-                self.settle(own)
+    def back(self) -> None:
+        """Every node's turn, newest first. This runs for every edge, and what stays in a group takes the short way."""
+        totals, group, outward, mixed = self.totals, self.unit.get, self.outward, self.mixed
+        for node in reversed(self.order):
+            own, dy = group(node), totals.pop(node, None)
+            if dy is not None:
+                if own is None or node in outward:
+                    self.note(node, dy)
+                for k, edge in enumerate(node.edges):
+                    if edge is not None:
+                        parent, rule, kept = edge
+                        if own is None or group(parent) is not own:
+                            self.across(node, k, own, dy)
+                        else:
+                            self.pull(parent, rule, dy, kept, True)
+                            if parent in outward:
+                                mixed[parent] = None
+            if own is not None:
+                self.left[own] -= 1
+                if not self.left[own]:
+                    self.settle(own)
 
-    def pull_all(self, node: Node, own: Any, dy: Any) -> None:
-        """What the rules of a node give, added up by value and by what it passes between."""
-        if (own is None or node in self.outward) and node.shape is not None:
-            self.found.totals[node] = size(dy)
-            if node in self.outer:
-                self.found.outside[node] = self.outer.pop(node).size(node)
+    def note(self, node: Node, dy: Any) -> None:
+        """All of a value's gradient has come."""
+        if node.shape is not None:
+            self.sizes.into(self.found.totals, node, dy)
+            outside = self.outer.pop(node, None) or _Passing()
+            if node in self.mixed:
+                self.sizes.into(self.found.outside, node, outside.array(node))
+
+    def across(self, node: Node, k: int, own: Any, dy: Any) -> None:
+        """What passes from a node to a value outside of its group."""
+        parent, rule, kept = node.edges[k]
         small = _is_slice(node) and not is_block(node.parents[0])
-        for k, edge in enumerate(node.edges):
-            if edge is not None:
-                parent, rule, kept = edge
-                inside = own is not None and self.unit.get(parent) is own
-                part = self.pull(parent, rule, dy, kept, inside or small)
-                if not inside and parent in self.outer:
-                    self.outer[parent].add(part, node if small else None)
-                if own is None and parent.shape is not None:
-                    self.found.parts[parent, node, k] = size(part)
-                elif own is not None and not inside and parent.shape is not None:
-                    self.pass_on(own, parent, part, node if small else None)
+        part = self.pull(parent, rule, dy, kept, small)
+        if parent.shape is None:
+            return
+        self.outer.setdefault(parent, _Passing()).add(part, node if small else None)
+        if own is None:
+            self.sizes.into(self.found.parts, (parent, node, k), part)
+        else:
+            self.pass_on(own, parent, part, node if small else None)
 
     def pass_on(self, own: Any, parent: Node, part: Any, slice_: Node | None) -> None:
         """Note what passes into a group; that of a block passes into it from the parameter, too."""
@@ -155,7 +197,7 @@ class _Pass:
     def settle(self, own: Any) -> None:
         """A group has been gone through: what has passed into it is complete."""
         for parent, passing in self.between.pop(own, {}).items():
-            self.found.parts[parent, own, 0] = passing.size(parent)
+            self.sizes.into(self.found.parts, (parent, own, 0), passing.array(parent))
 
 
 class _Passing:
@@ -174,14 +216,17 @@ class _Passing:
         else:
             self.whole = part if self.whole is None else self.whole + part
 
-    def size(self, node: Node) -> Size:
+    def array(self, node: Node) -> Any:
+        """An array with the same elements as the sum, and perhaps fewer zeros."""
+        if not self.slices and self.whole is not None:
+            return self.whole
         if self.whole is None and len(self.slices) == 1 and _is_slice(self.slices[0][0]):
-            return size(self.slices[0][1])
+            return self.slices[0][1]
         total = np.zeros(node.shape, node.dtype) if self.whole is None else np.array(self.whole)
         for one, part in self.slices:
             _, rule, kept = one.edges[0]
             rule.into(total, part, *kept)
-        return size(total)
+        return total
 
 
 def _is_slice(node: Node) -> bool:

@@ -21,7 +21,6 @@ MAY = {
     "shape": "",
     "mode": "",
     "files": "",
-    "userfile": "",
     "graph": "guard mode",  # knows neither Tensor nor operations
     "border": "",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tensor": "guard graph border",
@@ -39,6 +38,7 @@ MAY = {
     "masks": "shape tensor ops cell",
     "wrappers": "shape ops cell masks",
     "cells": "ops cell",
+    "userfile": "cell cells",
     # what a run recorded, as plain data
     "observe": "mode graph tensor op",
     "watch": "mode graph tensor op observe",
@@ -52,6 +52,7 @@ MAY = {
     "flow": "files graph tensor again cell observe rows trace",
     # the tools: no layer, no model, not each other
     "draw": "files tensor cell cells userfile view",
+    "derive": "files shape mode tensor op observe cell cells formula trace watch userfile",
     "check": "tensor tree transforms cell watch trace",
     # training
     "data": "files",
@@ -60,9 +61,9 @@ MAY = {
     "train": "files mode tensor ops init cell cells data nn optim",
     # the faces
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
-    "draw flow check data nn optim train",
+    "draw flow check derive data nn optim train",
     "demo": "files cells draw check data optim train",
-    "cli": "__init__ cells draw train demo",
+    "cli": "__init__ cells draw derive train demo",
     "__main__": "cli",
 }
 
@@ -167,7 +168,7 @@ def test_the_table_is_strict():
 
 
 def test_tools_import_no_layer_no_model_and_not_each_other():
-    tools, upper = ["draw", "check"], ["scan", "nn", "optim", "data", "train", "demo", "cli"]
+    tools, upper = ["draw", "flow", "check", "derive"], ["scan", "nn", "optim", "data", "train", "demo", "cli"]
     for tool in tools:
         assert [name for name in MAY[tool].split() if name in tools + upper] == []
 

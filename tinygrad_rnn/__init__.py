@@ -20,5 +20,6 @@ from .debug import NanError, trace_mutations, trace_nans
 from . import data, nn, optim, train
 from .draw import draw
 from .flow import gradient_flow
+from .derive import DeriveError, derive
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The command line: ``tinygrad-rnn demo | draw | train``.
+"""The command line: ``tinygrad-rnn demo | draw | derive | train``.
 
 Exit codes: 0 done, 2 could not be done (said in one line), 130 interrupted.
 """
@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from . import __version__
 from .cells import BUILT_IN
+from .derive import DeriveError
+from .derive import command as derive_command
 from .draw import RenderError
 from .draw import command as draw_command
 
@@ -43,6 +45,10 @@ examples:
   tinygrad-rnn train --data my_texts/ --model gru      a folder with train.txt, valid.txt, test.txt"""
 
 
+FAILURES = (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError, MemoryError, RenderError,
+            DeriveError)  # fmt: skip
+
+
 def parser() -> argparse.ArgumentParser:
     """Every command and option."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -57,6 +63,10 @@ def parser() -> argparse.ArgumentParser:
     drawing = commands.add_parser("draw", help="draw a cell, forward and backward", description=draw_command.ABOUT,
                                   epilog=draw_command.EXAMPLES, formatter_class=raw)  # fmt: skip
     draw_command.options(drawing)
+    deriving = commands.add_parser("derive", help="derive the backward pass of a cell: NumPy, LaTeX, or in words",
+                                   description=derive_command.ABOUT, epilog=derive_command.EXAMPLES,
+                                   formatter_class=raw)  # fmt: skip
+    derive_command.options(deriving)
     train = commands.add_parser("train", help="train a language model", description=_TRAIN, epilog=_FILES + _EXAMPLES,
                                 formatter_class=raw)  # fmt: skip
     _train_options(train)
@@ -110,13 +120,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .train.command import run
         elif options.command == "draw":
             return draw_command.run(options)
+        elif options.command == "derive":
+            return derive_command.run(options)
         else:
             from .demo import run
         return run(options)
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    except (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError, MemoryError, RenderError) as error:
+    except FAILURES as error:
         text = (str(error) or type(error).__name__).removeprefix(f"{options.command}: ")
         print(f"tinygrad-rnn {options.command}: {text}", file=sys.stderr)
         return 2

@@ -7,6 +7,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from .cell import Cell
+from .cells import BUILT_IN
+
 
 class UserFileError(ValueError):
     """The file cannot be read or run, or has no such name; the text says which, with the user's own lines."""
@@ -27,6 +30,16 @@ def load(place: str) -> Any:
         names = [key for key, one in found.items() if not key.startswith("_") and callable(one)]
         raise UserFileError(f"{file} has no {name}, only {', '.join(names) or 'nothing to call'}")
     return found[name]
+
+
+def cell_at(place: str) -> Cell:
+    """A built-in cell by its name, or the one at ``FILE.py:NAME``."""
+    found = BUILT_IN.get(place) or (load(place) if ":" in place else None)
+    if found is None:
+        raise UserFileError(f"{place!r} is no built-in cell ({', '.join(BUILT_IN)}); your own is FILE.py:NAME")
+    if not isinstance(found, Cell):
+        raise UserFileError(f"{place} is a {type(found).__name__}, should be a cell: equations under @cell")
+    return found
 
 
 def own_lines(error: BaseException, file: str) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
-from ..cell import Cell
 from ..cells import BUILT_IN
-from ..userfile import load
+from ..userfile import cell_at
 from ..view import FOLDS, LEVELS
 from . import draw
 from .look import THEMES
@@ -76,11 +74,7 @@ def sizes(text: str) -> dict[str, int]:
 
 def run(asked: argparse.Namespace) -> int:
     """Draw, write, and say where; the exit code."""
-    target: Any = BUILT_IN.get(asked.cell) or (load(asked.cell) if ":" in asked.cell else None)
-    if target is None:
-        raise ValueError(f"{asked.cell!r} is no built-in cell ({', '.join(BUILT_IN)}); your own is FILE.py:NAME")
-    if not isinstance(target, Cell):
-        raise TypeError(f"{asked.cell} is a {type(target).__name__}, should be a cell: equations under @cell")
+    target = cell_at(asked.cell)
     picture = draw(
         target, backward=asked.backward or asked.expand is not None, steps=asked.steps, level=asked.level,
         expand=asked.expand, fold=asked.fold, unfold=asked.unfold, truncate=asked.truncate, last=asked.last,

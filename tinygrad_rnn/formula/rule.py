@@ -96,31 +96,31 @@ class _Followed(np.ndarray):
         if any(isinstance(one, Tensor) for one in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
-        more = {"out": tuple(map(_plain, out))} if out else {}
-        made = getattr(ufunc, method)(*map(_plain, inputs), **kwargs, **more)
+        more = {"out": tuple(map(bare, out))} if out else {}
+        made = getattr(ufunc, method)(*map(bare, inputs), **kwargs, **more)
         if out:
             return out[0]
         reduced: dict[str, Any] = {name: kwargs[name] for name in ("axis", "keepdims") if name in kwargs}
         name = {"__call__": ufunc.__name__, "reduce": _REDUCTIONS.get(ufunc.__name__)}.get(method)
         if name is None or not (name in OPS or hasattr(np, name)) or isinstance(made, tuple):
             return made
-        return _follow(made, Expr(name, tuple(map(_part, inputs)), reduced, np.shape(made)))
+        return followed(made, Expr(name, tuple(map(part_of, inputs)), reduced, np.shape(made)))
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        made = _plain(self).astype(dtype, *args, **kwargs)
-        return _follow(made, Expr("astype", (_part(self),), {"dtype": np.dtype(dtype)}, made.shape))
+        made = bare(self).astype(dtype, *args, **kwargs)
+        return followed(made, Expr("astype", (part_of(self),), {"dtype": np.dtype(dtype)}, made.shape))
 
 
-def _part(x: Any) -> Part:
+def part_of(x: Any) -> Part:
     """The part that an array or a number is; a constant if it is none."""
-    return getattr(x, "part", None) or Constant(_plain(x))
+    return getattr(x, "part", None) or Constant(bare(x))
 
 
-def _plain(x: Any) -> Any:
+def bare(x: Any) -> Any:
     return x.view(np.ndarray) if isinstance(x, _Followed) else x
 
 
-def _follow(x: Any, part: Part) -> Any:
+def followed(x: Any, part: Part) -> Any:
     """``x`` as an array that is ``part``."""
     made = np.asarray(x).view(_Followed)
     made.part = part
@@ -137,7 +137,7 @@ class _Follower:
         """A copy of ``x`` that is the leaf ``name``."""
         array = np.array(x)
         self.leaves[_memory(array)] = Leaf(name, array.shape)
-        return _follow(array, self.leaves[_memory(array)])
+        return followed(array, self.leaves[_memory(array)])
 
     def tensor(self, name: str, x: Any) -> Tensor:
         """The same as a Tensor that needs a gradient: what is made of it has a node, which holds the attributes."""
@@ -156,7 +156,7 @@ class _Follower:
         """Called after each operation of the rule."""
         attrs = {} if made.node is None else dict(made.node.attrs)
         named = {name: self.attribute(one) for name, one in attrs.items()}
-        made._array = _follow(made._array, Expr(spec.name, tuple(map(self.part, args)), named, made.shape))
+        made._array = followed(made._array, Expr(spec.name, tuple(map(self.part, args)), named, made.shape))
 
     def gradient(self, node: Node, dy: Any) -> None:
         """No backward pass runs here."""
@@ -164,7 +164,7 @@ class _Follower:
     def part(self, x: Any) -> Part:
         """The part that a value is, also of an array that shares the memory of a leaf; a constant if it is none."""
         array = value(x)
-        found = _part(array)
+        found = part_of(array)
         return self.leaves.get(_memory(array), found) if isinstance(found, Constant) else found
 
     def attribute(self, one: Any) -> Any:
@@ -172,7 +172,7 @@ class _Follower:
         if isinstance(one, (tuple, list)):
             return type(one)(self.attribute(part) for part in one)
         found = self.part(one) if isinstance(one, np.ndarray) else None
-        return found if isinstance(found, Leaf) else _plain(one)
+        return found if isinstance(found, Leaf) else bare(one)
 
 
 def _memory(x: Any) -> Any:

@@ -1,0 +1,241 @@
+"""derive: what is printed runs, equals autograd, and reads like the book."""
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import Param, cell, dropout, tanh
+from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.derive import DeriveError, command, derive
+from tinygrad_rnn.derive.step import letters
+from tinygrad_rnn.op import OPS, OpRule
+from tinygrad_rnn.tensor import Tensor
+from tinygrad_rnn.trace import sample
+
+sys.path.insert(0, str(Path(__file__).parent))
+from user_cells import CELLS, WRAPPED, gatewise, names
+
+ALL = [*BUILT_IN.values(), *WRAPPED, *CELLS]
+IDS = [one.name for one in ALL]
+SIZES = [(3, 4, 5, 2), (1, 2, 3, 5), (2, 7, 1, 3)]
+
+
+def arguments(one, at, dtype):
+    """Random arguments at sizes N, D, H, P; D is H where a residual asks for it."""
+    rng = np.random.default_rng(7)
+    sizes = dict(zip(letters(one), at))
+    if "residual" in one.name:
+        sizes["D"] = sizes["P"] if "P" in sizes else sizes["H"]
+    given = {name: array.astype(dtype) for name, array in sample(one, rng, sizes).items()}
+    return given, [rng.standard_normal(given[name].shape).astype(dtype) for name in one.states]
+
+
+def by_hand(one, given, dys, derived):
+    """The new state and the gradients of the printed code."""
+    title = re.sub(r"\W+", "_", one.name).strip("_")
+    args = list(given.values())
+    count = 1 + len(one.states)
+    forward, backward = derived.functions[f"{title}_forward"], derived.functions[f"{title}_backward"]
+    state, cache = forward(*args[:count], **dict(zip(forward.__kwdefaults__ or kwonly(forward), args[count:])))
+    return state if isinstance(state, tuple) else (state,), backward(*dys, cache)
+
+
+def kwonly(f):
+    code = f.__code__
+    return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 2e-4)])
+@pytest.mark.parametrize("at", SIZES)
+@pytest.mark.parametrize("one", ALL, ids=IDS)
+def test_the_printed_code_equals_autograd(one, at, dtype, tolerance):
+    given, dys = arguments(one, at, dtype)
+    state, found = by_hand(one, given, dys, derive(one))
+    leaves = {name: Tensor(np.array(array), requires_grad=True) for name, array in given.items()}
+    args = [leaves[name] for name in [one.input, *one.states]]
+    new = one(*args, **{name: leaves[name] for name in one.params})
+    new = new if isinstance(new, tuple) else (new,)
+    (sum((got * dy).sum() for got, dy in zip(new, dys))).backward()
+    assert list(found) == [f"d{name}" for name in given]
+    for got, want in zip(state, new):
+        np.testing.assert_allclose(got, want.detach().numpy(), rtol=tolerance, atol=tolerance)
+    for name, leaf in leaves.items():
+        want = np.zeros_like(given[name]) if leaf.grad is None else leaf.grad
+        assert found[f"d{name}"].dtype == dtype
+        np.testing.assert_allclose(found[f"d{name}"], want, rtol=tolerance, atol=tolerance * max(1, abs(want).max()))
+
+
+@pytest.mark.parametrize("one", [*BUILT_IN.values(), gatewise, names], ids=lambda one: one.name)
+def test_the_loop_over_time_equals_autograd(one):
+    """Also checked inside, before anything is shown; here with other numbers, from the printed text alone."""
+    derived = derive(one, loop=True)
+    space = {}
+    exec(derived.source, space)
+    given, dys = arguments(one, (2, 4, 3, 5), np.float64)
+    rng = np.random.default_rng(3)
+    xs, dhs = rng.standard_normal((2, 5, 4)), rng.standard_normal((2, 5, 3))
+    states = [given[name] for name in one.states]
+    keys = kwonly(space[f"{one.name}_forward"])
+    params = dict(zip(keys, [given[name] for name in one.params]))
+    found = space[f"{one.name}_bptt"](xs, *states, params, dhs, *dys)
+    leaves = {name: Tensor(np.array(array), requires_grad=True) for name, array in {**given, one.input: xs}.items()}
+    hs, last = tg.scan(one, leaves[one.input], tuple(leaves[n] for n in one.states), {n: leaves[n] for n in one.params})
+    last = last if isinstance(last, tuple) else (last,)
+    ((hs * dhs).sum() + sum((got * dy).sum() for got, dy in zip(last, dys))).backward()
+    for name, leaf in leaves.items():
+        got = found["dxs" if name == one.input else f"d{name}"]
+        np.testing.assert_allclose(got, leaf.grad, rtol=1e-11, atol=1e-12)
+
+
+# -- what it reads like ----------------------------------------------------------------------------------------------
+
+
+def test_the_lstm_is_the_books():
+    text = derive(tg.lstm).source
+    for line in ["do = dh * tanh_c", "dc = dc + dh * o * (1 - tanh_c**2)", "df = dc * c", "dc_prev = dc * f",
+                 "dWh = h.T @ dA", "dWx = x.T @ dA", "db = dA.sum(axis=0)", "dh_prev = dA @ Wh.T", "dx = dA @ Wx.T",
+                 "dA = np.hstack((df * f * (1 - f), dg * (1 - g**2), di * i * (1 - i), do * o * (1 - o)))",
+                 "f = sigmoid(A[:, :H])",
+                 'return {"dx": dx, "dh": dh_prev, "dc": dc_prev, "dWx": dWx, "dWh": dWh, "db": db}']:  # fmt: skip
+        assert f"    {line}\n" in text
+
+
+def test_gates_are_stacked_as_declared():
+    text = derive(gatewise).source
+    assert "dWx = np.hstack((dWx_f, dWx_g, dWx_i, dWx_o))" in text
+    assert "Wx_g = Wx[:, H:2 * H]" in text
+
+
+@pytest.mark.parametrize("one", ALL, ids=IDS)
+def test_no_size_is_baked_in_and_each_line_stands_once(one):
+    text = derive(one).source
+    for part in text.split("\ndef ")[1:]:
+        lines = [line.strip() for line in part.splitlines()[1:] if " = " in line and not line.strip().startswith("#")]
+        assert len(lines) == len(dict.fromkeys(lines))
+    if one.name != "numbers":
+        assert re.findall(r"\b(?:23|29|31|37|46|58|62|93|124)\b", text) == []
+    assert max(map(len, text.splitlines())) <= 120
+    assert "`" not in text and "#1" not in text
+
+
+def test_names_do_not_collide():
+    text = derive(names).source
+    assert "def names_forward(np_, sum, *, lambda_, cache_, H_2, def_):" in text
+    assert derive(tg.zoneout(tg.lstm, h=0.1)).source.count("def zoneout_lstm_backward(dh, dc, cache):") == 1
+
+
+def test_the_text_is_the_same_in_another_process():
+    code = ("import tinygrad_rnn as tg; from tinygrad_rnn.derive import derive; import sys;"
+            "d = derive(tg.peephole_lstm, loop=True); sys.stdout.write(d.source + d.latex + d.steps)")  # fmt: skip
+    texts = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8",
+                       env={"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(tg.__file__).parent.parent),
+                            "PYTHONIOENCODING": "utf-8"}).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert texts[0] == texts[1] != ""
+
+
+@pytest.mark.parametrize("one", ALL, ids=IDS)
+def test_it_takes_less_than_two_seconds(one):
+    start = time.perf_counter()
+    derive(one, loop=True)
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize("one", ALL, ids=IDS)
+def test_latex_is_balanced_and_aligned(one):
+    text = str(derive(one, form="latex"))
+    rows = text.removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}").split(" \\\\\n")
+    assert text.count("{") == text.count("}") and text.count(r"\left") == text.count(r"\right")
+    assert all(row.count("&") >= 1 for row in rows) and "#" not in text
+    assert r"\mathrm{d}" in text
+
+
+def test_latex_of_the_lstm():
+    text = derive(tg.lstm).latex
+    for row in [r"c' &= f \odot c + g \odot i", r"h' &= o \odot \tanh\left(c'\right)",
+                r"\mathrm{d}o &= \mathrm{d}h' \odot \tanh\left(c'\right)",
+                r"\mathrm{d}W_{x} &= x^{\mathsf{T}} \, \mathrm{d}A",
+                r"\left(1 - \tanh^2\left(c'\right)\right)"]:  # fmt: skip
+        assert row in text
+
+
+def test_steps_say_through_what_a_value_reaches_the_loss():
+    text = str(derive(tg.lstm, form="steps"))
+    assert "`o` reaches the loss only through `h_next = o * tanh_c`, so `do = dh * tanh_c`." in text
+    assert "`c_next` reaches the loss 2 ways, and their gradients add up" in text
+    assert [line.split(".")[0] for line in text.splitlines()] == [str(k) for k in range(1, len(text.splitlines()) + 1)]
+
+
+# -- the safety net, refusals ----------------------------------------------------------------------------------------
+
+
+def test_a_wrong_line_is_never_shown(monkeypatch):
+    """Autograd and the printed code would both have a wrong rule; so one is planted between them."""
+    from tinygrad_rnn.derive import numpy_text
+
+    monkeypatch.setitem(numpy_text.STYLES, "square", lambda w, node, parts: parts[0])
+    with pytest.raises(DeriveError, match=r"lstm: dx, as derived, differs from autograd by .* it is not shown"):
+        derive(tg.lstm)
+
+
+def test_a_wrong_rule_is_caught(monkeypatch):
+    """The formula of tanh's rule has a mistake that autograd has not."""
+    from tinygrad_rnn.derive import chain
+
+    wrong = OpRule(OPS["tanh"], "x", lambda dy, y: dy * (1 + y * y))
+    right = OPS["tanh"].rules["x"]
+
+    def planted(spec, k, args, attrs):
+        spec.rules["x"] = wrong if spec.name == "tanh" else spec.rules.get("x")
+        try:
+            return real(spec, k, args, attrs)
+        finally:
+            if spec.name == "tanh":
+                spec.rules["x"] = right
+
+    real = chain.local_derivative
+    monkeypatch.setattr(chain, "local_derivative", planted)
+    with pytest.raises(DeriveError, match="rnn: dx, as derived, differs from autograd"):
+        derive(tg.rnn)
+
+
+def test_what_cannot_be_derived_is_refused():
+    @cell
+    def noisy(x, h, *, W=Param("D H")):
+        return dropout(tanh(x @ W + h), rate=0.5, rng=np.random.default_rng(0))
+
+    @cell
+    def own(x, h, *, W=Param("D H")):
+        return tanh(x @ W + h * np.arange(h.shape[1]))
+
+    with pytest.raises(DeriveError, match="noisy: dropout draws or keeps what no formula tells"):
+        derive(noisy)
+    with pytest.raises(DeriveError, match=r"own: uses an array of its own, of shape \(\d+,\), should be a parameter"):
+        derive(own)
+    with pytest.raises(TypeError, match="derive: cell is a function, should be a cell"):
+        derive(lambda x: x)
+    with pytest.raises(ValueError, match="derive: form is 'c', should be one of numpy, latex, steps"):
+        derive(tg.rnn, form="c")
+
+
+def test_the_command(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    command.options(parser)
+    assert command.run(parser.parse_args(["rnn", "--form", "steps"])) == 0
+    assert capsys.readouterr().out == derive(tg.rnn).steps
+    place, out = f"{Path(__file__).parent / 'user_cells.py'}:gatewise", tmp_path / "own.py"
+    assert command.run(parser.parse_args([place, "--loop", "-o", str(out)])) == 0
+    assert out.read_text() == derive(gatewise, loop=True).source
+    with pytest.raises(ValueError, match="'nothing' is no built-in cell"):
+        command.run(parser.parse_args(["nothing"]))
+    with pytest.raises(ValueError, match="is a list, should be a cell"):
+        command.run(parser.parse_args([place.replace("gatewise", "CELLS")]))

@@ -1,0 +1,75 @@
+"""From the equations of a cell, its backward pass: as NumPy in the book's style, as LaTeX, and in explained steps.
+
+::
+
+    print(derive(lstm))                      # def lstm_forward(...), def lstm_backward(...)
+    print(derive(lstm, loop=True))           # and backpropagation through time
+    print(derive(lstm, form="latex"))        # one line for each step of the chain rule
+    print(derive(lstm, form="steps"))        # the same in words
+
+Nothing in it is written by hand: the gradient rules run on the recorded step (`chain`), the formulas are simplified
+and named (`program`), printed (`module`, `latex`, `steps`), and before anything is shown the printed code is executed
+and held against autograd (`verify`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..cell import Cell
+from .latex import latex
+from .module import Module
+from .program import Program
+from .step import PRIMES, DeriveError, Step
+from .steps import steps
+from .verify import executed, verify
+
+__all__ = ["FORMS", "DeriveError", "Derived", "derive"]
+FORMS = ("numpy", "latex", "steps")
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A backward pass in all its forms; ``str()`` is the one that was asked for.
+
+    ``functions`` are those of ``source`` by name, as they were executed: ``functions["lstm_backward"](dh, dc, cache)``.
+    """
+
+    name: str
+    form: str
+    source: str
+    latex: str
+    steps: str
+    functions: dict[str, Callable[..., Any]]
+
+    def __str__(self) -> str:
+        return {"numpy": self.source, "latex": self.latex, "steps": self.steps}[self.form]
+
+    def _repr_markdown_(self) -> str:
+        return {"numpy": f"```python\n{self.source}```", "latex": f"$${self.latex}$$", "steps": self.steps}[self.form]
+
+
+def derive(cell: Cell, *, form: str = "numpy", loop: bool = False) -> Derived:
+    """The backward pass of ``cell``, from its forward equations: code that has run and equals autograd to 1e-12.
+
+    ``form`` is what ``str()`` gives: "numpy" (a module: a forward step, a backward step, with ``loop`` backpropagation
+    through time), "latex" or "steps".  Configuration has its defaults: a wrapped cell is the one to evaluate.
+    `DeriveError` if the cell uses what no formula tells, or if what was derived did not pass its check.
+    """
+    if not isinstance(cell, Cell):
+        raise TypeError(f"derive: cell is a {type(cell).__name__}, should be a cell: equations under @cell")
+    if form not in FORMS:
+        raise ValueError(f"derive: form is {form!r}, should be one of {', '.join(FORMS)}")
+    for primes in PRIMES:
+        try:
+            program = Program(Step(cell, primes))
+            module = Module(program, loop)
+            functions = executed(module)
+            verify(module, functions)
+            break
+        except DeriveError:  # a number of the cell may have been taken for a size: once more with others
+            if primes is PRIMES[-1]:
+                raise
+    return Derived(cell.name, form, module.text, latex(program), steps(program), functions)

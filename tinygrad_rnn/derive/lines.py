@@ -1,0 +1,68 @@
+"""Lines of a program, and common subexpressions: what is written already is called by its name.
+
+Equal formulas are one object when they come here, so that counting who reads an object is enough.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..formula import Expr, Leaf, Part, postorder
+
+#: Small operations, which are done again in the backward pass rather than kept.
+SMALL = ("add", "subtract", "multiply", "hadamard", "negative", "square")
+#: What an operation weighs, if not 2; formulas that weigh 2 or more are written once.
+WEIGHT = {**dict.fromkeys(SMALL, 1), "swapaxes": 0, "transpose": 0, "asarray": 0}
+
+
+@dataclass
+class Line:
+    """``name = part``; ``number`` is the value it is, or is the gradient of; -1 for what is only written once."""
+
+    name: str
+    part: Part
+    number: int = -1
+    under: int = -1  # of a gradient: the position of the forward line it came through
+
+
+def once(lines: Sequence[Line], temporary: Callable[[Part], Leaf]) -> list[Line]:
+    """The same lines with every larger formula written once; ``temporary`` gives the name of one that has none."""
+    uses, heavy = _read_often(lines), _weights(lines)
+    done: dict[int, Part] = {}
+    found: list[Line] = []
+    for line in lines:
+        for part in postorder(line.part):
+            if id(part) in done:
+                continue
+            done[id(part)] = part
+            if isinstance(part, Expr):
+                new = Expr(part.op, tuple(done[id(arg)] for arg in part.args), part.attrs, part.shape)
+                done[id(part)] = new
+                if uses[id(part)] > 1 and heavy[id(part)] > 1 and part is not line.part:
+                    leaf = done[id(part)] = temporary(part)
+                    found.append(Line(leaf.name.removeprefix("t:"), new, -1, line.under))
+        found.append(Line(line.name, done[id(line.part)], line.number, line.under))
+        if isinstance(line.part, Expr):
+            done[id(line.part)] = Leaf(f"d#{line.number}", line.part.shape)
+    return found
+
+
+def _read_often(lines: Sequence[Line]) -> Counter[int]:
+    """How many formulas and lines read each part."""
+    uses = Counter(id(line.part) for line in lines)
+    seen = {id(part): part for line in lines for part in postorder(line.part)}
+    for part in seen.values():
+        uses.update(id(arg) for arg in (part.args if isinstance(part, Expr) else ()))
+    return uses
+
+
+def _weights(lines: Sequence[Line]) -> dict[int, int]:
+    """What each part weighs, with all that is in it."""
+    weight: dict[int, int] = {}
+    for line in lines:
+        for part in postorder(line.part):
+            inside = [weight[id(arg)] for arg in part.args] if isinstance(part, Expr) else []
+            weight[id(part)] = sum(inside) + (WEIGHT.get(part.op, 2) if isinstance(part, Expr) else 0)
+    return weight

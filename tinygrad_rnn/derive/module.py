@@ -1,0 +1,142 @@
+"""The module that is printed: a forward step, a backward step, and the loop over time."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from ..formula import Leaf, postorder
+from .numpy_text import HELPERS, Writer
+from .program import Line, Program
+
+WIDTH = 116
+LOOP = '''
+def {name}_bptt(xs, {states}, params, dhs{last}):
+    """Backpropagation through time: xs (N, T, D), dhs (N, T, H), the gradient by the output of every step."""
+    T, caches = xs.shape[1], []
+    for t in range(T):
+        {new}, cache = {name}_forward(xs[:, t], {states}, **params)
+        caches.append(cache)
+    dxs, grads = np.empty_like(xs), {{}}
+    for t in reversed(range(T)):
+        step = {name}_backward({first} + dhs[:, t]{others}, caches[t])
+        dxs[:, t], {dstates} = step.pop({dx!r}), {popped}
+        for name in step:  # a weight is used at every step, so its gradients add up
+            grads[name] = grads[name] + step[name] if t < T - 1 else step[name]
+    return {{{result}, **grads}}
+'''
+
+
+class Module:
+    """The text, and what it calls things: ``forward`` and ``backward`` by name, ``arguments`` as printed."""
+
+    def __init__(self, program: Program, loop: bool):
+        cell, known, numbers = program.step.cell, program.known, program.step.numbers
+        self.program, self.name = program, re.sub(r"\W+", "_", cell.name).strip("_")
+        self.arguments = {name: known[number] for name, number in numbers.items()}
+        self.incoming = [program.leaves[f"in:{state}"] for state in cell.states]
+        self.keys = {name: f"d{name}" for name in numbers}
+        self.helpers: dict[str, None] = {}
+        parts = [self.forward(), self.backward(), *([self.loop()] if loop else [])]
+        head = ["import numpy as np\n", *(HELPERS[name] for name in self.helpers)]
+        self.text = "\n\n".join(["\n\n".join(head), *parts]).rstrip() + "\n"
+
+    def writer(self) -> Writer:
+        """A writer of formulas for one function."""
+        return Writer(self.program.step.sizes, self.program.leaves)
+
+    def cached(self) -> list[str]:
+        """What the backward step reads of the forward one, in the order in which it came to be."""
+        read: dict[str, None] = {}
+        for line in self.program.backward:
+            read.update((part.name, None) for part in postorder(line.part) if isinstance(part, Leaf))
+        writer = self.writer()
+        for line in self.program.backward:
+            writer.text(line.part)
+        self.sizes = [f"{letter} = {self.size(letter, read)}" for letter in writer.used]
+        self.helpers.update(writer.helpers)
+        kept = [name for number, name in sorted(self.program.known.items()) if f"#{number}" in read]
+        return kept
+
+    def size(self, letter: str, among: dict[str, None] | None = None) -> str:
+        """Where a size is read: the shape of an argument that has it, better one that is there anyway."""
+        cell, places = self.program.step.cell, []
+        for name, words in [*cell.words.items(), (cell.input, ("N", "D"))]:
+            places += [(name, f"shape[{k}]") for k, word in enumerate(words) if word == letter]
+        for name, param in cell.params.items():
+            count = max(len(param.blocks), 1)
+            for k, word in enumerate(param.words):
+                part = f" // {count}" if k == len(param.words) - 1 and count > 1 else ""
+                places += [(name, f"shape[{k}]{part}")] if word == letter else []
+        numbers = self.program.step.numbers
+        there = [one for one in places if among is None or f"#{numbers[one[0]]}" in among]
+        name, where = (there or places)[0]
+        if not there and among is not None:
+            among[f"#{numbers[name]}"] = None
+        return f"{self.arguments[name]}.{where}"
+
+    # -- the functions
+
+    def forward(self) -> str:
+        program, cell, writer = self.program, self.program.step.cell, self.writer()
+        lines = [f"{line.name} = {writer.text(line.part)}" for line in program.forward]
+        given = [self.arguments[name] for name in [cell.input, *cell.states]]
+        named = "".join(f", {self.arguments[name]}" for name in cell.params)
+        new = ", ".join(program.known[number] for number in program.step.new)
+        sizes = [f"{letter} = {self.size(letter)}" for letter in writer.used]
+        self.helpers.update(writer.helpers)
+        self.kept = self.cached()
+        kept = f"{', '.join(self.kept)}{',' * (len(self.kept) == 1)}"
+        state = f"({new})" if len(cell.states) > 1 else new
+        head = f"def {self.name}_forward({', '.join(given)}{', *' if named else ''}{named}):"
+        body = [*sizes, *lines, f"cache = ({kept})", f"return {state}, cache"]
+        return _function(head, body)
+
+    def backward(self) -> str:
+        program, writer = self.program, self.writer()
+        body = [f"{', '.join(self.kept)}{',' * (len(self.kept) == 1)} = cache", *self.sizes]
+        told = len(program.forward)
+        for line in program.backward:
+            if 0 <= line.under < told:
+                body += [f"# {self.equation(one)}" for one in reversed(program.forward[line.under : told])
+                         if program.step.recording.values[one.number].kind != "block"]  # fmt: skip
+                told = line.under
+            body.append(f"{line.name} = {writer.text(line.part)}")
+        numbers = program.step.numbers
+        pairs = [f'"{self.keys[name]}": {program.leaves[f"d#{number}"]}' for name, number in numbers.items()]
+        body.append(f"return {{{', '.join(pairs)}}}")
+        return _function(f"def {self.name}_backward({', '.join(self.incoming)}, cache):", body)
+
+    def equation(self, line: Line) -> str:
+        return f"{line.name} = {self.writer().text(line.part)}"
+
+    def loop(self) -> str:
+        cell = self.program.step.cell
+        last = [f'"{self.keys[name]}": {d}' for name, d in zip(cell.states, self.incoming)]
+        states = [self.arguments[name] for name in cell.states]
+        return LOOP.format(
+            name=self.name, states=", ".join(states), dx=self.keys[cell.input],
+            new=f"({', '.join(states)})" if len(states) > 1 else states[0],
+            last="".join(f", {d}=0" for d in self.incoming), first=self.incoming[0],
+            others="".join(f", {d}" for d in self.incoming[1:]), dstates=", ".join(self.incoming),
+            popped=", ".join(f"step.pop({self.keys[name]!r})" for name in cell.states),
+            result=", ".join(['"dxs": dxs', *last]),
+        ).strip().replace("'", '"') + "\n"  # fmt: skip
+
+
+def _function(head: str, body: list[str]) -> str:
+    """A function, long lines wrapped."""
+    return "\n".join([_wrapped(head, 0), *(_wrapped(line, 4) for line in body)]) + "\n"
+
+
+def _wrapped(line: str, indent: int) -> str:
+    """A line, broken where Python lets it be broken."""
+    if len(line) + indent <= WIDTH or line.startswith("#"):
+        return textwrap.indent(line, " " * indent)
+    if line.endswith("= cache"):
+        line = f"({line.removesuffix(' = cache')}) = cache"
+    elif " = " in line and (" + " in line or not line.endswith(")")):
+        name, _, right = line.partition(" = ")
+        line = f"{name} = ({right})"
+    made = textwrap.wrap(line, WIDTH - indent, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.indent("\n".join(made), " " * indent)

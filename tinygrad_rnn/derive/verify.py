@@ -1,0 +1,106 @@
+"""Nothing is shown that was not run: the printed module against autograd, at other sizes than it was derived at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..cell import Cell
+from ..tensor import Tensor, value
+from ..trace import sample
+from .module import Module
+from .step import DeriveError, letters
+
+TOLERANCE = 1e-12
+#: Sizes by letter, in the order of `letters`: N, D, H, and what else there is.
+AT = ((4, 3, 5, 6, 7, 2), (1, 6, 2, 5, 3, 4))
+
+
+def executed(module: Module) -> dict[str, Any]:
+    """The functions of a module, by name, from a namespace of their own."""
+    space: dict[str, Any] = {"__name__": module.name}
+    exec(compile(module.text, f"<derived {module.name}>", "exec"), space)
+    return {name: one for name, one in space.items() if callable(one)}
+
+
+def verify(module: Module, functions: dict[str, Any]) -> None:
+    """Raise unless every value and gradient is the one of autograd, in both float types."""
+    try:
+        _verify(module, functions)
+    except DeriveError:
+        raise
+    except Exception as error:
+        text = f"{module.program.step.cell.name}: what was derived does not run: {error}; it is not shown"
+        raise DeriveError(text) from error
+
+
+def _verify(module: Module, functions: dict[str, Any]) -> None:
+    cell = module.program.step.cell
+    for at in AT:
+        step = module.program.step
+        sizes = step.tie(dict(zip(letters(cell), at)), step.tied)
+        rng = np.random.default_rng(sum(at))
+        given = sample(cell, rng, sizes)
+        cotangents = [rng.standard_normal(given[name].shape) for name in cell.states]
+        for dtype, tolerance in ((np.float64, TOLERANCE), (np.float32, 1e-3)):
+            own = {name: one.astype(dtype) for name, one in given.items()}
+            _compare(module, functions, own, [one.astype(dtype) for one in cotangents], tolerance)
+        if f"{module.name}_bptt" in functions:
+            _compare_loop(module, functions[f"{module.name}_bptt"], given, cotangents, rng)
+
+
+def _compare(module: Module, functions: dict[str, Any], given: Any, dys: list[Any], tolerance: float) -> None:
+    cell = module.program.step.cell
+    right, new = by_autograd(cell, given, dys)
+    own = {module.arguments[name]: one for name, one in given.items()}
+    order = [own.pop(module.arguments[name]) for name in [cell.input, *cell.states]]
+    state, cache = functions[f"{module.name}_forward"](*order, **own)
+    state = state if isinstance(state, tuple) else (state,)
+    for name, one, want in zip(cell.states, state, new):
+        _same(f"{cell.name}: the new {name}", one, want, tolerance)
+    found = functions[f"{module.name}_backward"](*dys, cache)
+    for name, want in right.items():
+        _same(f"{cell.name}: d{name}", found[f"d{name}"], want, tolerance)
+
+
+def _compare_loop(module: Module, bptt: Any, given: Any, dys: list[Any], rng: np.random.Generator) -> None:
+    """Three steps, with a gradient by every output and by the last states."""
+    cell = module.program.step.cell
+    out, x = given[cell.states[0]], given[cell.input]
+    xs, dhs = rng.standard_normal((len(x), 3, x.shape[1])), rng.standard_normal((len(out), 3, out.shape[1]))
+    states = [given[name] for name in cell.states]
+    params = {name: given[name] for name in cell.params}
+    found = bptt(xs, *states, {module.arguments[name]: one for name, one in params.items()}, dhs, *dys)
+    leaves = {name: Tensor(np.array(one), requires_grad=True) for name, one in {**given, cell.input: xs}.items()}
+    new, total = tuple(leaves[name] for name in cell.states), 0
+    for t in range(3):
+        new = cell(leaves[cell.input][:, t], *new, **{name: leaves[name] for name in params})
+        new = new if isinstance(new, tuple) else (new,)
+        total = total + (new[0] * dhs[:, t]).sum()
+    total = total + sum((one * dy).sum() for one, dy in zip(new, dys))
+    total.backward()
+    for name, one in leaves.items():
+        want = np.zeros_like(one.numpy()) if one.grad is None else one.grad
+        _same(f"{cell.name}: d{name} over time", found["dxs" if name == cell.input else f"d{name}"], want, TOLERANCE)
+
+
+def _same(what: str, found: Any, want: Any, tolerance: float) -> None:
+    if np.shape(found) != want.shape or np.asarray(found).dtype != want.dtype:
+        got = f"{np.asarray(found).dtype} {np.shape(found)}, by autograd {want.dtype} {want.shape}"
+        raise DeriveError(f"{what}, as derived, is {got}; it is not shown")
+    error = np.abs(found - want).max() / max(np.abs(want).max(), np.finfo(want.dtype).tiny) if want.size else 0.0
+    if not error <= tolerance:
+        raise DeriveError(f"{what}, as derived, differs from autograd by {error:.2g} of its size; it is not shown")
+
+
+def by_autograd(cell: Cell, given: Any, dys: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The gradients of Σ <dy, new state> by every argument, and the new state."""
+    leaves = {name: Tensor(np.array(one), requires_grad=True) for name, one in given.items()}
+    order = [leaves[name] for name in [cell.input, *cell.states]]
+    new = cell(*order, **{name: leaves[name] for name in cell.params})
+    new = new if isinstance(new, tuple) else (new,)
+    total = sum((one * dy).sum() for one, dy in zip(new, dys))
+    total.backward()
+    grads = {name: np.zeros_like(given[name]) if one.grad is None else one.grad for name, one in leaves.items()}
+    return grads, [np.array(value(one)) for one in new]

@@ -36,7 +36,7 @@ def helped(capsys, *command: str) -> str:
 
 def test_help_names_the_commands_and_the_exit_codes(capsys):
     text = helped(capsys)
-    for word in ("demo", "train", "commands (without one: demo)", "exit codes: 0 done, 2 could not be done"):
+    for word in ("demo", "train", "commands (without one: demo)", "exit codes: 0 done, 1 checked and wrong, 2 could not be done"):
         assert word in text
 
 

@@ -38,6 +38,10 @@ def remembers(lines: dict[str, str]) -> None:
     assert numbers(lines["two_speeds "])[-1] < 0.05
 
 
+def names_the_mistake(lines: dict[str, str]) -> None:
+    assert lines["do: uses"] == "do: uses c' where tanh(c') belongs"
+
+
 def reads_backprop(lines: dict[str, str]) -> None:
     assert lines["  through σ (f)"].split()[3:] == ["=", "df", "⊙", "f", "⊙", "(1", "−", "f)", "0.791"]
     for start in ("dA ", "dWh "):
@@ -52,6 +56,7 @@ SHOWS = {
     "simple_rnnlm": learns_a_text,
     "custom_cell": remembers,
     "reading_backprop": reads_backprop,
+    "lstm_wrong": names_the_mistake,
 }
 
 

@@ -53,7 +53,7 @@ MAY = {
     # the tools: no layer, no model, not each other
     "draw": "files tensor cell cells userfile view",
     "derive": "files shape mode tensor op observe cell cells formula trace watch userfile",
-    "check": "tensor tree transforms cell watch trace",
+    "check": "tensor tree transforms cell cells watch trace userfile",
     # training
     "data": "files",
     "nn": "guard graph tensor ops init cell scan",
@@ -63,7 +63,7 @@ MAY = {
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
     "draw flow check derive data nn optim train",
     "demo": "files cells draw check data optim train",
-    "cli": "__init__ cells draw derive train demo",
+    "cli": "__init__ cells draw check derive train demo",
     "__main__": "cli",
 }
 

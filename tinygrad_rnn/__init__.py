@@ -1,7 +1,7 @@
 """tinygrad_rnn: recurrent cells as forward-only code, on NumPy."""
 
 from .draw import draw  # before the operations: a module named trace must not hide the operation of that name
-from .check import CheckError, check_backward, check_gradients
+from .check import CheckError, check_backward, check_gradients, check_layer
 from . import ops
 from .ops import *
 from .graph import GraphError

@@ -1,6 +1,6 @@
-"""The command line: ``tinygrad-rnn demo | draw | derive | train``.
+"""The command line: ``tinygrad-rnn demo | draw | check | derive | train``.
 
-Exit codes: 0 done, 2 could not be done (said in one line), 130 interrupted.
+Exit codes: 0 done, 1 checked and wrong, 2 could not be done (said in one line), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .cells import BUILT_IN
+from .check import command as check_command
 from .derive import DeriveError
 from .derive import command as derive_command
 from .draw import RenderError
@@ -37,7 +38,7 @@ files in --out:
   log.jsonl          validation perplexity and speed of every epoch
 
 """
-_CODES = "exit codes: 0 done, 2 could not be done (said in one line), 130 interrupted"
+_CODES = "exit codes: 0 done, 1 checked and wrong, 2 could not be done (said in one line), 130 interrupted"
 _EXAMPLES = """\
 examples:
   tinygrad-rnn train --data ptb/ --model lstm --epochs 4
@@ -63,6 +64,10 @@ def parser() -> argparse.ArgumentParser:
     drawing = commands.add_parser("draw", help="draw a cell, forward and backward", description=draw_command.ABOUT,
                                   epilog=draw_command.EXAMPLES, formatter_class=raw)  # fmt: skip
     draw_command.options(drawing)
+    checking = commands.add_parser("check", help="check a backward pass derived by hand",
+                                   description=check_command.ABOUT, epilog=check_command.EXAMPLES,
+                                   formatter_class=raw)  # fmt: skip
+    check_command.options(checking)
     deriving = commands.add_parser("derive", help="derive the backward pass of a cell: NumPy, LaTeX, or in words",
                                    description=derive_command.ABOUT, epilog=derive_command.EXAMPLES,
                                    formatter_class=raw)  # fmt: skip
@@ -120,6 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .train.command import run
         elif options.command == "draw":
             return draw_command.run(options)
+        elif options.command == "check":
+            return check_command.run(options)
         elif options.command == "derive":
             return derive_command.run(options)
         else:

@@ -1,7 +1,8 @@
-"""A cell or a function in a file of the user's: ``cells.py:mycell``."""
+"""What users name on the command line: a cell or a function in a file of theirs, ``cells.py:mycell``, and sizes."""
 
 from __future__ import annotations
 
+import argparse
 import runpy
 import traceback
 from pathlib import Path
@@ -47,3 +48,14 @@ def own_lines(error: BaseException, file: str) -> str:
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == Path(file)]
     told = [f"  {Path(frame.filename).name}, line {frame.lineno}: {frame.line}" for frame in own]
     return "\n".join([*told, "  " + "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]])
+
+
+def sizes(text: str) -> dict[str, int]:
+    """``N=1,D=3`` as sizes by letter."""
+    found = {}
+    for part in filter(None, text.split(",")):
+        letter, equals, number = part.partition("=")
+        if not (equals and letter.strip().isidentifier() and number.strip().isdigit() and int(number) > 0):
+            raise argparse.ArgumentTypeError(f"has {part!r}, should be such as N=1,D=3,H=5")
+        found[letter.strip()] = int(number)
+    return found

@@ -20,7 +20,12 @@ MUTANTS = {
     "dc': dc ignored": ("dc + dh * o", "dh * o", "dc'", ("path missing", "dc'")),
     "dc': h ignored": ("dc + dh * o * (1 - tanh_c**2)", "dc", "dc'", ("path missing", "dc'")),
     "dc': minus": ("dc + dh * o", "dc - dh * o", "dc'", ("path sign", "dc'")),
-    "dc': no derivative of tanh": (" * (1 - tanh_c**2)", "", "dc'", None),
+    "dc': no derivative of tanh": (" * (1 - tanh_c**2)", "", "dc'", ("derivative", "dc'")),
+    "dc': derivative at c": ("1 - tanh_c**2", "1 - (f * c + g * i)**2", "dc'", ("argument", "dc'")),
+    "dc': derivative at tanh c": ("1 - tanh_c**2", "1 - np.tanh(tanh_c)**2", "dc'", ("argument", "dc'")),
+    "dc': activation again": ("(1 - tanh_c**2)", "np.tanh(tanh_c)", "dc'", ("activation", "dc'")),
+    "dc': activation for derivative": ("(1 - tanh_c**2)", "tanh_c", "dc'", ("activation", "dc'")),
+    "do: c for tanh c": ("dh * tanh_c", "dh * (f * c + g * i)", "do", ("argument", "do")),
     "df: new memory": ("df = dc_new * c", "df = dc_new * (f * c + g * i)", "df", None),
     "df: twice": ("df = dc_new * c", "df = 2 * dc_new * c", "df", ("factor", "df")),
     "dg: as di": ("dg = dc_new * i", "dg = dc_new * g", "dg", ("copied", "dg")),
@@ -153,7 +158,54 @@ def test_the_users_arrays_are_not_touched():
         x *= 0
         return {"dx": 2 * dy}
 
-    assert check_backward(lambda x: 2 * x, backward, x).ok and (x == 1).all()
+    report = check_backward(lambda x: 2 * x, backward, x)
+    assert (x == 1).all() and report.tensors["dx"].verdict == "right"
+    assert ("protocol: modified", "x") in [(one.kind, one.tensor) for one in report.diagnoses] and not report.ok
+
+
+def _drawn(x, dy):
+    return {"dx": 2 * dy * (1 + 1e-6 * np.random.default_rng().standard_normal())}
+
+
+def _overwrites(x, dy):
+    dx = 2 * dy
+    dy *= 0
+    return {"dx": dx}
+
+
+PROMISES = {
+    "draws": (_drawn, "protocol: again", "dx"),
+    "writes dy": (_overwrites, "protocol: modified", "upstream 0"),
+    "constant": (lambda x, dy: {"dx": 2 * dy + 1e-3}, "protocol: zero", "dx"),
+    "clips": (lambda x, dy: {"dx": np.clip(2 * dy, -9, 9)}, "protocol: linear", "dx"),
+    "mixes": (lambda x, dy: {"dx": 2 * dy - dy.mean(axis=0)}, "protocol: batch", "dx"),
+}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_a_broken_promise_is_told(name):
+    backward, kind, tensor = PROMISES[name]
+    report = check_backward(lambda x: 2 * x, backward, np.random.default_rng(0).standard_normal((3, 4)))
+    assert (kind, tensor) in [(one.kind, one.tensor) for one in report.diagnoses] and report.verdict == "wrong"
+
+
+def test_an_upstream_overwritten_before_its_second_use():
+    wrong = mutant("do = dh * tanh_c", "dh *= tanh_c; do = dh")
+    report = check_backward(lstm, wrong)
+    assert report.first_wrong == "dc'"
+    assert ("protocol: modified", "upstream 0") in [(one.kind, one.tensor) for one in report.diagnoses]
+
+
+def test_a_gradient_that_is_the_upstream_itself_is_right_and_told():
+    report = check_backward(lambda x, w: x + w, lambda x, w, dy: {"dx": dy, "dw": dy}, np.ones((2, 3)), np.ones((2, 3)))
+    assert report.verdict == "right" and "dx: shares memory with upstream 0" in report.notes[0]
+
+
+def test_sizes_of_a_cell():
+    report = check_backward(lstm, lstm_backward, sizes={"N": 2, "D": 4, "H": 5})
+    assert report.ok and report.tensors["dWx"].shape == (4, 20)
+    with pytest.raises(TypeError, match="Q is not a size of this cell"):
+        check_backward(lstm, lstm_backward, sizes={"Q": 2})
 
 
 @pytest.mark.parametrize("size", [3, 1000])
@@ -210,3 +262,22 @@ def test_a_pass_takes_less_than_a_second():
     start = time.perf_counter()
     check_backward(lstm, lstm_backward)
     assert time.perf_counter() - start < 1
+
+
+def test_an_activation_applied_again_is_told_of_a_stack_of_gates():
+    def forward(x, W):
+        A = x @ W
+        g = tanh(A[:, :3])
+        y = g * A[:, 3:]
+        return y
+
+    def backward(x, W, dy):
+        A = x @ W
+        g = np.tanh(A[:, :3])
+        dA = np.hstack([dy * A[:, 3:] * np.tanh(g), dy * g])
+        return {"dA": dA, "dx": dA @ W.T, "dW": x.T @ dA}
+
+    x, W = np.random.default_rng(0).standard_normal((2, 5)), np.random.default_rng(1).standard_normal((5, 6))
+    report = check_backward(forward, backward, x, W)
+    assert (report.first_wrong, report.diagnoses[0].kind) == ("dA", "activation")
+    assert "tanh(tanh(A[:, :3]))" in report.diagnoses[0].text, report.diagnoses[0].text

@@ -123,3 +123,15 @@ def test_nan_is_wrong():
     with np.errstate(invalid="ignore", divide="ignore"):
         report = check_gradients(lambda x: tg.sqrt(x) * np.array([0.0, 1.0]), np.array([0.0, 1.0]))
     assert report.verdict == "wrong"
+
+
+def test_a_large_tensor_at_a_kink_is_not_failed_and_a_wrong_one_is(flipped):
+    w = np.where(rng.uniform(size=(30, 20)) < 0.1, 0.0, rng.standard_normal((30, 20)))
+    report = check_gradients(lambda w: tg.relu(w) * 2.0, w)
+    assert (report.verdict, report.tensors["dw"].note) == ("right", "at a kink here; right beside it")
+    assert check_gradients(lambda w: tg.relu(w) + flipped(w), w).verdict == "wrong"
+
+
+def test_a_kink_near_by_is_no_mistake():
+    x = np.array([1e-4, -1e-5, 0.5, 1.0])
+    assert check_gradients(lambda x: tg.abs(x) * x + tg.abs(x), x).ok

@@ -17,36 +17,46 @@ from ..cell import Cell
 from ..tensor import value
 from ..trace import codes, record_step, sample
 from ..watch import Recording, record
-from .diagnose import diagnose
+from .diagnose import diagnose, matching
 from .gradients import CLOSE, ROUNDED, SIZES, Problem, argument_names, by_name, compared
+from .promises import promises
 from .report import Report, Row, distance, row
+from .slips import slips
 
 
 def check_backward(
-    forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, seed: int = 0, **params: Any
-) -> Report:
+    forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, seed: int = 0,
+    sizes: Mapping[str, int] | None = None, **params: Any,
+) -> Report:  # fmt: skip
     """Compare the gradients that ``backward`` computes with autograd's, and those with numbers.
 
     ``forward`` is a cell: then ``backward(x, *states, **params, dh=, dc=)`` is called with its arguments and the
-    gradients by the *new* states; inputs not given are random. Or a function of arrays: ``backward(*inputs, dy)``, one
-    dy for each output. ``backward`` computes on arrays and returns a dict in the order of the derivation. A key is "d"
-    and the name of a value: of an argument (``"dx"``, ``"dWx"``; ``"dh"`` is by the state that came in) or of a local
-    variable (``"df"``, ``"dA"``; ``"dc'"`` is by the new ``c``). The gradients by all arguments must be there.
+    gradients by the *new* states; inputs not given are random, of ``sizes`` by letter. Or a function of arrays:
+    ``backward(*inputs, dy)``, one dy for each output. ``backward`` computes on arrays and returns a dict in the order
+    of the derivation. A key is "d" and the name of a value: of an argument (``"dx"``, ``"dWx"``; ``"dh"`` is by the
+    state that came in) or of a local variable (``"df"``, ``"dA"``; ``"dc'"`` is by the new ``c``).
+    The gradients by all arguments must be there.
 
     The report tells the first wrong line, which others merely follow from it, and the mistake, where a known one gives
-    exactly these numbers.
+    exactly these numbers. And what callers rely on beside them: that ``backward`` repeats, modifies nothing, is linear
+    in the cotangents, and keeps the rows of a batch apart; what is amiss is a diagnosis of kind "protocol: ...".
     """
     rng = np.random.default_rng(seed)
-    case = _of_cell(forward, inputs, params, rng) if isinstance(forward, Cell) else _of_function(forward, inputs, rng)
+    if isinstance(forward, Cell):
+        case = _of_cell(forward, inputs, params, rng, {**SIZES, **(sizes or {})})
+    else:
+        case = _of_function(forward, inputs, rng)
     report = Report(f"{case.title}: by hand against autograd and numbers")
     hand = case.ask(backward)
     for one in _rows(case, hand):
         report.tensors[one.name] = one
     _explain(case, hand, report)
+    broken, report.notes = promises(case, backward)
+    report.diagnoses += broken
     return report
 
 
-class _Case:
+class Case:
     """One forward run, its cotangents, and the right gradients by name."""
 
     def __init__(self, title: str, given: dict[str, Any], recording: Recording, f: Any, rng: np.random.Generator):
@@ -93,11 +103,19 @@ class _Case:
     def call(self, backward: Any, given: dict[str, np.ndarray], dys: list[np.ndarray]) -> Any:
         return backward(*given.values(), *dys)
 
-    def given_the_upstream(self, hand: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Any]:
-        """What every gradient should be if those by hand that come before it were right; and its parts."""
+    def batched(self) -> list[str]:
+        """The arguments that have a row for each sample."""
+        return list(self.given)
+
+    def given_the_upstream(self, hand: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], Any, Any]:
+        """What every gradient should be if those by hand before it were right; its parts; what is passed on."""
         instead = {self.by_name[name]: np.asarray(g, np.float64) for name, g in hand.items() if self._fits(name, g)}
         totals, parts = self.recording.pull(self.cotangents, instead)
-        return {name: self._or_zeros(totals, number) for name, number in self.by_name.items()}, parts
+        return (
+            {name: self._or_zeros(totals, number) for name, number in self.by_name.items()},
+            parts,
+            {**totals, **instead},
+        )
 
     def _fits(self, name: str, g: Any) -> bool:
         number = self.by_name.get(name)
@@ -118,21 +136,24 @@ class _Case:
         return found
 
 
-class _CellCase(_Case):
+class _CellCase(Case):
     """A cell: its backward takes the gradients by the new states by name."""
 
     cell: Cell
 
     def call(self, backward: Any, given: dict[str, np.ndarray], dys: list[np.ndarray]) -> Any:
-        order = [self.cell.input, *self.cell.states]
+        order = self.batched()
         positional = [given.pop(name) for name in order]
         return backward(*positional, **given, **{f"d{name}": dy for name, dy in zip(self.cell.states, dys)})
 
+    def batched(self) -> list[str]:
+        return [self.cell.input, *self.cell.states]
 
-def _of_cell(cell: Cell, inputs: Any, params: Mapping[str, Any], rng: np.random.Generator) -> _Case:
+
+def _of_cell(cell: Cell, inputs: Any, params: Mapping[str, Any], rng: Any, sizes: Mapping[str, int]) -> Case:
     order = [cell.input, *cell.states]
     named = {**dict(zip(order, inputs)), **params}
-    given = {**sample(cell, rng, SIZES), **named} if not inputs else named
+    given = {**sample(cell, rng, sizes), **named} if not inputs else named
     given = {name: _exact(x) if name in [*order, *cell.params] else x for name, x in given.items()}
     made = _CellCase(cell.name, given, record_step(cell, given), by_name(cell), rng)
     made.cell = cell
@@ -148,7 +169,7 @@ def _exact(x: Any) -> np.ndarray:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
-def _of_function(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> _Case:
+def _of_function(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> Case:
     if not inputs:
         raise TypeError("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
     names = argument_names(f, len(inputs))
@@ -158,10 +179,10 @@ def _of_function(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -
     names_out = ["y"] if len(results) == 1 else [f"y{k}" for k in range(len(results))]
     recording.finish(dict(zip(names_out, results)), list(given))
     title = getattr(f, "__name__", type(f).__name__)
-    return _Case(title, given, recording, lambda **xs: f(*xs.values()), rng)
+    return Case(title, given, recording, lambda **xs: f(*xs.values()), rng)
 
 
-def _rows(case: _Case, hand: Mapping[str, Any]) -> list[Row]:
+def _rows(case: Case, hand: Mapping[str, Any]) -> list[Row]:
     """One row for each gradient by hand, in its order, then one for each argument that has none."""
     rows = []
     for name, g in hand.items():
@@ -176,7 +197,7 @@ def _rows(case: _Case, hand: Mapping[str, Any]) -> list[Row]:
     return rows + [Row(name, "unchecked", note="not returned") for name in absent]
 
 
-def _row(case: _Case, name: str, g: np.ndarray) -> Row:
+def _row(case: Case, name: str, g: np.ndarray) -> Row:
     right = case.right(name)
     far = case.distance(name, g, right)
     verdict = "right" if far <= CLOSE else "precision" if far <= ROUNDED else "wrong"
@@ -192,12 +213,12 @@ def _row(case: _Case, name: str, g: np.ndarray) -> Row:
     return one
 
 
-def _explain(case: _Case, hand: Mapping[str, Any], report: Report) -> None:
+def _explain(case: Case, hand: Mapping[str, Any], report: Report) -> None:
     """Tell causes from consequences, and look for the mistake in each cause."""
     wrong = [one for one in report.tensors.values() if one.verdict == "wrong" and one.name in case.by_name]
     if not wrong:
         return
-    expected, parts = case.given_the_upstream(hand)
+    expected, parts, passed = case.given_the_upstream(hand)
     N = len(next(iter(case.problem.exact))) if case.problem.exact[0].ndim else 1
     for one in wrong:
         if hand[one.name] is None:
@@ -207,4 +228,6 @@ def _explain(case: _Case, hand: Mapping[str, Any], report: Report) -> None:
         if not one.consequence:
             blocks = case.blocks.get(got.shape[-1], ()) if got.ndim else ()
             mine = case.parts(one.name, parts)
-            report.diagnoses += diagnose(one.name, got, expected[one.name], mine, expected, N, blocks)
+            found = diagnose(one.name, got, expected[one.name], mine, expected, {"N": N}, blocks)
+            written = slips(case.recording, case.by_name[one.name], expected[one.name], passed, parts)
+            report.diagnoses += found or matching(one.name, got, expected[one.name], written)

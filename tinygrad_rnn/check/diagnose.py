@@ -16,29 +16,31 @@ WRONG = 1e-7  # what differs by less is no mistake
 
 def diagnose(
     name: str, got: np.ndarray, right: np.ndarray, parts: Mapping[str, np.ndarray], others: Mapping[str, np.ndarray],
-    N: int, blocks: Sequence[str] = (),
+    counts: Mapping[str, int], blocks: Sequence[str] = (),
 ) -> list[Diagnosis]:  # fmt: skip
     """Every known mistake that turns ``right`` into ``got``.
 
-    ``parts`` are what was added up to ``right``, by where they came from; ``others`` the other gradients; ``N`` rows
-    are in a batch; ``blocks`` name the parts of the last axis, which are looked at one by one if the whole is not it.
+    ``parts`` are what was added up to ``right``, by where they came from; ``others`` the other gradients; ``counts``
+    say how many rows are in a batch ("N"), how many steps in time ("T"); ``blocks`` name the parts of the last axis,
+    which are looked at one by one if the whole is not it.
     Parts of the sum come last: what a block explains is said of the block.
     """
-    found = _matching(name, got, right, _changes(name, right, others, N))
+    found = matching(name, got, right, _changes(name, right, others, counts))
     if not found and blocks and got.shape == right.shape:
         gots, rights = (dict(zip(blocks, np.split(one, len(blocks), axis=-1))) for one in (got, right))
         for block in blocks:
             siblings = {f"{name}.{other}": one for other, one in rights.items() if other != block}
             own = f"{name}.{block}"
             if distance(gots[block], rights[block]) > WRONG:
-                found += _matching(own, gots[block], rights[block], _changes(own, rights[block], siblings, N))
-    return found or _matching(name, got, right, _paths(right, parts))
+                found += matching(own, gots[block], rights[block], _changes(own, rights[block], siblings, counts))
+    return found or matching(name, got, right, _paths(right, parts))
 
 
 Hypotheses = Iterator[tuple[str, np.ndarray, str]]
 
 
-def _matching(name: str, got: np.ndarray, right: np.ndarray, hypotheses: Hypotheses) -> list[Diagnosis]:
+def matching(name: str, got: np.ndarray, right: np.ndarray, hypotheses: Hypotheses) -> list[Diagnosis]:
+    """The hypotheses that give exactly ``got``."""
     found = []
     for kind, changed, text in hypotheses:
         if changed.shape == got.shape and distance(changed, right) > WRONG and distance(got, changed) <= MATCH:
@@ -46,15 +48,19 @@ def _matching(name: str, got: np.ndarray, right: np.ndarray, hypotheses: Hypothe
     return found
 
 
-def _changes(name: str, right: np.ndarray, others: Mapping[str, np.ndarray], N: int) -> Hypotheses:
+def _changes(name: str, right: np.ndarray, others: Mapping[str, np.ndarray], counts: Mapping[str, int]) -> Hypotheses:
     """One change to the whole: the kind of mistake, the gradient that it gives, what to say."""
     yield "sign", -right, "its sign is flipped"
     yield "missing", 0 * right, "is zero throughout, as if it had been forgotten"
     for factor, word in {2: "2", 0.5: "1/2"}.items():
         yield "factor", factor * right, f"has a factor {word} too many"
-    if N > 2:
-        yield "factor N", N * right, f"has a factor N = {N} too many: a sum over the batch taken for a mean, or twice"
-        yield "factor N", right / N, f"has a factor 1/N = 1/{N} too many: a mean over the batch where a sum should be"
+    for letter, n in counts.items():
+        if n > 2:
+            over = {"N": "the batch", "T": "time"}.get(letter, "batch and time")
+            text = f"has a factor {letter} = {n} too many: a sum over {over} taken for a mean, or twice"
+            yield f"factor {letter}", n * right, text
+            text = f"has a factor 1/{letter} = 1/{n} too many: a mean over {over} where a sum should be"
+            yield f"factor {letter}", right / n, text
     if right.ndim == 2:
         yield "transposed", right.T, "is transposed"
     for other, array in others.items():

@@ -37,7 +37,10 @@ class Row:
 
 @dataclass
 class Diagnosis:
-    """A mistake that gives these numbers: the right gradient with it is off by ``match`` from the one checked."""
+    """A mistake that gives these numbers: the right gradient with it is off by ``match`` from the one checked.
+
+    Or, of kind "protocol: ...", something that callers rely on and that is not so.
+    """
 
     kind: str
     tensor: str
@@ -51,16 +54,22 @@ class CheckError(AssertionError):
 
 @dataclass
 class Report:
-    """``tensors``: the rows by gradient name, in the order checked. ``ok``: all checked, off by rounding at most."""
+    """``tensors``: the rows by gradient name, in the order checked. ``ok``: all checked, off by rounding at most.
+
+    ``notes`` are no mistakes, but as well to know.
+    """
 
     title: str
     tensors: dict[str, Row] = field(default_factory=dict)
     diagnoses: list[Diagnosis] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def verdict(self) -> str:
-        """"right", "wrong", "precision" (right up to rounding) or "unchecked" (also if there was nothing to check)."""
+        """One of `VERDICTS`: "precision" is right up to rounding; "unchecked" also if there was nothing to check."""
         found = [row.verdict for row in self.tensors.values() if row.counts]
+        broken = [one for one in self.diagnoses if one.kind.startswith("protocol")]
+        found += ["unchecked" if one.kind == "protocol: repeats" else "wrong" for one in broken]
         return max(found, key=VERDICTS.index, default="unchecked")
 
     @property
@@ -83,7 +92,8 @@ class Report:
         """Everything, as JSON; a number that JSON has no word for is null."""
         data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
         data |= {"tensors": {name: asdict(row) for name, row in self.tensors.items()}}
-        return json.dumps(_plain({**data, "diagnoses": [asdict(one) for one in self.diagnoses]}), ensure_ascii=False)
+        data |= {"diagnoses": [asdict(one) for one in self.diagnoses], "notes": self.notes}
+        return json.dumps(_plain(data), ensure_ascii=False)
 
     def __str__(self) -> str:
         head = ("", "shape", "‖got‖", "‖right‖", "rel error", "verdict", "")
@@ -99,8 +109,12 @@ class Report:
             said.append(f"first wrong: {self.first_wrong}{_at(self.tensors[self.first_wrong].worst)}")
             follow = [row.name for row in self.tensors.values() if row.consequence]
             said += [f"these follow from it: {', '.join(follow)}"] if follow else []
-            said += [one.text for one in self.diagnoses] or ["the mistake is none of those that this check knows"]
-        return said
+        mistakes = [one for one in self.diagnoses if not one.kind.startswith("protocol")]
+        if self.first_wrong and not mistakes:
+            said.append("the mistake is none of those that this check knows")
+        said += [one.text for one in mistakes]
+        said += [f"protocol: {one.text}" for one in self.diagnoses if one not in mistakes]
+        return said + [f"note: {text}" for text in self.notes]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from ..cells import BUILT_IN
-from ..userfile import cell_at
+from ..userfile import cell_at, sizes
 from ..view import FOLDS, LEVELS
 from . import draw
 from .look import THEMES
@@ -59,17 +59,6 @@ def span(text: str) -> tuple[int, int]:
     if not (colon and first.isdigit() and last.isdigit() and int(first) < int(last)):
         raise argparse.ArgumentTypeError(f"is {text!r}, should be two steps such as 3:7")
     return int(first), int(last)
-
-
-def sizes(text: str) -> dict[str, int]:
-    """``N=1,D=3`` as sizes by letter."""
-    found = {}
-    for part in filter(None, text.split(",")):
-        letter, equals, number = part.partition("=")
-        if not (equals and letter.strip().isidentifier() and number.strip().isdigit() and int(number) > 0):
-            raise argparse.ArgumentTypeError(f"has {part!r}, should be such as N=1,D=3,H=5")
-        found[letter.strip()] = int(number)
-    return found
 
 
 def run(asked: argparse.Namespace) -> int:

@@ -1,0 +1,106 @@
+"""What callers of a backward rely on beside its numbers: that it repeats, keeps its hands off what it is handed, gives
+gradients that own their memory, and is linear in the gradients that come in, row by row of a batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .report import Diagnosis, distance
+
+SAME = 1e-5  # linear up to the rounding of float32
+
+
+def broken(kind: str, tensor: str, text: str, off: float = 0.0) -> Diagnosis:
+    """A promise of the protocol that is not kept; ``match`` is how far it is off."""
+    return Diagnosis(f"protocol: {kind}", tensor, f"{tensor}: {text}" if tensor else text, off)
+
+
+@dataclass
+class Claims:
+    """A backward as a function: ``pull(floats, dys)`` gives the gradients by name, ``forward(floats)`` the outputs."""
+
+    pull: Callable[[Mapping[str, Any], Sequence[np.ndarray]], Mapping[str, Any]]
+    forward: Callable[[Mapping[str, Any]], Sequence[np.ndarray]]
+    floats: Mapping[str, np.ndarray]
+    inputs: Sequence[str]  # those of floats that are no parameters
+    dys: Sequence[np.ndarray]
+
+
+def linearity(claims: Claims) -> list[Diagnosis]:
+    """Nothing comes of nothing, and twice as much of twice as much."""
+    one = _numbers(claims.pull(claims.floats, claims.dys))
+    none = _numbers(claims.pull(claims.floats, [0 * dy for dy in claims.dys]))
+    found = [broken("zero", f"d{name}", "is not zero when the gradients that come in are: a term of it lacks them")
+             for name, g in none.items() if np.isfinite(g).all() and g.any()]  # fmt: skip
+    told = [one.tensor for one in found]
+    for factor in (2.0, 1024.0):
+        more = _numbers(claims.pull(claims.floats, [factor * dy for dy in claims.dys]))
+        for name, g in more.items():
+            finite = name in one and np.isfinite(g).all() and np.isfinite(one[name]).all()
+            off = distance(g, factor * one[name]) if finite else 0.0
+            if off > SAME and f"d{name}" not in told:
+                text = "is not linear in the gradients that come in: twice as much in is not twice as much out"
+                found.append(broken("linear", f"d{name}", text, off))
+                told.append(f"d{name}")
+    return found
+
+
+def rows_apart(claims: Claims) -> list[Diagnosis]:
+    """Other rows of the batch do not change the gradient by a row, where they do not change the row's output."""
+    ys = claims.forward(claims.floats)
+    first = {len(x) if np.ndim(x) else 0 for x in [*(claims.floats[name] for name in claims.inputs), *ys]}
+    N = min(first, default=0)
+    if len(first) != 1 or N < 2 or not claims.inputs:
+        return []
+    rng = np.random.default_rng(4)
+
+    def others(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([x[:1], x[1:] * rng.uniform(0.5, 2, x[1:].shape)])
+
+    moved = {name: others(x) if name in claims.inputs else x for name, x in claims.floats.items()}
+    if any(distance(a[0], b[0]) > SAME for a, b in zip(ys, claims.forward(moved))):
+        return []
+    here = _numbers(claims.pull(claims.floats, claims.dys))
+    there = _numbers(claims.pull(moved, [others(dy) for dy in claims.dys]))
+    text = "the gradient by the first row changes with the other rows of the batch, though the row's output does not"
+    both = [name for name in claims.inputs if name in here and name in there and np.ndim(here[name])]
+    offs = {name: distance(here[name][0], there[name][0]) for name in both if here[name].shape == there[name].shape}
+    return [broken("batch", f"d{name}", text, off) for name, off in offs.items() if SAME < off < np.inf]
+
+
+def _numbers(found: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    arrays = {name: np.asarray(g) for name, g in found.items() if g is not None}
+    return {name: g.astype(np.float64) for name, g in arrays.items() if g.dtype.kind in "fiu"}
+
+
+def modified(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Diagnosis]:
+    """What was handed over should be as it was."""
+    text = "is modified: it should be read only (x = x * y makes a new array, x *= y writes into the caller's)"
+    return [broken("modified", name, text) for name, x in before.items()
+            if not np.array_equal(x, after[name], equal_nan=True)]  # fmt: skip
+
+
+def shared(found: Mapping[str, Any], given: Mapping[str, Any]) -> list[Diagnosis]:
+    """Gradients that share memory with what came in, or with each other."""
+    mine = {name: g for name, g in found.items() if isinstance(g, np.ndarray)}
+    theirs = {name: x for name, x in given.items() if isinstance(x, np.ndarray)}
+    pairs: Iterator[tuple[str, str]] = itertools.chain(itertools.product(mine, theirs), itertools.combinations(mine, 2))
+    text = "shares memory with {}: whoever changes one in place (clipping, +=) changes the other; return a copy"
+    every = {**theirs, **mine}
+    return [broken("shared", a, text.format(b)) for a, b in pairs if np.shares_memory(mine[a], every[b])]
+
+
+def changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """The names whose gradients are not the same both times."""
+    one, two = _numbers(first), _numbers(second)
+    return [name for name in one if name not in two or not _same(one[name], two[name])]
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=0, equal_nan=True)

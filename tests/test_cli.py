@@ -36,7 +36,8 @@ def helped(capsys, *command: str) -> str:
 
 def test_help_names_the_commands_and_the_exit_codes(capsys):
     text = helped(capsys)
-    for word in ("demo", "train", "commands (without one: demo)", "exit codes: 0 done, 1 checked and wrong, 2 could not be done"):
+    codes = "exit codes: 0 done, 1 checked and wrong, 2 could not be done"
+    for word in ("demo", "draw", "check", "derive", "train", "commands (without one: demo)", codes):
         assert word in text
 
 

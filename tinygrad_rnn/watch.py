@@ -36,7 +36,6 @@ class Value:
     dtype: str
     norm: float | None
     detail: str = ""  # which part a slice takes
-    gradient: float | None = None  # the norm of the gradient by it, over all paths
     scope: str = ""  # the scopes that were open when it was made, "encoder/attention"
 
 
@@ -48,7 +47,6 @@ class Edge:
     target: int
     operand: int
     argument: str
-    gradient: float | None = None  # the norm of what comes back along this edge
 
 
 def norm(x: Any) -> float:

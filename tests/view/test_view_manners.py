@@ -178,3 +178,10 @@ def test_what_cannot_be_looked_at_is_refused():
 def f(x):
     """Has nothing to do with its input."""
     return np.ones(2)
+
+
+def test_a_generator_that_a_cell_draws_from_stays_where_it_is():
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    view(of_cell(zoneout(lstm, h=0.5), 3, rng=rng))
+    assert rng.bit_generator.state == before

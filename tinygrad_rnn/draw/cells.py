@@ -27,7 +27,7 @@ class CellTile:
 
     def __init__(self, name: str, main: Vertex, states: Sequence[str], style: Style, fold: Fold | None,
                  room: float = 0.0):  # fmt: skip
-        self.name, self.main, self.style, self.states = name, main, style, list(states)[::-1]
+        self.name, self.style, self.states = name, style, list(states)[::-1]
         self.scene = Scene()
         self.rails = {state: TOP + k * RAIL for k, state in enumerate(self.states)}
         if len(self.states) == 1:
@@ -66,26 +66,25 @@ class CellTile:
             self.right = max(self.right, at + 12 + size[0])
 
     def both(self, source: Shape, target: Shape, start: tuple[float, float], end: tuple[float, float],
-             gradient: float | None, number: int | None, cut: bool = False) -> None:  # fmt: skip
+             gradient: float | None, number: int | None) -> None:  # fmt: skip
         """A straight line there, and one back beside it."""
-        back = gradient is not None and not cut
-        aside = self.style.apart if back else 0.0
+        aside = self.style.apart if gradient is not None else 0.0
         dx, dy = (aside, 0.0) if start[0] == end[0] else (0.0, -aside)
         id = f"{self.name}{len(self.scene.lines)}"
         there = [(start[0] - dx, start[1] + dy), (end[0] - dx, end[1] + dy)]
-        self.scene.lines.append(Line(f"f{id}", source.id, target.id, there, "cut" if cut else "forward", None, number,
+        self.scene.lines.append(Line(f"f{id}", source.id, target.id, there, "forward", None, number,
                                      straight=True, head=target.look != "dot"))  # fmt: skip
-        if gradient is not None and not cut:
+        if gradient is not None:
             way = [(end[0] + dx, end[1] - dy), (start[0] + dx, start[1] - dy)]
             line = Line(f"b{id}", target.id, source.id, way, kind(gradient), self.style.scale.level(gradient), number,
                         straight=True, head=source.look != "dot")  # fmt: skip
             self.scene.lines.append(line)
 
-    def note(self, x: float, y: float, lines: Sequence[str], gradient: float | None, size: float | None = None) -> None:
+    def note(self, x: float, y: float, lines: Sequence[str], gradient: float | None) -> None:
         """Text about a gradient, in its colour."""
         look = "ink" if gradient is None else f"level {self.style.scale.level(gradient)}"
         look = "bad" if gradient is not None and kind(gradient) == "bad" else look
-        self.scene.notes.append(Note(x, y, lines, size or SIZES["small"], look))
+        self.scene.notes.append(Note(x, y, lines, SIZES["small"], look))
 
     # -- beside it
 

@@ -11,8 +11,8 @@ so they are there for steps that nobody watched.
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,8 +101,7 @@ def looking(seen: Seen | None, functions: Sequence[Any] = ()) -> Iterator[None]:
         if seen is None:
             yield
         else:
-            watching = weakref.proxy(seen)  # who traces functions is freed by the garbage collector only
-            with observing(seen), locals_of(functions, lambda variables: watching.locals(variables)):
+            with observing(seen), locals_of(functions, seen.locals):
                 yield
     finally:
         mode.recording = before
@@ -150,7 +149,7 @@ def of_cell(
     the state is detached after every so many steps. Without ``watch`` the values are not kept, which is much quicker.
     """
     rng = np.random.default_rng(seed)
-    config = {name: sizes.pop(name) for name in list(sizes) if name in cell.config}
+    config = {name: copy.deepcopy(sizes.pop(name)) for name in list(sizes) if name in cell.config}  # a generator stays
     given = sample(cell, rng, sizes)
     N, D = given[cell.input].shape
     if steps > 1:

@@ -81,9 +81,7 @@ class RowOfSteps:
     steps: int
     states: list[str] = field(default_factory=list)
     gradients: dict[str, list[float | None]] = field(default_factory=dict)
-    carried: dict[str, list[float | None]] = field(
-        default_factory=dict
-    )  # what a step gives back to the state before it
+    carried: dict[str, list[float | None]] = field(default_factory=dict)  # given back to the state before a step
     weights: dict[str, list[float | None]] = field(default_factory=dict)
     totals: dict[str, float | None] = field(default_factory=dict)  # the gradients by the parameters
     cuts: list[int] = field(default_factory=list)  # steps that start from a detached state

@@ -4,7 +4,6 @@ import argparse
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,14 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, dropout, tanh
 from tinygrad_rnn.cells import BUILT_IN
 from tinygrad_rnn.derive import DeriveError, command, derive
+from tinygrad_rnn.derive.layout import broken_row, seen, wrapped
 from tinygrad_rnn.derive.step import letters
 from tinygrad_rnn.op import OPS, OpRule
 from tinygrad_rnn.tensor import Tensor
 from tinygrad_rnn.trace import sample
 
 sys.path.insert(0, str(Path(__file__).parent))
-from user_cells import CELLS, WRAPPED, gatewise, names
+from user_cells import CELLS, WRAPPED, gatewise, helped, names, reused, wide
 
 ALL = [*BUILT_IN.values(), *WRAPPED, *CELLS]
 IDS = [one.name for one in ALL]
@@ -110,7 +110,60 @@ def test_the_lstm_is_the_books():
 def test_gates_are_stacked_as_declared():
     text = derive(gatewise).source
     assert "dWx = np.hstack((dWx_f, dWx_g, dWx_i, dWx_o))" in text
-    assert "Wx_g = Wx[:, H:2 * H]" in text
+    assert "    Wx_f, Wx_g, Wx_i, Wx_o = np.split(Wx, 4, axis=1)\n" in text
+    assert "    b_f, b_g, b_i, b_o = np.split(b, 4)\n" in text
+
+
+def test_the_gru_is_the_books():
+    text = derive(tg.gru).source
+    for line in ["dh_new = dh * z", "dz = dh * (h_new - h)", "dA_h = dh_new * (1 - h_new**2)", "dr = drh * h",
+                 "dWh_h = (r * h).T @ dA_h", "z = sigmoid(x @ Wx_z + h @ Wh_z + b_z)",
+                 "dh_prev = dh * (1 - z) + drh * r + dA_r @ Wh_r.T + dA_z @ Wh_z.T"]:  # fmt: skip
+        assert f"    {line}\n" in text
+
+
+def test_layer_normalisation_is_the_textbooks():
+    """In the names of the function that the cell calls; what is divided already is not divided again."""
+    text = derive(tg.layer_norm_lstm).source
+    for line in ["d = xWx - xWx.mean(axis=-1, keepdims=True)", "d_2 = hWh - hWh.mean(axis=-1, keepdims=True)",
+                 "dd = (dratio - ratio * (dratio * ratio).mean(axis=-1, keepdims=True)) / root",
+                 "dxWx = dd - dd.mean(axis=-1, keepdims=True)"]:  # fmt: skip
+        assert f"    {line}\n" in text
+    text = derive(helped).source
+    assert "    y_2 = a_2 / s_2\n" in text and "    y = a / s\n" in text
+    assert "    ds = -(dy * y).sum(axis=-1, keepdims=True) / s\n" in text
+
+
+def test_what_is_common_is_written_once():
+    text = derive(reused).source
+    assert "    ds = 2 * s * (dss + dss_2 + dA_tanh)\n" in text
+    assert "    df = dh * (h_new - h) + dfh * h\n" in derive(tg.mgu).source
+    zoned = derive(tg.zoneout(tg.lstm, h=0.1)).source
+    assert "    dh_new = 0.9 * dh\n" in zoned and "    dh_prev = dh - dh_new + dA @ Wh.T\n" in zoned
+
+
+def test_long_lines_are_broken_between_summands_and_pairs():
+    lines = derive(wide, loop=True).source.splitlines()
+    start = lines.index("    return {")
+    pairs = [pair for line in lines[start + 1 : lines.index("    }", start)] for pair in line.strip().split(", ")]
+    assert [pair.partition(":")[0] for pair in pairs][:3] == ['"dx"', '"dh"', '"dc"']
+    assert all(re.fullmatch(r'"\w+": \w+,?', pair) for pair in pairs)
+    inside = [line for k, line in enumerate(lines) if re.match(r"    d\w+ = \($", lines[k - 1])]
+    assert inside and all(line.count("(") == line.count(")") for line in inside)
+    after = [line.strip() for k, line in enumerate(lines) if lines[k - 1] in inside and line != "    )"]
+    assert after and all(line[:2] in ("+ ", "- ") for line in after)
+
+
+@pytest.mark.parametrize("line, broken", [
+    ("a = b", ["a = b"]),
+    ("a = f(x, y) * (b + c) + d - e", ["a = (", "    f(x, y) * (b + c)", "    + d - e", ")"]),
+    ("dA = np.hstack((aaaaa, bbbbb, cc))", ["dA = np.hstack((", "    aaaaa, bbbbb, cc", "))"]),
+    ("aaaa, bbbb, cccc, dddd, e = cache", ["(", "    aaaa, bbbb, cccc,", "    dddd, e", ") = cache"]),
+    ("# a = aaaaaaaaaa * bbbbbbbbbb", ["# a = (", "#     aaaaaaaaaa", "#     * bbbbbbbbbb", "# )"]),
+    ("y = aaaaaaaaaaaaaaaaaaaaaaaaaaaa", ["y = aaaaaaaaaaaaaaaaaaaaaaaaaaaa"]),
+])  # fmt: skip
+def test_a_line_is_broken_where_a_person_would(line, broken):
+    assert wrapped(line, 24) == broken
 
 
 @pytest.mark.parametrize("one", ALL, ids=IDS)
@@ -144,13 +197,6 @@ def test_the_text_is_the_same_in_another_process():
 
 
 @pytest.mark.parametrize("one", ALL, ids=IDS)
-def test_it_takes_less_than_two_seconds(one):
-    start = time.perf_counter()
-    derive(one, loop=True)
-    assert time.perf_counter() - start < 2
-
-
-@pytest.mark.parametrize("one", ALL, ids=IDS)
 def test_latex_is_balanced_and_aligned(one):
     text = str(derive(one, form="latex"))
     rows = text.removeprefix("\\begin{aligned}\n").removesuffix("\n\\end{aligned}").split(" \\\\\n")
@@ -159,20 +205,76 @@ def test_latex_is_balanced_and_aligned(one):
     assert r"\mathrm{d}" in text
 
 
-def test_latex_of_the_lstm():
+def test_latex_has_the_books_equations():
+    for row in [r"c_t &= f \odot c_{t-1} + g \odot i", r"h_t &= o \odot \tanh(c_t)", r"f &= \sigma(A^{(f)})",
+                r"\mathrm{d}o &= \mathrm{d}h_t \odot \tanh(c_t)",
+                r"\mathrm{d}c_t &= \mathrm{d}c_t^{\mathrm{in}} + \mathrm{d}h_t \odot o \odot (1 - \tanh^2(c_t))",
+                r"\mathrm{d}A^{(f)} &= \mathrm{d}f \odot f \odot (1 - f)",
+                r"\mathrm{d}W_x &= x_t^{\mathsf{T}} \, \mathrm{d}A"]:  # fmt: skip
+        assert f"{row} \\\\\n" in derive(tg.lstm).latex
+    assert r"h_t &= \tanh(x_t \, W_x + h_{t-1} \, W_h + b) \\" in derive(tg.rnn).latex
+    text = derive(tg.gru).latex
+    assert r"z &= \sigma(x_t \, W_x^{(z)} + h_{t-1} \, W_h^{(z)} + b^{(z)}) \\" in text
+    assert r"\mathrm{d}(r \odot h_{t-1}) &= \mathrm{d}A_h \, {W_h^{(h)}}^{\mathsf{T}} \\" in text
+
+
+def test_gates_in_latex_stand_as_declared():
     text = derive(tg.lstm).latex
-    for row in [r"c' &= f \odot c + g \odot i", r"h' &= o \odot \tanh\left(c'\right)",
-                r"\mathrm{d}o &= \mathrm{d}h' \odot \tanh\left(c'\right)",
-                r"\mathrm{d}W_{x} &= x^{\mathsf{T}} \, \mathrm{d}A",
-                r"\left(1 - \tanh^2\left(c'\right)\right)"]:  # fmt: skip
-        assert row in text
+    blocks = r" \;\middle|\; ".join(rf"\mathrm{{d}}A^{{({gate})}}" for gate in "fgio")
+    assert rf"\mathrm{{d}}A &= \left[\, {blocks} \,\right]" in text
+
+
+@pytest.mark.parametrize("one", ALL, ids=IDS)
+def test_latex_shows_the_gradient_of_nothing_that_it_does_not_show(one):
+    """dq stands left for what the equations read or define, for a formula, or for what a gate is a function of."""
+    text = derive(one).latex
+    equations, _, gradients = text.partition(r"& \text{gradients: }")
+    rows = [row.partition(" &= ") for row in gradients.removesuffix("\n\\end{aligned}").split(" \\\\\n")[1:]]
+    gradient = r"\mathrm{d}"
+    names = [left.removeprefix(gradient) for left, _, right in rows if left.startswith(gradient) and right != "0"]
+    unknown = [name for name in names if not name.startswith("(") and name not in equations]
+    inside = [name for name in unknown if name.startswith("A_")]
+    assert names and unknown == inside
+    assert bool(inside) == (r"A_q \text{ is what }" in text)
+
+
+@pytest.mark.parametrize("one", ALL, ids=IDS)
+def test_no_symbol_of_latex_has_two_meanings(one):
+    left = [row.partition(" &= ")[0] for row in derive(one).latex.split(" \\\\\n") if " &= " in row]
+    assert left == list(dict.fromkeys(left))
+
+
+def test_a_wide_row_of_latex_is_broken_before_a_summand():
+    row = r"\mathrm{d}h &= " + " + ".join(rf"\mathrm{{d}}A_{{{k}}} \, (a + b)" for k in range(12))
+    parts = broken_row(row)
+    assert len(parts) > 1 and all(seen(part) <= 90 for part in parts)
+    assert all(part.startswith(r"&\qquad {} + \mathrm{d}A_") for part in parts[1:])
+    assert broken_row("a &= b") == ["a &= b"]
 
 
 def test_steps_say_through_what_a_value_reaches_the_loss():
     text = str(derive(tg.lstm, form="steps"))
-    assert "`o` reaches the loss only through `h_next = o * tanh_c`, so `do = dh * tanh_c`." in text
+    through = "`o` reaches the loss only through `h_next = o * tanh_c`"
+    assert f"{through}, and ∂h_next/∂o is `tanh_c`, so `do = dh * tanh_c`.\n" in text
     assert "`c_next` reaches the loss 2 ways, and their gradients add up" in text
     assert [line.split(".")[0] for line in text.splitlines()] == [str(k) for k in range(1, len(text.splitlines()) + 1)]
+
+
+@pytest.mark.parametrize("one, said", [
+    (tg.lstm, "`Wh` reaches the loss only through `A = x @ Wx + h @ Wh + b`, where it stands on the right of a matrix "
+              "product with `h`, so `dWh = h.T @ dA`."),
+    (tg.lstm, "`b` reaches the loss only through `A = x @ Wx + h @ Wh + b`, where every row has it, so "
+              "`db = dA.sum(axis=0)`."),
+    (tg.gru, "`z` reaches the loss only through `h_next = (1 - z) * h + z * h_new`, and ∂h_next/∂z is `h_new - h`, so "
+             "`dz = dh * (h_new - h)`."),
+    (tg.gru, "`r` reaches the loss only through `rh = r * h`, and ∂rh/∂r is `h`, so `dr = drh * h`."),
+    (tg.rnn, "and ∂h_next/∂A_h is `1 - h_next**2`"),
+    (tg.layer_norm_lstm, "and ∂root/∂d is `ratio / (4 * H)`"),
+    (helped, "through `s = np.sqrt((a * a).mean(axis=-1, keepdims=True) + 1e-6)`, which makes"),
+    (tg.layer_norm_lstm, "which makes `dy - dy.mean(axis=-1, keepdims=True)` of its gradient `dy`"),
+])  # fmt: skip
+def test_steps_give_the_local_derivative(one, said):
+    assert said in derive(one).steps
 
 
 # -- the safety net, refusals ----------------------------------------------------------------------------------------
@@ -217,6 +319,12 @@ def test_what_cannot_be_derived_is_refused():
     def own(x, h, *, W=Param("D H")):
         return tanh(x @ W + h * np.arange(h.shape[1]))
 
+    @cell
+    def chosen(x, h, *, W=Param("D H")):
+        return tanh(x @ W + h[:, np.arange(2)].sum())
+
+    with pytest.raises(DeriveError, match=r"chosen: reads by an array of places, should be a slice such as h\[:, :n\]"):
+        derive(chosen)
     with pytest.raises(DeriveError, match="noisy: dropout draws or keeps what no formula tells"):
         derive(noisy)
     with pytest.raises(DeriveError, match=r"own: uses an array of its own, of shape \(\d+,\), should be a parameter"):

@@ -92,7 +92,53 @@ def units(x, h, *, W=Param("D H"), U=Param("H H"), b=Param("H")):
     return h
 
 
-CELLS = [units, gatewise, kinks, reused, names, whole, numbers, powers, part, same]
+@cell
+def functions(x, h, *, W=Param("D H"), b=Param("H"), s=Param("H")):
+    """Functions that NumPy lacks, and a choice by a parameter."""
+    a = x @ W + b
+    g = tg.ops.gelu(a) + tg.ops.elu(h, alpha=0.5)
+    p = tg.ops.softmax(a * s) * tg.ops.log_softmax(h) - tg.ops.logsumexp(g, axis=-1, keepdims=True)
+    h = np.where(s > 0, g, p) / (1 + np.linalg.norm(h, axis=-1, keepdims=True)) + tg.ops.erf(g)
+    return h
+
+
+@cell
+def places(x, h, *, W=Param("D H")):
+    """Indices by steps and numbers, new axes, a written part, and a sum with a convention."""
+    a = np.einsum("nd,dh->nh", x, W)
+    a[:, :1] = 2 * h[:, :1]
+    h = a * h[:, ::-1] + a[0] + (a * a)[:, None].sum(axis=1)
+    return h
+
+
+def normed(a, gain):
+    """A helper with names of its own."""
+    m = a.mean(axis=-1, keepdims=True)
+    a = a - m
+    s = np.sqrt((a * a).mean(axis=-1, keepdims=True) + 1e-6)
+    y = a / s
+    return gain * y
+
+
+@cell
+def helped(x, h, *, Wx=Param("D H"), Wh=Param("H H"), g=Param("H")):
+    """A helper function that is called twice."""
+    h = tanh(normed(x @ Wx, g) + normed(h @ Wh, g))
+    return h
+
+
+@cell
+def wide(x, h, c, *, W_of_the_input=Param("D H", "ab"), W_of_the_state=Param("H H", "ab"),
+         bias_of_both=Param("H", "ab"), gain_of_the_cell=Param("H"), bias_of_the_cell=Param("H")):  # fmt: skip
+    """Names and lines that are long."""
+    gate_a = sigmoid(x @ W_of_the_input.a + h @ W_of_the_state.a + bias_of_both.a + gain_of_the_cell * c + 0.1 * h * h)
+    gate_b = tanh(x @ W_of_the_input.b + h @ W_of_the_state.b + bias_of_both.b + bias_of_the_cell * c + 0.1 * h * h * c)
+    c = gate_a * c + (1 - gate_a) * gate_b * gain_of_the_cell - bias_of_the_cell * gate_b * c * gate_a
+    h = gate_a * tanh(c) * gain_of_the_cell + gate_b * tanh(c) * bias_of_the_cell - gate_a * gate_b * c
+    return h, c
+
+
+CELLS = [functions, places, helped, wide, units, gatewise, kinks, reused, names, whole, numbers, powers, part, same]
 WRAPPED = [
     tg.zoneout(tg.lstm, h=0.1, c=0.5), tg.residual(tg.rnn), tg.projected(tg.lstm),
     tg.variational_dropout(tg.gru, x=0.2),

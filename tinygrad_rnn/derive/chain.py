@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..formula import Expr, Leaf, Part, local_derivative, postorder
+from ..formula import Constant, Expr, Leaf, Part, local_derivative, postorder
+from ..formula.expression import DY
 from ..formula.simplify import COMPARISONS, Maker
 from ..op import OPS
 from .names import inner_leaves
@@ -63,7 +64,7 @@ class Chain:
         shape, made = self.step.shape(number), self.step.made.get(number)
         total = self.summed(ways, shape)
         plain = len(ways) == 1 and isinstance(total, Leaf)
-        several = made is not None and len(inner_leaves(made)) > 1 and isinstance(total, Expr)
+        several = made is not None and len(inner_leaves(made)) > 1 and isinstance(total, Expr) and not _scaled(total)
         if made is None or (not plain and (number in named or several)):
             self.lines[number] = total
             total = self.make.shared(Leaf(f"d#{number}", shape))
@@ -71,23 +72,38 @@ class Chain:
         if made is not None:
             for k, operand in enumerate(made.args):
                 if isinstance(operand, Leaf) and operand.name.startswith("#"):
-                    way = self.local(number, k, made)
+                    way = self.local(number, k, made, self.total[number])
                     if way is not None:
                         self.ways.setdefault(int(operand.name[1:]), []).append((number, way))
 
-    def local(self, number: int, k: int, made: Expr) -> Part | None:
-        """What comes back along operand k."""
+    def local(self, number: int, k: int, made: Expr, dy: Part) -> Part | None:
+        """What comes back along operand k, of the gradient dy of what was made."""
         spec, args = OPS[made.op], self.step.args[number]
         if spec.arguments[0 if spec.variadic else k] not in spec.rules:
             return None
         formula = cast(local_derivative(spec, k, args, made.attrs), self.like)
-        own = {self.like.name: self.like, "dy": self.total[number], "y": self.step.leaf(number, made.shape)}
+        own = {self.like.name: self.like, "dy": dy, "y": self.step.leaf(number, made.shape)}
         leaves: dict[str, Part] = {**own, **dict(zip(spec.named(args), made.args))}
         for part in postorder(formula):
             if isinstance(part, Leaf) and part.name not in leaves:
                 where = f"{self.step.cell.name}: the rule of {made.op}"
                 raise DeriveError(f"{where} needs {part.name}, which is no formula")
         return replaced(self.make, formula, leaves)
+
+    def between(self, line: int, number: int, known: Mapping[int, str]) -> Part | None:
+        """What a value gets of the gradient ``Leaf("dy:<line>")`` of another, without detours through what has one."""
+        total: dict[int, Part] = {line: self.make.shared(Leaf(f"{DY}:{line}", self.step.shape(line)))}
+        known = {**known, **dict.fromkeys(self.lines, "")}
+        for k in range(line, number, -1):
+            made = self.step.made.get(k)
+            if k not in total or made is None:
+                continue
+            for place, operand in enumerate(made.args):
+                n = int(operand.name[1:]) if isinstance(operand, Leaf) and operand.name.startswith("#") else -1
+                way = self.local(k, place, made, total[k]) if n == number or (n > number and n not in known) else None
+                if way is not None:
+                    total[n] = self.make("add", total[n], way, shape=way.shape) if n in total else way
+        return total.get(number)
 
     def summed(self, ways: list[Part], shape: tuple[int, ...]) -> Part:
         """The sum of all ways; what goes back into the slices of one array is put side by side."""
@@ -101,6 +117,12 @@ class Chain:
         for part in ways[1:]:
             total = self.make("add", total, part, shape=shape)
         return total
+
+
+def _scaled(part: Expr) -> bool:
+    """A gradient with another sign, or times a number: short enough to be written twice."""
+    signed = part.op == "negative" or (part.op == "multiply" and isinstance(part.args[0], Constant))
+    return signed and isinstance(part.args[-1], Leaf)
 
 
 def _bounds(part: Expr) -> tuple[Any, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
 from ..formula import Leaf, postorder
-from .numpy_text import HELPERS, Writer
+from .helpers import head
+from .layout import function
+from .numpy_text import Writer
 from .program import Line, Program
 
-WIDTH = 116
 LOOP = '''
 def {name}_bptt(xs, {states}, params, dhs{last}):
     """Backpropagation through time: xs (N, T, D), dhs (N, T, H), the gradient by the output of every step."""
@@ -38,8 +38,7 @@ class Module:
         self.keys = {name: f"d{name}" for name in numbers}
         self.helpers: dict[str, None] = {}
         parts = [self.forward(), self.backward(), *([self.loop()] if loop else [])]
-        head = ["import numpy as np\n", *(HELPERS[name] for name in self.helpers)]
-        self.text = "\n\n".join(["\n\n".join(head), *parts]).rstrip() + "\n"
+        self.text = "\n\n".join([*head(self.helpers), *parts]).rstrip() + "\n"
 
     def writer(self) -> Writer:
         """A writer of formulas for one function."""
@@ -55,8 +54,8 @@ class Module:
             writer.text(line.part)
         self.sizes = [f"{letter} = {self.size(letter, read)}" for letter in writer.used]
         self.helpers.update(writer.helpers)
-        kept = [name for number, name in sorted(self.program.known.items()) if f"#{number}" in read]
-        return kept
+        order = [*self.program.step.numbers.values(), *(line.number for line in self.program.forward)]
+        return [self.program.known[number] for number in order if f"#{number}" in read]
 
     def size(self, letter: str, among: dict[str, None] | None = None) -> str:
         """Where a size is read: the shape of an argument that has it, better one that is there anyway."""
@@ -79,7 +78,7 @@ class Module:
 
     def forward(self) -> str:
         program, cell, writer = self.program, self.program.step.cell, self.writer()
-        lines = [f"{line.name} = {writer.text(line.part)}" for line in program.forward]
+        lines = [*self.blocks(writer), *(f"{line.name} = {writer.text(line.part)}" for line in program.lines)]
         given = [self.arguments[name] for name in [cell.input, *cell.states]]
         named = "".join(f", {self.arguments[name]}" for name in cell.params)
         new = ", ".join(program.known[number] for number in program.step.new)
@@ -90,7 +89,19 @@ class Module:
         state = f"({new})" if len(cell.states) > 1 else new
         head = f"def {self.name}_forward({', '.join(given)}{', *' if named else ''}{named}):"
         body = [*sizes, *lines, f"cache = ({kept})", f"return {state}, cache"]
-        return _function(head, body)
+        return function(head, body)
+
+    def blocks(self, writer: Writer) -> list[str]:
+        """The parameters in their blocks, a line for each: ``Wx_z, Wx_r, Wx_h = np.split(Wx, 3, axis=1)``."""
+        found = []
+        for name, lines in self.program.blocks.items():
+            param, own = self.program.step.cell.params[name], self.arguments[name]
+            if len(lines) == len(param.blocks) > 1:
+                axis = f", axis={len(param.words) - 1}" * (len(param.words) > 1)
+                found.append(f"{', '.join(one.name for one in lines)} = np.split({own}, {len(lines)}{axis})")
+            else:
+                found += [f"{one.name} = {writer.text(one.part)}" for one in lines]
+        return found
 
     def backward(self) -> str:
         program, writer = self.program, self.writer()
@@ -99,13 +110,13 @@ class Module:
         for line in program.backward:
             if 0 <= line.under < told:
                 body += [f"# {self.equation(one)}" for one in reversed(program.forward[line.under : told])
-                         if program.step.recording.values[one.number].kind != "block"]  # fmt: skip
+                         if one in program.lines]  # fmt: skip
                 told = line.under
             body.append(f"{line.name} = {writer.text(line.part)}")
         numbers = program.step.numbers
         pairs = [f'"{self.keys[name]}": {program.leaves[f"d#{number}"]}' for name, number in numbers.items()]
         body.append(f"return {{{', '.join(pairs)}}}")
-        return _function(f"def {self.name}_backward({', '.join(self.incoming)}, cache):", body)
+        return function(f"def {self.name}_backward({', '.join(self.incoming)}, cache):", body)
 
     def equation(self, line: Line) -> str:
         return f"{line.name} = {self.writer().text(line.part)}"
@@ -123,20 +134,3 @@ class Module:
             result=", ".join(['"dxs": dxs', *last]),
         ).strip().replace("'", '"') + "\n"  # fmt: skip
 
-
-def _function(head: str, body: list[str]) -> str:
-    """A function, long lines wrapped."""
-    return "\n".join([_wrapped(head, 0), *(_wrapped(line, 4) for line in body)]) + "\n"
-
-
-def _wrapped(line: str, indent: int) -> str:
-    """A line, broken where Python lets it be broken."""
-    if len(line) + indent <= WIDTH or line.startswith("#"):
-        return textwrap.indent(line, " " * indent)
-    if line.endswith("= cache"):
-        line = f"({line.removesuffix(' = cache')}) = cache"
-    elif " = " in line and (" + " in line or not line.endswith(")")):
-        name, _, right = line.partition(" = ")
-        line = f"{name} = ({right})"
-    made = textwrap.wrap(line, WIDTH - indent, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    return textwrap.indent("\n".join(made), " " * indent)

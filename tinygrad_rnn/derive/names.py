@@ -10,10 +10,11 @@ import keyword
 import re
 
 from ..formula import Expr, Leaf
+from .helpers import HELPERS
 from .step import Step
 
 #: Names that the printed module uses for itself.
-RESERVED = ("np", "cache", "caches", "params", "xs", "dxs", "dhs", "grads", "step", "name", "sigmoid", "range",
+RESERVED = ("np", "math", *HELPERS, "cache", "caches", "params", "xs", "dxs", "dhs", "grads", "step", "name", "range",
             "reversed", "T", "t")  # fmt: skip
 #: What unnamed values are named after.
 WORDS = {"add": "s", "subtract": "diff", "multiply": "prod", "hadamard": "prod", "divide": "ratio", "getitem": "part",
@@ -51,6 +52,9 @@ def user_names(step: Step, names: Names) -> dict[int, str]:
         own = step.recording.values[number].name
         if own and number not in found:
             found[number] = names.new(own.replace("'", "_new"))
+    for number, own in sorted(step.inside.items()):
+        if number in step.made and number not in found:
+            found[number] = names.new(own)
     return found
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..formula import Expr, Leaf, Part, postorder
 from .chain import Chain, replaced
+from .collect import Collector
 from .lines import SMALL, Line, once
 from .names import Names, derived_name, inner_leaves, user_names
 from .step import Step, letters
@@ -24,6 +25,8 @@ class Program:
     names: Names = field(init=False)
     known: dict[int, str] = field(init=False)  # the name of each value that has one
     forward: list[Line] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)  # of the forward ones: those that are no block of a parameter
+    blocks: dict[str, list[Line]] = field(default_factory=dict)  # the others, by parameter
     backward: list[Line] = field(default_factory=list)
     leaves: dict[str, str] = field(default_factory=dict)  # what every leaf is called
     bases: dict[int, str] = field(default_factory=dict)  # what gradients are named after
@@ -37,6 +40,7 @@ class Program:
         self.inline = {f"#{n}": step.made[n] for n in step.made if n not in self.known}
         self.write_forward()
         self.name_gradients()
+        self.shorter = Collector(self.chain.make, self.quotients())
         self.write_backward()
 
     # -- which values have a line
@@ -76,10 +80,17 @@ class Program:
                 part = self.full(replaced(self.chain.make, made, {}))
                 self.forward.append(Line(self.known[number], part, number))
         self.leaves = {f"#{number}": name for number, name in self.known.items()}
+        values = self.step.recording.values
+        for name, number in self.step.numbers.items():
+            own = [one for one in self.forward if values[one.number].kind == "block" and _reads(one.part) == number]
+            if own:
+                self.blocks[name] = sorted(own, key=lambda one: self.step.made[one.number].attrs["index"][-1].start)
+        self.lines = [one for one in self.forward if values[one.number].kind != "block"]
+        self.forward = [*(one for blocks in self.blocks.values() for one in blocks), *self.lines]
 
     def name_gradients(self) -> None:
         """``df`` for f; of the new h it is ``dh`` and of the old ``dh_prev``."""
-        step, gradients, scratch = self.step, {}, Names()
+        step, gradients, scratch = self.step, {}, Names(*self.known.values())
         self.bases = dict(self.known)
         for state, number in reversed(list(zip(step.cell.states, step.new))):
             self.leaves[f"in:{state}"] = gradients[number] = self.names.new(f"d{self.known[step.numbers[state]]}")
@@ -103,9 +114,17 @@ class Program:
                 lines.append(Line(self.leaves[f"d#{number}"], Expr("zeros_like", (leaf,), {}, leaf.shape), number))
         for number, part in self.chain.lines.items():
             under = place.get(number, len(self.forward))
-            lines.append(Line(self.leaves[f"d#{number}"], self.full(part), number, under))
+            lines.append(Line(self.leaves[f"d#{number}"], self.shorter(self.full(part)), number, under))
         lines.sort(key=lambda line: (-line.under, -line.number))
         self.backward = once(lines, self.temporary)
+
+    def quotients(self) -> dict[tuple[str, str], Leaf]:
+        """The lines that are the quotient of two values with names."""
+        return {
+            (left.name, right.name): self.chain.make.shared(self.step.leaf(number, made.shape))  # type: ignore[misc]
+            for number, made in self.step.made.items() if made.op == "divide" and number in self.known
+            for left, right in [made.args] if isinstance(left, Leaf) and isinstance(right, Leaf)
+        }  # fmt: skip
 
     def places(self) -> dict[int, int]:
         """The position of the first forward line that reads a value, also in what is written inside of it."""
@@ -124,6 +143,11 @@ class Program:
         name = self.names.new("dk" if "d" in kinds or "i" in kinds else "k")
         self.leaves[f"t:{name}"] = name
         return Leaf(f"t:{name}", part.shape)
+
+
+def _reads(part: Part) -> int:
+    """The value that a block is cut from."""
+    return _numbers(part)[0]
 
 
 def _numbers(part: Part) -> list[int]:

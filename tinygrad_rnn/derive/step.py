@@ -15,11 +15,12 @@ from ..cell import Cell
 from ..formula import Constant, Expr, Leaf, Part
 from ..formula.rule import bare, followed, part_of
 from ..mode import mode
-from ..observe import locals_of, observing
+from ..observe import observing
 from ..shape import ShapeError
 from ..tensor import Tensor, value
-from ..trace import codes, sample
+from ..trace import sample
 from ..watch import Recording
+from .callees import Locals
 
 #: The primes that letters stand for while the cell runs; the others are taken if a number of the cell is one of these.
 PRIMES = ((23, 29, 31, 37, 41, 43, 47, 53), (59, 61, 67, 71, 73, 79, 83, 89))
@@ -64,15 +65,24 @@ class Step:
             tensors[name] = Tensor(np.array(array), name=name, requires_grad=True)
             tensors[name]._array = followed(array, self.leaf(self.numbers[name], array.shape))
             self.recording.given(tensors[name], name, "parameter" if name in self.cell.params else "state")
+        names = Locals(self.cell, self.recording.number, self.recording.locals, self.entered)
         before, mode.recording = mode.recording, True
         try:
-            with observing(self.recording), observing(self), locals_of(codes(self.cell), self.recording.locals):
+            with observing(self.recording), observing(self), names.watched():
                 new = self.cell(*[tensors.pop(name) for name in order], **tensors)
         finally:
             mode.recording = before
         new = new if isinstance(new, tuple) else (new,)
         self.recording.finish({f"{name}'": one for name, one in zip(self.cell.states, new)}, order)
         self.new = [self.recording.number(one) for one in new]
+        self.inside = names.names  # what the functions that the cell calls call their values
+
+    def entered(self, variables: Mapping[str, Any]) -> None:
+        """The cell has its arguments: parameters, which are handed on as plain arrays, remember what they are again."""
+        for one in variables.values():
+            if isinstance(one, Tensor) and one.node is not None and type(one._array) is np.ndarray:
+                number = self.recording.number(one)
+                one._array = followed(one._array, self.leaf(number, one.shape))
 
     def leaf(self, number: int, shape: Any) -> Leaf:
         """A value in a formula."""
@@ -87,6 +97,8 @@ class Step:
         attrs = {} if made.node is None else dict(made.node.attrs or {})
         if spec.keeps and spec.name != "concatenate":
             raise DeriveError(f"{self.cell.name}: {spec.name} draws or keeps what no formula tells; leave it out")
+        if any(isinstance(one, np.ndarray) for one in _indices(attrs)):
+            raise DeriveError(f"{self.cell.name}: reads by an array of places, should be a slice such as h[:, :n]")
         self.args[number] = [bare(value(one)) for one in args]
         self.spec[number] = spec
         self.made[number] = Expr(spec.name, tuple(map(self.operand, args)), attrs, made.shape)
@@ -106,6 +118,12 @@ class Step:
 
     def gradient(self, node: Any, dy: Any) -> None:
         """No backward pass runs here."""
+
+
+def _indices(attrs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The parts of an index."""
+    index = attrs.get("index", ())
+    return index if isinstance(index, tuple) else (index,)
 
 
 def letters(cell: Cell) -> list[str]:

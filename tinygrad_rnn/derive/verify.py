@@ -13,8 +13,9 @@ from .module import Module
 from .step import DeriveError, letters
 
 TOLERANCE = 1e-12
-#: Sizes by letter, in the order of `letters`: N, D, H, and what else there is.
-AT = ((4, 3, 5, 6, 7, 2), (1, 6, 2, 5, 3, 4))
+#: Sizes by letter, in the order of `letters`: N, D, H, and what else there is. None but N is less than 3: two numbers
+#: to mean 0 and variance 1 are ±1 whatever they were, and what is left of their gradient is rounding.
+AT = ((4, 3, 5, 6, 7, 8), (1, 6, 3, 5, 4, 7))
 
 
 def executed(module: Module) -> dict[str, Any]:

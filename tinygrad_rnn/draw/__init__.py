@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from ..cell import Cell
 from ..tensor import Tensor
 from ..view import Captured, Graph, of_cell, of_function, of_tensor, resting, view
 from .look import THEMES
+from .marks import check_marks
 from .picture import Look, Picture
 from .render import RenderError
 
@@ -35,6 +37,7 @@ def draw(
     theme: str = "light",
     title: str | None = None,
     legend: bool = True,
+    mark: Iterable[tuple[str, str]] = (),
     seed: int = 0,
     **sizes: Any,
 ) -> Picture:
@@ -53,7 +56,8 @@ def draw(
     to b.
     ``affine=True`` draws ``x @ Wx + h @ Wh + b`` as one box. ``scale=(least, greatest)`` fixes the range of norms that
     colours run over, so that two pictures compare. ``backward=False`` hides the way back, and moves nothing.
-    ``theme`` is "light" or "dark".
+    ``theme`` is "light" or "dark". ``mark=[("o", "h'")]`` makes the way back to ``o`` from ``h'`` stand out, or from
+    all that read it, ``("o", "")``: a check tells which way is wrong, ``report.guilty``.
 
     Nothing is changed by it: no graph, no ``.grad``, no random generator. The same target gives the same picture, byte
     for byte.
@@ -61,6 +65,7 @@ def draw(
         draw(lstm).save("lstm.svg")
     """
     _check(steps, expand, theme, truncate)
+    marks = tuple(mark)
     if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
         raise TypeError(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
     if isinstance(target, Cell) and inputs:
@@ -74,7 +79,8 @@ def draw(
 
     with resting():  # until the captured graph is gone
         graph, coarser, opened = _views(captured(), level, fold, unfold, affine)
-    look = Look(title or graph.title, backward, expand == "adjoint", scale, theme, legend)
+    check_marks(graph, marks)
+    look = Look(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks)
     return Picture(graph, look, coarser, opened)
 
 

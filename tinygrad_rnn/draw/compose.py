@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..view import Edge, Graph, Vertex
 from .look import LEVELS, SIZES, block, scale_of
 from .panel import Panel
 from .rails import lane, rails
-from .scene import Frame, Line, Note, Scene, Shape
+from .scene import BACK, Frame, Line, Note, Scene, Shape
 from .strip import strip, sums
 from .ties import End, Style
 from .time import Steps
@@ -32,8 +33,10 @@ def compose(
     adjoint: bool = False,
     within: tuple[float, float] | None = None,
     legend: bool = True,
+    marks: Sequence[int] = (),
 ) -> Scene:
-    """The picture of a graph. Without ``backward`` the ways back are left out; nothing else moves."""
+    """The picture of a graph. Without ``backward`` the ways back are left out, nothing else moves; ``marks`` are the
+    numbers of edges whose way back stands out."""
     graph = _tame(graph)
     used = {edge.source for edge in graph.edges}
     norms = [edge.gradient for edge in graph.edges] + [one.gradient for one in graph.nodes if one.id in used]
@@ -41,7 +44,10 @@ def compose(
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
     parts = in_time(graph, style) if timed else [whole(graph, style)]
     wide = max(700.0, *(part.width for part in parts))
-    made = stacked([heading(title, graph.note), *parts, *([key(style, wide)] if legend else [])])
+    made = stacked([heading(title, graph.note), *parts, *([key(style, wide, bool(marks))] if legend else [])])
+    for line in made.lines:
+        if line.look in BACK and line.about in marks:
+            line.look = "marked"
     if not backward:
         hide(made)
     return made
@@ -59,7 +65,7 @@ def _tame(graph: Graph) -> Graph:
 
 def hide(scene: Scene) -> None:
     """Take the ways back away, and what is said of them."""
-    scene.lines = [line for line in scene.lines if line.look not in ("backward", "zero", "bad")]
+    scene.lines = [line for line in scene.lines if line.look not in BACK]
     scene.shapes = [shape for shape in scene.shapes if shape.look != "formula"]
     scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look != "bad"]
 
@@ -203,14 +209,14 @@ def scopes(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
     return found
 
 
-def key(style: Style, wide: float) -> Scene:
+def key(style: Style, wide: float, marks: bool = False) -> Scene:
     """The legend: what is drawn as what, and how large a gradient is."""
     made, x, y = Scene(), 0.0, 12.0
     for look, lines, across, text in KINDS:
         high = 22.0 if lines else across
         made.shapes.append(Shape(f"key_{look}", look, x + across / 2, y, across, high, lines, SIZES["small"]))
         x = _say(made, x + across + 6, y, text)
-    for number, (text, look, level) in enumerate(_samples(style)):
+    for number, (text, look, level) in enumerate([*_samples(style), *([("marked", "marked", None)] if marks else [])]):
         if x + 36 + block([text], SIZES["small"])[0] > wide:
             made.width, x, y = max(made.width, x), 0.0, y + 26
         if look:

@@ -12,7 +12,7 @@ from typing import Any
 import graphviz
 
 from .look import FONT, THEMES, Theme, colour, stroke
-from .scene import Frame, Line, Note, Point, Scene, Shape
+from .scene import BACK, Frame, Line, Note, Point, Scene, Shape
 from .words import plain
 
 MARGIN = 14.0
@@ -95,9 +95,10 @@ class _Writer:
 
     def line(self, one: Line) -> None:
         ink, pen, style = self.theme.ink, 1.0, {"style": "solid"}
-        if one.look in ("backward", "zero", "bad"):
-            ink = {"zero": self.theme.faint, "bad": self.theme.bad}.get(one.look) or colour(self.theme, one.level or 0)
-            pen = {"zero": 0.7, "bad": 2.6}.get(one.look) or stroke(one.level or 0)
+        if one.look in BACK:
+            inks = {"zero": self.theme.faint, "bad": self.theme.bad, "marked": self.theme.bad}
+            ink = inks.get(one.look) or colour(self.theme, one.level or 0)
+            pen = {"zero": 0.7, "bad": 2.6, "marked": 4.5}.get(one.look) or stroke(one.level or 0)
             style = {"style": "dotted" if one.look == "zero" else "dashed"}
         elif one.look == "cut":
             ink, style = self.theme.faint, {"style": "dotted"}

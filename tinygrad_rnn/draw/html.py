@@ -16,10 +16,10 @@ from typing import Any
 
 from ..view import Graph
 from .look import LEVELS, THEMES, Theme, colour
-from .scene import Line, Scene, Shape
+from .scene import BACK, Line, Scene, Shape
 from .words import plain
 
-AHEAD, BACK = ("forward", "cut"), ("backward", "zero", "bad")  # looks of lines
+AHEAD = ("forward", "cut")  # looks of lines
 KEPT = ("id", "class", "d", "points", "x", "y", "cx", "cy", "rx", "ry", "fill", "stroke", "stroke-width",
         "stroke-dasharray", "text-anchor", "font-size", "transform", "viewBox")  # fmt: skip
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

@@ -15,6 +15,7 @@ from ..view import Graph
 from .compose import compose
 from .dot import digraph
 from .html import View, page
+from .marks import marked
 from .mermaid import mermaid
 from .render import LIMIT, Late, NoRenderer, RenderError, rendered
 from .scene import Scene
@@ -35,6 +36,7 @@ class Look:
     scale: tuple[float, float] | None = None
     theme: str = "light"
     legend: bool = True
+    marks: tuple[tuple[str, str], ...] = ()
 
 
 class Picture:
@@ -51,7 +53,7 @@ class Picture:
         """Where everything stands."""
         look = self.look
         return compose(self.graph, look.title, backward=look.backward, adjoint=look.adjoint, within=look.scale,
-                       legend=look.legend)  # fmt: skip
+                       legend=look.legend, marks=marked(self.graph, look.marks))  # fmt: skip
 
     @functools.cached_property
     def digraph(self) -> graphviz.Digraph:

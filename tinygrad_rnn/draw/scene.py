@@ -25,11 +25,16 @@ class Shape:
     about: str = ""
 
 
+#: The looks of ways back.
+BACK = ("backward", "zero", "bad", "marked")
+
+
 @dataclass
 class Line:
     """From one shape to another along ``points``; ``level`` is the size of a gradient, 0 to 8.
 
-    ``look``: "forward", "backward", "zero", "bad" (NaN or inf), "cut", "plain". ``about`` is the number of its edge.
+    ``look``: "forward", one of `BACK` ("zero" gradients, "bad" ones: NaN or inf, those "marked" by who draws), "cut",
+    "plain". ``about`` is the number of its edge.
     """
 
     id: str

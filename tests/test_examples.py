@@ -39,7 +39,7 @@ def remembers(lines: dict[str, str]) -> None:
 
 
 def names_the_mistake(lines: dict[str, str]) -> None:
-    assert lines["do: uses"] == "do: uses c' where tanh(c') belongs"
+    assert lines["mistake: do "] == "mistake: do = dh' * c'   ->   do = dh' * tanh(c')"
 
 
 def reads_backprop(lines: dict[str, str]) -> None:

@@ -53,7 +53,7 @@ MAY = {
     # the tools: no layer, no model, not each other
     "draw": "files tensor cell cells userfile view",
     "derive": "files shape mode tensor op observe cell cells formula trace watch userfile",
-    "check": "tensor tree transforms cell cells watch trace userfile",
+    "check": "files shape graph tensor op ops tree transforms cell cells formula watch trace userfile",
     # training
     "data": "files",
     "nn": "guard graph tensor ops init cell scan",
@@ -63,7 +63,7 @@ MAY = {
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
     "draw flow check derive data nn optim train",
     "demo": "files cells draw check data optim train",
-    "cli": "__init__ cells draw check derive train demo",
+    "cli": "__init__ cell cells draw check derive train demo",
     "__main__": "cli",
 }
 
@@ -83,6 +83,7 @@ OUTSIDE = {
     "pygraphviz": ("draw", "in a function"),
     "matplotlib": ("demo flow", "in a function"),
     "tqdm": ("train", "in a function"),
+    "pytest": ("check", "in a function"),
     "safetensors": ("train", "in a function"),
 }
 

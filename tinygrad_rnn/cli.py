@@ -11,11 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .cell import Cell
 from .cells import BUILT_IN
 from .check import command as check_command
 from .derive import DeriveError
 from .derive import command as derive_command
-from .draw import RenderError
+from .draw import RenderError, draw
 from .draw import command as draw_command
 
 _ABOUT = "Recurrent cells as forward-only code: draw them, check their gradients, train them."
@@ -116,6 +117,11 @@ def _above_zero(text: str) -> float:
     return number
 
 
+def _picture(cell: Cell, ways: list[tuple[str, str]], file: str) -> None:
+    """Draw a cell with ways back marked: what checks know nothing of."""
+    draw(cell, mark=ways).save(file)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; without one, the demo. Returns the exit code."""
     given = list(sys.argv[1:] if argv is None else argv)
@@ -126,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif options.command == "draw":
             return draw_command.run(options)
         elif options.command == "check":
-            return check_command.run(options)
+            return check_command.run(options, _picture)
         elif options.command == "derive":
             return derive_command.run(options)
         else:

@@ -171,12 +171,15 @@ def _key(x: Any) -> Any:
     return x.node if isinstance(x, Tensor) and x.node is not None else x
 
 
-def record(call: Callable[..., Any], inputs: Mapping[str, Any], kinds: Mapping[str, str], codes: Sequence[Any]) -> Any:
+def record(
+    call: Callable[..., Any], inputs: Mapping[str, Any], kinds: Mapping[str, str], codes: Sequence[Any],
+    recording: Any = None,
+) -> Any:  # fmt: skip
     """Run ``call(**tensors)`` on new leaves for ``inputs`` and note all it does: the `Recording` and the result.
 
-    ``codes`` are those of the functions whose local variables name the values.
+    ``codes`` are those of the functions whose local variables name the values; ``recording`` may be one of one's own.
     """
-    recording, before = Recording(), mode.recording
+    recording, before = recording or Recording(), mode.recording
     tensors = {}
     for name, array in inputs.items():
         floats = np.asarray(array).dtype.kind == "f"

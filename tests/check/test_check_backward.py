@@ -17,7 +17,7 @@ SOURCE = inspect.getsource(lstm_backward)
 #: What is wrong: the right line, the wrong one, the first wrong gradient, the mistake and whose (None: only the place).
 MUTANTS = {
     "do: sign": ("do = dh * tanh_c", "do = -dh * tanh_c", "do", ("sign", "do")),
-    "dc': dc ignored": ("dc + dh * o", "dh * o", "dc'", ("path missing", "dc'")),
+    "dc': dc ignored": ("dc + dh * o", "dh * o", "dc'", ("incoming", "dc")),
     "dc': h ignored": ("dc + dh * o * (1 - tanh_c**2)", "dc", "dc'", ("path missing", "dc'")),
     "dc': minus": ("dc + dh * o", "dc - dh * o", "dc'", ("path sign", "dc'")),
     "dc': no derivative of tanh": (" * (1 - tanh_c**2)", "", "dc'", ("derivative", "dc'")),
@@ -26,28 +26,28 @@ MUTANTS = {
     "dc': activation again": ("(1 - tanh_c**2)", "np.tanh(tanh_c)", "dc'", ("activation", "dc'")),
     "dc': activation for derivative": ("(1 - tanh_c**2)", "tanh_c", "dc'", ("activation", "dc'")),
     "do: c for tanh c": ("dh * tanh_c", "dh * (f * c + g * i)", "do", ("argument", "do")),
-    "df: new memory": ("df = dc_new * c", "df = dc_new * (f * c + g * i)", "df", None),
+    "df: new memory": ("df = dc_new * c", "df = dc_new * (f * c + g * i)", "df", ("step", "df")),
     "df: twice": ("df = dc_new * c", "df = 2 * dc_new * c", "df", ("factor", "df")),
-    "dg: as di": ("dg = dc_new * i", "dg = dc_new * g", "dg", ("copied", "dg")),
+    "dg: as di": ("dg = dc_new * i", "dg = dc_new * g", "dg", ("operand", "dg")),
     "di: half": ("di = dc_new * g", "di = dc_new * g / 2", "di", ("factor", "di")),
     "dA: sign of f": ("df * f * (1 - f)", "-df * f * (1 - f)", "dA", ("sign", "dA.f")),
-    "dA: 1 + g": ("1 - g**2", "1 + g**2", "dA", None),
+    "dA: 1 + g": ("1 - g**2", "1 + g**2", "dA", ("derivative", "dA.g")),
     "dA: f and i swapped": ("[df * f * (1 - f), dg * (1 - g**2), di * i * (1 - i)",
-                            "[di * i * (1 - i), dg * (1 - g**2), df * f * (1 - f)", "dA", ("copied", "dA.f")),
+                            "[di * i * (1 - i), dg * (1 - g**2), df * f * (1 - f)", "dA", ("permuted", "dA")),
     "dA: o forgotten": ("do * o * (1 - o)]", "0 * do]", "dA", ("missing", "dA.o")),
     "dWx: mean": ("x.T @ dA", "x.T @ dA / len(x)", "dWx", ("factor N", "dWx")),
     "dWx: sign": ("x.T @ dA", "-x.T @ dA", "dWx", ("sign", "dWx")),
     "dWh: transposed": ("h.T @ dA", "dA.T @ h", "dWh", ("transposed", "dWh")),
-    "dWh: from new h": ("h.T @ dA", "(o * tanh_c).T @ dA", "dWh", None),
+    "dWh: from new h": ("h.T @ dA", "(o * tanh_c).T @ dA", "dWh", ("step", "dWh")),
     "db: mean": ("dA.sum(axis=0)", "dA.mean(axis=0)", "db", ("factor N", "db")),
     "db: zero": ("dA.sum(axis=0)", "0 * b", "db", ("missing", "db")),
     "db: not summed": ("dA.sum(axis=0)", "dA", "db", ("copied", "db")),
-    "db: first row": ("dA.sum(axis=0)", "dA[0]", "db", None),
+    "db: first row": ("dA.sum(axis=0)", "dA[0]", "db", ("overwritten", "db")),
     "dx: twice": ("dA @ Wx.T", "2 * dA @ Wx.T", "dx", ("factor", "dx")),
     "dh: sign": ("dA @ Wh.T", "-dA @ Wh.T", "dh", ("sign", "dh")),
-    "dh: plus incoming": ("dA @ Wh.T", "dA @ Wh.T + dh", "dh", None),
-    "dc: i for f": ("dc_new * f,", "dc_new * i,", "dc", ("copied", "dc")),
-    "dc: no f": ("dc_new * f,", "dc_new,", "dc", ("copied", "dc")),
+    "dh: plus incoming": ("dA @ Wh.T", "dA @ Wh.T + dh", "dh", ("extra", "dh")),
+    "dc: i for f": ("dc_new * f,", "dc_new * i,", "dc", ("operand", "dc")),
+    "dc: no f": ("dc_new * f,", "dc_new,", "dc", ("derivative", "dc")),
     "dc: NaN": ("dc_new * f,", "dc_new * np.nan,", "dc", None),
 }  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_a_mistake_is_caught_and_told(name):
     assert (report.ok, report.verdict, report.first_wrong) == (False, "wrong", first)
     said = [(one.kind, one.tensor) for one in report.diagnoses]
     assert told in said if told else said == []
-    assert all(one.match <= 1e-8 and one.tensor.split(".")[0] == first for one in report.diagnoses)
+    assert all(one.match <= 1e-8 and one.tensor.split(".")[0] in (first, "dc") for one in report.diagnoses)
     others = [row for row in report.tensors.values() if row.verdict == "wrong" and row.name != first]
     assert all(row.consequence for row in others)
     with pytest.raises(CheckError, match="first wrong"):
@@ -140,7 +140,7 @@ def test_a_function_with_local_variables():
     sign = -1
     report = check_backward(forward, backward, x, w)
     assert report.first_wrong == "da" and report.diagnoses[0].kind == "path sign"
-    assert "through y1, its tanh" in report.diagnoses[0].text
+    assert "da += dy1 * (1 - y1**2)" in report.diagnoses[0].text
 
 
 def test_float32_inside_is_precision():
@@ -175,7 +175,7 @@ def _overwrites(x, dy):
 
 PROMISES = {
     "draws": (_drawn, "protocol: again", "dx"),
-    "writes dy": (_overwrites, "protocol: modified", "upstream 0"),
+    "writes dy": (_overwrites, "protocol: modified", "dy that comes in"),
     "constant": (lambda x, dy: {"dx": 2 * dy + 1e-3}, "protocol: zero", "dx"),
     "clips": (lambda x, dy: {"dx": np.clip(2 * dy, -9, 9)}, "protocol: linear", "dx"),
     "mixes": (lambda x, dy: {"dx": 2 * dy - dy.mean(axis=0)}, "protocol: batch", "dx"),
@@ -193,12 +193,12 @@ def test_an_upstream_overwritten_before_its_second_use():
     wrong = mutant("do = dh * tanh_c", "dh *= tanh_c; do = dh")
     report = check_backward(lstm, wrong)
     assert report.first_wrong == "dc'"
-    assert ("protocol: modified", "upstream 0") in [(one.kind, one.tensor) for one in report.diagnoses]
+    assert ("protocol: modified", "dh that comes in") in [(one.kind, one.tensor) for one in report.diagnoses]
 
 
 def test_a_gradient_that_is_the_upstream_itself_is_right_and_told():
     report = check_backward(lambda x, w: x + w, lambda x, w, dy: {"dx": dy, "dw": dy}, np.ones((2, 3)), np.ones((2, 3)))
-    assert report.verdict == "right" and "dx: shares memory with upstream 0" in report.notes[0]
+    assert report.verdict == "right" and "dx: shares memory with dy that comes in" in report.notes[0]
 
 
 def test_sizes_of_a_cell():
@@ -255,7 +255,7 @@ def test_the_report_is_data():
     report = check_backward(lstm, mutant("dA @ Wh.T", "-dA @ Wh.T"))
     assert report.tensors["dh"].rel_error == pytest.approx(2)
     assert report.tensors["dh"].worst["got"] == pytest.approx(-report.tensors["dh"].worst["right"])
-    assert str(report).splitlines()[-1] == "dh: its sign is flipped"
+    assert str(report).splitlines()[-1] == "mistake: dh = -(dA @ Wh.T)   ->   dh = dA @ Wh.T"
 
 
 def test_a_pass_takes_less_than_a_second():
@@ -280,4 +280,4 @@ def test_an_activation_applied_again_is_told_of_a_stack_of_gates():
     x, W = np.random.default_rng(0).standard_normal((2, 5)), np.random.default_rng(1).standard_normal((5, 6))
     report = check_backward(forward, backward, x, W)
     assert (report.first_wrong, report.diagnoses[0].kind) == ("dA", "activation")
-    assert "tanh(tanh(A[:, :3]))" in report.diagnoses[0].text, report.diagnoses[0].text
+    assert report.diagnoses[0].text == "dA[:, :3] = dg * tanh(g)   ->   dA[:, :3] = dg * (1 - g**2)"

@@ -4,5 +4,7 @@ from .backward import check_backward
 from .gradients import check_gradients
 from .layer import check_layer
 from .report import CheckError, Diagnosis, Report, Row
+from .testing import each_gradient
 
-__all__ = ["check_gradients", "check_backward", "check_layer", "CheckError", "Report", "Row", "Diagnosis"]
+__all__ = ["check_gradients", "check_backward", "check_layer", "each_gradient", "CheckError", "Report", "Row",
+           "Diagnosis"]  # fmt: skip

@@ -1,4 +1,5 @@
-"""`check_layer`: an object with a forward and a backward of its own, against numbers and against what callers rely on.
+"""`check_layer`: an object with a forward and a backward of its own, against numbers, against the gradients of a graph
+where there is one, and against what callers rely on.
 
 Every call is made on a fresh copy of the layer with its parameters in float64, so that a state that it keeps, gradients
 that it adds up and caches that it uses up are as they were before.
@@ -6,148 +7,101 @@ that it adds up and caches that it uses up are as they were before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .copies import copy_with, like
-from .diagnose import diagnose
-from .gradients import CLOSE, Problem, argument_names, compared
-from .manners import manners
-from .numbers import Slopes, roundoff
-from .report import Diagnosis, Report, Row
+from ..cell import Cell
+from .blame.explain import explain
+from .blame.of_layer import NoReference, OfLayer
+from .blame.whole import MATCH, WHOLE
+from .layers.hand import Hand, Reset
+from .numeric.compare import CLOSE, Problem, compared
+from .numeric.slopes import Slopes, roundoff
+from .promises.layers import manners
+from .report import Diagnosis, Report, Row, distance
 
-Reset = Callable[[Any], Any]
 SINGLE = float(np.finfo(np.float32).eps)
 
 
-def check_layer(layer: Any, *inputs: Any, seed: int = 0, reset: Reset | None = None) -> Report:
+def check_layer(
+    layer: Any, *inputs: Any, cell: Cell | None = None, seed: int | None = None, reset: Reset | None = None,
+    accumulates: bool | None = None, dtype: Any = None,
+) -> Report:  # fmt: skip
     """Compare the gradients of a layer with numbers, by every floating input and every parameter, and its manners.
 
     A layer has ``params`` and ``grads`` (lists of arrays), ``forward(*inputs)``, which returns an array or a tuple, and
     ``backward(*cotangents)``, one for each output, which returns the gradients by the inputs: an array or a tuple, with
-    None for an input that has none. A backward may write to ``grads`` or add to them. Parameters are called as the
-    attributes that they are bound to, else ``params[0]``. The layer itself is not touched.
+    None for an input that has none. A backward may write to ``grads`` or add to them; ``accumulates`` says which it
+    should. Parameters are called as the attributes that they are bound to, else ``params[0]``. The layer itself is not
+    touched.
+
+    For what a mistake is, a graph is needed: forward is run on Tensors, where it runs; or ``cell`` names what it should
+    be equal to, ``lstm`` say, a step of it or, for an input (N, T, D), the cell over time, from zero states where
+    forward takes none. The outputs are compared first.
 
     Manners: forward and backward repeat, neither modifies what it is handed, gradients own their memory, and backward
     is linear in the cotangents. What is amiss is a diagnosis of kind "protocol: ...", and the verdict "wrong". A layer
-    that draws random numbers needs ``reset``, which is called with the layer before each forward. A layer that computes
-    in float32 whatever it is handed is "precision" at best; what it does otherwise is told in ``notes``.
+    that draws from NumPy's or Python's global generator needs a ``seed``, from which both are set before each forward,
+    or ``reset``, which is called with the layer then. A layer that computes in float32 whatever it is handed is
+    "precision" at best; what it does otherwise is told in ``notes``.
     """
-    hand = Hand(layer, inputs, reset)
+    hand = Hand(layer, inputs, reset, seed, dtype)
     report = Report(f"{type(layer).__name__}: by hand against numbers")
     first, again = hand.run(), hand.run()
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, again.outputs)):
         return _unchecked(hand, report)
-    problem = LayerProblem(hand, first.outputs, np.random.default_rng(seed))
-    report.diagnoses, report.notes = manners(hand, problem.dys)
+    problem = LayerProblem(hand, first.outputs, np.random.default_rng(seed or 0))
+    report.diagnoses, report.notes = manners(hand, problem.dys, accumulates)
     if not problem.names or not problem.dys:
         return report
     rows, found, numbers = compared(problem)
     for one in rows:
         report.tensors[one.name] = problem.told(one)
-    for k, one in enumerate(rows):
-        if one.verdict == "wrong" and not one.note:
-            report.diagnoses += _mistakes(hand, problem, k, found, numbers)
+    if any(one.verdict == "wrong" for one in rows) or cell is not None:
+        _reference(hand, cell, report, (problem, found, numbers))
     if problem.coarse:
         report.notes.append("it computes in float32 whatever it is handed")
     return report
 
 
+def _reference(hand: Hand, cell: Cell | None, report: Report, seen: Any) -> None:
+    """What is wrong, by a graph; by the numbers alone where there is none."""
+    problem, found, numbers = seen
+    broken, report.diagnoses = report.diagnoses, []
+    try:
+        subject = OfLayer(hand, cell, 0)
+        case = subject.case(0)
+        case.take(subject.ask(case))
+        explain(subject, case, report, 0)
+        what = cell.name if cell else "its own forward"
+        report.title = f"{type(hand.layer).__name__}: by hand against numbers, and autograd of {what}"
+    except NoReference as none:
+        offered = "" if cell else "; cell= names a cell that it should be equal to"
+        report.notes.append(f"compared with numbers only: {none}{offered}")
+    if not report.diagnoses:
+        for k, one in enumerate(report.tensors.values()):
+            if one.verdict == "wrong" and not one.note and not one.consequence:
+                report.diagnoses += _mistakes(hand, problem, k, found, numbers)
+    report.diagnoses += broken
+
+
 def _unchecked(hand: Hand, report: Report) -> Report:
-    """What can be said of a layer whose forward does not repeat."""
+    """What can be said of a layer whose forward does not repeat, and which generator it draws from."""
+    before, plain = np.random.get_state()[2], random.getstate()  # type: ignore[index]
+    hand.run()
+    which = "a generator that it makes anew at each call, or the time"
+    which = "Python's generator, random" if random.getstate() != plain else which
+    which = "NumPy's global generator, np.random" if np.random.get_state()[2] != before else which  # type: ignore[index]
     text = (
-        "forward gives another result when it is called again on an equal copy of the layer: dropout or another "
-        "global random generator is likely; give reset=lambda layer: np.random.seed(0), called before every forward"
+        f"forward gives another result when it is called again on an equal copy of the layer: it draws from {which}; "
+        "give seed=0, which sets the global ones before every forward, or reset=, which is called with the layer then"
     )
     report.diagnoses = [Diagnosis("protocol: repeats", "", text, 0.0)]
     report.tensors = {f"d{name}": Row(f"d{name}", "unchecked", note="forward does not repeat") for name in hand.names}
     return report
-
-
-@dataclass
-class Run:
-    """One forward and, if there were cotangents, one backward: all that went in and came out."""
-
-    layer: Any
-    inputs: list[Any]
-    params: list[np.ndarray]
-    outputs: list[np.ndarray]
-    dys: list[Any]
-    returned: list[Any]
-    grads: list[Any]
-
-
-class Hand:
-    """The user's layer and its inputs; its floats by name."""
-
-    def __init__(self, layer: Any, inputs: Sequence[Any], reset: Reset | None):
-        missing = [name for name in ("params", "grads", "forward", "backward") if not hasattr(layer, name)]
-        kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
-        if isinstance(layer, type):
-            raise TypeError(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
-        if missing:
-            raise TypeError(f"check_layer: {kind} has no {', '.join(missing)}; "
-                            "a layer has params, grads, forward and backward")  # fmt: skip
-        self.layer, self.reset = layer, reset or (lambda layer: None)
-        self.inputs = [x if np.asarray(x).dtype.kind != "f" else np.array(x, np.float64) for x in inputs]
-        self.params = list({id(p): p for p in map(np.asarray, layer.params)}.values())
-        self.input_names = argument_names(layer.forward, len(inputs))
-        self.param_names = _names(layer, self.params, self.input_names)
-        every = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
-        self.floats = {name: np.array(x, np.float64) for name, x in every.items() if np.asarray(x).dtype.kind == "f"}
-        self.names = list(self.floats)
-
-    def run(self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = ()) -> Run:
-        """Forward and backward on a fresh copy, with ``floats`` in the place of the inputs and parameters."""
-        with np.errstate(all="ignore"):
-            now = floats or self.floats
-            inputs = [_own(now.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
-            new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
-            grads = [g for g in self.layer.grads if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
-            pairs = [*zip(self.params, new), *((g, like(g, np.zeros(g.shape))) for g in grads)]
-            layer = copy_with(self.layer, pairs)
-            self.reset(layer)
-            result = layer.forward(*inputs)
-            made = Run(layer, inputs, new, _arrays(result), [], [], [])
-            return self.back(made, dys) if len(dys) else made
-
-    def back(self, run: Run, dys: Sequence[Any]) -> Run:
-        """Go back through a run, once more perhaps."""
-        run.dys = [_own(dy)[()] for dy in dys]
-        returned = run.layer.backward(*run.dys)
-        run.returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
-        run.grads = list(run.layer.grads)
-        return run
-
-    def gradients(self, run: Run) -> dict[str, Any]:
-        """The gradient by each float, None where there is none; of a parameter that stands twice, the sum."""
-        short = [n for n, x in zip(self.input_names, self.inputs) if np.asarray(x).dtype.kind == "f"]
-        names = self.input_names if len(run.returned) == len(self.inputs) else short
-        found = {name: g for name, g in zip(names, run.returned) if name in self.floats}
-        for name, param in zip(self.param_names, self.params):
-            mine = [g for p, g in zip(self.layer.params, run.grads) if p is param and g is not None]
-            own = list({id(g): g for g in mine}.values())
-            found[name] = None if not own else own[0] if len(own) == 1 else sum(own)
-        return {name: found.get(name) for name in self.names}
-
-
-def _own(x: Any) -> Any:
-    return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x
-
-
-def _arrays(result: Any) -> list[np.ndarray]:
-    """The outputs that have a cotangent."""
-    every = [np.asarray(one) for one in (result if isinstance(result, (tuple, list)) else [result])]
-    return [one for one in every if one.dtype.kind in "fc"]
-
-
-def _names(layer: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:
-    """What the layer calls each parameter: an attribute bound to it, else its place in the list."""
-    bound = {id(one): name for name, one in reversed(getattr(layer, "__dict__", {}).items()) if name not in taken}
-    return [bound.get(id(p), f"params[{k}]") for k, p in enumerate(params)]
 
 
 class LayerProblem(Problem):
@@ -198,16 +152,16 @@ class LayerProblem(Problem):
 def _mistakes(
     hand: Hand, problem: LayerProblem, k: int, found: Sequence[np.ndarray], numbers: Sequence[Slopes]
 ) -> list[Diagnosis]:
-    """The mistakes that give the gradient ``k``; along random directions where it is large."""
-
-    def seen(n: int) -> tuple[np.ndarray, np.ndarray]:
-        whole = len(numbers[n].found) == found[n].size
-        shape = found[n].shape if whole else numbers[n].found.shape
-        return numbers[n].of(found[n]).reshape(shape), numbers[n].found.reshape(shape)
-
-    got, right = seen(k)
-    others = {f"d{name}": seen(n)[1] for n, name in enumerate(problem.names) if found[n].shape == found[k].shape}
+    """The mistakes with the whole of gradient ``k`` that give it; along random directions where it is large."""
     shapes = [np.shape(x) for x in hand.inputs]
     N = shapes[0][0] if shapes and shapes[0] else 1
-    T = next((shape[1] for shape in shapes if len(shape) == 3), 1)
-    return diagnose(f"d{problem.names[k]}", got, right, {}, others, {"N": N, "T": T, "N T": N * T})
+    counts = {"N": N, "T": next((shape[1] for shape in shapes if len(shape) == 3), 1)}
+    whole = len(numbers[k].found) == found[k].size
+    shape = found[k].shape if whole else numbers[k].found.shape
+    got, right, name = numbers[k].of(found[k]).reshape(shape), numbers[k].found.reshape(shape), f"d{problem.names[k]}"
+    made = []
+    for text, (kind, change) in WHOLE.items():
+        one = change(right, counts) if counts["N" if "N" in kind else "T"] > 2 or kind[-1] not in "NT" else right
+        if np.shape(one) == shape and distance(one, right) > CLOSE and distance(got, one) <= MATCH:
+            made.append(Diagnosis(kind, name, f"{name}: {text.format(**counts)}", distance(got, one)))
+    return made

@@ -20,7 +20,10 @@ class Row:
     """One gradient: how far ``got`` is from what is right, ‖got - right‖ / max(‖got‖, ‖right‖).
 
     ``worst`` is the element that is furthest off: its index and both values. ``consequence`` tells that it follows
-    rightly from a wrong one. ``counts`` is False for an extra that the report does not depend on.
+    rightly from a wrong one. ``counts`` is False for an extra that the report does not depend on. ``cosine`` is that of
+    the angle between both, ``ratio`` that of their norms; ``autograd`` and ``numbers`` are the errors by each of these,
+    where both were asked; ``blocks`` are the rows of the gates, of a stacked gradient
+    that is wrong.
     """
 
     name: str
@@ -33,12 +36,19 @@ class Row:
     note: str = ""
     consequence: bool = False
     counts: bool = True
+    cosine: float | None = None
+    ratio: float | None = None
+    autograd: float | None = None
+    numbers: float | None = None
+    blocks: dict[str, Row] = field(default_factory=dict)
 
 
 @dataclass
 class Diagnosis:
     """A mistake that gives these numbers: the right gradient with it is off by ``match`` from the one checked.
 
+    Those of one ``group`` give the same numbers, all of them: no check can tell which it is.
+    ``way`` is the way back that is wrong, if it is one: the value, and what reads it.
     Or, of kind "protocol: ...", something that callers rely on and that is not so.
     """
 
@@ -46,6 +56,8 @@ class Diagnosis:
     tensor: str
     text: str
     match: float
+    group: int = 0
+    way: tuple[str, str] | None = None
 
 
 class CheckError(AssertionError):
@@ -56,13 +68,20 @@ class CheckError(AssertionError):
 class Report:
     """``tensors``: the rows by gradient name, in the order checked. ``ok``: all checked, off by rounding at most.
 
-    ``notes`` are no mistakes, but as well to know.
+    ``smallest`` is the smallest case that is still wrong ({"N": 1, "T": 2, "still": True}, from zero states), and
+    ``evidence`` what is told by which cases are; ``unexplained`` are gradients, or their blocks, that no diagnosis
+    accounts for though there are some; ``searched`` tells that mistakes were looked for. ``notes`` are no mistakes, but
+    as well to know.
     """
 
     title: str
     tensors: dict[str, Row] = field(default_factory=dict)
     diagnoses: list[Diagnosis] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    smallest: dict[str, Any] = field(default_factory=dict)
+    evidence: str = ""
+    unexplained: list[str] = field(default_factory=list)
+    searched: bool = False
 
     @property
     def verdict(self) -> str:
@@ -83,6 +102,12 @@ class Report:
         causes = [row for row in wrong if not row.consequence]
         return (causes or wrong or [Row("", "")])[0].name or None
 
+    @property
+    def guilty(self) -> list[tuple[str, str]]:
+        """The ways back that are wrong, for ``draw(cell, mark=report.guilty)``; of equal mistakes, the first."""
+        firsts = {one.group: one.way for one in reversed(self.diagnoses) if not one.kind.startswith("protocol")}
+        return [way for way in reversed(list(firsts.values())) if way is not None]
+
     def assert_ok(self) -> None:
         """Raise `CheckError` with all of the report unless ``ok``."""
         if not self.ok:
@@ -92,15 +117,22 @@ class Report:
         """Everything, as JSON; a number that JSON has no word for is null."""
         data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
         data |= {"tensors": {name: asdict(row) for name, row in self.tensors.items()}}
-        data |= {"diagnoses": [asdict(one) for one in self.diagnoses], "notes": self.notes}
+        data |= {"diagnoses": [asdict(one) for one in self.diagnoses], "notes": self.notes, "smallest": self.smallest}
+        data |= {"evidence": self.evidence, "unexplained": self.unexplained}
         return json.dumps(_plain(data), ensure_ascii=False)
 
     def __str__(self) -> str:
-        head = ("", "shape", "‖got‖", "‖right‖", "rel error", "verdict", "")
-        lines = [head, *(_cells(row) for row in self.tensors.values())]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-        table = ["  ".join(cell.ljust(n) for cell, n in zip(line, widths)).rstrip() for line in lines]
-        return "\n".join([self.title, *table, *self.words()])
+        return "\n".join([self.title, *self.table(), *self.words()])
+
+    def table(self) -> list[str]:
+        """The rows in columns; of a wrong one that is no consequence, its blocks too."""
+        head = ("", "shape", "‖got‖", "‖right‖", "cosine", "ratio", "rel error", "autograd", "numbers", "verdict", "")
+        lines: list[tuple[str, ...]] = [head]
+        for one in self.tensors.values():
+            lines += [_cells(one), *(_cells(block) for block in one.blocks.values() if not one.consequence)]
+        used = [k for k in range(len(head)) if any(line[k] for line in lines[1:])]
+        widths = {k: max(len(line[k]) for line in lines) for k in used}
+        return ["  ".join(line[k].ljust(widths[k]) for k in used).rstrip() for line in lines]
 
     def words(self) -> list[str]:
         """The verdict in sentences."""
@@ -109,17 +141,35 @@ class Report:
             said.append(f"first wrong: {self.first_wrong}{_at(self.tensors[self.first_wrong].worst)}")
             follow = [row.name for row in self.tensors.values() if row.consequence]
             said += [f"these follow from it: {', '.join(follow)}"] if follow else []
-        mistakes = [one for one in self.diagnoses if not one.kind.startswith("protocol")]
-        if self.first_wrong and not mistakes:
-            said.append("the mistake is none of those that this check knows")
-        said += [one.text for one in mistakes]
-        said += [f"protocol: {one.text}" for one in self.diagnoses if one not in mistakes]
+            said += [f"smallest case that fails: {_case(self.smallest)}"] if self.smallest else []
+            said += [f"it fails {self.evidence}"] if self.evidence else []
+        manners = [one for one in self.diagnoses if one.kind.startswith("protocol")]
+        said += self._mistakes([one for one in self.diagnoses if one not in manners])
+        said += [f"not explained by that: {', '.join(self.unexplained)}"] if self.unexplained else []
+        said += [f"protocol: {one.text}" for one in manners]
         return said + [f"note: {text}" for text in self.notes]
+
+    def _mistakes(self, mistakes: list[Diagnosis]) -> list[str]:
+        """Each mistake, and under it those that no number tells from it."""
+        if self.first_wrong and self.searched and not mistakes:
+            return ["the mistake is none of those that this check knows; the place is told above"]
+        said = []
+        for k, one in enumerate(mistakes):
+            again = k > 0 and mistakes[k - 1].group == one.group
+            said.append(f"  or, which gives the same numbers: {one.text}" if again else f"mistake: {one.text}")
+        return said
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    numbers = ["" if x is None else f"{x:.3g}" for x in (row.got, row.right, row.rel_error)]
+    found = (row.got, row.right, row.cosine, row.ratio, row.rel_error, row.autograd, row.numbers)
+    numbers = ["" if x is None else f"{x:.3g}" for x in found]
     return (row.name, str(row.shape), *numbers, row.verdict, "follows" if row.consequence else row.note)
+
+
+def _case(smallest: dict[str, Any]) -> str:
+    sizes = [f"{letter} = {n}" for letter, n in smallest.items() if letter != "still"]
+    states = ["states zero" if smallest["still"] else "states not zero"] if "still" in smallest else []
+    return ", ".join([*sizes, *states])
 
 
 def _at(worst: dict[str, Any] | None) -> str:
@@ -160,4 +210,7 @@ def row(name: str, verdict: str, got: Any, right: Any) -> Row:
         off = np.nan_to_num(np.abs(got - right), nan=np.inf)
         index = np.unravel_index(int(np.argmax(off)), off.shape)
         made.worst = {"index": tuple(map(int, index)), "got": float(got[index]), "right": float(right[index])}
+        if made.got and made.right and np.isfinite(made.got * made.right):
+            made.cosine = float(np.sum(got / made.got * (right / made.right)))
+            made.ratio = made.got / made.right
     return made

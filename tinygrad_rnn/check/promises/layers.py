@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .protocol import Claims, broken, changes, linearity, modified, rows_apart, shared
-from .report import Diagnosis
+from ..report import Diagnosis
+from .protocol import Claims, broken, changes, later, linearity, modified, rows_apart, shared
 
 if TYPE_CHECKING:
-    from .layer import Hand, Run
+    from ..layers.hand import Hand, Run
 
 
-def manners(hand: Hand, dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], list[str]]:
+def manners(
+    hand: Hand, dys: Sequence[np.ndarray], accumulates: bool | None = None
+) -> tuple[list[Diagnosis], list[str]]:
     """Every promise that the layer breaks, and what is as well to know of it."""
     run = hand.run(hand.floats, dys)
     found = _counts(hand, run)
@@ -26,13 +28,14 @@ def manners(hand: Hand, dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], lis
     back = {f"d{name}": g for name, g in zip(hand.input_names, run.returned)}
     grads = {id(g): (f"grads[{k}]", g) for k, g in enumerate(run.grads)}
     found += shared({**back, **dict(grads.values())}, given)
-    again, notes = _again(hand, run, dys)
+    again, notes = _again(hand, run, dys, accumulates)
     found += again
     if not found or all(one.kind != "protocol: shape" for one in found):
         claims = Claims(lambda floats, dys: hand.gradients(hand.run(floats, dys)),
                         lambda floats: hand.run(floats).outputs, hand.floats,
                         [name for name in hand.input_names if name in hand.floats], dys)  # fmt: skip
         found += linearity(claims) + rows_apart(claims)
+        found += later(claims, claims.inputs[0]) if claims.inputs and not _looks_ahead(hand) else []
     return found, _state(hand) + notes
 
 
@@ -68,7 +71,21 @@ def _counts(hand: Hand, run: Run) -> list[Diagnosis]:
     return found
 
 
-def _again(hand: Hand, run: Run, dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], list[str]]:
+def _looks_ahead(hand: Hand) -> bool:
+    """Does an output depend on inputs of later steps, as it does in a layer that goes both ways?"""
+    xs = next(iter(hand.floats.values()))
+    if xs.ndim < 2 or xs.shape[1] < 2:
+        return False
+    moved = np.array(xs)
+    moved[:, -1] = moved[:, -1] * 1.5 + 0.5
+    name = next(iter(hand.floats))
+    pairs = zip(hand.run().outputs, hand.run({**hand.floats, name: moved}).outputs)
+    return any(a.ndim > 1 and not np.array_equal(a[:, :-1], b[:, :-1], equal_nan=True) for a, b in pairs)
+
+
+def _again(
+    hand: Hand, run: Run, dys: Sequence[np.ndarray], accumulates: bool | None
+) -> tuple[list[Diagnosis], list[str]]:
     """The second backward after one forward: the same inputs' gradients; grads the same, or twice as large."""
     first = _copied(hand.gradients(run))
     try:
@@ -84,7 +101,11 @@ def _again(hand: Hand, run: Run, dys: Sequence[np.ndarray]) -> tuple[list[Diagno
     bad = changes(twice, second) if adds else other
     bad = [name for name in bad if name in other]
     text = "is another when backward is called twice: it keeps or overwrites what the first call computed with"
-    return [broken("again", f"d{name}", text) for name in bad], notes
+    found = [broken("again", f"d{name}", text) for name in bad]
+    if accumulates is not None and accumulates != bool(adds) and not bad and params:
+        text = "adds to grads, should write over them" if adds else "writes over grads, should add to them"
+        found.append(broken("accumulates", "", f"backward {text}: accumulates is {accumulates}"))
+    return found, notes
 
 
 def _copied(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .report import Diagnosis, distance
+from ..report import Diagnosis, distance
 
 SAME = 1e-5  # linear up to the rounding of float32
 
@@ -72,6 +72,22 @@ def rows_apart(claims: Claims) -> list[Diagnosis]:
     both = [name for name in claims.inputs if name in here and name in there and np.ndim(here[name])]
     offs = {name: distance(here[name][0], there[name][0]) for name in both if here[name].shape == there[name].shape}
     return [broken("batch", f"d{name}", text, off) for name, off in offs.items() if SAME < off < np.inf]
+
+
+def later(claims: Claims, name: str) -> list[Diagnosis]:
+    """A gradient that comes in at one step reaches no input of a later one. ``name`` is an input (N, T, ...)."""
+    dy = claims.dys[0]
+    T = claims.floats[name].shape[1] if claims.floats[name].ndim > 1 else 1
+    if T < 2 or dy.ndim < 2 or dy.shape[1] != T:
+        return []
+    t = (T - 1) // 2
+    at = np.arange(T).reshape(1, T, *[1] * (dy.ndim - 2)) == t
+    found = _numbers(claims.pull(claims.floats, [np.where(at, dy, 0), *(0 * one for one in claims.dys[1:])]))
+    g = found.get(name)
+    if g is None or g.shape != claims.floats[name].shape or not np.any(g[:, t + 1 :]):
+        return []
+    text = f"a gradient that comes in at step {t} reaches inputs of later steps, which that output has not seen"
+    return [broken("causal", f"d{name}", text, distance(g[:, t + 1 :], 0 * g[:, t + 1 :]))]
 
 
 def _numbers(found: Mapping[str, Any]) -> dict[str, np.ndarray]:

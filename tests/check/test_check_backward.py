@@ -281,3 +281,53 @@ def test_an_activation_applied_again_is_told_of_a_stack_of_gates():
     report = check_backward(forward, backward, x, W)
     assert (report.first_wrong, report.diagnoses[0].kind) == ("dA", "activation")
     assert report.diagnoses[0].text == "dA[:, :3] = dg * tanh(g)   ->   dA[:, :3] = dg * (1 - g**2)"
+
+
+# -- what differs and is no mistake ----------------------------------------------------------------------------------
+
+
+def _log_softmax(x):
+    p = np.exp(x)
+    p = p / np.sum(p, axis=1, keepdims=True)
+    return -np.sum(np.log(p + 1e-7))
+
+
+def _without_the_guard(x, dy, sign=1):
+    p = np.exp(x)
+    p /= p.sum(axis=1, keepdims=True)
+    return {"dx": sign * dy * (p * x.shape[1] - 1)}
+
+
+def test_an_approximation_that_was_meant_is_no_mistake():
+    x = 4 * np.random.default_rng(0).standard_normal((3, 5))
+    report = check_backward(_log_softmax, _without_the_guard, x)
+    assert report.tensors["dx"].rel_error > 1e-4 and report.verdict == "precision"
+    assert "without the 1e-07" in report.tensors["dx"].note
+    assert check_backward(_log_softmax, lambda x, dy: _without_the_guard(x, dy, -1), x).verdict == "wrong"
+    wrong = check_backward(lambda x: np.sum(x * x + 1e-7), lambda x, dy: {"dx": 2.001 * dy * x}, x)
+    assert wrong.verdict == "wrong"
+
+
+def _relu(x, w):
+    a = x * w
+    return np.maximum(a, 0)
+
+
+AT_KINKS = np.array([[0.0, 1.0, -1.0], [2.0, 0.0, 3.0]]), np.array([[1.0, 2.0, 1.0], [2.0, 1.5, 3.0]])
+
+
+def test_another_slope_at_a_kink_is_no_mistake():
+    def backward(x, w, dy):
+        da = dy * (x * w >= 0)
+        return {"da": da, "dx": da * w, "dw": da * x}
+
+    report = check_backward(_relu, backward, *AT_KINKS)
+    assert report.verdict == "right" and report.tensors["dx"].note == "2 at a kink left out", str(report)
+
+
+def test_a_mistake_beside_kinks_is_one():
+    report = check_backward(_relu, lambda x, w, dy: {"dx": dy * w, "dw": dy * x}, *AT_KINKS)
+    assert report.verdict == "wrong"  # where a is -1, there is no kink
+    far_off = check_backward(_relu, lambda x, w, dy: {"dx": (x * w > 0) * dy * w + 9 * (x == 0), "dw": (x * w > 0) * dy * x},
+                             *AT_KINKS)  # fmt: skip
+    assert far_off.verdict == "wrong"  # a kink excuses what lies between its slopes, nothing else

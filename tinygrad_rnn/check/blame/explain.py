@@ -11,6 +11,7 @@ from ..numeric.compare import CLOSE
 from ..report import Diagnosis, Report, distance
 from .case import Case
 from .corners import corners
+from .excuses import excuse
 from .mistakes import Explained, Search
 from .seen import Edits
 from .subjects import Subject
@@ -22,6 +23,7 @@ MOST = 4  # of equal mistakes, so many are told
 
 def explain(subject: Subject, case: Case, report: Report, seed: int) -> None:
     """Tell causes from consequences, find the smallest case that fails, and look for the mistakes."""
+    excuse(case, report)
     wrong = [one for one in report.tensors.values() if one.verdict == "wrong" and one.name in case.lines]
     if not wrong:
         return

@@ -1,4 +1,4 @@
-"""The documentation runs: every Python block of every page, and what it says it prints."""
+"""The documentation runs: every Python block of every page, what it says it prints, and the output shown after it."""
 
 import contextlib
 import io
@@ -10,18 +10,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PRINTS = re.compile(r"^\s*print\(.*#\s*prints (.*)$")
+#: A Python block, and the output that follows it, if any does.
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
+ROUNDING = re.compile(r"(?<![\w.])(0|\d(\.\d+)?e-1[2-9])(?![\w.])")
 
 
-def blocks(page: Path) -> list[str]:
-    """The Python blocks of a page, in order."""
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+def plain(text: str) -> list[list[str]]:
+    """The words of each line, all numbers of the size of rounding the same: they depend on the machine."""
+    return [ROUNDING.sub("~0", line).split() for line in text.rstrip().splitlines()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_python_block_runs_and_prints_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {"__name__": page.stem}
-    for number, block in enumerate(blocks(page), 1):
+    for number, (block, shown) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), 1):
         promised = [found[1].strip() for line in block.splitlines() if (found := PRINTS.match(line))]
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
@@ -29,13 +32,31 @@ def test_every_python_block_runs_and_prints_what_it_says(page, tmp_path, monkeyp
         lines = [line.strip() for line in printed.getvalue().splitlines()]
         for line in promised:
             assert line in lines, f"{page.name}, block {number}: {line!r} is promised; printed was {lines}"
+        same = plain(printed.getvalue()) == plain(shown)
+        assert not shown or same, f"{page.name}, block {number} prints\n{printed.getvalue()}"
+
+
+def run(text, tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    test_every_python_block_runs_and_prints_what_it_says(page, tmp_path, monkeypatch)
 
 
 def test_a_false_promise_is_noticed(tmp_path, monkeypatch):
-    page = tmp_path / "page.md"
-    page.write_text("```python\nprint(1 + 1)  # prints 3\n```\n")
     with pytest.raises(AssertionError, match="'3' is promised"):
-        test_every_python_block_runs_and_prints_what_it_says(page, tmp_path, monkeypatch)
+        run("```python\nprint(1 + 1)  # prints 3\n```\n", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("shown", ["3", "2\n3", "2 1e-16\n", "1e-16 2"])
+def test_another_output_is_noticed(shown, tmp_path, monkeypatch):
+    with pytest.raises(AssertionError, match="block 1 prints"):
+        run(f"```python\nprint(2)\n```\n\n```text\n{shown}\n```\n", tmp_path, monkeypatch)
+    run("```python\nprint(2)\n```\n\n```text\n2\n```\n", tmp_path, monkeypatch)
+
+
+def test_only_rounding_may_differ():
+    assert plain("dx 2.1e-17 right") == plain("dx  0  right") != plain("dx 2.1e-7 right")
+    assert plain("N = 10, 0.5, (0, 1e-10)") == [["N", "=", "10,", "0.5,", "(~0,", "1e-10)"]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md and docs/picture.md: ``python docs/pictures/make.py`` (needs Graphviz).
+"""Draw the pictures of README.md, docs/picture.md and docs/check.md: ``python docs/pictures/make.py`` (needs Graphviz).
 
 ``my_lstm`` is the cell of the README, written there in full; the others are the built-in ones.
 """
@@ -31,6 +31,7 @@ PICTURES = {
     "full": (tg.lstm, {"steps": 20, "fold": "full"}),
     "last": (tg.rnn, {"steps": 20, "last": True}),
     "truncated": (tg.lstm, {"steps": 4, "truncate": 2}),
+    "check": (tg.lstm, {"mark": [("o", "h'")]}),
 }
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import time
 
 import numpy as np
 import pytest
@@ -258,12 +257,6 @@ def test_the_report_is_data():
     assert str(report).splitlines()[-1] == "mistake: dh = -(dA @ Wh.T)   ->   dh = dA @ Wh.T"
 
 
-def test_a_pass_takes_less_than_a_second():
-    start = time.perf_counter()
-    check_backward(lstm, lstm_backward)
-    assert time.perf_counter() - start < 1
-
-
 def test_an_activation_applied_again_is_told_of_a_stack_of_gates():
     def forward(x, W):
         A = x @ W
@@ -328,6 +321,9 @@ def test_another_slope_at_a_kink_is_no_mistake():
 def test_a_mistake_beside_kinks_is_one():
     report = check_backward(_relu, lambda x, w, dy: {"dx": dy * w, "dw": dy * x}, *AT_KINKS)
     assert report.verdict == "wrong"  # where a is -1, there is no kink
-    far_off = check_backward(_relu, lambda x, w, dy: {"dx": (x * w > 0) * dy * w + 9 * (x == 0), "dw": (x * w > 0) * dy * x},
-                             *AT_KINKS)  # fmt: skip
-    assert far_off.verdict == "wrong"  # a kink excuses what lies between its slopes, nothing else
+
+    def far_off(x, w, dy):
+        da = dy * (x * w > 0)
+        return {"dx": da * w + 9 * (x == 0), "dw": da * x}
+
+    assert check_backward(_relu, far_off, *AT_KINKS).verdict == "wrong"  # a kink excuses what lies between its slopes, nothing else

@@ -109,7 +109,8 @@ def test_most_single_mistakes_are_named(finals):
 
 def made_up(*said, ok=False, verdict="wrong", first="do"):
     """A report that says (kind, tensor, text) each."""
-    return SimpleNamespace(ok=ok, verdict=verdict, first_wrong=first, diagnoses=[Diagnosis(*one, 0.0) for one in said])
+    said = [Diagnosis(*one, 0.0, group) for group, one in enumerate(said)]
+    return SimpleNamespace(ok=ok, verdict=verdict, first_wrong=first, diagnoses=said)
 
 
 ONE = (("argument: do", r"tanh\(c'\)", "argument: dA.o"),)
@@ -161,6 +162,12 @@ def test_a_line_that_is_not_so_in_the_numbers_is_wrong(left, verdict, monkeypatc
     said = made_up(("argument", "do", f"do = {left}   ->   do = dh' * tanh(c')"))
     monkeypatch.setattr(judging, "check_backward", lambda cell, f: said)
     assert outcome.__wrapped__(SINGLE["lstm in the loop: do with c'"], False)[1] == verdict
+
+
+def test_what_no_number_tells_apart_is_one_statement():
+    report = made_up(TRUE, ("sign", "dc'", ""))
+    report.diagnoses[1].group = 0
+    assert judge(report, ONE, False, [], "do") == "right"
 
 
 def test_the_judge_wants_what_was_expected_of_the_manners():

@@ -49,6 +49,8 @@ def check_layer(
     "precision" at best; what it does otherwise is told in ``notes``.
     """
     hand = Hand(layer, inputs, reset, seed, dtype)
+    if cell is not None:
+        hand.call_as(cell)
     report = Report(f"{type(layer).__name__}: by hand against numbers")
     first, again = hand.run(), hand.run()
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, again.outputs)):
@@ -92,7 +94,7 @@ def _unchecked(hand: Hand, report: Report) -> Report:
     """What can be said of a layer whose forward does not repeat, and which generator it draws from."""
     before, plain = np.random.get_state()[2], random.getstate()  # type: ignore[index]
     hand.run()
-    which = "a generator that it makes anew at each call, or the time"
+    which = "a generator outside of it or made anew at each call, or from the time"
     which = "Python's generator, random" if random.getstate() != plain else which
     which = "NumPy's global generator, np.random" if np.random.get_state()[2] != before else which  # type: ignore[index]
     text = (

@@ -146,7 +146,7 @@ class Report:
         manners = [one for one in self.diagnoses if one.kind.startswith("protocol")]
         said += self._mistakes([one for one in self.diagnoses if one not in manners])
         said += [f"not explained by that: {', '.join(self.unexplained)}"] if self.unexplained else []
-        said += [f"protocol: {one.text}" for one in manners]
+        said += [f"protocol: {text}" for text in _together(manners)]
         return said + [f"note: {text}" for text in self.notes]
 
     def _mistakes(self, mistakes: list[Diagnosis]) -> list[str]:
@@ -164,6 +164,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     found = (row.got, row.right, row.cosine, row.ratio, row.rel_error, row.autograd, row.numbers)
     numbers = ["" if x is None else f"{x:.3g}" for x in found]
     return (row.name, str(row.shape), *numbers, row.verdict, "follows" if row.consequence else row.note)
+
+
+def _together(manners: list[Diagnosis]) -> list[str]:
+    """What is amiss, once for all gradients of which it is so."""
+    told: dict[str, list[str]] = {}
+    for one in manners:
+        told.setdefault(one.text.removeprefix(f"{one.tensor}: "), []).append(one.tensor)
+    return [f"{', '.join(names)}: {text}" if names[0] else text for text, names in told.items()]
 
 
 def _case(smallest: dict[str, Any]) -> str:
@@ -202,15 +210,21 @@ def distance(got: Any, right: Any) -> float:
     return norm(got - right) / max(norm(got), norm(right))
 
 
+def length(x: np.ndarray) -> float:
+    """‖x‖, of numbers whose squares no float has, too."""
+    scale = float(np.max(np.abs(x), initial=0.0))
+    return scale * norm(x / scale) if 0 < scale < math.inf else scale
+
+
 def row(name: str, verdict: str, got: Any, right: Any) -> Row:
     """A row with all that can be read off the two arrays."""
     got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
-    made = Row(name, verdict, distance(got, right), None, got.shape, norm(got), norm(right))
+    made = Row(name, verdict, distance(got, right), None, got.shape, length(got), length(right))
     if got.shape == right.shape and got.size:
         off = np.nan_to_num(np.abs(got - right), nan=np.inf)
         index = np.unravel_index(int(np.argmax(off)), off.shape)
         made.worst = {"index": tuple(map(int, index)), "got": float(got[index]), "right": float(right[index])}
-        if made.got and made.right and np.isfinite(made.got * made.right):
+        if made.got and made.right and math.isfinite(made.got) and math.isfinite(made.right):
             made.cosine = float(np.sum(got / made.got * (right / made.right)))
             made.ratio = made.got / made.right
     return made

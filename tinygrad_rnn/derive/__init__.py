@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..cell import Cell
+from ..formula import FormulaError
 from .latex import latex
 from .module import Module
 from .program import Program
@@ -69,7 +70,7 @@ def derive(cell: Cell, *, form: str = "numpy", loop: bool = False) -> Derived:
             functions = executed(module)
             verify(module, functions)
             break
-        except DeriveError:  # a number of the cell may have been taken for a size: once more with others
+        except FormulaError as error:  # a number of the cell may have been taken for a size: once more with others
             if primes is PRIMES[-1]:
-                raise
+                raise error if isinstance(error, DeriveError) else DeriveError(f"{cell.name}: {error}") from error
     return Derived(cell.name, form, module.text, latex(program), steps(program), functions)

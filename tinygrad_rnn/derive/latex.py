@@ -11,10 +11,10 @@ from typing import ClassVar
 
 from ..formula import Expr
 from ..formula.expression import is_a
+from ..formula.printer import ATOM, COMPARED, Printer, Style
 from ..formula.styles import Piece
 from .latex_styles import STYLES, function, joined_text
 from .layout import broken_row
-from .printer import ATOM, COMPARED, Printer, Style
 from .program import Line, Program
 from .symbols import Names, bracketed, symbol
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..formula import Expr
 from ..formula.expression import is_a, number, transposes
+from ..formula.printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Style, infix
 from ..formula.styles import Piece
-from .printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Style, infix
 from .symbols import FUNCTIONS, bracketed
 
 

@@ -1,105 +1,18 @@
-"""Long lines of code, broken as a person would: between pairs, arguments or summands, never inside of one.
-
-::
-
-    return {
-        "dx": dx, "dh": dh_prev, ...
-    }
-    dh_prev = (
-        dh * (1 - z) + drh * r
-        + dA_z @ Wh_z.T
-    )
-"""
+"""The lines of a printed function, and the rows of LaTeX, broken where they are too long."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-WIDTH = 116
+from ..formula.layout import WIDTH, filled, split, wrapped
+
 WIDE = 80  # of a row of LaTeX, in characters that are seen
-OPEN, CLOSE = "([{", ")]}"
-#: Where a formula may be broken, best first: before a sum, before a factor.
-OPERATORS = (r" (?=[+-] )", r" (?=[*/@] )")
 
 
 def function(head: str, body: list[str]) -> str:
     """A function, long lines wrapped."""
     lines = [line for text in body for line in wrapped(text, WIDTH - 4)]
     return "\n".join([*wrapped(head, WIDTH), *(f"    {line}" for line in lines)]) + "\n"
-
-
-def wrapped(line: str, width: int) -> list[str]:
-    """A line, or comment, as lines no longer than ``width``, where that can be."""
-    if line.startswith("# "):
-        return [f"# {part}" for part in wrapped(line[2:], width - 2)]
-    if len(line) <= width:
-        return [line]
-    before, inside, after = _parts(line)
-    if not inside:
-        return [line]
-    return [before, *(f"    {part}" for part in filled(inside, width - 4)), after]
-
-
-def _parts(line: str) -> tuple[str, list[str], str]:
-    """What stands before the pieces, the pieces, and what closes them."""
-    name, equals, right = line.partition(" = ")
-    if equals and right == "cache":
-        return "(", split(name, r"(?<=,) "), ") = cache"
-    left, formula = (f"{name} = ", right) if equals and not line.startswith(("def ", "return ")) else ("", line)
-    for operator in OPERATORS if left else ():
-        pieces = split(formula, operator)
-        if len(pieces) > 1:
-            return f"{left}(", pieces, ")"
-    start, end = _last_bracket(formula)
-    if start < 0:
-        return "", [], ""
-    pieces = split(formula[start + 1 : end], r"(?<=,) ")
-    if len(pieces) == 1 and pieces[0].startswith("(") and _last_bracket(pieces[0]) == (0, len(pieces[0]) - 1):
-        pieces, start, end = split(pieces[0][1:-1], r"(?<=,) "), start + 1, end - 1
-    return left + formula[: start + 1], pieces, formula[end:]
-
-
-def filled(pieces: list[str], width: int, size: Callable[[str], int] = len) -> list[str]:
-    """Pieces side by side, as many as fit."""
-    lines: list[str] = []
-    for piece in pieces:
-        if lines and size(lines[-1]) + 1 + size(piece) <= width:
-            lines[-1] += f" {piece}"
-        else:
-            lines.append(piece)
-    return lines
-
-
-def _depths(text: str) -> list[int]:
-    """In how many brackets each character stands."""
-    depth, found = 0, []
-    for one in text:
-        depth -= one in CLOSE
-        found.append(depth)
-        depth += one in OPEN
-    return found
-
-
-def split(text: str, where: str) -> list[str]:
-    """The pieces between the places that match and are in no bracket."""
-    depths, pieces, start = _depths(text), [], 0
-    for found in re.finditer(where, text):
-        if depths[found.start()] == 0:
-            pieces.append(text[start : found.start()])
-            start = found.end()
-    return [*pieces, text[start:]]
-
-
-def _last_bracket(text: str) -> tuple[int, int]:
-    """Where the last bracket that is in no other opens and closes; (-1, the end) if there is none."""
-    depths = _depths(text)
-    opened = [k for k, one in enumerate(text) if one in OPEN and depths[k] == 0]
-    closed = [k for k, one in enumerate(text) if one in CLOSE and depths[k] == 0]
-    return (opened[-1], closed[-1]) if opened else (-1, len(text))
-
-
-# -- LaTeX
 
 
 def broken_row(row: str) -> list[str]:

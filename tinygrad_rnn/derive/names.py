@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import keyword
-import re
-
 from ..formula import Expr, Leaf
+from ..formula.layout import identifier
 from .helpers import HELPERS
 from .step import Step
 
@@ -31,15 +29,7 @@ class Names:
 
     def new(self, wanted: str) -> str:
         """``wanted`` as an identifier that is free: with a _ if it is reserved, a number if it is taken."""
-        name = re.sub(r"\W+", "_", wanted.replace("'", "_next")).strip("_") or "v"
-        name = f"v{name}" if name[0].isdigit() else name
-        if keyword.iskeyword(name) or name in RESERVED:
-            name += "_"
-        found, k = name, 2
-        while found in self.taken:
-            found, k = f"{name}_{k}", k + 1
-        self.taken[found] = None
-        return found
+        return identifier(wanted.replace("'", "_next"), self.taken, RESERVED)
 
 
 def user_names(step: Step, names: Names) -> dict[int, str]:

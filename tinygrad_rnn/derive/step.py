@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
-from ..formula import Constant, Expr, Leaf, Part
+from ..formula import Constant, Expr, FormulaError, Leaf, Part
 from ..formula.rule import bare, followed, part_of
 from ..mode import mode
 from ..observe import observing
@@ -26,7 +26,7 @@ from .callees import Locals
 PRIMES = ((23, 29, 31, 37, 41, 43, 47, 53), (59, 61, 67, 71, 73, 79, 83, 89))
 
 
-class DeriveError(Exception):
+class DeriveError(FormulaError):
     """A cell has no backward that can be printed, or what was derived did not pass its check; the text says why."""
 
 

@@ -14,16 +14,21 @@ def marked(graph: Graph, marks: Iterable[tuple[str, str]]) -> list[int]:
     has no name in a picture, and is known by its reader.
     """
     known, found = {one.id: one for one in graph.nodes}, []
+    names = [one.name for one in graph.nodes]
     for value, reader in marks:
         ends = [(k, known[edge.source], known[edge.target]) for k, edge in enumerate(graph.edges)]
         own = [k for k, source, target in ends if source.name == value and _reads(target, reader)]
-        found += own or [k for k, source, target in ends if not source.name and reader and target.name == reader]
+        nameless = [k for k, source, target in ends if not source.name and reader and target.name == reader]
+        found += own if own or value in names else nameless
     return found
 
 
 def check_marks(graph: Graph, marks: Iterable[tuple[str, str]]) -> None:
     """Raise for a way back that is not there."""
-    for value, reader in marks:
+    for one in marks:
+        if isinstance(one, str) or len(one) != 2:
+            raise TypeError(f"draw: mark has {one!r}, should be pairs of a value and what reads it: [('o', \"h'\")]")
+        value, reader = one
         if not marked(graph, [(value, reader)]):
             names = ", ".join(dict.fromkeys(one.name for one in graph.nodes if one.name))
             raise ValueError(f"draw: mark: no way back leads from {reader or 'anything'} to {value}; there are {names}")

@@ -9,15 +9,16 @@
     evaluate(e, {"dy": dy, "y": y})        # its numbers
 
 `rule` finds it, `expression` is what it is, `simplify` brings it into the form of a textbook, `notation` and its table
-of `styles` write it.
+of `styles` write it so; a `printer` writes it for a program, in NumPy that of `numpy_text`, on lines of `layout`.
 """
 
 from __future__ import annotations
 
 from .expression import Constant, Expr, Leaf, Part, evaluate, postorder
 from .notation import along, text
+from .printer import FormulaError
 from .rule import known, local_derivative, stand_in
 from .simplify import simplified
 
-__all__ = ["Constant", "Expr", "Leaf", "Part", "along", "evaluate", "known", "local_derivative", "postorder",
-           "simplified", "stand_in", "text"]  # fmt: skip
+__all__ = ["Constant", "Expr", "FormulaError", "Leaf", "Part", "along", "evaluate", "known", "local_derivative",
+           "postorder", "simplified", "stand_in", "text"]  # fmt: skip

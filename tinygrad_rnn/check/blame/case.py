@@ -38,6 +38,9 @@ class Case:
         self.doubtful = False  # a name that could mean two lines is right for neither
         self.instead: dict[int, Any] = {}  # gradients by hand, each to be passed on in the place of the right one
         self.known = {f"d{tape.values[n[-1]].name}": line for line, n in tape.lines.items() if self._named(n[-1])}
+        for line, n in tape.lines.items():  # the sum inside of a gate z is A_z
+            inside = self.words.inside(n[0])
+            self.known.update({f"d{inside}": line} if inside and f"d{inside}" not in self.known else {})
         self.totals = tape.back(groups)
 
     def _named(self, number: int) -> bool:
@@ -76,7 +79,15 @@ class Case:
         self.hand = dict(hand)
         numbers = {name: np.asarray(g) for name, g in hand.items() if g is not None}
         numbers = {name: g.astype(np.float64) for name, g in numbers.items() if g.dtype.kind in "fiu"}
-        left = []
+        self._find(numbers, inside)
+        if self.doubtful and not inside and self._all_inside(numbers):
+            self._find(numbers, True)
+        self.lines = {name: self.lines[name] for name in hand if name in self.lines}
+        self._set_apart(numbers)
+
+    def _find(self, numbers: Mapping[str, np.ndarray], inside: bool) -> None:
+        """The lines: first of those that are right, then, given these, of the others."""
+        self.lines, self.instead, left = {}, {}, []
         for name, g in numbers.items():
             exact = next((line for line in self._could(name) if self._off(line, g, self.totals) <= CLOSE), None)
             self._place(name, exact)
@@ -84,7 +95,31 @@ class Case:
         for name in left:
             upstream = self.tape.back(self.groups, (), self.instead)
             self._place(name, self.line_of(name, numbers[name], upstream, inside))
-        self.lines = {name: self.lines[name] for name in hand if name in self.lines}
+
+    def _all_inside(self, numbers: Mapping[str, np.ndarray]) -> bool:
+        """Of the names that could be two, are those that are sure all of the inner one?"""
+        upstream = self.tape.back(self.groups, (), self.instead)
+        two = [name for name in self.lines if name in self.known and len(self._could(name)) > 1]
+        sure = [name for name in two if any(self._off(self.lines[name], numbers[name], totals) <= CLOSE
+                                            for totals in (self.totals, upstream))]  # fmt: skip
+        return bool(sure) and all(self.lines[name] != self.known[name] for name in sure)
+
+    def _set_apart(self, numbers: Mapping[str, np.ndarray]) -> None:
+        """A wrong gradient that is only returned, while the others were computed with the right one, is not passed on.
+
+        It is, if another is right that would then be wrong, and none is wrong in just the way that follows from it.
+        """
+        wrong = {name: self._off(line, numbers[name], self.totals) > CLOSE for name, line in self.lines.items()}
+        for name in [name for name, so in wrong.items() if so]:
+            own = {n: self.instead[n] for n in self.tape.lines[self.lines[name]] if n in self.instead}
+            alone = self.tape.back(self.groups, (), own)
+            others = {other: self._off(self.lines[other], numbers[other], alone) <= CLOSE
+                      for other in wrong if other != name}  # fmt: skip
+            denied = any(not fits and not wrong[other] for other, fits in others.items())
+            if denied and not any(fits and wrong[other] for other, fits in others.items()):
+                rest = {n: g for n, g in self.instead.items() if n not in own}
+                passed = self.tape.back(self.groups, (), rest)
+                self.instead = {**rest, **{n: passed[n] for n in own if n in passed}}
 
     def _place(self, name: str, line: Line | None) -> None:
         if line is not None:
@@ -114,10 +149,12 @@ class Case:
         """The lines that a name could mean.
 
         ``do`` may be the gradient by the gate or, as the book has it, by the sum inside of it. A name that is none of
-        the forward code's is known by its numbers.
+        the forward code's is known by its numbers; of several lines with the same, a named one is meant, or the last.
         """
         own = self.known.get(name)
-        return [own, *self._inside(own)] if own else [line for line in self.tape.lines if line[0] != "given"]
+        if own:
+            return [own, *self._inside(own)]
+        return [line for line in [*self.known.values(), *reversed(self.tape.lines)] if line[0] != "given"]
 
     def _inside(self, line: Line) -> list[Line]:
         """The line of the sum inside of an activation."""

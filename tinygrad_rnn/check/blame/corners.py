@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,11 @@ MEANS = {
     "T > 1": "what is carried from step to step, what is added up over steps, or a cache of another step",
     "states that are not zero": "a factor of the state that came in",
 }
+HAS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    "N > 1": lambda one: one["N"] > 1,
+    "T > 1": lambda one: one["T"] > 1,
+    "states that are not zero": lambda one: not one["still"],
+}
 
 
 def corners(subject: Subject, seed: int) -> tuple[dict[str, Any], str]:
@@ -27,24 +32,33 @@ def corners(subject: Subject, seed: int) -> tuple[dict[str, Any], str]:
     asked = [one for one in asked if subject.letters or one["N"] == 1] if "N" in subject.letters else []
     if not asked:
         return {}, ""
-    fails = [one for one in asked if _fails(subject, seed, one)]
+    shown = [(one, _fails(subject, seed, one)) for one in asked]
+    asked, fails = [one for one, so in shown if so is not None], [one for one, so in shown if so]
     if not fails:
         return {}, "only larger cases fail than 2 rows and 2 steps"
     smallest = dict(min(fails, key=lambda one: (one["T"], one["N"], not one["still"])))
-    needs = {
-        "N > 1": all(one["N"] > 1 for one in fails),
-        "T > 1": all(one["T"] > 1 for one in fails),
-        "states that are not zero": subject.states and all(not one["still"] for one in fails),
-    }
     kept = [letter for letter in smallest if letter in subject.letters or (letter == "still" and subject.states)]
     smallest = {letter: smallest[letter] for letter in kept}
-    needed = [f"only with {what}: {MEANS[what]}" for what, so in needs.items() if so]
-    return smallest, "; ".join(needed) or "in every case: a local derivative, or what comes in"
+    return smallest, _needed(fails, asked, subject.states)
 
 
-def _fails(subject: Subject, seed: int, asked: Mapping[str, Any]) -> bool:
+def _needed(fails: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]], states: bool) -> str:
+    """What the cases that fail have in common; if nothing, in which ways a case can fail."""
+    if len(fails) == len(asked):
+        return "in every case: a local derivative, or what comes in"
+    have = [[what for what, has in HAS.items() if has(one) and (states or "states" not in what)] for one in fails]
+    common = [what for what in MEANS if all(what in one for one in have)]
+    if common:
+        return "; ".join(f"only with {what}: {MEANS[what]}" for what in common)
+    least = [one for one in have if not any(set(other) < set(one) for other in have)]
+    return f"only with {', or with '.join(dict.fromkeys(' and '.join(one) for one in least))}"
+
+
+def _fails(subject: Subject, seed: int, asked: Mapping[str, Any]) -> bool | None:
+    """Is a case wrong? None if it shows nothing, for all of its gradients are zero."""
     small = {letter: asked[letter] for letter in subject.letters}
     case = subject.case(seed, small=small, still=asked["still"])
     case.take(subject.ask(case))
     right = case.expected(upstream=False)
-    return any(distance(np.asarray(case.hand[name], np.float64), g) > CLOSE for name, g in right.items())
+    fails = any(distance(np.asarray(case.hand[name], np.float64), g) > CLOSE for name, g in right.items())
+    return fails if fails or any(np.any(g) for g in right.values()) else None

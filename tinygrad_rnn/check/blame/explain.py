@@ -39,11 +39,16 @@ def explain(subject: Subject, case: Case, report: Report, seed: int) -> None:
     report.searched = True
     report.smallest, report.evidence = corners(exact, seed)
     found = Search(*_cases(exact, seed, False)).run()
-    if case.doubtful and (not found.sets or found.left):
+    if case.doubtful and (not found.sets or found.left or len(found.sets[0]) > 1):
         inner = Search(*_cases(exact, seed, True)).run()
-        found = inner if inner.sets and len(inner.left) <= len(found.left) else found
+        found = min([found, inner], key=_left)
     report.diagnoses += told(found, case)
     report.unexplained = found.left if found.sets else []
+
+
+def _left(found: Explained) -> tuple[bool, int, int]:
+    """By what explanations are compared: what they leave unexplained, then how many mistakes they take."""
+    return not found.sets, len(found.left), len(found.sets[0]) if found.sets else 0
 
 
 def _cases(subject: Subject, seed: int, inside: bool) -> Any:
@@ -87,13 +92,17 @@ def _likely(edits: Sequence[Edit]) -> list[Edit]:
     ordered = [one for one in ordered if len(one.text) <= LONG] or ordered[:1]
     kept: list[Edit] = []
     for one in ordered:
-        same = [k for k, other in enumerate(kept) if _root(other) == _root(one)]
+        same = [k for k, other in enumerate(kept) if _root(other) == _root(one) or _told(other) == _told(one)]
         if not same:
             kept.append(one)
         elif "->" in one.text and "->" not in kept[same[0]].text:
             kept[same[0]] = one
     named = [one for one in kept if "times what it should be" not in one.text]
     return named or kept
+
+
+def _told(edit: Edit) -> tuple[str, str]:
+    return edit.kind, edit.tensor
 
 
 def _root(edit: Edit) -> tuple[str, str]:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ...formula.expression import PRODUCTS
 from .place import SAME, Place
 from .slots import Seen, Slots
 from .tape import Change, Edit, Slot, Tape
 from .words import Words
 
-PRODUCTS = ("multiply", "hadamard")
 #: By operation: the function, its derivative by its value, and how that is written.
 ACTIVATIONS: dict[str, tuple[Any, Any, str]] = {
     "tanh": (np.tanh, lambda y: 1 - y * y, "(1 - {y}**2)"),
@@ -58,7 +58,7 @@ def _product(place: Place) -> Iterator[Edit]:
     other: Slot = (place.slot[0], 1 - k)
     if place.tape.values[place.tape.number_at(other, 0)].kind == "constant":
         return
-    yield place.edit("derivative", place.dy, lambda tape, t, dy, part: dy)
+    yield place.edit("derivative", place.written(), lambda tape, t, dy, part: dy)
     for seen in place.slots.like(other):
         for form, f in FORMS.items() if not seen.shift else [("{v}", FORMS["{v}"])]:
             if form == "{v}" and seen.same(place.slots.of(other)):
@@ -71,7 +71,7 @@ def _product(place: Place) -> Iterator[Edit]:
 def _too_many(place: Place) -> Iterator[Edit]:
     for seen in place.slots.like((place.slot[0], None), beside=False):
         for form in ("{v}", "(1 - {v})", "(1 - {v}**2)", "{v} * (1 - {v})"):
-            wrong = f"{place.right} * {form.format(v=seen.atom)}"
+            wrong = place.further(form.format(v=seen.atom))
             yield place.edit("extra", wrong, _also_by(seen, FORMS[form]), 4)
 
 
@@ -137,7 +137,7 @@ def _matmul(place: Place) -> Iterator[Edit]:
             yield place.edit(kind, place.multiplied(seen, k), _matrix(seen, k), seen.rank)
     total = place.words.passed_on(place.target)
     for seen in place.slots.gradients((line, None)):
-        wrong = place.right.replace(place.dy, seen.label)
+        wrong = place.words.part_of(seen.label, place.target, k)
         before = place.tape.values[seen.numbers[0]].op in ACTIVATIONS
         skipped = before and place.tape.operands[seen.numbers[0], 0] == total
         yield place.edit("derivative" if skipped else "operand", wrong, _of_gradient(seen, mine, k), 3)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,20 +77,43 @@ def moved(x: Any, rng: np.random.Generator) -> Any:
     return x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x
 
 
+def one_step(f: Callable[..., Any], states: dict[str, Any], params: dict[str, Any], back: dict[str, Any]) -> Any:
+    """Call a backward of one step."""
+    named = {**params, **back}
+    try:
+        inspect.signature(f).bind(*states.values(), **named)
+    except TypeError as error:
+        raise TypeError(f"check_backward: {_name(f)}: {error}; it is called as {_called(f, states, named)}") from None
+    except ValueError:  # no signature to read: the call will tell
+        pass
+    return f(*states.values(), **named)
+
+
 def over_time(f: Callable[..., Any], states: dict[str, Any], params: dict[str, Any], back: dict[str, Any]) -> Any:
-    """Call a backward over time with what its signature asks for."""
-    have = {**states, **params, **back, "params": params}
+    """Call a backward over time with what its signature asks for; it may leave out dh and dc."""
     wanted = parameters(f)
+    have = {**states, **({"params": params} if "params" in wanted else params), **back}
+    anything, star = takes_anything(f), any(one.kind is one.VAR_POSITIONAL for one in wanted.values())
     first = next(iter(wanted))
-    if first not in have and wanted[first].kind is not wanted[first].VAR_KEYWORD:
-        have[first] = have.pop("xs")
-    if takes_anything(f):
-        return f(**{k: x for k, x in have.items() if k != "params" or "params" in wanted})
-    needed = {n: p for n, p in wanted.items() if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
-    missing = [n for n in needed if n not in have]
-    if missing:
-        told = f"({', '.join(states)}, *, {', '.join([*params, *back])})"
-        name = getattr(f, "__name__", "backward")
-        raise TypeError(f"check_backward: {name} wants {', '.join(missing)}; over time it is called as {name}{told}")
-    positional = [have[n] for n, p in wanted.items() if n in have and p.kind is p.POSITIONAL_ONLY]
-    return f(*positional, **{n: have[n] for n, p in wanted.items() if n in have and p.kind is not p.POSITIONAL_ONLY})
+    if first not in have and not star:
+        have = {first: have.pop("xs"), **have}
+    taken = list(states) if star else []  # by position
+    ahead = [have.pop(name) for name in taken]
+    stars = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    plain = {n: p for n, p in wanted.items() if p.kind not in stars and n not in taken}
+    missing = [n for n, p in plain.items() if p.default is p.empty and n not in have]
+    lost = [n for n in have if n not in wanted and n not in back and not anything]
+    if missing or lost:
+        why = f"wants {', '.join(missing)}" if missing else f"does not take {', '.join(lost)}"
+        told = _called(f, states, {**params, **back})
+        raise TypeError(f"check_backward: {_name(f)} {why}; over time it is called as {told}")
+    ahead += [have.pop(n) for n, p in plain.items() if p.kind is p.POSITIONAL_ONLY]
+    return f(*ahead, **{n: x for n, x in have.items() if n in wanted or anything})
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", "backward")
+
+
+def _called(f: Callable[..., Any], states: Iterable[str], named: Iterable[str]) -> str:
+    return f"{_name(f)}({', '.join(states)}, *, {', '.join(named)})"

@@ -95,6 +95,8 @@ class Search:
         if most == len(wrong) > 0:
             return [(*edits, one) for one in best]
         if 0 < len(each) <= MOST and all(each.values()):  # each of the wrong ones has a mistake of its own, at its end
+            graph = [one for _, one in options if not one.results]
+            each = {name: [*self._of(view, edits, name, graph), *found] for name, found in each.items()}
             return [(*edits, *chosen) for chosen in itertools.islice(itertools.product(*each.values()), WIDTH)]
         made = []
         for alike in self._alike(view, edits, best)[: WIDTH - 2 * len(edits)]:
@@ -113,6 +115,11 @@ class Search:
             else:
                 same.append(one)
         return [group for _, group in groups]
+
+    def _of(self, view: View, edits: Edits, name: str, options: Sequence[Edit]) -> list[Edit]:
+        """The options that set a gradient right, all of it."""
+        atoms, states = view.atoms[name], [(one, view.matched((*edits, one))) for one in options[: 2 * WIDTH]]
+        return [one for one, state in states if all(state.get(atom, False) for atom in atoms)]
 
     def _each(self, view: View, edits: Edits) -> dict[str, list[Edit]]:
         """By wrong gradient, the mistakes with it as a whole."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
+from ...shape import ShapeError
 from ...tensor import Tensor, value
 from ...trace import codes
 from ..layers.hand import Hand
@@ -28,6 +29,14 @@ from .tape import Tape, taped
 
 class NoReference(Exception):
     """No graph to compare a layer with; the text says why."""
+
+
+class LayerCase(Case):
+    """A case of a layer: on which inputs, with which cotangents, and the outputs of the graph."""
+
+    layer: Hand
+    dys: Sequence[Any]
+    made: Sequence[Any]
 
 
 class OfLayer(Subject):
@@ -52,8 +61,8 @@ class OfLayer(Subject):
         outputs = hand.run().outputs
         dys = [rng.standard_normal(np.shape(y)) for y in outputs]
         case = self._own(hand, dys) if self.cell is None else self._cells(hand, dys)
+        case.layer, case.dys = hand, dys
         self._same(case, outputs)
-        case.layer, case.dys = hand, dys  # type: ignore[attr-defined]
         return case
 
     def _cut(self, x: Any, N: int | None = None, T: int | None = None) -> Any:
@@ -61,13 +70,13 @@ class OfLayer(Subject):
         return x[:, :T] if self.long and np.ndim(x) > 1 and T is not None else x
 
     def ask(self, case: Case) -> dict[str, Any]:
-        hand: Hand = case.layer  # type: ignore[attr-defined]
-        found = hand.gradients(hand.run(hand.floats, case.dys))  # type: ignore[attr-defined]
+        assert isinstance(case, LayerCase)
+        found = case.layer.gradients(case.layer.run(case.layer.floats, case.dys))
         return {f"d{name}": g for name, g in found.items()}
 
-    def _same(self, case: Case, outputs: Sequence[Any]) -> None:
+    def _same(self, case: LayerCase, outputs: Sequence[Any]) -> None:
         """Hold the outputs of the graph against the layer's."""
-        for k, (mine, theirs) in enumerate(zip(case.made, outputs)):  # type: ignore[attr-defined]
+        for k, (mine, theirs) in enumerate(zip(case.made, outputs)):
             far = distance(np.asarray(value(mine)), theirs)
             if far > 1e-6:
                 what = f"the cell {self.cell.name}" if self.cell else "its own forward on Tensors"
@@ -75,7 +84,7 @@ class OfLayer(Subject):
 
     # -- its own forward
 
-    def _own(self, hand: Hand, dys: Sequence[Any]) -> Case:
+    def _own(self, hand: Hand, dys: Sequence[Any]) -> LayerCase:
         """The layer's forward on Tensors."""
         made: list[Any] = []
 
@@ -95,7 +104,7 @@ class OfLayer(Subject):
 
     # -- a cell
 
-    def _cells(self, hand: Hand, dys: Sequence[Any]) -> Case:
+    def _cells(self, hand: Hand, dys: Sequence[Any]) -> LayerCase:
         """The reference cell, by the names of the layer."""
         cell = self.cell
         assert cell is not None
@@ -107,15 +116,18 @@ class OfLayer(Subject):
                               f"{', '.join(cell.params)}")  # fmt: skip
         order = ["xs" if self.long else cell.input, *cell.states]
         inputs = dict(zip(order, hand.input_names))
-        loop = Loop(cell) if self.long else by_name(cell)
+        loop = Loop(cell, {}) if self.long else by_name(cell)
 
         def results(made: Any) -> dict[str, Any]:
             new = made[1:] if self.long else made if isinstance(made, tuple) else (made,)
             return {f"{name}'": one for name, one in zip(cell.states, new)}
 
         kinds = dict.fromkeys(names.values(), "parameter") | dict.fromkeys(inputs.values(), "state")
-        tape, made = taped(_renamed(cell, loop, {**inputs, **names}), hand.floats, kinds, codes(cell), results,
-                           [cell.input, *cell.states])  # fmt: skip
+        try:
+            tape, made = taped(_renamed(cell, loop, {**inputs, **names}), hand.floats, kinds, codes(cell), results,
+                               [cell.input, *cell.states])  # fmt: skip
+        except ShapeError as error:
+            raise NoReference(f"its parameters do not fit the cell {cell.name}: {error}") from error
         made = made if isinstance(made, tuple) else (made,)
         groups = self._groups(cell, tape, loop, made, dys)
         blocks = {np.shape(params[name])[-1]: p.blocks for name, p in cell.params.items() if p.blocks}
@@ -135,12 +147,11 @@ class OfLayer(Subject):
                 groups[name] = {tape.number(one): dy}
         return groups
 
-    def _made(self, hand: Hand, tape: Tape, groups: Any, made: Any, timed: bool, blocks: Any) -> Case:
+    def _made(self, hand: Hand, tape: Tape, groups: Any, made: Any, timed: bool, blocks: Any) -> LayerCase:
         x = hand.inputs[0] if hand.inputs else np.zeros(1)
         counts = {"N": len(x) if np.ndim(x) else 1, "T": np.shape(x)[1] if self.long else 1}
-        problem = Given(hand, groups)
-        case = Case(problem, tape, groups, counts, timed, blocks)
-        case.made = made  # type: ignore[attr-defined]
+        case = LayerCase(Given(hand, groups), tape, groups, counts, timed, blocks)
+        case.made = made
         return case
 
 

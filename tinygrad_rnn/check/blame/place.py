@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ...formula.expression import PRODUCTS
+from .code import enclosed
 from .slots import Seen, Slots
 from .tape import Change, Edit, Line, Slot, Tape
-from .words import Words, enclosed
+from .words import Words
 
 #: Factors, as they are written, by the counts of a case.
 FACTORS: dict[str, tuple[str, Callable[[dict[str, int]], float]]] = {
@@ -38,6 +40,9 @@ class Place:
         self.tape, self.tensor = words.tape, words.tensor(target, slot[1] or 0)
         self.right = words.part(target, slot[1] or 0)
         self.dy = enclosed(words.gradient(target))
+        stretched = self.tape.values[source].shape != self.tape.values[target].shape
+        elementwise = stretched and self.tape.values[target].op in PRODUCTS
+        self.whole = words.part_of(words.gradient(target), target, slot[1] or 0, True) if elementwise else self.right
         self.op = self.tape.values[target].op
 
     def silent(self) -> bool:
@@ -64,8 +69,13 @@ class Place:
                 yield self.edit(kind, wrong, times(number), 0, said)
         yield self.edit("path missing" if several else "missing", "0", times(lambda n: 0.0), 0)
 
-    def written(self, factor: str) -> str:
-        return f"{self.dy} * {factor}" if factor else self.dy
+    def written(self, factor: str = "") -> str:
+        """``dy``, or a product with it."""
+        return self.words.summed(f"{self.dy} * {factor}" if factor else self.dy, self.target, self.slot[1] or 0)
+
+    def further(self, factor: str) -> str:
+        """The right line with a factor too many."""
+        return self.words.summed(f"{self.whole} * {factor}", self.target, self.slot[1] or 0)
 
     def multiplied(self, seen: Seen, k: int) -> str:
         return f"{self.dy} @ {seen.atom}.T" if k == 0 else f"{seen.atom}.T @ {self.dy}"
@@ -76,7 +86,7 @@ class Place:
         if not self.words.shared(total):
             return
         for seen in self.slots.ways(total):
-            told = f"{self.right}, where d{enclosed(self.words.label(total))} has no {seen.label}"
+            told = f"{self.right}, where {self.words.gradient_name(total)} has no {seen.label}"
             yield self.edit("path missing", told, _without(seen.number, self.slot, self.tape.site[total]), 2)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...op import OPS
+from .code import enclosed
 from .tape import Slot, Tape
-from .words import Words, enclosed
+from .words import Words
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,10 @@ class Slots:
                     found[way] = Seen((self.tape.site[n], None), label, (n,), (), number=way)
         return list(found.values()) if len(found) > 1 else []
 
-
     def _way(self, target: int, k: int) -> str:
         """What goes back along a way, in words; of a slice, the gradient by the block."""
         cut = self.tape.values[target].op == "getitem"
-        return self.words.gradient_name(target) if cut else self.words.part(target, k)
+        return self.words.gradient_name(target) if cut else self.words.summand(target, k)
 
 
 def _named(seen: Seen) -> bool:

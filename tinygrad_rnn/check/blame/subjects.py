@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from ...trace import sample
 from ..layers.which import parameters, takes_anything
 from ..numeric.given import SIZES, argument_names, by_name
 from .case import Case
-from .made import case_of_cell, case_of_function, exact, moved, over_time
+from .made import case_of_cell, case_of_function, exact, moved, one_step, over_time
 
 STEPS = 5  # of a check over time: with the other sizes, distinct primes
 
@@ -22,9 +23,8 @@ STEPS = 5  # of a check over time: with the other sizes, distinct primes
 class Loop:
     """A cell over time, as a function of its arguments by name: every output (N, T, H), and the last states."""
 
-    def __init__(self, cell: Cell):
-        self.cell = cell
-        self.__name__ = cell.name
+    def __init__(self, cell: Cell, config: Mapping[str, Any]):
+        self.cell, self.config = cell, config
         self.hs: list[Any] = []
 
     def __call__(self, xs: Any, **given: Any) -> Any:
@@ -34,7 +34,7 @@ class Loop:
             x = xs[:, t]
             if getattr(x, "node", None) is not None:
                 x.name = self.cell.input
-            new = self.cell(x, *state, **given)
+            new = self.cell(x, *state, **given, **self.config)
             state = new if isinstance(new, tuple) else (new,)
             self.hs.append(state[0])
         return stack(self.hs, axis=1), *state
@@ -84,8 +84,10 @@ class OfCell(Subject):
         self.letters = ("N", "T") if self.timed else ("N",)
         self.states = True
         self.order = ["xs" if self.timed else cell.input, *cell.states]
-        self.fixed = {**dict(zip(self.order, inputs)), **params}
-        self.function = Loop(cell) if self.timed else by_name(cell)
+        own = (*self.order, *cell.params)
+        self.config = {name: x for name, x in params.items() if name not in own}
+        self.fixed = {**dict(zip(self.order, inputs)), **{name: x for name, x in params.items() if name in own}}
+        self.function = Loop(cell, self.config) if self.timed else functools.partial(by_name(cell), **self.config)
 
     def case(self, seed: int, small: Mapping[str, int] | None = None, still: bool = False) -> Case:
         rng = np.random.default_rng(seed)
@@ -96,24 +98,36 @@ class OfCell(Subject):
         for name, dy in zip(self.cotangents(), case.problem.dys):
             if self.timed and name not in parameters(self.backward) and not takes_anything(self.backward):
                 dy[...] = 0  # it has no way in
+        case.totals = case.tape.back(case.groups)
         return case
 
     def given(self, rng: np.random.Generator, sizes: Mapping[str, int], seed: int) -> dict[str, Any]:
         """The arguments by name: the user's as far as there are some, else random. Exact in ``dtype``, as float64."""
         sizes = dict(sizes)
+        empty = next((letter for letter, n in sizes.items() if n < 1), None)
+        if empty is not None:
+            raise ValueError(f"{self.name}: {empty} is {sizes[empty]}, should be at least 1")
         T = sizes.pop("T", STEPS)
         if "T" in self.sizes and not self.timed:
             raise TypeError(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
         if self.fixed:
-            found = {name: self._cut(name, x, sizes.get("N"), T) for name, x in self.fixed.items()}
+            found = {name: self._cut(name, x, sizes.get("N"), T) for name, x in self._whole().items()}
             found = {name: x if seed == self.first else moved(x, rng) for name, x in found.items()}
         else:
             found = sample(self.cell, rng, sizes)
             if self.timed:
                 N, D = found.pop(self.cell.input).shape
                 found = {"xs": rng.standard_normal((N, T, D)), **found}
+        return {name: exact(x, self.dtype) for name, x in found.items()}
+
+    def _whole(self) -> dict[str, Any]:
+        """What the user gave, if it is all."""
         own = (*self.order, *self.cell.params)
-        return {name: exact(x, self.dtype) if name in own else x for name, x in found.items()}
+        missing = [name for name in own if name not in self.fixed]
+        if missing:
+            raise TypeError(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
+                            f"{', '.join(own)}, or none")  # fmt: skip
+        return self.fixed
 
     def _cut(self, name: str, x: Any, N: int | None, T: int) -> Any:
         """A given input with fewer rows and steps, for a smaller case."""
@@ -134,10 +148,8 @@ class OfCell(Subject):
 
     def call(self, case: Case, given: dict[str, Any], dys: list[Any]) -> Any:
         back = {name: dy.astype(self.dtype, copy=False) for name, dy in zip(self.cotangents(), dys)}
-        positional = [given.pop(name) for name in self.order]
-        if not self.timed:
-            return self.backward(*positional, **given, **back)
-        return over_time(self.backward, dict(zip(self.order, positional)), given, back)
+        states = {name: given.pop(name) for name in self.order}
+        return (over_time if self.timed else one_step)(self.backward, states, given, {**back, **self.config})
 
 
 class OfFunction(Subject):

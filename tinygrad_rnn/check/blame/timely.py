@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .code import added
 from .place import FACTORS, times
 from .slots import Seen, Slots
 from .tape import Change, Edit, Line, Tape
@@ -62,7 +63,7 @@ def totals(words: Words, slots: Slots) -> Iterator[Edit]:
         if not ways:
             continue
         tensor = words.gradient_name(numbers[0])
-        told = " + ".join(map(_way, ways))
+        told = added(map(_way, ways))
         for form, (kind, number) in FACTORS.items():
             wrong = form.format(r=f"({told})")
             text = f"{tensor} = {wrong}   ->   {tensor} = {told}"
@@ -109,13 +110,13 @@ def _carried(words: Words, line: Line, tensor: str, ways: list[Seen]) -> Iterato
     if not late:
         return
     for rank, gone in enumerate([late, [*late, *ends]][: 1 + bool(ends)]):
-        rest = " + ".join(_way(one) for one in ways if one not in gone) or "0"
-        right = " + ".join(_way(one) for one in [*(one for one in ways if one not in gone), *gone])
+        rest = added(_way(one) for one in ways if one not in gone) or "0"
+        right = added(_way(one) for one in [*(one for one in ways if one not in gone), *gone])
         numbers = [one.number for one in gone]
         text = f"{tensor} = {rest}   ->   {tensor} = {right}: nothing is carried from one step to the one before"
         yield Edit("cut", state, text, into={line: _plus(numbers, -1)}, rank=rank)
         for said, (kind, much) in CARRIED.items():
-            text = f"{tensor}: {' + '.join(_way(one) for one in gone)} is {said}"
+            text = f"{tensor}: {added(_way(one) for one in gone)} is {said}"
             yield Edit(kind, state, text, into={line: _plus(numbers, much)}, rank=1 + rank)
     yield from _again(words, line, tensor, state)
     for one in late if len(late) > 1 else ():

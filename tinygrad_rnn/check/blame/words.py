@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...formula import Expr, Leaf, local_derivative, text
+import numpy as np
+
+from ...formula import Constant, Expr, Leaf, Part, local_derivative, simplified
 from ...op import OPS
+from .code import code, enclosed
 from .tape import Tape
 
 GATES = ("sigmoid", "tanh", "relu", "hard_sigmoid")
-SIGNS = {"⊙": "*", "−": "-", "·": " * ", "²": "**2", "³": "**3", "ᵀ": ".T", "σ(": "sigmoid(", "√": "sqrt "}
 LONG = 40  # an expression of more letters is not written out
 
 
@@ -37,6 +38,7 @@ class Words:
         self.readers: dict[int, list[tuple[int, int]]] = {}
         self.counts: dict[int, int] = {}
         self.told: dict[Any, str] = {}
+        self.sums: dict[Any, Part] = {}  # by the shapes before and after what was stretched
         for (target, k), source in tape.operands.items():
             self.counts[target] = self.counts.get(target, 0) + 1
             self.readers.setdefault(source, []).append((target, k))
@@ -70,25 +72,33 @@ class Words:
             width = shape[-1] // len(names)
             start, stop, _ = last.indices(shape[-1])
             if start % width == 0 and stop - start == width:
-                return f"{name}.{names[start // width]}"
-        return f"{name}{one.detail}"
+                return f"{enclosed(name)}.{names[start // width]}"
+        return f"{enclosed(name)}{one.detail}"
 
     def expression(self, number: int) -> str:
         """What an operation makes, written out: ``tanh(c')``."""
         one = self.tape.values[number]
         if one.kind == "constant" or number not in self.tape.nodes:
-            array = self.tape.arrays[number]
-            return f"{array}" if array.ndim == 0 else "0" if not array.any() else "a constant"
-        spec, attrs = OPS[one.op], dict(self.tape.nodes[number].attrs or {})
+            return code(Constant(self.tape.arrays[number]), {})
+        attrs = dict(self.tape.nodes[number].attrs or {})
         sources = [self.tape.operands[number, k] for k in range(self._count(number))]
-        leaves = tuple(Leaf(f"#{n}", self.tape.values[n].shape or ()) for n in sources)
-        names = {f"#{n}": self.atom(n) for n in sources}
-        told = plain(text(Expr(spec.name, leaves, attrs, one.shape or ()), names))
-        return told if len(told) <= LONG else f"{one.symbol}(...)"
+        made = Expr(one.op, tuple(map(self.leaf, sources)), attrs, one.shape or ())
+        for name in (self.label, self.short):
+            told = code(made, {f"#{n}": name(n) for n in sources})
+            if len(told) <= LONG:
+                return told
+        return f"{one.op}(...)"
 
-    def atom(self, number: int) -> str:
-        """A label that can stand as a factor."""
-        return enclosed(self.label(number))
+    def short(self, number: int) -> str:
+        """A value by its name; what has none, by the operation that made it."""
+        one, told = self.tape.values[number], self.label(number)
+        return told if one.name or not one.op or len(told) <= len(f"{one.op}(...)") else f"{one.op}(...)"
+
+    def leaf(self, number: int) -> Part:
+        """A value as a part of a formula: a number, or a name."""
+        array = self.tape.arrays[number]
+        single = self.tape.values[number].kind == "constant" and array.ndim == 0
+        return Constant(array.item()) if single else Leaf(f"#{number}", array.shape)
 
     def _count(self, number: int) -> int:
         return self.counts.get(number, 0)
@@ -131,23 +141,48 @@ class Words:
         called = one.name or self.inside(number) or self.block(number)
         readers = self.readers.get(number, [])
         if called or len(readers) != 1 or number in self.tape.outputs.values():
-            return f"d{called or enclosed(self.label(number))}"
+            return f"d{called}" if called else self.gradient_name(number)
         return self.part(*readers[0])
 
     @_once
     def part(self, target: int, k: int) -> str:
         """What goes back from an operation to its operand k."""
-        one = self.tape.values[target]
-        sources = [self.tape.operands[target, j] for j in range(self._count(target))]
-        spec = OPS[one.op]
-        names = {"dy": enclosed(self.gradient(target)), "y": enclosed(self.label(target))}
-        argument = [f"xs[{j}]" for j in range(len(sources))] if spec.variadic else spec.arguments
-        names |= {argument[j]: enclosed(self.operand(target, j)) for j in range(len(sources))}
-        if one.op == "matmul" and len(one.shape or ()) == 2:
-            x, w = (names[name] for name in argument)
-            return f"{names['dy']} @ {w}.T" if k == 0 else f"{x}.T @ {names['dy']}"
-        arrays = [self.tape.arrays[n] for n in sources]
-        return plain(text(local_derivative(spec, k, arrays, self.tape.nodes[target].attrs or {}), names))
+        return self.part_of(self.gradient(target), target, k)
+
+    def summand(self, target: int, k: int) -> str:
+        """The same beside others that are added to it: it needs not be stretched to their shape."""
+        formula = self.formula(target, k)
+        if isinstance(formula, Expr) and formula.op == "broadcast_to":
+            formula = formula.args[0]
+        return self.said(formula, self.gradient(target), target)
+
+    def part_of(self, dy: str, target: int, k: int, whole: bool = False) -> str:
+        """The same of a gradient of another text; or the whole of it, before it is `summed`."""
+        return self.said(self.formula(target, k, whole), dy, target)
+
+    def formula(self, target: int, k: int, whole: bool = False) -> Part:
+        """The gradient of an operation by its operand k."""
+        arrays = [self.tape.arrays[self.tape.operands[target, j]] for j in range(self._count(target))]
+        if whole:
+            arrays[k] = np.broadcast_to(arrays[k], self.tape.arrays[target].shape)
+        node = self.tape.nodes[target]
+        return simplified(local_derivative(OPS[self.tape.values[target].op], k, arrays, node.attrs or {}))
+
+    def said(self, formula: Part, dy: str, target: int) -> str:
+        """A formula of what an operation knows, in names."""
+        spec, every = OPS[self.tape.values[target].op], range(self._count(target))
+        argument = [f"xs[{j}]" for j in every] if spec.variadic else spec.arguments
+        names = {argument[j]: self.operand(target, j) for j in every}
+        return code(formula, {**names, "dy": dy, "y": self.label(target)})
+
+    def summed(self, told: str, target: int, k: int) -> str:
+        """What goes back elementwise, as it goes on to operand k: summed, if that was stretched."""
+        shapes = (self.tape.arrays[self.tape.operands[target, k]].shape, self.tape.arrays[target].shape)
+        if shapes[0] == shapes[1]:
+            return told
+        if shapes not in self.sums:
+            self.sums[shapes] = simplified(local_derivative(OPS["add"], 0, shapes, {}))
+        return code(self.sums[shapes], {"dy": told})
 
     def operand(self, target: int, k: int) -> str:
         """What an operand is called: the state that an earlier step has made is the old one."""
@@ -160,8 +195,8 @@ class Words:
         source, right = self.tape.operands[target, k], self.part(target, k)
         called = f"d{enclosed(self.operand(target, k))}"
         if self.hidden(source):
-            outer = self.part(source, 0)
-            wrong, right, source = outer.replace(enclosed(right), enclosed(wrong), 1), outer, self.made_of(source)
+            inner = self.place_of(source)
+            wrong, right, source = self.part_of(wrong, source, inner), self.part(source, inner), self.made_of(source)
             called = self.gradient_name(source)
         sign = "=" if called != self.gradient_name(source) or len(self.ways(source)) == 1 else "+="
         return f"{called} {sign} {wrong}   ->   {called} {sign} {right}"
@@ -174,8 +209,12 @@ class Words:
 
     def made_of(self, number: int) -> int:
         """The value that a value made of one other is made of."""
+        return self.tape.operands[number, self.place_of(number)]
+
+    def place_of(self, number: int) -> int:
+        """Which operand of a value made of one other that is."""
         sources = [self.tape.operands[number, k] for k in range(self._count(number))]
-        return next(n for n in sources if self.tape.values[n].kind != "constant")
+        return next(k for k, n in enumerate(sources) if self.tape.values[n].kind != "constant")
 
     def tensor(self, target: int, k: int) -> str:
         """The gradient whose line is wrong: by a value, what a hidden one is made of, what a step is cut from."""
@@ -184,7 +223,8 @@ class Words:
             return f"d{self.operand(target, k)}"
         source = self.made_of(source) if self.hidden(source) else source
         given = self.tape.operands.get((source, 0), source) if self.tape.values[source].op == "getitem" else source
-        step = given != source and "int" in type_names(self.tape.nodes[source].attrs["index"])
+        index = self.tape.nodes[source].attrs["index"] if given != source else ()
+        step = any(isinstance(one, int) for one in (index if isinstance(index, tuple) else (index,)))
         return self.gradient_name(given if step else source)
 
     def named_way(self, target: int, k: int) -> tuple[str, str]:
@@ -202,31 +242,9 @@ class Words:
 
     def gradient_name(self, number: int) -> str:
         """Like `gradient`, but never written out."""
-        return f"d{enclosed(self.label(number))}"
+        told = self.label(number)
+        return f"d({told})" if told.endswith("(...)") else f"d{enclosed(told)}"
 
     def ways(self, number: int) -> list[tuple[int, int]]:
         """The operations that read a value, and -1 if it is an output."""
         return self.readers.get(number, []) + ([(-1, 0)] if number in self.tape.outputs.values() else [])
-
-
-def type_names(index: object) -> list[str]:
-    return [type(one).__name__ for one in (index if isinstance(index, tuple) else (index,))]
-
-
-def plain(told: str) -> str:
-    """A formula as Python."""
-    told = re.sub(r"Σ over N of (\([^()]*\)|[^\s()]+)", r"\1.sum(axis=0)", told)
-    for sign, code in SIGNS.items():
-        told = told.replace(sign, code)
-    return told.replace("  *  ", " * ")
-
-
-def enclosed(told: str) -> str:
-    """In parentheses if it is more than a name or a call."""
-    depth = 0
-    for letter in told:
-        depth += letter in "([{"
-        depth -= letter in ")]}"
-        if depth == 0 and letter in " -+*/@":
-            return f"({told})"
-    return told

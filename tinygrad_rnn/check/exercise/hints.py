@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...formula import Expr, Leaf, Part, along, local_derivative, postorder, simplified, text
+from ...formula import Expr, FormulaError, Leaf, Part, along, local_derivative, postorder, simplified, text
 from ...formula.expression import DY
-from .lines import Exercise, ExerciseError
-from .numpy_lines import lettered, line
+from ...formula.numpy_text import Writer
+from .lines import Exercise, ExerciseError, lettered
 
 LEVELS = 3
 TIMES = {2: ", where it stands twice", 3: ", where it stands three times"}
@@ -105,10 +105,10 @@ class Hints:
         if total is None:
             return f"`{name} = np.zeros_like({self.exercise.names[number]})`"
         try:
-            written = line(total, self.exercise.sizes)
+            written = Writer(self.exercise.sizes, {}).text(total)
             if holds(written):
                 return f"`{name} = {written}`"
-        except (TypeError, KeyError):
+        except FormulaError:
             pass
         return f"{name} is {lettered(text(total), self.exercise.sizes)}"
 
@@ -126,8 +126,6 @@ class Hints:
         for part in parts[1:]:
             total = Expr("add", (total, part), {}, shape)
         return simplified(total)
-
-
 
 
 def replaced(root: Part, leaves: Mapping[str, Part]) -> Part:

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
-from ...formula import Constant, Expr, Leaf, Part
+from ...formula import Constant, Expr, FormulaError, Leaf, Part
+from ...formula.layout import WIDTH, identifier, wrapped
+from ...formula.numpy_text import Writer
+from ...formula.printer import in_letters
 from ...shape import ShapeError
 from ...trace import record_step, sample
-from .numpy_lines import identifier, line, size, wrapped
 
 #: Primes for sizes, so that a number in a shape or a slice tells its letter.
 PRIMES = (23, 29, 31, 37, 41, 43, 47, 53)
@@ -57,10 +59,9 @@ class Exercise:
         self.tied = ""  # the letter that has to be as large as D, such as H in a residual
         given = self._record(dict(zip(self.letters, PRIMES)))
         self.parts: dict[int, Part] = {}
-        self.helpers: dict[str, None] = {}
         self.names = self._names()
         self._read()
-        self.lines = {number: line(self.parts[number], self.sizes, self.helpers) for number in self.made()}
+        self.lines = self._written()
         self.new = [self.names[number] for number in self.recording.outputs.values()]
         self.plain = self._plain()
         self.hold(given)
@@ -135,22 +136,32 @@ class Exercise:
             raise ExerciseError(f"{self.cell.name}: uses {what}, should be a parameter: no line can say its numbers")
         return Constant(ast.literal_eval(one.name))
 
+    def _written(self) -> dict[int, str]:
+        """Every value that has a line as NumPy; ``helpers`` are the operations that it calls and NumPy has not."""
+        writer = Writer(self.sizes, {})
+        try:
+            return {number: writer.text(self.parts[number]) for number in self.made()}
+        except FormulaError as error:
+            raise ExerciseError(f"{self.cell.name}: {error}") from error
+        finally:
+            self.helpers, self.used = writer.helpers, writer.used
+
     @property
     def forward(self) -> list[str]:
         """The lines, sizes that they use first."""
         body = [f"{self.names[number]} = {text}" for number, text in self.lines.items()]
-        return [*map(wrapped, [f"{letter} = {where}" for letter, where in self._where().items()] + body)]
+        every = [f"{letter} = {where}" for letter, where in self._where().items()] + body
+        return [part for one in every for part in wrapped(one, WIDTH - 4)]
 
     def _where(self) -> dict[str, str]:
         """Where each size that a line may need is read."""
         cell, found = self.cell, dict[str, str]()
         places = {cell.input: ("N", "D"), **cell.words, **{name: one.words for name, one in cell.params.items()}}
-        text = "\n".join(self.lines.values())
         for name, words in places.items():
             blocks = len(cell.params[name].blocks) if name in cell.params else 0
             for k, word in enumerate(words):
                 letter, part = self.letters[word], f" // {blocks}" * (blocks > 1 and k == len(words) - 1)
-                if re.search(rf"\b{letter}\b", text):
+                if letter in self.used:
                     found.setdefault(letter, f"{name}.shape[{k}]{part}")
         return found
 
@@ -221,5 +232,15 @@ class Exercise:
 
     def words(self, shape: tuple[int, ...]) -> str:
         """(N, 4H)"""
-        inside = ", ".join(size(n, self.sizes).replace(" * ", "") for n in shape)
+        inside = ", ".join(lettered(str(n), self.sizes) for n in shape)
         return f"({inside}{',' * (len(shape) == 1)})"
+
+
+def lettered(text: str, sizes: Mapping[str, int]) -> str:
+    """A text with letters for the sizes in it, as a textbook has them: 4H."""
+
+    def letters_of(found: re.Match[str]) -> str:
+        number, letters = in_letters(int(found[0]), sizes)
+        return f"{number}" * (number != 1 or not letters) + "".join(letters)
+
+    return re.sub(r"(?<![\w.])\d+(?![\w.])", letters_of, text)

@@ -53,13 +53,26 @@ class Hand:
         self.floats = {name: np.array(x, self.dtype) for name, x in every.items() if np.asarray(x).dtype.kind == "f"}
         self.names = list(self.floats)
 
+    def call_as(self, cell: Any) -> None:
+        """Give parameters that have no name in the layer those of a cell, by their places in the list."""
+        names = list(cell.params)
+        if len(names) == len(self.param_names):
+            called = {old: new for old, new in zip(self.param_names, names) if old.startswith("params[")}
+            self.param_names = [called.get(name, name) for name in self.param_names]
+            self.floats = {called.get(name, name): x for name, x in self.floats.items()}
+            self.names = list(self.floats)
+
     def on(self, inputs: Sequence[Any]) -> Hand:
         """The same layer on other inputs, in float64."""
-        return Hand(self.layer, inputs, self.reset, self.seed)
+        made = Hand(self.layer, inputs, self.reset, self.seed)
+        called = dict(zip(made.param_names, self.param_names))
+        made.floats = {called.get(name, name): x for name, x in made.floats.items()}
+        made.param_names, made.names = self.param_names, list(made.floats)
+        return made
 
     def run(self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = ()) -> Run:
         """Forward and backward on a fresh copy, with ``floats`` in the place of the inputs and parameters."""
-        with np.errstate(all="ignore"), self._drawing():
+        with np.errstate(all="ignore"), self.drawing():
             now = floats or self.floats
             inputs = [_own(now.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
             new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
@@ -73,7 +86,7 @@ class Hand:
             return self.back(made, dys) if len(dys) else made
 
     @contextmanager
-    def _drawing(self) -> Iterator[None]:
+    def drawing(self) -> Iterator[None]:
         """The global generators, from ``seed`` if there is one, and as they were afterwards."""
         if self.seed is None:
             yield
@@ -93,7 +106,7 @@ class Hand:
         for array in arrays_in(self.layer):
             if id(array) not in memo and any(np.may_share_memory(array, p) for p in self.params):
                 raise TypeError("it keeps a view of a parameter")
-        with self._drawing():
+        with self.drawing():
             layer = copy.deepcopy(self.layer, memo)
             if self.reset is not None:
                 self.reset(layer)

@@ -14,6 +14,9 @@ from ..report import Diagnosis
 from .protocol import Claims, broken, changes, later, linearity, modified, rows_apart, shared
 
 
+AGAIN = "is another when backward is called again with the same: it keeps something between calls, or draws numbers"
+
+
 def promises(subject: Subject, case: Case) -> tuple[list[Diagnosis], list[str]]:
     """What else callers rely on."""
 
@@ -32,14 +35,13 @@ def promises(subject: Subject, case: Case) -> tuple[list[Diagnosis], list[str]]:
     floats = dict(zip(case.problem.names, case.problem.exact))
     claims = Claims(pull, lambda now: outputs(case.problem.f(*now.values())), floats,
                     [name for name in subject.batched(case) if name in floats], case.problem.dys)  # fmt: skip
-    text = "is another when backward is called again with the same: it keeps something between calls, or draws numbers"
-    again = [
-        broken("again", f"d{name}", text) for name in changes(pull({}, case.problem.dys), pull({}, case.problem.dys))
-    ]
+    other = changes(pull({}, case.problem.dys), pull({}, case.problem.dys))
+    again = [broken("again", f"d{name}", AGAIN) for name in other]
     own = {name: g for name, g in first.items() if name[1:] in floats}
     notes = [one.text for one in shared(own, after)]
     found = modified(before, after) + again
     if not again:
-        found += linearity(claims) + rows_apart(claims)
-        found += later(claims, "xs") if case.timed else []
+        linear = linearity(claims)
+        found += linear + rows_apart(claims)
+        found += later(claims, "xs") if case.timed and not linear else []
     return found, notes

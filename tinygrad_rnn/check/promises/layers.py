@@ -34,8 +34,9 @@ def manners(
         claims = Claims(lambda floats, dys: hand.gradients(hand.run(floats, dys)),
                         lambda floats: hand.run(floats).outputs, hand.floats,
                         [name for name in hand.input_names if name in hand.floats], dys)  # fmt: skip
-        found += linearity(claims) + rows_apart(claims)
-        found += later(claims, claims.inputs[0]) if claims.inputs and not _looks_ahead(hand) else []
+        linear = linearity(claims)
+        found += linear + rows_apart(claims)
+        found += later(claims, claims.inputs[0]) if claims.inputs and not linear and not _looks_ahead(hand) else []
     return found, _state(hand) + notes
 
 
@@ -116,7 +117,8 @@ def _state(hand: Hand) -> list[str]:
     """A layer that keeps something from call to call."""
     run = hand.run()
     first = [np.array(y) for y in run.outputs]
-    result = run.layer.forward(*run.inputs)
+    with hand.drawing():
+        result = run.layer.forward(*run.inputs)
     second = [np.asarray(y) for y in (result if isinstance(result, (tuple, list)) else [result])]
     second = [y for y in second if y.dtype.kind == "f"]
     if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, second)):

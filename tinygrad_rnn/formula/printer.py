@@ -1,4 +1,4 @@
-"""What both printers share: they walk a formula from its ends inwards, and write numbers by the sizes they are made of.
+"""What printers share: they walk a formula from its ends inwards, and write numbers by the sizes they are made of.
 
 A style is a function of a printer, a node, and its operands as pieces of text. Parentheses go where an operand holds
 together less than its place asks for. A 31 is H where the cell ran with H = 31, and a 124 is ``4 * H``.
@@ -11,14 +11,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..formula import Constant, Expr, Leaf, Part, postorder
-from ..formula.styles import Piece
-from .step import DeriveError
+from .expression import Constant, Expr, Leaf, Part, postorder
+from .styles import Piece
 
 #: How tightly text holds together, loosest first.
 AND, COMPARED, SUM, PRODUCT, NEGATIVE, POWER, ATOM = range(7)
 
 Style = Callable[[Any, Expr, Sequence[Piece]], Piece]
+
+
+class FormulaError(Exception):
+    """A value, or a function of values, that cannot be written as a formula; the text says why."""
 
 
 class Printer:
@@ -32,6 +35,7 @@ class Printer:
         self.used: dict[str, None] = {}
 
     def leaf(self, name: str) -> Piece:
+        """A value by its name."""
         raise NotImplementedError
 
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
@@ -64,7 +68,7 @@ class Printer:
         value = np.asarray(part.value)
         if value.ndim:
             if not value.size or (value != value.flat[0]).any():
-                raise DeriveError(f"an array of shape {value.shape} is no formula")
+                raise FormulaError(f"an array of shape {value.shape} is no formula")
             value = value.flat[0]
         one = value.item()
         text = self.size(one) if isinstance(one, int) and not isinstance(one, bool) else self.number(one)
@@ -76,19 +80,14 @@ class Printer:
 
     def size(self, n: int) -> str:
         """A whole number: of what sizes it is made, if it is; else itself."""
-        left, letters = n, []
-        for letter, prime in self.sizes.items():
-            while left and left % prime == 0 and abs(left) >= prime:
-                left //= prime
-                letters.append(letter)
-        if not letters or abs(left) > 64:
-            return str(n)
+        number, letters = in_letters(n, self.sizes)
         self.used.update(dict.fromkeys(letters))
-        return self.times.join([str(left)] * (left != 1) + letters)
+        return self.times.join([str(number)] * (number != 1 or not letters) + letters)
 
     def within(self, k: int, n: int) -> str:
         """A place on an axis of size n: from its end, if it is neither at its beginning nor a multiple of a size."""
-        return f"{self.size(n)} - {n - k}" if self.size(k).isdigit() and n // 2 < k < n else self.size(k)
+        late = self.size(k).isdigit() and n // 2 < k < n and not self.size(n).isdigit()
+        return f"{self.size(n)} - {n - k}" if late else self.size(k)
 
     def shape(self, shape: Sequence[int]) -> str:
         inside = ", ".join(self.size(n) for n in shape)
@@ -104,10 +103,20 @@ class Printer:
         if not isinstance(one, slice):
             if isinstance(one, (int, np.integer)):
                 return self.size(int(one))
-            raise DeriveError(f"an index of type {type(one).__name__} is no formula; take slices such as h[:, :n]")
+            raise FormulaError(f"an index of type {type(one).__name__} is no formula; take slices such as h[:, :n]")
         start = self.within(one.start, n) if one.start else ""
         stop = self.within(one.stop, n) if one.stop is not None and one.stop != n else ""
         return f"{start}:{stop}" + (f":{one.step}" if one.step not in (None, 1) else "")
+
+
+def in_letters(n: int, sizes: Mapping[str, int]) -> tuple[int, list[str]]:
+    """A whole number as a number times letters: with 31 for H, 124 is 4 and H."""
+    left, letters = n, []
+    for letter, prime in sizes.items():
+        while left and left % prime == 0 and abs(left) >= prime:
+            left //= prime
+            letters.append(letter)
+    return (n, []) if abs(left) > 64 else (left, letters)
 
 
 def complete(index: Any, ndim: int) -> list[Any]:
@@ -125,6 +134,12 @@ def infix(symbol: str, level: int, left: int, right: int) -> Style:
     return lambda p, node, parts: Piece(f"{p.held(parts[0], left)} {symbol} {p.held(parts[1], right)}", level)
 
 
-def options(node: Expr) -> list[str]:
-    """The attributes as keywords, those that say nothing left out: ``axis=0``, ``keepdims=True``."""
-    return [f"{key}={one!r}" for key, one in node.attrs.items() if one is not None and one is not False]
+def options(attrs: Mapping[str, Any]) -> list[str]:
+    """Attributes as keywords, those that say nothing left out: ``axis=0``, ``keepdims=True``."""
+    told = {key: one for key, one in attrs.items() if one is not None and one is not False}
+    told = {key: tuple(one.tolist()) if isinstance(one, np.ndarray) and one.ndim == 1 else one
+            for key, one in told.items()}  # fmt: skip
+    for key, one in told.items():
+        if isinstance(one, (Leaf, np.ndarray)):
+            raise FormulaError(f"{key} is an array, which is no formula")
+    return [f"{key}={one!r}" for key, one in told.items()]

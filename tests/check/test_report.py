@@ -1,0 +1,205 @@
+"""What a report says beside the numbers: smallest case, evidence, groups, ways, what it leaves unexplained."""
+
+import functools
+import json
+
+import judging
+import numpy as np
+import pytest
+from bptt_by_hand import lstm_in_the_loop
+from judging import finals_only
+from layers_by_hand import Affine, Layer
+from mutants import Mutant
+
+from tinygrad_rnn import draw, lstm
+from tinygrad_rnn.check import CheckError, check_backward, check_layer
+from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.check.report import VERDICTS, Diagnosis, Report, Row, row
+
+FEW = {"N": 3, "T": 4, "D": 2, "H": 5}
+DO, DB = ("do = dh * tanh_c", "do = -dh * tanh_c"), ("db += dA.sum(axis=0)", "db += dA.mean(axis=0)")
+DOUBLED = ("dWx += x.T", "dWx += 2 * x.T")
+OUTSIDE = ("do = dh * tanh_c", "do = dh * np.sin(c_new)")  # nobody writes that
+
+
+@functools.cache
+def wrong(*edits, finals=False):
+    """The report on the handwriting "lstm in the loop" with other text in some places."""
+    backward = Mutant("lstm in the loop", edits).function()
+    return check_backward(lstm, finals_only(backward, lstm) if finals else backward, sizes=FEW)
+
+
+def said(report):
+    return [(one.kind, one.tensor) for one in report.diagnoses]
+
+
+# -- the smallest case -----------------------------------------------------------------------------------------------
+
+#: Of a mistake: the smallest case that shows it, and what all that do have in common.
+SEEN = {
+    "always": (("dxs[:, t] = dA", "dxs[:, t] = -dA"), {"N": 1, "T": 1, "still": True}, "in every case"),
+    "rows": (DB, {"N": 2, "T": 1, "still": True}, "only with N > 1: a sum over the batch"),
+    "steps": (("dWx += x.T", "dWx = x.T"), {"N": 1, "T": 2, "still": True}, "only with T > 1: what is carried"),
+    "states": (("dWh += h.T", "dWh += (1 + (t < 1)) * h.T"), {"N": 1, "T": 1, "still": False},
+               "only with states that are not zero: a factor of the state"),
+    "states or steps": (("dWh += h.T", "dWh += 2 * h.T"), {"N": 1, "T": 1, "still": False},
+                        "only with states that are not zero, or with T > 1"),
+    "rows or steps": (("db += dA.sum(axis=0)", "db = dA.mean(axis=0)"), {"N": 2, "T": 1, "still": True},
+                      "only with N > 1, or with T > 1"),
+    "rows and steps": (("db += dA.sum(axis=0)", "db += dA[: 1 if t else None].sum(axis=0)"),
+                       {"N": 2, "T": 2, "still": True}, "only with N > 1"),
+    "three steps": (("dWx += x.T", "dWx += (t < 2) * x.T"), {}, "only larger cases fail than 2 rows and 2 steps"),
+}  # fmt: skip
+
+
+def measured(backward, N, T, still):
+    """Is a backward wrong on a case? By numbers that the report has no part in."""
+    arrays, params, dys = judging.case(lstm, seed=7, N=N, T=T, D=2, H=5)
+    arrays = [arrays[0], *(0 * one if still else one for one in arrays[1:])]
+    right = judging.autograd(lstm, arrays, params, dys)
+    found = backward(*arrays, **params, **{name: dy.copy() for name, dy in dys.items()})
+    return any(np.abs(found[name] - g).max() > 1e-6 for name, g in right.items())
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_the_smallest_case_fails_and_no_smaller_one_does(name):
+    edit, smallest, evidence = SEEN[name]
+    backward, report = Mutant("lstm in the loop", (edit,)).function(), wrong(edit, finals=True)
+    assert (report.smallest, report.evidence[: len(evidence)]) == (smallest, evidence)
+    if smallest:
+        assert measured(backward, **smallest)
+    for less in ({"N": 1}, {"T": 1}, {"still": True}):
+        one = {**smallest, **less} if smallest else {"N": 2, "T": 2, "still": False}
+        assert one == smallest or not measured(backward, **one)
+
+
+def test_a_case_in_which_every_gradient_is_zero_shows_nothing():
+    """The mask leaves nothing of the first row: that it is right there is no evidence."""
+    class Masked(Layer):
+        def forward(self, x):
+            self.mask = np.arange(len(x))[:, None] > 0
+            return x * self.mask
+
+        def backward(self, dy):
+            return -dy * self.mask
+
+    report = check_layer(Masked(), np.ones((3, 2)))
+    assert report.smallest == {"N": 2} and report.evidence.startswith("in every case")
+
+
+def test_it_is_said():
+    text = str(wrong(DB, finals=True))
+    assert "\nsmallest case that fails: N = 2, T = 1, states zero\n" in text
+    assert "\nit fails only with N > 1: a sum over the batch, or rows that are mixed\n" in text
+
+
+# -- groups ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_no_number_tells_apart_is_one_group_and_has_one_way():
+    report = wrong(DO, finals=True)
+    assert sorted(said(report)) == [("sign", "dA.o"), ("sign", "do")] and {one.group for one in report.diagnoses} == {0}
+    assert report.guilty == [report.diagnoses[0].way]
+    text = str(report).splitlines()
+    assert sum(line.startswith("mistake: ") for line in text) == 1
+    assert sum(line.startswith("  or, which gives the same numbers: ") for line in text) == 1
+
+
+@pytest.mark.parametrize("finals", [False, True])
+def test_two_mistakes_are_two_groups_and_have_two_ways(finals):
+    report = wrong(DO, DB, finals=finals)
+    groups = {}
+    for one in report.diagnoses:
+        groups.setdefault(one.group, []).append((one.kind, one.tensor))
+    assert ("sign", "do") in groups[0] and groups[1] == [("factor N", "db")] and len(groups) == 2
+    assert len(report.guilty) == 2 and report.guilty[1] == ("b", "A") and report.unexplained == []
+    assert all("->" in one.text for one in report.diagnoses)  # each as a line to change
+
+
+def test_the_ways_can_be_drawn():
+    report = wrong(DO, DB)
+    assert report.guilty == [("o", "h'"), ("b", "A")]
+    assert draw(lstm, mark=report.guilty, legend=False).source.count("class=marked") == 2
+
+
+def test_one_mistake_that_is_known_and_one_that_is_not():
+    """What is said is so, and what it leaves is told; nothing is made up for that."""
+    report = wrong(OUTSIDE, DOUBLED)
+    assert report.first_wrong == "do" and said(report) == [("factor", "dWx")] and report.unexplained == ["do"]
+    assert "\nnot explained by that: do" in str(report)
+    assert not report.tensors["dWx"].consequence and report.tensors["dA"].consequence
+
+
+def test_a_mistake_that_is_not_known_has_a_place_only():
+    report = wrong(OUTSIDE)
+    assert (report.first_wrong, report.diagnoses, report.searched) == ("do", [], True)
+    assert "the mistake is none of those that this check knows; the place is told above" in str(report)
+    others = [one for one in report.tensors.values() if one.verdict == "wrong" and one.name != "do"]
+    assert others and all(one.consequence for one in others)
+    assert f"these follow from it: {', '.join(one.name for one in others)}" in str(report)
+
+
+def test_the_blocks_of_a_stacked_gradient_are_told():
+    report = wrong(("di * i * (1 - i)", "-di * i * (1 - i)"))
+    assert {name: one.verdict for name, one in report.tensors["dA"].blocks.items()} == {
+        "dA.f": "wrong", "dA.g": "wrong", "dA.i": "wrong", "dA.o": "wrong"}  # fmt: skip
+    assert said(report) == [("sign", "dA.i")]
+    report = check_backward(lstm, lambda *a, **k: _last_block(lstm_backward(*a, **k)))
+    assert [name for name, one in report.tensors["dWh"].blocks.items() if one.verdict == "wrong"] == ["dWh.o"]
+    assert said(report) == [("missing", "dWh.o")]
+
+
+def _last_block(found):
+    dWh = found["dWh"].copy()
+    dWh[:, -11:] = 0
+    return {**found, "dWh": dWh}
+
+
+# -- as data ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made", [
+    lambda: check_backward(lstm, lstm_in_the_loop, sizes=FEW), lambda: wrong(DO), lambda: wrong(DO, DB, finals=True),
+    lambda: wrong(OUTSIDE, DOUBLED), lambda: check_layer(Affine(), np.ones((2, 4))),
+    lambda: check_backward(lstm, lambda *a, **k: {**lstm_backward(*a, **k), "db": None, "dc": a[2] * np.nan}),
+], ids=["right", "one", "two", "outside", "a layer", "None and NaN"])  # fmt: skip
+def test_all_of_it_is_json(made):
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    report = made()
+    data = json.loads(report.to_json(), parse_constant=refuse)
+    fields = ("ok", "verdict", "first_wrong", "smallest", "evidence", "unexplained", "notes", "title")
+    assert {name: data[name] for name in fields} == {name: getattr(report, name) for name in fields}
+    assert list(data["tensors"]) == list(report.tensors)
+    assert [(one["kind"], one["tensor"], one["text"], one["group"], one["way"]) for one in data["diagnoses"]] == [
+        (one.kind, one.tensor, one.text, one.group, one.way and list(one.way)) for one in report.diagnoses
+    ]
+    for name, one in report.tensors.items():
+        assert list(data["tensors"][name]["blocks"]) == list(one.blocks)
+        assert data["tensors"][name]["shape"] == list(one.shape)
+
+
+def test_a_report_is_as_bad_as_its_worst_row_that_counts():
+    for k, verdict in enumerate(VERDICTS):
+        rows = {one: Row(one, one) for one in VERDICTS[: k + 1]}
+        assert Report("", rows).verdict == verdict and Report("", rows).ok is (k < 2)
+    assert Report("").verdict == "unchecked"
+    assert Report("", {"dx": Row("dx", "right"), "dq": Row("dq", "wrong", counts=False)}).verdict == "right"
+
+
+def test_a_broken_promise_makes_it_wrong_and_no_number_does():
+    report = Report("", {"dx": Row("dx", "right")}, [Diagnosis("protocol: modified", "x", "x: is modified", 0.0)])
+    assert (report.verdict, report.first_wrong, report.guilty) == ("wrong", None, [])
+    with pytest.raises(CheckError, match="protocol: x: is modified"):
+        report.assert_ok()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_a_row_tells_norms_angle_and_the_worst_element(scale):
+    got, right = scale * np.array([[3.0, 0.0], [0.0, -4.0]]), scale * np.array([[3.0, 0.0], [0.0, 4.0]])
+    one = row("dx", "wrong", got, right)
+    assert one.worst == {"index": (1, 1), "got": got[1, 1], "right": right[1, 1]}
+    assert [one.rel_error, one.cosine, one.ratio, one.got / scale, one.right / scale] == pytest.approx(
+        [8 / 5, (9 - 16) / 25, 1, 5, 5]
+    )

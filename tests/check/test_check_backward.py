@@ -326,4 +326,4 @@ def test_a_mistake_beside_kinks_is_one():
         da = dy * (x * w > 0)
         return {"dx": da * w + 9 * (x == 0), "dw": da * x}
 
-    assert check_backward(_relu, far_off, *AT_KINKS).verdict == "wrong"  # a kink excuses what lies between its slopes, nothing else
+    assert check_backward(_relu, far_off, *AT_KINKS).verdict == "wrong"  # only what is between its slopes is excused

@@ -13,7 +13,6 @@ from ..numeric.slopes import outputs
 from ..report import Diagnosis
 from .protocol import Claims, broken, changes, later, linearity, modified, rows_apart, shared
 
-
 AGAIN = "is another when backward is called again with the same: it keeps something between calls, or draws numbers"
 
 

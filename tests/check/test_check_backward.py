@@ -327,3 +327,46 @@ def test_a_mistake_beside_kinks_is_one():
         return {"dx": da * w + 9 * (x == 0), "dw": da * x}
 
     assert check_backward(_relu, far_off, *AT_KINKS).verdict == "wrong"  # only what is between its slopes is excused
+
+
+# -- functions of other shapes ---------------------------------------------------------------------------------------
+
+
+def _affine_over_time(xs, W, b):
+    y = np.tanh(xs @ W + b)
+    return y
+
+
+def _by_hand(xs, W, b, dy, slope):
+    da = dy * slope(np.tanh(xs @ W + b))
+    return {"dxs": da @ W.T, "dW": np.einsum("ntd,nth->dh", xs, da), "db": da.sum((0, 1))}
+
+
+def test_a_mistake_over_three_axes_is_named():
+    r = np.random.default_rng(0).standard_normal
+    given = r((3, 5, 7)), r((7, 7)), r(7)
+    right = check_backward(_affine_over_time, lambda *a: _by_hand(*a, lambda y: 1 - y * y), *given)
+    assert right.verdict == "right"
+    wrong = check_backward(_affine_over_time, lambda *a: _by_hand(*a, lambda y: y), *given)
+    assert [one.text for one in wrong.diagnoses] == ["dA_y = dy * y   ->   dA_y = dy * (1 - y**2)"]
+    odd = check_backward(_affine_over_time, lambda *a: _by_hand(*a, np.sin), *given)
+    assert odd.verdict == "wrong" and odd.diagnoses == []
+
+
+def _attention(q, k, v):
+    s = np.exp(q @ np.swapaxes(k, 1, 2))
+    p = s / np.sum(s, axis=-1, keepdims=True)
+    return p @ v
+
+
+def test_odd_shapes_are_no_obstacle():
+    r = np.random.default_rng(0).standard_normal
+    given = [r((2, 3, 4)) for _ in "qkv"]
+    report = check_backward(_attention, lambda q, k, v, dy: {"dq": q, "dk": k, "dv": -v}, *given)
+    assert report.verdict == "wrong" and [one for one in report.diagnoses if "protocol" not in one.kind] == []
+
+    def back(x, w, dy):
+        return {"dx": -dy[:, None] * w, "dw": x.T @ dy}
+
+    vector = check_backward(lambda x, w: x @ w, back, r((3, 7)), r(7))
+    assert vector.first_wrong == "dx" and "sign" in [one.kind for one in vector.diagnoses]

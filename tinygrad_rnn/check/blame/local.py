@@ -129,6 +129,8 @@ def _matmul(place: Place) -> Iterator[Edit]:
     k, line = place.slot[1] or 0, place.slot[0]
     other: Slot = (line, 1 - k)
     mine = place.slots.of(other)
+    if min(len(place.slots.of(slot).shape) for slot in (other, place.slot, (line, None))) < 2:
+        return  # a product with a vector has no line of this form
     if k == 0 and mine.shape[0] == mine.shape[-1] and len(mine.shape) == 2:
         yield place.edit("not transposed", f"{place.dy} @ {mine.atom}", lambda tape, t, dy, part: dy @ mine.at(tape, t))
     for seen in place.slots.like(other):
@@ -146,15 +148,20 @@ def _matmul(place: Place) -> Iterator[Edit]:
 
 def _matrix(seen: Seen, k: int) -> Change:
     if k == 0:
-        return lambda tape, t, dy, part: dy @ seen.at(tape, t).T
-    return lambda tape, t, dy, part: seen.at(tape, t).T @ dy
+        return lambda tape, t, dy, part: dy @ _turned(seen.at(tape, t))
+    return lambda tape, t, dy, part: _turned(seen.at(tape, t)) @ dy
+
+
+def _turned(x: Any) -> Any:
+    """The transpose; of every matrix, if there are several."""
+    return np.swapaxes(x, -1, -2)
 
 
 def blockwise(place: Place) -> Iterator[Edit]:
     """The same of one gate block of a stacked product: ``dWh.o = h.T @ dA.o``."""
     k, line = place.slot[1] or 0, place.slot[0]
     shape = place.tape.values[place.target].shape or ()
-    names = place.words.blocks.get(shape[-1], ()) if shape else ()
+    names = place.words.blocks.get(shape[-1], ()) if len(shape) == 2 else ()
     mine, width = place.slots.of((line, 1 - k)), shape[-1] // max(len(names), 1) if shape else 0
     for j, name in enumerate(names):
         cut, dA = slice(j * width, (j + 1) * width), f"{place.dy}.{name}"
@@ -196,7 +203,7 @@ def _of_gradient(seen: Seen, mine: Seen, k: int) -> Change:
         other = tape.totals.get(tape.number_at(seen.slot, t))
         if other is None or other.shape != dy.shape:
             return part
-        return other @ mine.at(tape, t).T if k == 0 else mine.at(tape, t).T @ other
+        return other @ _turned(mine.at(tape, t)) if k == 0 else _turned(mine.at(tape, t)) @ other
 
     return change
 

@@ -97,7 +97,10 @@ class View:
 
     def hopeful(self, probes: list[list[tuple[int, Any, float]]], edits: Edits) -> bool:
         """Does any wrong atom come out right, as far as two of its numbers tell?"""
-        totals = self.case.tape.back(self.case.groups, edits, self.case.instead)
+        try:
+            totals = self.case.tape.back(self.case.groups, edits, self.case.instead)
+        except ValueError:  # shapes that do not go together: then it is not what was written
+            return False
         return any(all(_hits(totals, *one) for one in pair) for pair in probes)
 
 

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...graph import fitted
-from ...tensor import value
 from ...watch import Recording, record
 
 Line: TypeAlias = tuple[Any, ...]
@@ -104,11 +103,6 @@ class Tape(Recording):
             return key
         target, k = key
         return self.site[target], k, self.run[target] > self.run[number]
-
-    def linked(self, number: int) -> bool:
-        """Does what a line makes go on to a later step?"""
-        line = self.site[number]
-        return any(self.site[s] == line and self.run[t] > self.run[s] for (t, _), s in self.operands.items())
 
     def back(
         self, cotangents: Mapping[str, Mapping[int, Any]], edits: Iterable[Edit] = (),
@@ -208,7 +202,3 @@ def taped(
     tape, result = record(call, given, kinds, codes, Tape())
     tape.finish(results(result), arguments)
     return tape, result
-
-
-def shape_of(x: Any) -> tuple[int, ...]:
-    return np.shape(value(x))

@@ -247,3 +247,33 @@ def test_nothing_to_check_is_no_pass():
 def test_the_report_is_data():
     data = json.loads(check_layer(AveragedOverTime(dtype="d"), XS).to_json())
     assert data["first_wrong"] == "dWx" and "cell= names a cell" in data["notes"][0]
+
+
+class Correlation(Layer):
+    """Three taps over time, which need some steps to run."""
+
+    def __init__(self):
+        super().__init__(W=(3, 2))
+
+    def forward(self, x):
+        self.x = x
+        return sum(x[:, k : k + 4] @ self.W[k] for k in range(3))
+
+    def backward(self, dy):
+        dx = np.zeros_like(self.x)
+        for k in range(3):
+            dx[:, k : k + 4] += dy[..., None] * self.W[k]
+        dW = np.stack([np.einsum("nt,ntd->d", dy, self.x[:, k : k + 4]) for k in range(3)])
+        self.put(self.twice * dW)
+        return dx
+
+    twice = 1
+
+
+def test_a_layer_that_does_not_run_on_fewer_steps():
+    xs = r((3, 6, 2))
+    assert check_layer(Correlation(), xs).verdict == "right"
+    wrong = Correlation()
+    wrong.twice = 2
+    report = check_layer(wrong, xs)
+    assert report.first_wrong == "dW" and "factor" in [one.kind for one in report.diagnoses], str(report)

@@ -59,10 +59,16 @@ def _cases(subject: Subject, seed: int, inside: bool) -> Any:
         case.take(subject.ask(case), inside)
         return case
 
-    smaller = [made(seed, small={"T": T}) for T in (1, 2)] if "T" in subject.letters else []
+    def tried(at: int, **small: Any) -> Case | None:
+        try:
+            return made(at, **small)
+        except Exception:  # of the user's code, which need not run on other inputs and sizes than it was given
+            return None
+
     whole = made(seed)
-    smaller = [one for one in smaller if one.tape.counts["T"] < whole.tape.counts["T"]]
-    return whole, smaller, lambda: made(seed + 1)
+    smaller = [tried(seed, small={"T": T}) for T in (1, 2)] if "T" in subject.letters else []
+    smaller = [one for one in smaller if one is not None and one.tape.counts["T"] < whole.tape.counts["T"]]
+    return whole, smaller, lambda: tried(seed + 1)
 
 
 def told(found: Explained, case: Case) -> list[Diagnosis]:

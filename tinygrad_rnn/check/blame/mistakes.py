@@ -48,7 +48,7 @@ def _begun(sets: Sequence[Edits]) -> list[Edits]:
 class Search:
     """The mistakes of a subject, given the whole case and smaller ones."""
 
-    def __init__(self, case: Case, smaller: Sequence[Case], other: Callable[[], Case]):
+    def __init__(self, case: Case, smaller: Sequence[Case], other: Callable[[], Case | None]):
         self.whole, self.smaller, self.other = View(case), [View(one) for one in smaller], other
         words, slots = case.words, Slots(case.words)
         case.tape.back(case.groups)
@@ -146,9 +146,10 @@ class Search:
 
     def _confirmed(self, sets: list[Edits]) -> Explained:
         """What holds with another seed too, and in the same way: only that is said."""
-        if not sets:
+        other = self.other() if sets else None
+        if other is None:
             return Explained([], self._missing(self.whole, ()))
-        again = View(self.other())
+        again = View(other)
         before, after = self.whole.matched(()), again.matched(())
         held = []
         for edits in sets:

@@ -99,7 +99,7 @@ class View:
         """Does any wrong atom come out right, as far as two of its numbers tell?"""
         try:
             totals = self.case.tape.back(self.case.groups, edits, self.case.instead)
-        except ValueError:  # shapes that do not go together: then it is not what was written
+        except (ValueError, LookupError):  # shapes that do not go together, or a line that did not run: it is not that
             return False
         return any(all(_hits(totals, *one) for one in pair) for pair in probes)
 

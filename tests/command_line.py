@@ -8,7 +8,8 @@ from pathlib import Path
 import tinygrad_rnn as tg
 from tinygrad_rnn.data import grammar
 
-ROOT = Path(tg.__file__).parent.parent
+ROOT = Path(tg.__file__).parent.parent  # where the package is, which may be installed elsewhere
+CHECKOUT = Path(__file__).parent.parent  # where examples and pages are
 SMALL = [f"--{name}={value}" for name, value in
          {"embed": 4, "hidden": 5, "rows": 4, "window": 6, "lr": 1, "epochs": 2, "sample": 9}.items()]  # fmt: skip
 

@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import ROOT, python
+from command_line import CHECKOUT, python
 
 from tinygrad_rnn import cli
 from tinygrad_rnn.cells import BUILT_IN
 
-RIGHT, WRONG = (f"{ROOT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
+RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
 MISTAKE = "do = dh' * c'   ->   do = dh' * tanh(c')"
 
 
@@ -54,7 +54,7 @@ def test_wrong_names_line_and_mistake(run):
 
 @pytest.mark.parametrize("kind", ["right", "wrong"])
 def test_the_examples_print_their_report(kind, capsys):
-    runpy.run_path(str(ROOT / "examples" / f"lstm_{kind}.py"), run_name="__main__")
+    runpy.run_path(str(CHECKOUT / "examples" / f"lstm_{kind}.py"), run_name="__main__")
     assert f"verdict: {kind}" in capsys.readouterr().out
 
 

@@ -4,17 +4,17 @@ import contextlib
 import io
 import re
 
-from command_line import ROOT
+from command_line import CHECKOUT
 from test_docs import plain
 
 from tinygrad_rnn import cli
 
-PAGE = ROOT / "docs" / "check.md"
+PAGE = CHECKOUT / "docs" / "check.md"
 CONSOLE = re.compile(r"^```console\n\$ tinygrad-rnn (.*?)\n(.*?)^```\n", re.S | re.M)
 
 
 def test_the_commands_say_what_the_page_shows(monkeypatch):
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(CHECKOUT)
     found = dict(CONSOLE.findall(PAGE.read_text(encoding="utf-8")))
     codes: list[int] = []
     for command in (f"check examples/lstm_{kind}.py:lstm_bptt" for kind in ("wrong", "right")):

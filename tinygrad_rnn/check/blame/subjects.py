@@ -41,7 +41,7 @@ class Loop:
 
 
 class Subject:
-    """What makes cases; `hand` asks the user for the gradients of one."""
+    """What makes cases, and asks the user for the gradients of one (`ask`). Its kinds fill in `case` and `call`."""
 
     name: str
     letters: tuple[str, ...] = ()  # of the sizes that can be made smaller

@@ -17,14 +17,15 @@ ROOT = Path(tg.__file__).parent
 
 MAY = {
     # the engine
-    "guard": "",
     "shape": "",
     "mode": "",
+    "guard": "mode",
     "files": "",
-    "graph": "guard mode",  # knows neither Tensor nor operations
+    "totals": "guard",
+    "graph": "guard mode totals",  # knows neither Tensor nor operations
     "border": "",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tensor": "guard graph border",
-    "recording": "mode graph tensor",
+    "recording": "guard mode graph tensor",
     "op": "shape graph border tensor recording",
     "ops": "shape op",  # rules are written in NumPy; see EXCEPT
     "again": "guard graph tensor",
@@ -72,7 +73,7 @@ EXCEPT = {
     "ops/face.py": "border tensor",  # NumPy's functions by their own signatures: tells Tensors from arrays
     "ops/methods.py": "border tensor graph guard",  # methods of Tensor; writing into a Tensor in place
     "ops/index.py": "tensor graph guard recording",  # x[index] = y puts a new node under the Tensor x
-    "ops/output.py": "mode tensor recording",  # affine and cross-entropy recorded as two operations, made as one
+    "ops/output.py": "guard mode tensor recording",  # affine and cross-entropy recorded as two operations, made as one
     "ops/shaping.py": "graph",  # sum_to, the one place of un-broadcasting
     "ops/summation.py": "graph",  # the same
 }

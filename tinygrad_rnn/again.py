@@ -38,7 +38,8 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
     """As `backpropagate`, but every rule runs on Tensors, so that the gradients can be differentiated again."""
     ends = dict.fromkeys(wanted)
     order = newest_first(roots, ends)
-    along, check = leading_to(order, ends), guard.begin(order)
+    along = leading_to(order, ends)
+    guard.check(order, ends, along)
     total: dict[Node, Any] = dict(roots)
     found: dict[Node, Any] = {}
     for node in order:
@@ -50,8 +51,6 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
         if node in ends:
             found[node] = dy
             continue
-        if check:
-            guard.check(node)
         for edge in node.edges:
             if edge is not None and edge[0] in along:
                 parent, rule, kept = edge

@@ -29,6 +29,7 @@ class Border:
 
     __slots__ = ()
     _array: np.ndarray
+    data: Any
     node: Any
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -50,7 +51,7 @@ class Border:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.node is not None:
             raise TypeError(f"this Tensor needs a gradient, which an array would lose; {_INSTEAD}")
-        return np.array(self._array, dtype=dtype) if copy else np.asarray(self._array, dtype=dtype)
+        return np.array(self._array, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
 
     def __float__(self) -> float:
         if self.node is not None and _stores(sys._getframe(1)):

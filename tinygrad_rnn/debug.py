@@ -45,8 +45,9 @@ def trace_nans() -> Iterator[None]:
 def trace_mutations() -> Iterator[None]:
     """Inside, backward verifies that no array it needs has changed since the forward pass, else `MutationError`.
 
-    Also changes that the library cannot see are found, through a NumPy view or the array a Tensor was made from: what
-    every operation keeps is remembered as a checksum, with the line that called it. Both passes must be inside.
+    What every operation saves is remembered as a checksum, with the line that called it, which the error tells. So
+    writes that the library cannot see are found as well: those of compiled code, or of a rule of your own. Both passes
+    must be inside.
     """
     with observing(_Mutations()):
         yield

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from . import guard
-from .guard import SOLE, references
 from .mode import mode
+from .totals import Totals
 
 clock = itertools.count(1).__next__
 
@@ -145,86 +145,81 @@ def backpropagate(
     """The gradients of ``Σ <dy, root>``, given arrays ``roots[node] = dy``, by all leaves or by the ``wanted`` nodes.
 
     Walks newest first: when a node's turn comes, every path into it has been summed. The gradients returned are arrays
-    of their own memory. A node the pass has been through is used up unless ``retain``.
+    of their own memory. A node is used up before its rules run, unless ``retain``: a pass that was interrupted cannot
+    be taken up again in the middle.
     """
     ends = dict.fromkeys(wanted or ())
     order = newest_first(roots, ends)
     along = None if wanted is None else leading_to(order, ends)
-    check, observer = guard.begin(order), mode.observer
-    total, found = dict(roots), {}
-    waiting: dict[Node, list[Any]] = {}
+    totals, found, observer = Totals(roots), {}, mode.observer
+    if observer is None:  # all nodes, before the first is used up; an observer may have more to say of each
+        guard.check(order, ends, along)
     for node in order:
-        if waiting and node in waiting:
-            _settle(node, waiting.pop(node), total)
-        if node not in total or (along is not None and node not in along):
+        if totals.waiting and node in totals.waiting:
+            _settle(node, totals)
+        if node not in totals.arrays or (along is not None and node not in along):
             continue
         if observer is not None:
-            observer.gradient(node, total[node])
+            observer.gradient(node, totals.arrays[node])
         if not node.parents or (ends and node in ends):
-            found[node] = total[node] if sole(total, node) else np.array(total[node])
+            found[node] = totals.taken(node)
         else:
-            if check:
-                guard.check(node)
-            _step(node, total, waiting, along, retain)
+            if observer is not None:
+                guard.check((node,), ends, along)
+            edges = node.edges
             if not retain:
                 node.edges = USED
-        del total[node]
+            _step(node, edges, totals, along, retain)
+        del totals.arrays[node]
     return found
 
 
-def sole(total: dict[Node, Any], node: Node, others: int = 0) -> bool:
-    """Is ``total`` the only holder of this gradient, but for ``others`` known ones, so that it may be written to?"""
-    return references(total[node]) == SOLE + others and getattr(total[node], "base", total) is None
-
-
-def _step(node: Node, total: dict[Node, Any], waiting: dict[Node, list[Any]], along: Any, retain: bool) -> None:
+def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> None:
     """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
-    dy = total[node]
-    for edge in node.edges:
+    arrays, owned = totals.arrays, totals.owned
+    dy = arrays[node]
+    for edge in edges:
         if edge is None or (along is not None and edge[0] not in along):
             continue
-        parent, rule, kept = edge
-        g = rule.fn(dy, *kept) if rule.plain else _cheaply(node, edge, total, waiting, retain)
+        parent, rule, saved = edge
+        g = rule.fn(dy, *saved) if rule.plain else _cheaply(node, edge, totals, retain)
         if g is None:
             continue
         if g.dtype is not parent.dtype or g.shape != parent.shape:
             g = fitted(g, parent)
-        if parent not in total:
-            total[parent] = g
-        elif sole(total, parent):
-            total[parent] += g
+        if parent not in arrays:
+            arrays[parent] = g
+        elif parent in owned:
+            arrays[parent] += g
         else:
-            total[parent] = total[parent] + g
+            totals.add(parent, g)
 
 
-def _cheaply(node: Node, edge: Any, total: dict[Node, Any], waiting: dict[Node, list[Any]], retain: bool) -> Any:
+def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:
     """What a rule gives in the form that costs less; None if it is in the total already, or waits for it."""
-    parent, rule, kept = edge
+    parent, rule, saved = edge
+    dy = totals.arrays[node]
     if rule.together is not None:
-        waiting.setdefault(parent, []).append((rule, total[node], kept))
+        totals.waiting.setdefault(parent, []).append((rule, dy, saved))
         return None
     if rule.into is not None:
-        if parent not in total:
-            total[parent] = np.zeros(parent.shape, parent.dtype)
-        elif not sole(total, parent):
-            total[parent] = np.array(total[parent])
-        rule.into(total[parent], total[node], *kept)
+        rule.into(totals.writable(parent), dy, *saved)
         return None
     if rule.spend is not None and not retain:
-        return rule.spend(total[node], *kept)
-    if rule.over is not None and sole(total, node, others=1):  # the one is our caller
-        return rule.over(total[node], *kept)
-    return rule.fn(total[node], *kept)
+        return rule.spend(dy, *saved)
+    if rule.over is not None and totals.sole(node, others=2):  # dy here, and in our caller
+        return rule.over(dy, *saved)
+    return rule.fn(dy, *saved)
 
 
-def _settle(node: Node, uses: list[Any], total: dict[Node, Any]) -> None:
+def _settle(node: Node, totals: Totals) -> None:
     """Add what has waited for ``node``: all uses under one rule in one go."""
     rules: dict[Rule, list[Any]] = {}
-    for rule, dy, kept in uses:
-        rules.setdefault(rule, []).append((dy, *kept))
+    for rule, dy, saved in totals.waiting.pop(node):
+        rules.setdefault(rule, []).append((dy, *saved))
     for rule, calls in rules.items():
-        g = fitted(rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls)), node)
-        total[node] = total[node] + g if node in total else g
+        g = rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls))
+        totals.add(node, fitted(g, node))
 
 
 def warn_if_growing(order: list[Node]) -> None:

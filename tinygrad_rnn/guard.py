@@ -1,32 +1,59 @@
-"""What may not change between forward and backward, and who may write where.
+"""Which memory a graph may save, and which writes a backward pass has to refuse.
 
-A rule computes with the arrays it kept. If one of them has been written to since, the gradient would be silently wrong,
-so every write that the library can see leaves a stamp (`wrote`), and a backward pass compares stamps with the age of
-its nodes. An array handed out by ``.data`` may be written to unseen: its bytes are remembered (`expose`) and compared.
-Arrays are known by the memory they live in: a view and its base are one. Nothing here costs a forward pass anything.
+A gradient rule computes with arrays saved in the forward pass, so these must not change. There are two kinds of
+writes. The library's own (``w -= lr * dw`` under no_grad, an optimiser's step) go to the memory of a Tensor and are
+noted (`wrote`): a backward pass through an older node that saved this memory raises `MutationError`. Writes by user
+code cannot be seen, so a graph never saves memory that user code can reach: an operand that is the user's own array is
+copied (`frozen`), and so is what lives in memory that was handed out by ``.data`` while the array handed out, or a view
+of it, is alive (`hand_out`, `exposed`). Arrays are known by the memory they live in: a view and its base are the same.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-#: How many references an object has; where Python cannot tell, always "many", and everything is copied.
-references = getattr(sys, "getrefcount", lambda _: sys.maxsize)
-SOLE = 2  # of an object that one container holds, seen by references(container[key])
+from .mode import anywhere
 
-_written: dict[int, int] = {}  # id of the memory -> the clock when it was last written to
-_exposed: dict[int, tuple[Any, int, int]] = {}  # id of the memory -> (weak reference, clock, checksum)
-_newest = 0  # the newest stamp
+_references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda _: sys.maxsize)
+_of_no_holder = 0
+
+
+def holders(container: Any, key: Any) -> int:
+    """How many references ``container[key]`` has beside that of the container; many where Python cannot tell."""
+    item = container[key]
+    return _references(item) - _of_no_holder
+
+
+_of_no_holder = holders({0: object()}, 0) if hasattr(sys, "getrefcount") else 0
+
+
+class _Temporary:
+    """Tells, in its own ``__setitem__``, how many hold an object that only the running expression knows."""
+
+    count: int
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        type(self).count = holders((self,), 0)
+
+
+_Temporary()[0] = None
+OF_TEMPORARY = _Temporary.count  # seen in __setitem__, by holders((self,), 0)
+
+_lock = threading.RLock()
+_written: dict[int, tuple[weakref.ref, int]] = {}  # id of the memory -> (the memory, the clock at the last write)
+_handed: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
+_newest = 0  # the clock at the newest write
+_sweep_at = 64  # the size of _written at which entries of freed memory are dropped
 
 
 class MutationError(RuntimeError):
-    """An array that a gradient rule kept was changed before the rule ran."""
+    """An array that a gradient rule saved was changed before the rule ran."""
 
 
 def memory(array: Any) -> Any:
@@ -34,51 +61,119 @@ def memory(array: Any) -> Any:
     return array if getattr(array, "base", None) is None else array.base
 
 
+# -- writes of the library -------------------------------------------------------------------------------------------
+
+
 def wrote(array: np.ndarray, now: int) -> None:
-    """Note that ``array`` is written to at ``now``."""
-    global _newest
-    _newest = _written[id(memory(array))] = now
-
-
-def expose(array: np.ndarray, now: int) -> None:
-    """Note that ``array`` is handed out at ``now``, with the bytes it has."""
+    """Note that the library writes to ``array`` at ``now``."""
+    global _newest, _sweep_at
     owner = memory(array)
-    if not isinstance(owner, np.ndarray):
-        return
-    key = id(owner)
-    _settle(key)
-    _exposed[key] = (weakref.ref(owner, lambda _: _exposed.pop(key, None)), now, _checksum(owner))
+    with _lock:
+        _written[id(owner)] = weakref.ref(owner), now
+        _newest = max(_newest, now)
+        if len(_written) > _sweep_at:
+            for key in [key for key, (owner_ref, _) in _written.items() if owner_ref() is None]:
+                del _written[key]
+            _sweep_at = 64 + 2 * len(_written)
 
 
-def _checksum(array: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).reshape(-1).data)
+def check(order: Sequence[Any], ends: Any, along: Any) -> None:
+    """Raise `MutationError` if an array saved for a rule that will run was written to after its node was made.
 
-
-def _settle(key: int) -> None:
-    """Turn an exposure that has been written through into a stamp, dated to when the array was handed out."""
-    global _newest
-    entry = _exposed.get(key)
-    owner = entry and entry[0]()
-    if entry and owner is not None and _checksum(owner) != entry[2]:
-        _written[key] = entry[1]
-        _newest = max(_newest, entry[1])
-
-
-def begin(order: Sequence[Any]) -> bool:
-    """At the start of a backward pass over ``order``, newest first: can anything have changed since its oldest node?"""
-    for key in list(_exposed):
-        _settle(key)
+    ``order`` is that of the pass, newest first. The rules of ``ends`` do not run, nor, with ``along``, those that lead
+    to a node outside of it.
+    """
     oldest = next((node.seq for node in reversed(order) if node.parents), 0)
-    return _newest > oldest
+    if _newest <= oldest:
+        return
+    for node in order:
+        for array in saved_arrays(node, along) if node not in ends else ():
+            owner = memory(array)
+            owner_ref, when = _written.get(id(owner), (None, 0))
+            if when > node.seq and owner_ref is not None and owner_ref() is owner:
+                raise MutationError(
+                    f"{node.op.name}: an array of shape {array.shape} that its gradient needs was changed "
+                    "after the forward pass; change it after backward(), or compute with a copy"
+                )
 
 
-def check(node: Any) -> None:
-    """Raise `MutationError` if an array that ``node`` kept was written to after the node was made."""
+def saved_arrays(node: Any, along: Any = None) -> Iterator[np.ndarray]:
+    """Every array that the rules of a node have saved, also those that a deferred array is made from."""
     for edge in node.edges:
-        for kept in edge[2] if edge is not None else ():
-            for array in kept if isinstance(kept, tuple) else (kept,):
-                if isinstance(array, np.ndarray) and _written.get(id(memory(array)), 0) > node.seq:
-                    raise MutationError(
-                        f"{node.op.name}: an array of shape {array.shape} that its gradient needs was changed "
-                        "after the forward pass; change it after backward(), or compute with a copy"
-                    )
+        for saved in edge[2] if edge is not None and (along is None or edge[0] in along) else ():
+            for array in saved if isinstance(saved, tuple) else getattr(saved, "made_from", (saved,)):
+                if isinstance(array, np.ndarray):
+                    yield array
+
+
+# -- writes of user code ---------------------------------------------------------------------------------------------
+
+_UNCHANGING = (int, float, complex, str, np.generic, type(None), slice, type(...))
+
+
+def frozen(x: Any) -> Any:
+    """An operand of the user's as a graph may save it: a copy of an array or a list, a number as it is."""
+    if x.__class__ is np.ndarray:
+        return np.array(x)
+    return x if isinstance(x, _UNCHANGING) else np.array(x)
+
+
+class _Lent:
+    """What an array handed out has as its base, so that it is the base of its views and dies after the last of them."""
+
+    def __init__(self, array: np.ndarray):
+        self.array, self.__array_interface__ = array, array.__array_interface__
+
+
+def hand_out(array: np.ndarray) -> np.ndarray:
+    """The same memory as an array of which it is known how long user code can write through it."""
+    with _lock:
+        if not _handed:
+            anywhere.count(1)  # operations take the way on which saved arrays are secured
+        alive = _handed.setdefault(id(memory(array)), [])
+        for handed in [handed() for handed in alive]:
+            if handed is not None and handed.__array_interface__ == array.__array_interface__:
+                return handed
+        handed = np.asarray(_Lent(array))
+        alive.append(weakref.ref(handed))
+        return handed
+
+
+def exposed(array: Any) -> bool:
+    """Can user code write to the memory of ``array``, through an array that was handed out?"""
+    return bool(_handed) and any(handed() is not None for handed in _handed.get(id(memory(array)), ()))
+
+
+def saveable(operand: Any, array: Any) -> Any:
+    """The array of an operand as a graph may save it: a copy if user code can write to its memory."""
+    return frozen(array) if array is operand or exposed(array) else array
+
+
+def _forget_returned() -> None:
+    """Drop what was handed out and is no longer alive."""
+    with _lock:
+        for key, arrays in list(_handed.items()):
+            _handed[key] = [handed for handed in arrays if handed() is not None]
+            if not _handed[key]:
+                del _handed[key]
+        if not _handed:
+            anywhere.count(-1)
+
+
+def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
+    """``edges`` with a copy of every saved array that user code can write to: an operand, or memory handed out."""
+    if _handed:
+        _forget_returned()
+    reachable = dict.fromkeys(id(memory(x)) for x in operands if not hasattr(x, "node"))
+    copies: dict[int, Any] = {}
+
+    def secure(saved: Any) -> Any:
+        if isinstance(saved, tuple):
+            return tuple([secure(part) for part in saved])
+        if id(memory(saved)) not in reachable and not exposed(saved):
+            return saved
+        if id(saved) not in copies:
+            copies[id(saved)] = frozen(saved)
+        return copies[id(saved)]
+
+    return tuple([edge and (edge[0], edge[1], secure(edge[2])) for edge in edges])

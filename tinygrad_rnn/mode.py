@@ -27,12 +27,15 @@ class Mode(threading.local):
 
 
 class Anywhere:
-    """How many threads are special. An operation asks this first, which is quicker than asking for its own thread."""
+    """How many threads are special, and one more while arrays are handed out.
+
+    An operation asks this first, which is quicker than asking for its own thread.
+    """
 
     __slots__ = ("_lock", "special")
 
     def __init__(self) -> None:
-        self._lock, self.special = threading.Lock(), 0
+        self._lock, self.special = threading.RLock(), 0
 
     def count(self, change: int) -> None:
         with self._lock:

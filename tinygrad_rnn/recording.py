@@ -10,6 +10,8 @@ up at the call. That of ``multiply`` reads::
         try: y = _forward(x_array, w_array)
         except Exception as error: _refuse(error, (x_array, w_array), {})
         if (x_node is None and w_node is None) or _anywhere.special: return _record(...)
+        if x_array is x and x.__class__ is not _float: x_array = _frozen(x)
+        ...
         made = _new(_Tensor)
         made._array = y
         made.node = node = _new(_Node)
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .graph import Node, clock
+from .guard import frozen, secured
 from .mode import anywhere, mode
 from .tensor import Tensor, make
 
@@ -38,11 +41,14 @@ _INPUT = """
     if isinstance({name}, _Tensor): {name}_array, {name}_node = {name}._array, {name}.node
     else: {name}_array, {name}_node = {name}, None"""
 
+_FROZEN = """
+    if {name}_array is {name} and {name}.__class__ is not _float: {name}_array = _frozen({name})"""
+
 _FUNCTION = """def {name}({signature}):{inputs}
     try: y{results} = _forward({arrays}{passed})
     except Exception as error: _refuse(error, ({arrays}), {attrs})
     if ({untracked}) or _anywhere.special:
-        return _record(_spec, ({arguments}), y, {attrs}, ({edges}))
+        return _record(_spec, ({arguments}), y, {attrs}, ({edges})){frozen}
     made = _new(_Tensor)
     made._array = y
     made.node = node = _new(_Node)
@@ -69,9 +75,15 @@ def source(spec: Op) -> str:
         passed=_listed(f"{name}={name}" for name in spec.attributes),
         attrs="{" + _listed(f"{name!r}: {name}" for name in spec.attributes) + "}" if spec.attributes else "_nothing",
         untracked=" and ".join(f"{name}_node is None" for name in ruled) or "True",
+        frozen="".join(_FROZEN.format(name=name) for name in names if _saved_for_others(spec, name)),
         parents=_listed(f"{name}_node" if name in ruled else "None" for name in names),
         edges=_listed(edges),
     )
+
+
+def _saved_for_others(spec: Op, name: str) -> bool:
+    """Does the rule of another input save this one, so that it is saved when it needs no gradient itself?"""
+    return any(name in rule.names for argument, rule in spec.rules.items() if argument != name)
 
 
 def _edge(name: str, kept: str) -> str:
@@ -86,7 +98,7 @@ def function(spec: Op) -> Any:
     """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
     names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
-    names.update(_nothing={}, _shape=np.shape)
+    names.update(_nothing={}, _shape=np.shape, _frozen=frozen, _float=float)
     exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
     return names[spec.name]
 
@@ -105,7 +117,7 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
     if not any(isinstance(a, Tensor) for a in args):
         return y
     tracked = mode.recording and any(edge is not None for edge in edges)
-    made = make(y, Node(edges, y.shape, y.dtype, spec, attrs) if tracked else None)
+    made = make(y, Node(secured(edges, args), y.shape, y.dtype, spec, attrs) if tracked else None)
     if mode.scope and made.node is not None:
         made.node.scope = mode.scope
     if mode.observer is not None:

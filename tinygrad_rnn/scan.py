@@ -58,7 +58,7 @@ def scan(
     if T == 0:
         raise ShapeError("scan: xs has T = 0 steps, should have at least one")
     arrays = not any(isinstance(one, Tensor) for one in [xs, *_tuple(state), *params.values()])
-    xs = xs if isinstance(xs, Tensor) else make(np.asarray(xs), None)
+    xs = xs if isinstance(xs, Tensor) else make(np.asarray(xs) if arrays else np.array(xs), None)
     state = _initial(cell, state, params, N, xs.dtype)
     cell.check(xs._array[:, 0], state, params)
     mask = None if lengths is None else _mask(lengths, N, T)
@@ -99,7 +99,7 @@ def _initial(cell: Cell, state: Any, params: Mapping[str, Any], N: int, dtype: A
     if state is None:
         dtypes = [np.asarray(value(one)).dtype for name, one in params.items() if name in cell.params]
         return cell.zero_state(N, params, np.result_type(dtype, *dtypes))
-    return tuple(one if isinstance(one, Tensor) else make(np.asarray(one), None) for one in _tuple(state))
+    return tuple(one if isinstance(one, Tensor) else make(np.array(one), None) for one in _tuple(state))
 
 
 def _mask(lengths: Any, N: int, T: int) -> np.ndarray | None:

@@ -6,22 +6,24 @@ Tensor is.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from . import guard
 from .border import Border
-from .graph import GraphError, Node, backpropagate, clock, newest_first, warn_if_growing
+from .graph import GraphError, Node, backpropagate, newest_first, warn_if_growing
 
 
 class Tensor(Border):
     """An array that can be differentiated through.
 
-    ``data`` (anything NumPy makes an array of) is not copied if it is an array already; `tensor` copies. With
-    ``requires_grad=True`` this is a leaf: ``backward()`` adds the gradient of the loss by it to ``.grad``. Everything
-    computed from it needs a gradient too. ``name`` is what messages and pictures call it.
+    ``data``, anything NumPy makes an array of, is copied. With ``requires_grad=True`` this is a leaf: ``backward()``
+    adds the gradient of the loss by it to ``.grad``. Everything computed from it needs a gradient too. ``name`` is what
+    messages and pictures call it.
     """
 
     __slots__ = ("__weakref__", "_array", "_name", "node")
@@ -30,7 +32,7 @@ class Tensor(Border):
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
         if isinstance(data, Tensor):
             raise TypeError("Tensor(data): data is a Tensor already; detach(data) gives one that is free of its graph")
-        self._array = np.asarray(data)
+        self._array = np.array(data)
         if self._array.dtype.kind not in "fiub":
             raise TypeError(f"Tensor: data has dtype {self._array.dtype}, should be real numbers")
         self.node: Node | None = None
@@ -77,20 +79,24 @@ class Tensor(Border):
 
     @property
     def data(self) -> np.ndarray:
-        """The array itself. A write to it between forward and backward is noticed by the backward pass."""
-        if guard.references(guard.memory(self._array)) > guard.SOLE:
-            guard.expose(self._array, clock())
+        """The array itself: a write to it, or to a view of it, changes this tensor.
+
+        What was computed before stays as it was: where a graph or another tensor shares the memory, ``.data`` first
+        gives this tensor memory of its own.
+        """
         self._array = np.asarray(self._array)
-        return self._array
+        shared = self._array.base is not None or guard.holders((self._array,), 0) > 1
+        if shared and not guard.exposed(self._array):
+            self._array = np.array(self._array)
+        return guard.hand_out(self._array)
 
     @data.setter
     def data(self, value: Any) -> None:
-        new = np.asarray(value)
+        new = np.array(value)
         if new.shape != self.shape or new.dtype != self.dtype:
             raise ValueError(
                 f"data: got {new.dtype} {new.shape}, should be {self.dtype} {self.shape} as before; make a new Tensor"
             )
-        guard.wrote(new, clock())
         self._array = new
 
     def numpy(self) -> np.ndarray:
@@ -140,9 +146,10 @@ class Tensor(Border):
         dy = np.array(np.broadcast_to(dy, self.shape))
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
-        for leaf, g in backpropagate({self.node: dy}, retain=retain_graph).items():
-            if hasattr(leaf, "grad"):  # not one of the stand-ins that grad and its kin differentiate by
-                leaf.grad = np.asarray(g if leaf.grad is None else leaf.grad + g)
+        found = backpropagate({self.node: dy}, retain=retain_graph)
+        leaves = [leaf for leaf in found if hasattr(leaf, "grad")]  # not the stand-ins of grad and its kin
+        grads = [np.asarray(found[leaf] if leaf.grad is None else leaf.grad + found[leaf]) for leaf in leaves]
+        deque(map(setattr, leaves, repeat("grad"), grads), maxlen=0)  # in C: Ctrl-C comes before all of them or after
 
     def detach(self) -> Tensor:
         """The same values, free of the graph: no gradient flows past here."""
@@ -205,8 +212,8 @@ def value(x: Any) -> Any:
 
 
 def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> Tensor:
-    """A new Tensor with a copy of ``data``. Python floats become float64, as in NumPy."""
-    return Tensor(np.array(value(data)), requires_grad, name)
+    """A new Tensor with a copy of ``data``, which may be a Tensor. Python floats become float64, as in NumPy."""
+    return Tensor(value(data), requires_grad, name)
 
 
 def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Tensor:

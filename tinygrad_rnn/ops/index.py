@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 
 import numpy as np
 
@@ -115,11 +116,21 @@ def _getitem(self, index):
     return getitem(self, index if basic(index) else _plain(index))
 
 
+def _in_locals(x, frame):
+    """Is x a local variable of the caller? Where Python does not count those, it looks like a temporary value."""
+    return any(local is x for local in frame.f_locals.values())
+
+
 def _setitem(self, index, v):
     """``x[index] = v``: x is from now on the result; readers of the old value keep it.
 
     The write goes into x's own memory if nobody else holds that, else into a copy: filling hs step by step is linear.
     """
+    if guard.holders((self,), 0) <= guard.OF_TEMPORARY and not _in_locals(self, sys._getframe(1)):
+        raise IndexError(
+            "x[i][j] = v: x[i] is a value of its own that nothing keeps, so x would not change; should be x[i, j] = v, "
+            "or y = x[i] and then y[j] = v for a changed copy"
+        )
     index, written = _plain(index), value(v)
     if self.node is not None and not self.node.parents and mode.recording:
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
@@ -130,7 +141,7 @@ def _setitem(self, index, v):
         return
     if getattr(v, "node", None) is not None and self.dtype.kind != "f":
         raise TypeError(f"x[...] = v: v needs a gradient, and x is {self.dtype}; make x with a floating dtype")
-    if guard.references(self._array) > guard.SOLE or self._array.base is not None or self.ndim == 0:
+    if guard.holders((self._array,), 0) > 1 or self._array.base is not None or self.ndim == 0:
         self._array = np.array(self._array)
     _write(self._array, index, written)
     self.node = _assigned(v, self, index).node

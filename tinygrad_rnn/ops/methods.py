@@ -24,8 +24,8 @@ copy.vjp(x=lambda dy: dy)
 
 @op(broadcast, numpy=[], cases=[case((3, 4), dtype=np.float64), case((), dtype=np.longdouble)])
 def astype(x, *, dtype):
-    """x as ``dtype``; the gradient comes back in x's own, and is 0 through integers: they are steps."""
-    return np.asarray(x, dtype=dtype)[()]
+    """A copy of x as ``dtype``; the gradient comes back in x's own, and is 0 through integers: they are steps."""
+    return np.array(x, dtype=dtype)[()]
 
 
 astype.vjp(x=lambda dy, dtype: dy if np.dtype(dtype).kind == "f" else dy * 0)
@@ -43,8 +43,8 @@ def _compared(ufunc):
 def _in_place(symbol, operation, ufunc):
     """``x += w``: x is from now on the result, in its own dtype, as if written ``x[...] = x + w``.
 
-    Recorded like any operation; readers of the old value keep it. Under `no_grad`, a Tensor that needs a gradient is
-    written to where it is, and backward passes through earlier uses of the old value are refused.
+    Recorded like any operation; readers of the old value keep it. Under `no_grad`, a leaf is written to where it is,
+    and backward passes through earlier uses of the old value are refused.
     """
 
     def apply(self, w):
@@ -67,8 +67,10 @@ def _in_place(symbol, operation, ufunc):
 
 
 def _written(x, ufunc, w):
-    """x with the result in its own memory, which is noted."""
+    """x with the result: of a leaf in its memory, which is noted, else in memory that no other value shares."""
     if isinstance(x._array, np.ndarray):
+        if x.node.parents and (x._array.base is not None or guard.holders((x._array,), 0) > 1):
+            x._array = np.array(x._array)
         guard.wrote(x._array, clock())
         ufunc(x._array, w, out=x._array, casting="same_kind")
     else:  # a NumPy number has no memory that others could hold

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..guard import saveable
 from ..mode import mode
 from ..recording import record
 from ..tensor import Tensor, value
@@ -20,11 +21,11 @@ class Deferred:
 
     base = None
 
-    def __init__(self, make, shape, dtype):
-        self.make, self.shape, self.dtype, self.ndim = make, shape, dtype, len(shape)
+    def __init__(self, make, made_from, shape, dtype):
+        self.make, self.made_from, self.shape, self.dtype, self.ndim = make, made_from, shape, dtype, len(shape)
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(self.make(), dtype=dtype)
+        return np.asarray(self.make(*self.made_from), dtype=dtype)
 
 
 def affine_cross_entropy(x, w, b, labels, ignore=-1):
@@ -38,7 +39,8 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
     if watched or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
         return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
     loss, e, total = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
-    scores = Deferred(lambda: affine.spec.forward(*arrays), e.shape, e.dtype)
+    arrays = [saveable(one, array) for one, array in zip((x, w, b), arrays)]
+    scores = Deferred(affine.spec.forward, tuple(arrays), e.shape, e.dtype)
     names = dict(zip(affine.spec.arguments, arrays))
     edges = [_edge(affine.spec, name, one, names) for name, one in zip(names, (x, w, b))]
     made = record(affine.spec, (x, w, b), scores, {}, edges)

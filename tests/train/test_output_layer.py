@@ -108,3 +108,18 @@ def test_errors_are_in_the_names_of_the_operations():
         tg.affine_cross_entropy(x, w, b, labels[:3])
     with pytest.raises(IndexError, match=r"labels holds 5, should be from 0 to 4 \(there are 5 classes\)"):
         tg.affine_cross_entropy(x, w, b, np.full(4, 5))
+
+
+@pytest.mark.parametrize("dtypes", ["ffd", "efd", "fdf", "dff", "eff"])
+def test_mixed_dtypes_are_promoted_as_numpy_promotes(dtypes):
+    arrays, labels = inputs((6, 3))
+    arrays = [a.astype(dtype) for a, dtype in zip(arrays, dtypes)]
+    ours, theirs = ([tg.Tensor(a, requires_grad=True) for a in arrays] for _ in range(2))
+    y, want = tg.affine_cross_entropy(*ours, labels), plain(*theirs, labels)
+    y.backward()
+    want.backward()
+    x, w, b = arrays
+    assert y.dtype == tg.affine(x, w, b).dtype == (x @ w + b).dtype
+    for a, b, dtype in zip(ours, theirs, dtypes):
+        np.testing.assert_allclose(a.grad, b.grad, rtol=2e-3 if dtype == "e" else 1e-5)
+        assert a.grad.dtype == dtype

@@ -98,7 +98,10 @@ def affine(x, w, b):
     if np.ndim(w) != 2 or np.shape(b) != w.shape[1:]:
         raise ValueError("w should be (D, H) and b (H,)")
     y = np.dot(_rows(x), w)
-    y += b
+    if np.result_type(y, b) == y.dtype:
+        y += b
+    else:  # the bias is of a wider dtype
+        y = y + b
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[1])
 
 

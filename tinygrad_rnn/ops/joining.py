@@ -90,13 +90,17 @@ def column_stack(*xs):
     return concatenate([reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in _listed(xs)], axis=1)
 
 
-@composite(case((2, 3), reps=2), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 1)))
+@composite(case((2, 3), reps=2), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 1)), case((2, 3), reps=(0, 2)),
+           case((2, 3), reps=(2, -1), raises="tile: reps is (2, -1), should be from 0"))
 def tile(x, reps):
     """The whole array several times along each axis."""
     reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
+    if any(count < 0 for count in reps):
+        raise ValueError(f"tile: reps is {reps}, should be from 0")
     x = reshape(x, (1,) * (len(reps) - np.ndim(x)) + np.shape(x))
     for axis, count in enumerate((1,) * (x.ndim - len(reps)) + reps):
-        x = concatenate([x] * count, axis=axis) if count != 1 else x
+        x = x[along_axis(axis, x.ndim, slice(0, 0))] if count == 0 else x
+        x = concatenate([x] * count, axis=axis) if count > 1 else x
     return x
 
 

@@ -107,6 +107,41 @@ def test_a_gradient_penalty_reaches_the_parameters():
     close(np.sum(w.grad * v), along(penalty, v), 1e-8)
 
 
+@pytest.mark.parametrize("transform", ["grad", "vjp", "jvp", "value", "jacobian"])
+def test_what_the_function_closes_over_gets_its_gradient_too(transform):
+    """Also where the input itself is a Tensor that needs none."""
+    w, x = tg.tensor(W, requires_grad=True), tg.tensor(X)
+    g = lambda x: np.tanh(x @ w)
+    ones = np.ones((3, 2))
+    y = {
+        "grad": lambda: tg.grad(lambda x: g(x).sum())(x),
+        "vjp": lambda: tg.vjp(g, x)[1](ones)[0],
+        "jvp": lambda: tg.jvp(g, (x,), (X,))[1],
+        "value": lambda: tg.value_and_grad(lambda x: g(x).sum())(x)[0],
+        "jacobian": lambda: tg.jacobian(g)(x),
+    }[transform]()
+    (y * y).sum().backward()
+
+    def moved(d):
+        h = lambda x: np.tanh(x @ (W + d))
+        slope = lambda: tg.grad(lambda x: h(x).sum())(X)
+        return float(np.sum(np.square({
+            "grad": slope, "vjp": slope, "jvp": lambda: tg.jvp(h, (X,), (X,))[1], "value": lambda: h(X).sum(),
+            "jacobian": lambda: tg.jacobian(h)(X),
+        }[transform]())))  # fmt: skip
+
+    v = RNG.standard_normal(W.shape)
+    close(np.sum(w.grad * v), along(moved, v), 1e-8)
+
+
+def test_a_closed_over_tensor_is_left_alone_under_no_grad_and_by_arrays():
+    w = tg.tensor(W, requires_grad=True)
+    g = tg.grad(lambda x: np.tanh(x @ w).sum())
+    assert type(g(X)) is np.ndarray
+    with tg.no_grad():
+        assert not g(tg.tensor(X)).requires_grad
+
+
 def test_hessian_is_symmetric_and_right():
     h = tg.hessian(f)(X, W)
     assert h.shape == (3, 4, 3, 4)

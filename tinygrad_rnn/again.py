@@ -74,3 +74,20 @@ def _lifted(node: Node, rule: Rule, kept: Sequence[Any]) -> list[Any]:
 
 def _on(array: Any, node: Node | None) -> Any:
     return array if node is None or isinstance(array, Tensor) else make(np.asarray(array), node)
+
+
+def outside(ys: Sequence[Any], start: int) -> list[Node]:
+    """The nodes from before ``start`` that the run used: Tensors that f closes over."""
+    outer: dict[Node, None] = {}
+    stack_ = [y.node for y in ys if isinstance(y, Tensor) and y.node is not None]
+    seen = dict.fromkeys(stack_)
+    while stack_:
+        node = stack_.pop()
+        if node.seq < start:
+            outer[node] = None
+            continue
+        for parent in node.parents:
+            if parent is not None and parent not in seen:
+                seen[parent] = None
+                stack_.append(parent)
+    return sorted(outer, key=lambda node: node.seq)

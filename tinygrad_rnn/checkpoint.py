@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .again import backpropagate_recorded, recording_on, stand_in
+from .again import backpropagate_recorded, outside, recording_on, stand_in
 from .graph import GraphError, Node, Rule, backpropagate, clock, mode
 from .tensor import Tensor, make, value
 from .tree import flatten
@@ -36,7 +36,7 @@ class _Replay:
         self.inputs = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.node is not None]
         self.leaves, start = leaves, clock()
         _, ys, self.build_y = self.run(fresh=True)
-        self.outer = _outside(ys, start)
+        self.outer = outside(ys, start)
         self.values = [np.asarray(value(y)) for y in ys]
 
     def run(self, fresh: bool) -> tuple[list[Tensor], list[Any], Any]:
@@ -63,23 +63,6 @@ class _Replay:
         found: Any = backpropagate_recorded(roots, wanted) if deep else backpropagate(roots, wanted)
         shapes = [(node.shape, node.dtype) for node in wanted]
         return [found.get(node, np.zeros(*like)) for node, like in zip(wanted, shapes, strict=True)]
-
-
-def _outside(ys: Sequence[Any], start: int) -> list[Node]:
-    """The nodes from before ``start`` that the run used: Tensors that f closes over."""
-    outer: dict[Node, None] = {}
-    stack_ = [y.node for y in ys if isinstance(y, Tensor) and y.node is not None]
-    seen = dict.fromkeys(stack_)
-    while stack_:
-        node = stack_.pop()
-        if node.seq < start:
-            outer[node] = None
-            continue
-        for parent in node.parents:
-            if parent is not None and parent not in seen:
-                seen[parent] = None
-                stack_.append(parent)
-    return sorted(outer, key=lambda node: node.seq)
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,8 +2,8 @@
 
 Each runs the user's function on Tensors of its own, so that nothing is added to anybody's ``.grad`` and calls nest.
 Inputs may be arrays, Tensors, or tuples, lists and dicts of them; given arrays only, results are arrays. A gradient is
-itself recorded (its rules run on Tensors) where someone may ask for its derivative: inside another transform, or when
-an input is a Tensor that needs a gradient.
+itself recorded (its rules run on Tensors) where someone may ask for its derivative: inside another transform, when an
+input is a Tensor that needs a gradient, or when the function, given a Tensor, uses another one that needs a gradient.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .again import backpropagate_recorded, recording_on, stand_in
-from .graph import Node, backpropagate, mode
+from .again import backpropagate_recorded, outside, recording_on, stand_in
+from .graph import Node, backpropagate, clock, mode
 from .ops import stack
 from .tensor import Tensor, make, value
 from .tree import flatten
@@ -40,6 +40,7 @@ class _Run:
         trees = [flatten(arg) for arg in args]
         inputs = [build([_given(leaf) for leaf in leaves]) for leaves, build in trees]
         self.leaves: list[Tensor] = []
+        recorded, start = mode.recording, clock()
         self.build = [trees[k] for k in argnums]
         for k, (leaves, build) in zip(argnums, self.build):
             own = [stand_in(leaf, f"{name}: argument {k}") for leaf in leaves]
@@ -48,6 +49,8 @@ class _Run:
         with recording_on():
             self.y = f(*inputs)
         self.ys, self.build_y = flatten(self.y)
+        if recorded and not self.arrays and not self.deep:
+            self.deep = bool(outside(self.ys, start))
 
     def out(self, one: Any, deep: bool) -> Any:
         """A result as the caller should get it; unless it is to be differentiated (``deep``), free of the stand-ins."""

@@ -30,13 +30,13 @@ class Node:
     ``parents`` are those of the edges; a leaf has none. ``edges`` is `USED` when a backward pass has been through.
     """
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "parents", "passes", "run", "scope",
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "parents", "passed", "run", "scope",
                  "seq", "shape")  # fmt: skip
     edges: Any
     grad: Any  # of a leaf
     name: str | None
     scope: tuple[str, ...]  # the names of the scopes that were open, if any were
-    passes: int  # backward passes that left it usable
+    passed: int  # when a backward pass first left it usable
     run: Any  # of a state that a cell made: which steps of which cell lie behind it
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
@@ -223,19 +223,20 @@ def _settle(node: Node, totals: Totals) -> None:
 
 
 def warn_if_growing(order: list[Node]) -> None:
-    """Count this pass on every node, and warn when it went through the graphs of three earlier passes as well.
+    """Warn when the graph, newest first, has grown after each of the last three passes through it.
 
-    One loss after another from one trunk makes two ages of nodes; a state carried on without detach makes one more
-    with every iteration.
+    A state carried on without detach brings new nodes with every iteration, made after the pass before. Many losses
+    from one trunk make two generations of nodes, and losses at many depths of one graph are older than the first pass.
     """
-    ages: dict[int, Node] = {}
+    now, newest = clock(), dict[int, Node]()  # by the time of the first pass through them
     for node in order:
         if node.parents:
-            ages.setdefault(getattr(node, "passes", 0), node)
-            node.passes = getattr(node, "passes", 0) + 1
-    if len(ages) == 4:
+            node.passed = getattr(node, "passed", now)
+            newest.setdefault(node.passed, node)
+    times = sorted(newest)
+    if sum(newest[after].seq > before for before, after in itertools.pairwise(times)) == 3 and times[-1] == now:
         warnings.warn(
-            f"backward(): the graph grows with every iteration, through {ages[sorted(ages)[1]].label()}, made before "
+            f"backward(): the graph grows with every iteration, through {newest[times[-2]].label()}, made before "
             "the last backward() and carried on. Cut it there: state = detach(state)",
             stacklevel=3,
         )

@@ -55,3 +55,22 @@ def test_several_losses_from_one_trunk_are_no_growing_graph():
         warnings.simplefilter("error")
         for k in range(8):
             (trunk * k).sum().backward(retain_graph=True)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["from below", "from above"])
+def test_losses_at_many_depths_of_one_graph_are_no_growing_graph(reverse):
+    """Nothing is made after the first of the passes."""
+    x = tg.tensor([0.5], requires_grad=True)
+    layers = [np.tanh(x)]
+    for _ in range(7):
+        layers.append(np.tanh(layers[-1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for layer in layers[::-1] if reverse else layers:
+            layer.backward(retain_graph=True)
+
+
+def test_a_growing_graph_is_warned_of_once():
+    with pytest.warns(UserWarning) as caught:
+        windows(9, retain_graph=True)
+    assert len(caught) == 1

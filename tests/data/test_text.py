@@ -1,5 +1,6 @@
 """Reading text files, and what is said of files that are none."""
 
+import os
 import re
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_rnn.data import read_text
+from tinygrad_rnn.data.load import read_splits
 
 WORDS = st.text(alphabet="abcdé.<>'", min_size=1, max_size=4)
 
@@ -82,6 +84,17 @@ def test_a_file_that_is_no_text_is_refused(write, data, text):
     path = write(data)
     with pytest.raises(ValueError, match=f"^{re.escape(f'read_text: {path} {text}')}$"):
         read_text(path)
+
+
+def test_a_pipe_or_a_device_that_never_ends_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "train.txt").symlink_to("/dev/zero")
+    for path, kind in [(tmp_path / "pipe", "pipe"), (tmp_path / "train.txt", "device")]:
+        with pytest.raises(OSError, match=f"^{re.escape(f'read_text: {path} is a {kind}, should be a text file')}$"):
+            read_text(path)
+    (tmp_path / "ptb.train.txt").symlink_to("/dev/zero")
+    with pytest.raises(OSError, match=r"^load: .*ptb.train.txt is a device, should be a text file$"):
+        read_splits([tmp_path / "ptb.train.txt"], {"ptb.train.txt": ""})
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):

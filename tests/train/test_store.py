@@ -46,7 +46,7 @@ def test_the_same_model_is_the_same_file(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-@pytest.mark.parametrize("broken", ["write_bytes", "replace"])
+@pytest.mark.parametrize("broken", ["fsync", "replace"])
 def test_a_save_that_fails_leaves_the_file_before_and_nothing_else(broken, tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     save_model(path, ARRAYS, {"epoch": 1})
@@ -55,8 +55,8 @@ def test_a_save_that_fails_leaves_the_file_before_and_nothing_else(broken, tmp_p
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(*((os, "replace") if broken == "replace" else (type(path), "write_bytes")), full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(os, broken, full)
+    with pytest.raises(OSError, match=f"^{re.escape(f'[Errno 28] No space left on device: {str(path)!r}')}$"):
         save_model(path, {"W": np.zeros(3)}, {"epoch": 2})
     assert [one.name for one in tmp_path.iterdir()] == [path.name] and path.read_bytes() == before
 
@@ -76,6 +76,54 @@ def test_a_file_that_is_cut_or_foreign_is_refused_in_words(tmp_path):
             load_model(path)
     with pytest.raises(FileNotFoundError):
         load_model(tmp_path / "elsewhere")
+
+
+DAMAGED = "is damaged: it is not as it was written, by its checksum"
+
+
+def test_no_bit_can_change_in_a_file_unnoticed(tmp_path, trials):
+    """Nor can a file end early or late, wherever it is cut."""
+    path = tmp_path / "m"
+    save_model(path, {"W": np.arange(6, dtype="f").reshape(2, 3), "h": np.ones(2)}, {"epoch": 3, "note": "0" * 64})
+    whole, said = path.read_bytes(), {}
+    load_model(path)
+    for place in range(len(whole)):
+        for bit in range(8)[:: trials(5, 1)]:
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            path.write_bytes(flipped)
+            with pytest.raises(ValueError, match=f"^load_model: {re.escape(str(path))} is ") as error:
+                load_model(path)
+            said[str(error.value).split(" is ", 1)[1].split(" (")[0]] = None
+        for cut in (whole[:place], whole + bytes(place + 1))[:: trials(1 + place % 2, 1)]:
+            path.write_bytes(cut)
+            with pytest.raises(ValueError, match=f"^load_model: {re.escape(str(path))} is "):
+                load_model(path)
+    assert sorted(said) == [DAMAGED.removeprefix("is "), "not a whole safetensors file"]
+
+
+@pytest.mark.parametrize("metadata", [None, {"about": '{"epoch": 3}'}, {"format": "pt"}])
+def test_a_file_written_before_there_were_checksums_or_by_another_tool_loads(metadata, tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"W": np.arange(6.0)}, tmp_path / "m", metadata)
+    arrays, about = load_model(tmp_path / "m")
+    assert arrays["W"].tolist() == list(range(6))
+    assert about == ({"epoch": 3} if metadata and "about" in metadata else {})
+    arrays["W"][0] = 1  # the memory is the caller's
+
+
+@pytest.mark.parametrize(("about", "text"), [
+    ("{", "about cannot be read (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)), should "
+          "be JSON"),
+    ("[3]", "about is a list, should be a JSON object"), ("[" * 100_000, "about cannot be read (maximum recursion"),
+])  # fmt: skip
+def test_an_about_that_cannot_be_read_is_refused_in_words(about, text, tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"W": np.arange(6.0)}, tmp_path / "m", {"about": about})
+    with pytest.raises(ValueError, match=f"^{re.escape(f'load_model: {tmp_path}/m: {text}')}"):
+        load_model(tmp_path / "m")
 
 
 def test_without_the_extra_the_error_names_it(monkeypatch, tmp_path):

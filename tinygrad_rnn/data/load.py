@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..files import read_whole
 from .corpus import Corpus
 from .text import read_text
 
@@ -47,7 +48,7 @@ def read_splits(paths: Sequence[Path], known: Mapping[str, str]) -> Splits:
     """Read three texts, train first, in the vocabulary of the first; those named in ``known`` are checked before."""
     for path in paths:
         if path.name in known:
-            check_md5(str(path), path.read_bytes(), known[path.name])
+            check_md5(str(path), read_whole(path, "load", should="a text file"), known[path.name])
     train = read_text(paths[0])
     return Splits(train, *(read_text(path, train.vocab) for path in paths[1:]))
 

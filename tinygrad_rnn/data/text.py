@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import read_whole
 from .corpus import EOS, Corpus, look_up
 
 
@@ -23,8 +24,8 @@ def read_text(path: str | os.PathLike[str], vocab: Sequence[str] | None = None) 
 
     Surprises: a blank line is a line, and so is one ``<eos>``; a last line without a line end gets its ``<eos>`` too.
 
-    Errors: no such file, a folder, a file without words, a file that is not UTF-8 text (the line is named), a word
-    that is not in ``vocab`` (word and line are named).
+    Errors: no such file, a folder, a pipe or a device (which may never end), a file without words, a file that is not
+    UTF-8 text (the line is named), a word that is not in ``vocab`` (word and line are named).
     """
     lines = _lines(Path(path))
     word_to_id = {word: i for i, word in enumerate(vocab or ())}
@@ -40,8 +41,6 @@ def read_text(path: str | os.PathLike[str], vocab: Sequence[str] | None = None) 
 
 def _lines(path: Path) -> list[str]:
     """The lines of a text file, without their ends. A line ends at a newline only: a form feed is just whitespace."""
-    if path.is_dir():
-        raise IsADirectoryError(f"read_text: {path} is a folder, should be a text file")
     if not path.exists():
         raise FileNotFoundError(f"read_text: there is no file {path}, it should be a text file")
     lines = _text(path).split("\n")
@@ -52,7 +51,7 @@ def _lines(path: Path) -> list[str]:
 
 def _text(path: Path) -> str:
     """The file as one string; a byte order mark is dropped."""
-    data = path.read_bytes()
+    data = read_whole(path, "read_text", should="a text file")
     try:
         text = data.decode("utf-8")
         wrong = data.find(b"\0")

@@ -1,7 +1,8 @@
-"""Models on disk: safetensors, written beside and then renamed, so that a file is whole or not there."""
+"""Models on disk: safetensors with a checksum. A file is whole or not there, and no change of it goes unnoticed."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -9,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ..files import write_whole
+from ..files import read_whole, write_whole
+
+SUM = "sha256"  #: the key in the metadata; its value is that of the file with zeros in its place
 
 
 def needed() -> Any:
@@ -25,18 +28,54 @@ def needed() -> Any:
 
 
 def save_model(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
-    """Write arrays by name, and ``about`` (anything JSON holds), to one file."""
+    """Write arrays by name, and ``about`` (anything JSON holds), to one file with a checksum of all of it."""
     held = {name: np.asarray(a, order="C") for name, a in arrays.items()}
-    whole = needed().numpy.save(held, {"about": json.dumps(about)})
-    write_whole(path, whole)
+    text = json.dumps(about)
+    header, content = _parts(needed().numpy.save(held))
+    header = {"__metadata__": {SUM: "0" * 64, "about": text}, **header}  # nothing before the zeros looks like them
+    head = json.dumps(header, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    whole = len(head).to_bytes(8, "little") + head + content
+    write_whole(path, whole.replace(b"0" * 64, _sum(whole).encode(), 1))
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and ``about`` of a file that `save_model` wrote."""
-    found = needed()
+    """The arrays and ``about`` of a file that `save_model` wrote.
+
+    Errors name the file: it is not safetensors, or not whole; its checksum is another (files written before there were
+    checksums have none); ``about`` is no JSON object.
+    """
+    found, whole = needed(), read_whole(path, "load_model", should="a safetensors file")
     try:
-        with found.safe_open(os.fspath(path), framework="numpy") as whole:
-            about = json.loads((whole.metadata() or {}).get("about", "{}"))
-            return {name: whole.get_tensor(name) for name in whole.keys()}, about  # noqa: SIM118 not a dict
-    except found.SafetensorError as error:
+        arrays = found.numpy.load(whole)
+        metadata = _parts(whole)[0].get("__metadata__") or {}
+    except (found.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise ValueError(f"load_model: {path} is not a whole safetensors file ({error})") from error
+    _intact(path, whole, metadata)
+    try:
+        about = json.loads(metadata.get("about", "{}"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"load_model: {path}: about cannot be read ({error}), should be JSON") from error
+    if not isinstance(about, dict):
+        raise ValueError(f"load_model: {path}: about is a {type(about).__name__}, should be a JSON object")
+    return arrays, about
+
+
+def _parts(whole: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a safetensors file, which is JSON behind its length, and what comes after."""
+    end = 8 + int.from_bytes(whole[:8], "little")
+    return json.loads(whole[8:end]), whole[end:]
+
+
+def _sum(whole: bytes) -> str:
+    return hashlib.sha256(whole).hexdigest()
+
+
+def _intact(path: str | os.PathLike[str], whole: bytes, metadata: Mapping[str, str]) -> None:
+    """Raise unless the checksum is right. Files of other tools have none, nor have those of earlier versions."""
+    right = metadata.get(SUM, "")
+    if list(metadata) == ["about"] or not ("about" in metadata or SUM in metadata):
+        return
+    written = whole.replace(right.encode("utf-8", "replace"), b"0" * 64, 1)
+    if list(metadata) != [SUM, "about"] or _sum(written) != right:
+        raise ValueError(f"load_model: {path} is damaged: it is not as it was written, by its checksum")

@@ -12,10 +12,11 @@ import numpy as np
 
 from ..cells import BUILT_IN
 from ..data import Splits, load, ptb
+from ..files import alone_in
 from .evaluate import ROWS, generate, perplexity
 from .language_model import LanguageModel
-from .session import BEST, LAST, Session
-from .store import load_model, needed
+from .session import Session
+from .store import needed
 
 VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder of the texts
 
@@ -55,11 +56,20 @@ def corpora(data: str | None, download: bool) -> Splits:
 def run(options: Any) -> int:
     """Train, validate after every epoch, test the best weights, write some text."""
     needed()
+    splits = corpora(options.data, options.download)
+    _long_enough(splits, options.rows, options.window)
+    out = writable(options.out or Path("runs") / options.model)
+    with alone_in(out, "--out"):
+        return _run(options, splits, out)
+
+
+def _run(options: Any, splits: Splits, out: Path) -> int:
+    """The run, in a folder that nobody else writes to."""
     rng = np.random.default_rng(options.seed)
-    session = _session(options, rng)
+    session = _session(options, splits, out, rng)
     try:
         with session.patient():
-            while session.epoch < options.epochs:
+            while session.place.epoch < options.epochs:
                 session.train(options)
                 session.pause()
     except KeyboardInterrupt:
@@ -72,17 +82,14 @@ def run(options: Any) -> int:
     return 0
 
 
-def _session(options: Any, rng: np.random.Generator) -> Session:
+def _session(options: Any, splits: Splits, out: Path, rng: np.random.Generator) -> Session:
     """The run that the options describe, new or taken up; whatever is wrong with them is told here."""
-    splits = corpora(options.data, options.download)
-    _long_enough(splits, options.rows, options.window)
-    out = writable(options.out or Path("runs") / options.model)
     model = LanguageModel(BUILT_IN[options.model], len(splits.train.vocab), options.embed, options.hidden, rng=rng)
     session = Session(model, splits, out, _about(options, splits))
     if options.resume:
         session.resume()
-    elif (out / LAST).exists():
-        raise FileExistsError(f"--out: {out} holds a run, should be a folder without; or --resume goes on with it")
+    else:
+        session.begin()
     count = sum(one.size for one in model.params.values())
     words = f"{len(splits.train):,} words, {len(splits.train.vocab):,} different"
     print(f"{options.model}: {count:,} parameters; {words}; weights go to {out}", flush=True)
@@ -110,10 +117,9 @@ def _about(options: Any, splits: Splits) -> dict[str, Any]:
 
 def _finish(session: Session, options: Any, rng: np.random.Generator) -> None:
     """Test the best weights, and let them write."""
-    arrays, about = load_model(session.out / BEST)
-    session.model.load_state_dict({name: one for name, one in arrays.items() if not name.startswith("state.")})
+    epoch = session.take_best()
     test = perplexity(session.model, session.splits.test.ids)
-    print(f"test perplexity {test:.2f} (weights of epoch {about['epoch']}), saved in {session.out}")
+    print(f"test perplexity {test:.2f} (weights of epoch {epoch}), saved in {session.out}")
     if options.sample > 0:
         corpus = session.splits.train
         start = corpus.ids[:1]

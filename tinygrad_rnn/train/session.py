@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
@@ -14,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..data import Splits, windows
+from ..files import write_whole
 from ..optim import SGD
 from ..tensor import Tensor
+from . import saved
 from .evaluate import perplexity
 from .fit import Progress, fit
 from .language_model import LanguageModel
-from .store import load_model, save_model
-
-LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+from .saved import BEST, LAST, LOG, Place
+from .store import save_model
 
 
 def bar(total: int, what: str, done: int = 0) -> Any:
@@ -41,7 +41,7 @@ def status(perplexity: str, progress: Progress) -> str:
 
 
 class Session:
-    """A model in training, and where it is: after ``window`` windows of the epoch that follows ``epoch`` whole ones.
+    """A model in training, and where it is.
 
     On disk: ``last.safetensors``, from which it goes on bit for bit; ``best.safetensors``, the weights of the best
     validation perplexity; ``log.jsonl``, a line for every epoch.
@@ -49,36 +49,55 @@ class Session:
 
     def __init__(self, model: LanguageModel, splits: Splits, out: Path, about: dict[str, Any]):
         self.model, self.splits, self.out, self.about = model, splits, out, about
-        self.epoch, self.window, self.best = 0, 0, math.inf
+        self.place, self.lines = Place(), list[str]()  # where it is, and the lines of the log
         self.state: tuple[Tensor, ...] | None = None  # carried to the next window
         self.stopping = self.stopped = False
 
     def where(self) -> str:
         """The place in words."""
-        return f"epoch {self.epoch}" + (f" and {self.window} windows" if self.window else "")
+        return f"epoch {self.place.epoch}" + (f" and {self.place.done} windows" if self.place.done else "")
 
     # -- on disk ---------------------------------------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """Say on disk that here is a run, so that it can be taken up from the first window on."""
+        if any((self.out / name).exists() for name in (LAST, BEST, LOG)):
+            what = f"{self.out} holds a run, should be a folder without; or --resume goes on with it"
+            raise FileExistsError(f"--out: {what}")
+        self.save(LAST)
+
     def resume(self) -> None:
-        """Take up the run saved last."""
+        """Take up the run saved last. What is damaged, or of another run, is an error before anything is taken."""
         path = self.out / LAST
         if not path.exists():
             raise FileNotFoundError(f"--resume: there is no {path}, should be the --out of an earlier run")
-        arrays, about = load_model(path)
-        for name, value in self.about.items():
-            if about.get(name) != value:
-                raise ValueError(f"--resume: {path} is of a run with {name} = {about.get(name)}, should be {value}")
-        held = [Tensor(arrays.pop(name)) for name in list(arrays) if name.startswith("state.")]
-        self.model.load_state_dict(arrays)
-        self.epoch, self.window, self.state = about["epoch"], about["done"], tuple(held) or None
-        self.best = math.inf if about["best"] is None else about["best"]
+        arrays, about = saved.load_saved(path, self.about)
+        place = Place.of(about, path)
+        if place.best is not None:
+            saved.check_best(self.out / BEST, saved.load_saved(self.out / BEST, self.about)[1], place, more=1)
+        state = saved.carried(arrays, self.model, self.about["rows"], place, path)
+        lines = saved.log_kept(self.out / LOG, place)
+        saved.load_weights(self.model, arrays, path)
+        self.place, self.state, self.lines = place, state, lines
+        self.save_log()
 
     def save(self, name: str) -> None:
         """Write the weights and where the run is, and into the last also the state that is carried."""
-        held = {f"state.{k}": one.numpy() for k, one in enumerate(self.state or ()) if name == LAST}
-        best = self.best if math.isfinite(self.best) else None
-        about = {**self.about, "epoch": self.epoch, "done": self.window, "best": best}
+        held = {f"{saved.STATE}{k}": one.numpy() for k, one in enumerate(self.state or ()) if name == LAST}
+        about = {**self.about, "version": saved.VERSION, "file": name, **vars(self.place)}
         save_model(self.out / name, {**self.model.state_dict(), **held}, about)
+
+    def save_log(self) -> None:
+        """Write the line of every epoch."""
+        write_whole(self.out / LOG, "".join(f"{line}\n" for line in self.lines))
+
+    def take_best(self) -> int:
+        """Take the weights with the best validation perplexity; their epoch."""
+        path = self.out / BEST
+        arrays, about = saved.load_saved(path, self.about)
+        saved.check_best(path, about, self.place)
+        saved.load_weights(self.model, arrays, path)
+        return int(about["epoch"])
 
     # -- Ctrl-C ----------------------------------------------------------------------------------------------------
 
@@ -111,17 +130,18 @@ class Session:
     def train(self, options: Any) -> None:
         """One pass from where it is, validation, and the weights on disk: the best first, so that none can be lost."""
         count, speeds = len(windows(self.splits.train.ids, options.rows, options.window)), []
-        with bar(count, f"epoch {self.epoch + 1}/{options.epochs}", self.window) as shown:
+        with bar(count, f"epoch {self.place.epoch + 1}/{options.epochs}", self.place.done) as shown:
 
             def report(progress: Progress) -> None:
-                self.window, self.state = progress.window, progress.state
+                self.place.done, self.state = progress.window, progress.state
                 shown.set_postfix_str(status(f"perplexity {progress.perplexity:.1f}", progress), refresh=False)
                 shown.update()
                 speeds.append(progress.tokens_per_second)
                 self.pause()
 
             fit(self.model, self.splits.train.ids, SGD(self.model, lr=options.lr), N=options.rows, T=options.window,
-                max_norm=options.clip, report=report, start=(self.window, self.state), passed=self.epoch)  # fmt: skip
+                max_norm=options.clip, report=report, start=(self.place.done, self.state),
+                passed=self.place.epoch)  # fmt: skip
         valid = perplexity(self.model, self.splits.valid.ids, progress=self.watched)
         if not math.isfinite(valid):
             raise FloatingPointError(f"the validation perplexity is {valid}; a smaller --lr or --clip may help")
@@ -134,12 +154,13 @@ class Session:
             yield batch
 
     def passed(self, valid: float, speed: float) -> None:
-        """Say and save that an epoch is over."""
-        self.epoch, self.window = self.epoch + 1, 0
-        print(f"epoch {self.epoch}: validation perplexity {valid:.2f}, {speed:,.0f} tokens/s", flush=True)
-        if valid < self.best:
-            self.best = valid
+        """Save and say that an epoch is over."""
+        epoch, better = self.place.epoch + 1, self.place.best is None or valid < self.place.best
+        best = valid if better else self.place.best
+        self.place = Place(epoch, 0, best, [*self.place.valid, valid])
+        self.lines.append(saved.log_line({"epoch": epoch, "valid": valid, "tokens_per_second": speed}))
+        if better:
             self.save(BEST)
+        self.save_log()
         self.save(LAST)
-        with open(self.out / LOG, "a" if self.epoch > 1 else "w", encoding="utf-8") as log:
-            log.write(json.dumps({"epoch": self.epoch, "valid": valid, "tokens_per_second": speed}) + "\n")
+        print(f"epoch {epoch}: validation perplexity {valid:.2f}, {speed:,.0f} tokens/s", flush=True)

@@ -1,0 +1,133 @@
+"""A run on disk: its three files, and what must hold of them before it goes on.
+
+Each is replaced whole, in the order best, log, last: what the last says is in the two others, and what they have beyond
+it is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..files import read_whole
+from ..tensor import Tensor
+from .language_model import LanguageModel
+from .store import load_model
+
+LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
+STATE = "state."  #: begins the names of the arrays that are the state
+VERSION = 1  #: of what the files say of a run; 0 is what was written before it was told
+
+
+@dataclass
+class Place:
+    """Where a run is: after ``done`` windows of the epoch that follows ``epoch`` whole ones."""
+
+    epoch: int = 0
+    done: int = 0
+    best: float | None = None  #: validation perplexity
+    valid: list[float] = field(default_factory=list)  #: the validation perplexities, up to that of ``epoch``
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any], path: Path) -> Place:
+        """What a file says; an error that names it if that cannot be."""
+        place = cls(**{name: about[name] for name in cls.__dataclass_fields__ if name in about})
+        for name in ("epoch", "done"):
+            if type(about.get(name)) is not int or about[name] < 0:
+                raise ValueError(f"--resume: {path}: {name} is {about.get(name)!r}, should be a whole number from 0")
+        known = place.valid if isinstance(place.valid, list) else [None]
+        wrong = [value for value in [*known, place.best or 1.0] if type(value) is not float or not 0 < value < math.inf]
+        if wrong or len(known) > place.epoch or (place.best is None) != (place.epoch == 0):
+            what = f"best is {place.best!r}, valid is {place.valid!r} after {place.epoch} epochs"
+            raise ValueError(f"--resume: {path}: {what}, should be validation perplexities")
+        return place
+
+
+def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a file of the run that ``same`` describes, and what it says of itself."""
+    arrays, about = load_model(path)
+    version = about.get("version", 0)
+    if type(version) is not int or version > VERSION:
+        what = f"is of version {version!r}, should be at most {VERSION}; a newer tinygrad_rnn wrote it"
+        raise ValueError(f"--resume: {path} {what}")
+    for name, value in same.items():
+        if about.get(name) != value:
+            raise ValueError(f"--resume: {path} is of a run with {name} = {about.get(name)}, should be {value}")
+    if about.get("file", path.name) != path.name:
+        raise ValueError(f"--resume: {path} was written as {about['file']}, should be {path.name}")
+    return arrays, about
+
+
+def carried(arrays: dict[str, np.ndarray], model: LanguageModel, N: int, place: Place, path: Path) -> Any:
+    """The state, taken out of ``arrays``: that of N rows, or None before the first window."""
+    found = {name: arrays.pop(name) for name in list(arrays) if name.startswith(STATE)}
+    recurrent = model.recurrent
+    dtype = next(iter(recurrent.params.values())).dtype
+    zeros = recurrent.cell.zero_state(N, recurrent.params, dtype) if place.epoch or place.done else ()
+    wanted = {f"{STATE}{k}": f"{zero.dtype} {zero.shape}" for k, zero in enumerate(zeros)}
+    is_there = {name: f"{array.dtype} {array.shape}" for name, array in sorted(found.items())}
+    if is_there != wanted:
+        raise ValueError(f"--resume: {path}: the state is {is_there or 'not there'}, should be {wanted or 'not there'}")
+    return tuple(Tensor(found[name]) for name in wanted) or None
+
+
+def load_weights(model: LanguageModel, arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Set every parameter, or none: an error names the file."""
+    for name, param in model.params.items():
+        if name in arrays and arrays[name].dtype != param.dtype:
+            raise ValueError(f"--resume: {path}: {name} is {arrays[name].dtype}, should be {param.dtype}")
+    try:
+        model.load_state_dict(arrays)
+    except ValueError as error:
+        raise ValueError(f"--resume: {path}: {error}") from error
+
+
+def check_best(path: Path, about: Mapping[str, Any], place: Place, more: int = 0) -> None:
+    """The best weights are those that the last file tells of; or of ``more`` epochs later, and better."""
+    best = Place.of(about, path)
+    ahead = 0 < best.epoch - place.epoch <= more and (best.best or 0.0) < (place.best or math.inf)
+    if not ahead and (best.best != place.best or best.epoch > place.epoch):
+        said = f"says {best.best} after epoch {best.epoch}, but {LAST} {place.best} after epoch {place.epoch}"
+        raise ValueError(f"--resume: {path} {said}, should be the best of the same run")
+
+
+# -- the log -----------------------------------------------------------------------------------------------------------
+
+
+def log_line(entry: Mapping[str, Any]) -> str:
+    """JSON, the last entry its own checksum."""
+    text = json.dumps(entry)
+    return f'{text[:-1]}, "crc32": "{zlib.crc32(text.encode()):08x}"}}'
+
+
+def log_kept(path: Path, place: Place) -> list[str]:
+    """The lines of the whole epochs, each as it was written; what comes after is not of the run that goes on."""
+    if not place.epoch:
+        return []
+    lines = read_whole(path, "--resume").decode("utf-8", "replace").split("\n")
+    unknown = place.epoch - len(place.valid)  # epochs of an earlier version, whose lines have no checksum
+    kept = [line for line in lines if 0 < _entry(line).get("epoch", 0) <= unknown]
+    for epoch, valid in enumerate(place.valid, unknown + 1):
+        line = lines[len(kept)] if len(kept) < len(lines) else ""
+        entry = {name: value for name, value in _entry(line).items() if name != "crc32"}
+        if line != log_line(entry) or (entry.get("epoch"), entry.get("valid")) != (epoch, valid):
+            what = f"is not as it was written for epoch {epoch} with validation perplexity {valid}"
+            raise ValueError(f"--resume: {path}, line {len(kept) + 1}, {what}; is it damaged, or of another run?")
+        kept.append(line)
+    return kept
+
+
+def _entry(line: str) -> dict[str, Any]:
+    """The entry of a line; none if it is no JSON object or says no epoch."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return entry if isinstance(entry, dict) and type(entry.get("epoch")) is int else {}

@@ -57,9 +57,9 @@ MAY = {
     "check": "files shape graph tensor op ops tree transforms cell cells formula watch trace userfile",
     # training
     "data": "files",
-    "nn": "guard graph tensor ops init cell scan",
+    "nn": "guard mode graph tensor ops init cell masks scan",
     "optim": "guard graph tensor",
-    "train": "files mode tensor ops init cell cells data nn optim",
+    "train": "files mode tensor ops init cell masks cells data nn optim",
     # the faces
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
     "draw flow check derive data nn optim train",

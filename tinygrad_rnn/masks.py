@@ -43,6 +43,18 @@ def draw_masks(cell: Cell, rng: np.random.Generator, N: int, params: Mapping[str
     return made
 
 
+def draws(cell: Cell) -> list[str]:
+    """The configuration that makes ``cell`` the one to train: its masks, and the generator ``rng``, of all wrappers."""
+    return [name for name, default in cell.config.items() if isinstance(default, Mask) or name == "rng"]
+
+
+def drawing(cell: Cell) -> str:
+    """How a call gives it, as it is written."""
+    names = draws(cell)
+    masks = ["**draw_masks(cell, rng, N, params)"] * any(name != "rng" for name in names)
+    return ", ".join([*masks, *["rng=rng"] * ("rng" in names)])
+
+
 def rows(where: str, cell: Cell, name: str) -> list[str]:
     """The matrices that the input or a state goes through: those with a row for each of its elements."""
     word = "D" if name == cell.input else cell.words[name][-1]

@@ -86,7 +86,34 @@ def test_configuration_is_given_at_the_call():
     hs, _ = made(xs(), **masks)
     want, _ = tg.scan(dropped, tg.Tensor(xs()), None, {**made.params, **masks})
     same([hs], [want])
-    assert not np.array_equal(hs.numpy(), made(xs())[0].numpy())  # without masks: the cell to evaluate
+    with tg.no_grad():  # without masks: the cell to evaluate
+        evaluated, _ = made(xs())
+    same([evaluated], [tg.scan(dropped, tg.Tensor(xs()), None, made.params)[0]])
+    same([evaluated], [made(xs(), mask_x=None)[0]])
+    assert not np.array_equal(hs.numpy(), evaluated.numpy())
+
+
+DRAWING = {
+    "rng": (tg.zoneout(tg.lstm, h=0.1), "rng=rng", "rng=None"),
+    "mask_h": (tg.variational_dropout(tg.gru, h=0.1), "**draw_masks(cell, rng, N, params)", "mask_h=None"),
+    "mask_x, rng": (
+        tg.residual(tg.zoneout(tg.variational_dropout(tg.projected(tg.lstm), x=0.1), c=0.2)),
+        "**draw_masks(cell, rng, N, params), rng=rng", "mask_x=None, rng=None"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("names", DRAWING)
+def test_a_cell_that_draws_is_not_trained_without(names):
+    cell, written, evaluated = DRAWING[names]
+    sizes = {"D": 4, "H": 6, "P": 4} if "projected" in cell.name else {"D": 4, "H": 4}
+    made = Recurrent(cell, rng=np.random.default_rng(0), **sizes)
+    text = (f"Recurrent: {cell.name} draws {names} in training, should be called as layer(xs, {written}); to evaluate, "
+            f"under no_grad() or with {evaluated}")  # fmt: skip
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        made(np.zeros((2, 3, 4), "f"))
+    with tg.no_grad():
+        made(np.zeros((2, 3, 4), "f"))
+    made(np.zeros((2, 3, 4), "f"), **dict.fromkeys(names.split(", ")))
 
 
 def test_the_caller_holds_the_state_unless_told_otherwise():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn import nn
 from tinygrad_rnn.data import grammar, windows
 from tinygrad_rnn.optim import SGD, Adam, clip_grad_norm
 from tinygrad_rnn.train import LanguageModel, Progress, fit
@@ -94,6 +95,43 @@ def test_a_start_that_is_not_there_is_refused():
     for start in (-1, count + 1):
         with pytest.raises(ValueError, match=f"^fit: start is after window {start}, should be from 0 to {count}$"):
             fit(model(), IDS, SGD(model(), lr=1.0), N=N, T=T, start=(start, None))
+
+
+@pytest.mark.parametrize(("cell", "names", "written"), [
+    (tg.variational_dropout(tg.lstm, x=0.5, h=0.5), "mask_x, mask_h", "**draw_masks(cell, rng, N, params)"),
+    (tg.zoneout(tg.gru, h=0.1), "rng", "rng=rng"),
+    (tg.residual(tg.zoneout(tg.variational_dropout(tg.projected(tg.lstm), h=0.1), c=0.1)), "mask_h, rng",
+     "**draw_masks(cell, rng, N, params), rng=rng"),
+])  # fmt: skip
+def test_a_cell_that_draws_in_training_is_refused(cell, names, written):
+    """It would be trained as it is evaluated: nothing dropped, or the mean of what is drawn."""
+    text = f"LanguageModel: {cell.name} draws {names} in training, which are not passed on, should be a cell that draws "
+    text += f"nothing; or write an nn.Module whose loss calls its nn.Recurrent as layer(xs, state, {written})"
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        model(cell)
+
+
+def test_what_is_written_instead_draws():
+    """The model that the refusal asks for: training drops, evaluation does not."""
+
+    class Dropped(nn.Module):
+        def __init__(self, cell, rng):
+            self.rng, self.embed = rng, nn.Embedding(V, 6, rng=rng)
+            self.recurrent, self.affine = nn.Recurrent(cell, D=6, H=5, rng=rng), nn.Linear(5, V, rng=rng)
+
+        def loss(self, ids, targets, state=None, training=True):
+            layer = self.recurrent
+            draws = tg.draw_masks(layer.cell, self.rng, len(ids), layer.params) if training else {"mask_h": None}
+            hs, state = layer(self.embed(ids), state, **draws)
+            return tg.softmax_cross_entropy(self.affine(hs), targets), state
+
+    rate = 0.5
+    one = Dropped(tg.variational_dropout(tg.lstm, h=rate), np.random.default_rng(0))
+    fit(one, IDS, SGD(one, lr=1.0), N=N, T=T, epochs=1)
+    xs, ts = next(iter(windows(IDS, N, T)))
+    training = [one.loss(xs, ts)[0].item() for _ in range(5)]
+    evaluated = [one.loss(xs, ts, training=False)[0].item() for _ in range(5)]
+    assert len({*training}) == 5 and len({*evaluated}) == 1
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

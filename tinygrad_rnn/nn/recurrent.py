@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
+from ..masks import drawing, draws
+from ..mode import mode
 from ..scan import scan
 from ..tensor import Tensor, detach
 from .layers import as_dtype
@@ -20,6 +22,8 @@ class Recurrent(Module):
     ``Recurrent(lstm, D=100, H=100, rng=rng)``: sizes by the letters of the cell's parameters; ``init`` overrides
     schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the dtype of the parameters. A cell's
     configuration is given at the call: ``layer(xs, rng=rng)``, ``layer(xs, **draw_masks(cell, rng, N, layer.params))``.
+    A cell that draws is evaluated under `no_grad`, or where the call says ``rng=None``; a call that gives neither is an
+    error, for nothing would be dropped in training.
 
     ``stateful=True`` is the book's TimeLSTM: a call without ``state`` starts from the state that the last one ended
     with, detached; `reset_state` forgets it. Otherwise the caller alone holds the state, and cuts the graph with
@@ -54,6 +58,12 @@ class Recurrent(Module):
             if name not in self.cell.config:
                 known = ", ".join(self.cell.config) or "none"
                 raise TypeError(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
+        missing = [name for name in draws(self.cell) if name not in config] if mode.recording else []
+        if missing:
+            evaluated = ", ".join(f"{name}=None" for name in missing)
+            should = f"layer(xs, {drawing(self.cell)}); to evaluate, under no_grad() or with {evaluated}"
+            what = f"{self.cell.name} draws {', '.join(missing)} in training"
+            raise TypeError(f"Recurrent: {what}, should be called as {should}")
         dtype = next(iter(params.values())).dtype
         state = self.state if state is None and self.stateful else state
         if state is not None:

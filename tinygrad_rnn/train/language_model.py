@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import init as schemes
 from ..cell import Cell
+from ..masks import drawing, draws
 from ..nn import Embedding, Linear, Module, Recurrent
 from ..ops import affine_cross_entropy
 from ..tensor import Tensor
@@ -19,7 +20,8 @@ class LanguageModel(Module):
 
     With ``rnn`` it is the book's SimpleRnnlm, with ``lstm`` its Rnnlm. Nothing holds a state but the caller: to carry
     it from window to window, pass ``detach(state)`` on. ``init`` has schemes of the cell's parameters, ``embedding``
-    is that of the word vectors: the book's, right for SGD with a large rate; "normal" suits Adam.
+    is that of the word vectors: the book's, right for SGD with a large rate; "normal" suits Adam. A cell that draws in
+    training (variational dropout, zoneout) is refused, for nothing here passes on what it draws.
     """
 
     def __init__(
@@ -33,6 +35,10 @@ class LanguageModel(Module):
         init: Mapping[str, Any] | None = None,
         embedding: Any = schemes.embedding,
     ):
+        if draws(cell):
+            what = f"{cell.name} draws {', '.join(draws(cell))} in training, which are not passed on"
+            instead = f"an nn.Module whose loss calls its nn.Recurrent as layer(xs, state, {drawing(cell)})"
+            raise TypeError(f"LanguageModel: {what}, should be a cell that draws nothing; or write {instead}")
         self.embed = Embedding(V, D, rng=rng, init=embedding)
         self.recurrent = Recurrent(cell, D=D, H=H, rng=rng, init=init)
         self.affine = Linear(H, V, rng=rng)

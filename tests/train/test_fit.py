@@ -105,8 +105,8 @@ def test_a_start_that_is_not_there_is_refused():
 ])  # fmt: skip
 def test_a_cell_that_draws_in_training_is_refused(cell, names, written):
     """It would be trained as it is evaluated: nothing dropped, or the mean of what is drawn."""
-    text = f"LanguageModel: {cell.name} draws {names} in training, which are not passed on, should be a cell that draws "
-    text += f"nothing; or write an nn.Module whose loss calls its nn.Recurrent as layer(xs, state, {written})"
+    text = f"LanguageModel: {cell.name} draws {names} in training, which are not passed on, should be a cell that "
+    text += f"draws nothing; or write an nn.Module whose loss calls its nn.Recurrent as layer(xs, state, {written})"
     with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
         model(cell)
 

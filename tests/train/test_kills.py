@@ -118,7 +118,7 @@ def test_a_run_of_a_version_without_checksums_goes_on(stopped, tmp_path, capsys)
     run, _ = stopped
     shutil.copytree(run, tmp_path / "whole")
     for name in NAMES[:2]:
-        rewritten(run / name, lambda _, about: [about.pop(key) for key in ("version", "file", "valid")])
+        rewritten(run / name, lambda _, about: [about.pop(key) for key in ("version", "file", "valid", "unlogged")])
     lines = (run / LOG).read_text().splitlines()
     (run / LOG).write_text("".join(re.sub(r', "crc32.*', "}\n", line) for line in lines) + '{"epoch": 3, "va')
     for out in (run, tmp_path / "whole"):

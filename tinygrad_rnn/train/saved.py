@@ -23,7 +23,7 @@ from .store import load_model
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
 STATE = "state."  #: begins the names of the arrays that are the state
-VERSION = 1  #: of what the files say of a run; 0 is what was written before it was told
+VERSION = 1  #: of what the files say of a run; they said none before there was one
 
 
 @dataclass
@@ -33,30 +33,41 @@ class Place:
     epoch: int = 0
     done: int = 0
     best: float | None = None  #: validation perplexity
-    valid: list[float] = field(default_factory=list)  #: the validation perplexities, up to that of ``epoch``
+    valid: list[float] = field(default_factory=list)  #: the validation perplexity of every epoch but the
+    unlogged: int = 0  #: first ones, those of an earlier version, whose lines in the log have no checksum
 
     @classmethod
     def of(cls, about: Mapping[str, Any], path: Path) -> Place:
         """What a file says; an error that names it if that cannot be."""
-        place = cls(**{name: about[name] for name in cls.__dataclass_fields__ if name in about})
-        for name in ("epoch", "done"):
-            if type(about.get(name)) is not int or about[name] < 0:
-                raise ValueError(f"--resume: {path}: {name} is {about.get(name)!r}, should be a whole number from 0")
-        known = place.valid if isinstance(place.valid, list) else [None]
-        wrong = [value for value in [*known, place.best or 1.0] if type(value) is not float or not 0 < value < math.inf]
-        if wrong or len(known) > place.epoch or (place.best is None) != (place.epoch == 0):
+        old: dict[str, Any] = {"valid": [], "unlogged": about.get("epoch")} if "version" not in about else {}
+        place = cls(**{name: about.get(name, old.get(name)) for name in cls.__dataclass_fields__})
+        for name in ("epoch", "done", "unlogged"):
+            value = getattr(place, name)
+            if type(value) is not int or value < 0:
+                raise ValueError(f"--resume: {path}: {name} is {value!r}, should be a whole number from 0")
+        if not place._holds():
             what = f"best is {place.best!r}, valid is {place.valid!r} after {place.epoch} epochs"
-            raise ValueError(f"--resume: {path}: {what}, should be validation perplexities")
+            raise ValueError(f"--resume: {path}: {what}, should be the validation perplexities and the best of them")
         return place
+
+    def _holds(self) -> bool:
+        """As many perplexities as there were epochs; none is better than the best, which is among them."""
+        if not isinstance(self.valid, list) or self.unlogged + len(self.valid) != self.epoch:
+            return False
+        if any(type(value) is not float or not 0 < value < math.inf for value in [*self.valid, self.best or 1.0]):
+            return False
+        if self.best is None or self.unlogged:
+            return (self.best is None) == (self.epoch == 0) and min(self.valid, default=math.inf) >= (self.best or 0)
+        return self.best == min(self.valid, default=None)
 
 
 def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of a file of the run that ``same`` describes, and what it says of itself."""
     arrays, about = load_model(path)
-    version = about.get("version", 0)
-    if type(version) is not int or version > VERSION:
-        what = f"is of version {version!r}, should be at most {VERSION}; a newer tinygrad_rnn wrote it"
-        raise ValueError(f"--resume: {path} {what}")
+    version = about.get("version", VERSION)
+    if type(version) is not int or not 0 < version <= VERSION:
+        what = f"is of version {version!r}, should be at most {VERSION}"
+        raise ValueError(f"--resume: {path} {what}; is it of a newer tinygrad_rnn?")
     for name, value in same.items():
         if about.get(name) != value:
             raise ValueError(f"--resume: {path} is of a run with {name} = {about.get(name)}, should be {value}")
@@ -112,9 +123,8 @@ def log_kept(path: Path, place: Place) -> list[str]:
     if not place.epoch:
         return []
     lines = read_whole(path, "--resume").decode("utf-8", "replace").split("\n")
-    unknown = place.epoch - len(place.valid)  # epochs of an earlier version, whose lines have no checksum
-    kept = [line for line in lines if 0 < _entry(line).get("epoch", 0) <= unknown]
-    for epoch, valid in enumerate(place.valid, unknown + 1):
+    kept = [line for line in lines if 0 < _entry(line).get("epoch", 0) <= place.unlogged]
+    for epoch, valid in enumerate(place.valid, place.unlogged + 1):
         line = lines[len(kept)] if len(kept) < len(lines) else ""
         entry = {name: value for name, value in _entry(line).items() if name != "crc32"}
         if line != log_line(entry) or (entry.get("epoch"), entry.get("valid")) != (epoch, valid):

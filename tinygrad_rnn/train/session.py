@@ -72,7 +72,9 @@ class Session:
         if not path.exists():
             raise FileNotFoundError(f"--resume: there is no {path}, should be the --out of an earlier run")
         arrays, about = saved.load_saved(path, self.about)
-        place = Place.of(about, path)
+        place, count = Place.of(about, path), len(windows(self.splits.train.ids, about["rows"], about["window"]))
+        if place.done > count:
+            raise ValueError(f"--resume: {path}: done is {place.done}, should be from 0 to {count}")
         if place.best is not None:
             saved.check_best(self.out / BEST, saved.load_saved(self.out / BEST, self.about)[1], place, more=1)
         state = saved.carried(arrays, self.model, self.about["rows"], place, path)
@@ -157,7 +159,7 @@ class Session:
         """Save and say that an epoch is over."""
         epoch, better = self.place.epoch + 1, self.place.best is None or valid < self.place.best
         best = valid if better else self.place.best
-        self.place = Place(epoch, 0, best, [*self.place.valid, valid])
+        self.place = Place(epoch, 0, best, [*self.place.valid, valid], self.place.unlogged)
         self.lines.append(saved.log_line({"epoch": epoch, "valid": valid, "tokens_per_second": speed}))
         if better:
             self.save(BEST)

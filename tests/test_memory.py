@@ -229,6 +229,26 @@ def test_inputs_and_first_state_of_a_scan_may_change():
     np.testing.assert_array_equal(*grads)
 
 
+@pytest.mark.parametrize("run", ["step", "scan"])
+def test_plain_parameters_states_and_inputs_of_a_cell_may_change(run):
+    rng, grads = np.random.default_rng(0), []
+    arrays = {name: leaf.numpy() for name, leaf in tg.lstm.init(rng, D=2, H=3).items()}
+    xs = rng.standard_normal((2, 4, 2)).astype("f")
+    for change in (False, True):
+        params, x = {name: array.copy() for name, array in arrays.items()}, tg.tensor(xs, requires_grad=True)
+        h, c = np.ones((2, 3), "f"), np.ones((2, 3), "f")
+        if run == "step":
+            h_next, c_next = tg.lstm(x[:, 0], h, c, **params)
+        else:
+            h_next, (_, c_next) = tg.scan(tg.lstm, x, (h, c), params)
+        if change:
+            for array in (*params.values(), h, c):
+                array[...] = 9.0
+        (h_next.sum() + c_next.sum()).backward()
+        grads.append(x.grad)
+    np.testing.assert_array_equal(*grads)
+
+
 # -- what the library writes to ---------------------------------------------------------------------------------------
 
 

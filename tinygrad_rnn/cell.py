@@ -136,7 +136,8 @@ class Cell:
         for name, param in self.params.items():
             given = params[name]
             stacked = Stacked.__new__(Stacked)
-            stacked._array, stacked.node = np.asarray(value(given)), getattr(given, "node", None)
+            stacked._array = np.asarray(given._array) if isinstance(given, Tensor) else np.array(given)
+            stacked.node = getattr(given, "node", None)
             stacked._blocks, stacked._name = param.blocks, name
             bound[name] = stacked
         return bound
@@ -198,7 +199,7 @@ class Cell:
         """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""
         self.check(x, state, params)
         arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
-        given = [one if isinstance(one, Tensor) else make(np.asarray(one), None) for one in (x, *state)]
+        given = [one if isinstance(one, Tensor) else make(np.array(one), None) for one in (x, *state)]
         start = clock()
         new = self.step(given[0], given[1:], self.bind(params), check=True)
         Run(self, range(1), [start]).mark(new)

@@ -191,8 +191,10 @@ def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> N
             arrays[parent] = g
         elif parent in owned:
             arrays[parent] += g
-        else:
-            totals.add(parent, g)
+        else:  # as Totals.add does
+            arrays[parent] = total = arrays[parent] + g
+            if total.__class__ is np.ndarray:
+                owned[parent] = True
 
 
 def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:

@@ -20,3 +20,9 @@ def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """``trials(sample, full)``: how many random cases to run, ``full`` under ``pytest --thorough``."""
     thorough = request.config.getoption("--thorough")
     return lambda sample, full: full if thorough else sample
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Full sweeps are one test in many parts: they spread over all workers, where a run of samples keeps files whole."""
+    if config.getoption("--thorough") and getattr(config.option, "dist", "no") == "loadfile":
+        config.option.dist = "load"

@@ -1,0 +1,57 @@
+"""Random graphs over all operations: values, dtypes, first and second derivatives, in every way to get them."""
+
+import graphs
+import pytest
+from sweeps import assert_all_right, in_parts, seeds
+from truth import Truth
+from ways import WAYS
+
+from tinygrad_rnn.op import COMPOSITES, OPS
+
+
+@in_parts
+def test_random_graphs(part, trials):
+    assert_all_right(lambda seed: graphs.failure(graphs.build(seed)), seeds(part, trials(200, 100_000)))
+
+
+@pytest.mark.parametrize("name", graphs.PRODUCTIONS)
+def test_graphs_around_each_operation(name, trials):
+    assert_all_right(lambda seed: graphs.failure(graphs.build(seed, name)), range(trials(2, 200)))
+
+
+@pytest.mark.parametrize("name", [*OPS, *COMPOSITES])
+def test_every_operation_is_in_the_programs(name):
+    """The inner one is reached through the second derivative of the operation whose gradient it is."""
+    name = {"cross_entropy_gradient": "softmax_cross_entropy"}.get(name, name)
+    programs = [graphs.build(seed, name) for seed in range(40)]
+    assert any(line.subject == name for program in programs for line in program.lines)
+
+
+def test_few_programs_are_skipped_near_a_kink():
+    results = [graphs.examine(graphs.build(seed)) for seed in range(200) if not graphs.failure(graphs.build(seed))]
+    assert results.count("skipped") <= 0.02 * len(results)
+
+
+def test_a_seed_gives_one_program():
+    for seed in range(10):
+        assert graphs.build(seed).source() == graphs.build(seed).source()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_program_can_be_pasted(seed):
+    """Its text alone gives the gradients that the checks see."""
+    program = graphs.build(seed)
+    printed = []
+    exec(program.source(), {"print": printed.append})
+    for g, right in zip(printed, WAYS["backward from each output"](program), strict=True):
+        assert (right == 0).all() if g is None else g.tobytes() == right.tobytes()
+
+
+def test_the_truth_is_that_of_calculus():
+    """Of x² with weight w in the direction v it is 2 x w v: by complex step and by differences."""
+    programs = (graphs.build(seed, "square") for seed in range(100))
+    program = next(p for p in programs if len(p.lines) == len(p.leaves) == 1)
+    truth = Truth(program)
+    right = (2 * program.leaves[0].array * program.weights[0] * truth.vs[0]).sum()
+    assert truth.exact[0] == pytest.approx(right, rel=1e-14)
+    assert float(truth.differences()[0]) == pytest.approx(right, rel=1e-14)

@@ -1,0 +1,59 @@
+"""Backward passes cut short at a random place: a second call raises, or is complete."""
+
+import cells_at_random
+import graphs
+import interruptions
+import numpy as np
+import pytest
+from sweeps import assert_all_right, in_parts, seeds
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.graph import newest_first
+
+
+def program(seed):
+    return (graphs.build if seed % 3 else cells_at_random.build)(10 * seed)
+
+
+def failure(seed):
+    try:
+        interruptions.check(program(seed), seed)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}\n{program(seed).source()}"
+    return ""
+
+
+@in_parts
+def test_interrupted_passes(part, trials):
+    assert_all_right(failure, seeds(part, trials(60, 600)))
+
+
+def test_passes_are_cut_short_in_most_cases():
+    endings = [interruptions.check(program(seed), seed) for seed in range(60) if not failure(seed)]
+    assert endings.count("refused") > 5 and endings.count("complete") > 5
+    assert endings.count("no gradient") + endings.count("not interrupted") < 10
+
+
+def test_an_interruption_is_at_the_instruction_that_was_named():
+    x = tg.tensor(np.ones(3), requires_grad=True)
+    y = np.sum(np.sin(x) * x)
+    trip = interruptions.Trip(100)
+    with pytest.raises(KeyboardInterrupt), interruptions.tracing(trip):
+        y.backward()
+    assert trip.count == 100 and x.grad is None
+
+
+def test_half_of_a_gradient_is_noticed(monkeypatch):
+    """A pass that leaves something on one leaf when it is cut short."""
+    right = tg.Tensor.backward
+
+    def spoilt(self, dy=None, retain_graph=False):
+        try:
+            right(self, dy, retain_graph)
+        except BaseException:
+            leaf = next(node for node in newest_first([self.node], used=True) if not node.parents)
+            leaf.grad = np.ones(leaf.shape, leaf.dtype)
+            raise
+
+    monkeypatch.setattr(tg.Tensor, "backward", spoilt)
+    assert sum("after the first pass" in failure(seed) for seed in range(60)) > 5

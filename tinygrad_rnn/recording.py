@@ -5,7 +5,7 @@ up at the call. That of ``multiply`` reads::
 
     def multiply(x, w):
         if isinstance(x, _Tensor): x_array, x_node = x._array, x.node
-        else: x_array, x_node = x, None
+        else: x_array, x_node = x if x.__class__ not in _sequences else _array(x), None
         ...
         try: y = _forward(x_array, w_array)
         except Exception as error: _refuse(error, (x_array, w_array), {})
@@ -39,13 +39,16 @@ if TYPE_CHECKING:
 
 _INPUT = """
     if isinstance({name}, _Tensor): {name}_array, {name}_node = {name}._array, {name}.node
-    else: {name}_array, {name}_node = {name}, None"""
+    else: {name}_array, {name}_node = {name} if {name}.__class__ not in _sequences else _array({name}), None"""
+_ATTRIBUTE = """
+        if {name}.__class__ not in _simple: {name} = _settled("{name}", {name})"""
 
 _FROZEN = """
     if {name}_array is {name} and {name}.__class__ is not _float: {name}_array = _frozen({name})"""
 
 _FUNCTION = """def {name}({signature}):{inputs}
-    try: y{results} = _forward({arrays}{passed})
+    try:{attributes}
+        y{results} = _forward({arrays}{passed})
     except Exception as error: _refuse(error, ({arrays}), {attrs})
     if ({untracked}) or _anywhere.special:
         return _record(_spec, ({arguments}), y, {attrs}, ({edges})){frozen}
@@ -69,6 +72,7 @@ def source(spec: Op) -> str:
         name=spec.name,
         signature=_listed([*names, *(name if name in required else f"{name}={name}" for name in spec.attributes)]),
         inputs="".join(_INPUT.format(name=name) for name in names),
+        attributes="".join(_ATTRIBUTE.format(name=name) for name in spec.attributes),
         results="".join(f", {name}" for name in spec.keeps),
         arguments=_listed(names),
         arrays=_listed(f"{name}_array" for name in names),
@@ -94,11 +98,39 @@ def _listed(parts: Any) -> str:
     return "".join(f"{part}, " for part in parts)
 
 
+#: Types of attributes that nobody can change.
+SIMPLE = frozenset([int, float, bool, str, slice, type(None), type(Ellipsis)])
+
+
+def settled(name: str, attribute: Any) -> Any:
+    """``attribute`` as a node keeps it: arrays and lists copied, so that the caller may change them, Tensors as arrays.
+
+    A Tensor that needs a gradient is refused: there is no rule for attributes.
+    """
+    if isinstance(attribute, Tensor):
+        if attribute.node is not None and mode.recording:
+            raise TypeError(
+                f"{name} is a Tensor that needs a gradient, which only positional arguments have; "
+                f"{name}.detach() is a constant"
+            )
+        return np.array(attribute._array)
+    if isinstance(attribute, tuple):
+        for part in attribute:
+            if part.__class__ not in SIMPLE:
+                return tuple([settled(name, part) for part in attribute])
+        return attribute
+    if isinstance(attribute, (list, np.ndarray)):
+        array = np.array(attribute)
+        return array if array.size or array.dtype.kind in "iub" else array.astype(np.intp)  # [] is an index
+    return attribute
+
+
 def function(spec: Op) -> Any:
     """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
     names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
-    names.update(_nothing={}, _shape=np.shape, _frozen=frozen, _float=float)
+    names.update(_nothing={}, _shape=np.shape, _sequences=(list, tuple), _array=np.asarray)
+    names.update(_simple=SIMPLE, _settled=settled, _frozen=frozen, _float=float)
     exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
     return names[spec.name]
 
@@ -128,17 +160,21 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
 def variadic(spec: Op) -> Any:
     """The public function of an operation on any number of inputs: ``f([a, b])`` as NumPy's, or ``f(a, b)``."""
     argument = spec.arguments[0]
+    led = any(default is inspect.Parameter.empty for default in spec.attributes.values())  # by einsum's subscripts
 
     def apply(*args: Any, **attrs: Any) -> Any:
-        if args and isinstance(args[0], str):  # einsum's subscripts come first
+        if args and isinstance(args[0], str):
             attrs, args = {next(iter(spec.attributes)): args[0], **attrs}, args[1:]
-        if args and isinstance(args[0], (list, tuple)):
+        elif args and isinstance(args[0], (list, tuple)):
             attrs, args = {**dict(zip(spec.attributes, args[1:])), **attrs}, tuple(args[0])
+        elif len(args) == 1 and not led:
+            raise several(spec.name, args[0])
         if not args:
             raise ValueError(f"{spec.name}: needs at least one array")
+        xs = tuple(a._array if isinstance(a, Tensor) else np.asarray(a) for a in args)
         attrs = {**spec.attributes, **attrs}
-        xs = tuple(a._array if isinstance(a, Tensor) else a for a in args)
         try:
+            attrs = {name: settled(name, attribute) for name, attribute in attrs.items()}
             made = spec.forward(*xs, **attrs)
         except Exception as error:
             spec.refuse(error, xs, attrs)
@@ -149,6 +185,14 @@ def variadic(spec: Op) -> Any:
         return record(spec, args, y, attrs, edges)
 
     return apply
+
+
+def several(name: str, x: Any) -> TypeError:
+    """The error for one array where several are joined: NumPy takes it apart, and ``f(*xs)`` may be meant."""
+    return TypeError(
+        f"{name}: got one array {np.shape(x)}, should be a list of arrays: {name}([x]) for x alone, {name}(list(x)) "
+        "for its parts along the first axis, as NumPy's"
+    )
 
 
 def _open_edge(a: Any, rule: Any, i: int, known: dict[str, Any]) -> Any:

@@ -54,13 +54,6 @@ def test_dropout_keeps_the_mean_and_draws_anew():
     assert str(caught.value) == f"{text}; x is (20000,)"
 
 
-def test_clip_takes_numbers():
-    with pytest.raises(TypeError) as caught:
-        tg.clip(np.ones(3), min=tg.tensor(0.0))
-    text = "clip: min and max should be numbers; np.clip, maximum and minimum take Tensors"
-    assert str(caught.value) == f"{text}; x is (3,)"
-
-
 @pytest.mark.parametrize("loss", [tg.binary_cross_entropy, tg.mean_squared_error])
 @pytest.mark.parametrize("t", [np.array([0, 1, 1]), np.array([False, True, True])], ids=["integers", "truth values"])
 def test_targets_of_another_kind_do_not_widen(loss, t):

@@ -1,11 +1,12 @@
 """What holds for every operation, at every case that it declares.  A new operation needs no test of its own."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from op_checks import check_adjoint, check_jvp, check_second_order, differences, direction, smooth_sample
+from op_checks import check_adjoint, check_jvp, check_second_order, differences, direction, leaves_of, smooth_sample
 from op_references import reference
 from op_samples import INNER, Array, Sample, attributes, function, is_variadic, pairs, sample, subjects
 
@@ -134,6 +135,89 @@ def test_jvp_is_the_derivative_in_a_direction(subject, case):
 @every_differentiable_case
 def test_second_order_is_the_adjoint_of_the_gradient(subject, case):
     check_second_order(smooth_sample(subject, case))
+
+
+# -- operands and attributes that are no arrays ----------------------------------------------------------------------
+
+
+def joins(subject: Any) -> bool:
+    """Does it take a list of arrays?"""
+    return is_variadic(subject.forward if isinstance(subject, Op) else subject.function)
+
+
+SEVERAL = [p for p in FLOATS if len(p.values[1].inputs) > 1]
+
+
+@pytest.mark.parametrize(("subject", "case"), SEVERAL)
+def test_a_list_is_what_its_array_is(subject, case):
+    """Also in the backward pass: each input in turn is a list of Python numbers."""
+    s = sample(subject, case)
+    for k in [k for k, x in enumerate(s.xs) if x.size]:  # an empty list has no shape
+        results = []
+        for other in (s.xs[k], s.xs[k].tolist()):
+            leaves = {j: tg.tensor(s.xs[j], requires_grad=True) for j in s.floats if j != k}
+            xs = [other if j == k else leaves.get(j, x) for j, x in enumerate(s.xs)]
+            y = s.f(xs) if joins(subject) else s.f(*xs)
+            if leaves:
+                y.backward(direction(np.random.default_rng(0), y))
+            results.append([tg.detach(y), *(leaf.grad for leaf in leaves.values())])
+        for of_array, of_list in zip(*results, strict=True):
+            np.testing.assert_array_equal(of_list, of_array)
+
+
+def holds_array(attribute: Any) -> bool:
+    parts = attribute if isinstance(attribute, tuple) else [attribute]
+    return any(isinstance(part, (np.ndarray, list)) for part in parts)
+
+
+HOLDING = [p for p in FLOATS if isinstance(p.values[0], Op) and any(map(holds_array, p.values[1].attrs.values()))]
+
+
+def overwritten(attribute: Any) -> None:
+    """The same object with other contents."""
+    if isinstance(attribute, tuple):
+        for part in attribute:
+            overwritten(part)
+    elif isinstance(attribute, list):
+        attribute.clear()
+    elif isinstance(attribute, np.ndarray):
+        attribute[...] = 0
+
+
+@pytest.mark.parametrize(("subject", "case"), HOLDING)
+def test_an_attribute_may_be_overwritten_after_the_call(subject, case):
+    """The node keeps what it was called with."""
+    results = []
+    for change in (lambda attribute: None, overwritten):
+        s = sample(subject, replace(case, attrs=deepcopy(case.attrs)))
+        leaves = leaves_of(s)
+        y = s.of_floats(*leaves)
+        for attribute in s.case.attrs.values():
+            change(attribute)
+        for name, kept in case.attrs.items():
+            np.testing.assert_equal(parts_of(y.node.attrs[name]), parts_of(kept))
+        y.backward(direction(np.random.default_rng(0), y))
+        results.append([leaf.grad for leaf in leaves])
+    np.testing.assert_equal(*results)
+
+
+def parts_of(attribute: Any) -> list[Any]:
+    return list(attribute) if isinstance(attribute, tuple) else [attribute]
+
+
+CONFIGURED = [p for p in FLOATS if isinstance(p.values[0], Op) and p.values[1].attrs]
+
+
+@pytest.mark.parametrize(("subject", "case"), CONFIGURED)
+def test_an_attribute_that_needs_a_gradient_is_refused(subject, case):
+    """No rule sends it one."""
+    s = sample(subject, case)
+    for name in case.attrs:
+        attrs = {**attributes(subject, case), name: tg.tensor(0.5, requires_grad=True)}
+        with pytest.raises(TypeError) as caught:
+            function(subject)(*tensors(s.xs), **attrs)
+        why = f"{name} is a Tensor that needs a gradient, which only positional arguments have"
+        assert f"{subject.name}: {why}; {name}.detach() is a constant; " in str(caught.value)
 
 
 # -- memory ----------------------------------------------------------------------------------------------------------

@@ -182,11 +182,9 @@ copysign = _binary(
 @op(broadcast, numpy=[np.clip], cases=[case((3, 4), min=-0.5, max=0.5), case((5,), min=0.1), case((), max=0.0),
                                           case((3,), raises="clip: needs min or max; x is (3,)")])
 def clip(x, *, min=None, max=None):
-    """y = x held between ``min`` and ``max`` (numbers, or None for no bound); dy/dx = 1 up to the bounds, else 0."""
+    """y = x held between ``min`` and ``max`` (constants, or None for no bound); dy/dx = 1 up to the bounds, else 0."""
     if min is None and max is None:
         raise ValueError("needs min or max")
-    if hasattr(min, "node") or hasattr(max, "node"):
-        raise TypeError("min and max should be numbers; np.clip, maximum and minimum take Tensors")
     return np.clip(x, min, max)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from .. import guard
 from ..graph import GraphError, clock, mode, sum_to
 from ..op import case, composite, op
-from ..recording import record
-from ..tensor import Tensor, value
+from ..recording import record, settled
+from ..tensor import value
 from .shaping import along_axis, moveaxis, reshape
 
 _BASIC = {int: 1, slice: 1, type(None): 1, type(Ellipsis): 1}
@@ -25,19 +25,17 @@ def basic(index):
     return True
 
 
-def _plain(index):
-    """An index free of Tensors and of lists."""
-    if isinstance(index, tuple):
-        return tuple(_plain(part) for part in index)
-    return np.asarray(index) if isinstance(index, list) else value(index)
+_TABLE = np.linspace(0.1, 0.9, 300).reshape(300, 1)  # more rows than small integers count
 
 
-@op(symbol="slice", numpy=[], cases=[
+@op(symbol="slice", operator="getitem", numpy=[], cases=[
     case((3, 4), index=1), case((3, 4), index=(slice(None), -1)), case((3, 4), index=(..., slice(3, None, -2))),
     case((3, 4), index=(None, slice(1, 3), None)), case((5,), index=slice(4, 0, -1)), case((2, 3, 4), index=(..., 0)),
     case((3, 4), index=np.array([2, 0, 0])), case((3, 4), index=(np.array([[0, 1], [2, 2]]), 1)),
     case((3, 4), index=(slice(None), np.array([1, 1]))), case((3,), index=np.array([True, False, True])),
     case((3, 4), index=(np.array([0, 1]), np.array([1, 1]))), case((), index=()), case((3,), index=slice(0, 0)),
+    case((3, 4), index=[]), case(_TABLE, index=np.array([0, 255], "u1")),
+    case(_TABLE, index=(np.array([-1, 127], "i1"), 0)),
     case((3, 4), index=5, raises="getitem: index 5 is out of bounds for axis 0 with size 3; x is (3, 4)"),
 ])  # fmt: skip
 def getitem(x, *, index):
@@ -73,7 +71,7 @@ def _add_rows(total, dy, ids):
     """total[ids] += dy with repeated ids summed: sort, add up each run, write each row once."""
     if ids.size == 0:
         return
-    flat, rows = ids.reshape(-1) % len(total), dy.reshape(ids.size, *total.shape[1:])
+    flat, rows = ids.reshape(-1).astype(np.intp) % len(total), dy.reshape(ids.size, *total.shape[1:])
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
     starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
@@ -88,6 +86,9 @@ scatter.vjp(x=lambda dy, index: getitem(dy, index=index))
 @op(numpy=[], cases=[
     case((2, 4), (3, 4), index=slice(1, 3)), case((4,), (3, 4), index=slice(0, 2)), case((), (3, 4), index=(1, 2)),
     case((2, 4), (3, 4), index=np.array([0, 2])), case((3,), (3, 4), index=(slice(None), 1)),
+    case((3, 4), (3, 4), index=np.array([1, 0, -2])), case((1, 4), (3, 4), index=(np.array([0, 0]), slice(None))),
+    case((1, 1, 4), (3, 4), index=0), case((2, 1), (3, 4), index=(np.array([[0], [-3]]), np.array([1, 2, 1]))),
+    case((2,), (3, 4), index=(np.array([True, False, True]), np.array([1, 1]))),
     case((2, 3), (3, 4), index=slice(1, 3),
          raises="assign: could not broadcast input array from shape (2,3) into shape (2,4); "
                 "v is (2, 3), x is (3, 4)"),
@@ -95,8 +96,35 @@ scatter.vjp(x=lambda dy, index: getitem(dy, index=index))
 def assign(v, x, *, index):
     """A copy of x in which ``index`` holds v: what ``x[index] = v`` means. dx is dy but 0 there, dv is dy there."""
     y = np.array(x)
-    y[index] = v
+    _put(y, index, v)
     return y
+
+
+def _put(array, index, v):
+    """``array[index] = v``; of several values for one place the last one stays, whatever the layouts in memory are."""
+    array[index] = v
+    last = _last(index, array.shape)
+    if last is not None:
+        stays, places = last
+        v = np.reshape(v, np.shape(v)[builtins.max(np.ndim(v) - stays.ndim, 0) :])
+        array[places] = np.broadcast_to(v, stays.shape)[stays]
+
+
+def _last(index, shape):
+    """Which values of ``x[index] = v`` no later one overwrites, and their places in x; None if that is all of them."""
+    parts = () if basic(index) else index if isinstance(index, tuple) else (index,)
+    if not any(np.size(part) > 1 and np.asarray(part).dtype.kind in "iu" for part in parts):
+        return None  # slices and truth values name no place twice
+    ranges = [np.arange(n).reshape(-1, *(1,) * (len(shape) - k - 1)) for k, n in enumerate(shape)]
+    places = np.stack([np.broadcast_to(numbers, shape)[index] for numbers in ranges])
+    backwards = places.reshape(len(shape), -1)[:, ::-1]
+    _, first = np.unique(backwards, axis=1, return_index=True)
+    if len(first) == backwards.shape[1]:
+        return None
+    flat = np.zeros(backwards.shape[1], bool)
+    flat[len(flat) - 1 - first] = True
+    stays = flat.reshape(places.shape[1:])
+    return stays, tuple(places[:, stays])
 
 
 def _erase(dy, index):
@@ -105,15 +133,19 @@ def _erase(dy, index):
     return dy
 
 
+def _assign_v(dy, v_shape, index):
+    """dy where v was put and has stayed, summed over what was stretched; v may have more axes of size 1 in front."""
+    g, last = np.copy(dy[index]), _last(index, dy.shape)
+    if last is not None:
+        g = np.where(last[0], g, 0)
+    return np.reshape(sum_to(g, v_shape[builtins.max(len(v_shape) - g.ndim, 0) :]), v_shape)
+
+
 assign.vjp(
-    v=lambda dy, v_shape, index: sum_to(np.copy(dy[index]), v_shape),
+    v=_assign_v,
     x=lambda dy, index: assign(0, dy, index=index),
 )
 assign.spec.cheaper("x", over=_erase)
-
-
-def _getitem(self, index):
-    return getitem(self, index if basic(index) else _plain(index))
 
 
 def _in_locals(x, frame):
@@ -121,7 +153,7 @@ def _in_locals(x, frame):
     return any(local is x for local in frame.f_locals.values())
 
 
-def _setitem(self, index, v):
+def setitem(self, index, v):
     """``x[index] = v``: x is from now on the result; readers of the old value keep it.
 
     The write goes into x's own memory if nobody else holds that, else into a copy: filling hs step by step is linear.
@@ -131,7 +163,7 @@ def _setitem(self, index, v):
             "x[i][j] = v: x[i] is a value of its own that nothing keeps, so x would not change; should be x[i, j] = v, "
             "or y = x[i] and then y[j] = v for a changed copy"
         )
-    index, written = _plain(index), value(v)
+    index, written = settled("index", index), value(v)
     if self.node is not None and not self.node.parents and mode.recording:
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
     self._array = np.asarray(self._array)
@@ -159,17 +191,14 @@ def _assigned(v, x, index):
 
 def _write(array, index, v):
     try:
-        array[index] = v
+        _put(array, index, v)
     except Exception as error:
         assign.spec.refuse(error, (v, array), {"index": index})
 
 
-for _name, _method in {"__getitem__": _getitem, "__setitem__": _setitem}.items():
-    setattr(Tensor, _name, _method)
-
-
 @op(cases=[
     case((5, 3), np.array([[0, 4], [4, 4]])), case((5,), np.array([1, 1, 0])),
+    case(_TABLE, np.array([0, 255, 255], "u1")),
     case((5, 3), np.array([7]), raises="embedding: ids holds 7, should be from 0 to 4 (W has 5 rows)"),
     case((5, 3), np.array([-1]), raises="embedding: ids holds -1, should be from 0 to 4 (W has 5 rows)"),
     case((5, 3), np.array([0.5]), raises="embedding: ids is float64, should be integers"),
@@ -198,7 +227,7 @@ def take(x, indices, axis=None):
     """``np.take``: slices along ``axis`` (or elements of the flat array) at ``indices``."""
     if axis is None:
         x, axis = reshape(x, -1), 0
-    return x[along_axis(axis, np.ndim(x), _plain(indices))]
+    return x[along_axis(axis, np.ndim(x), indices)]
 
 
 @composite(

@@ -9,7 +9,7 @@ import numpy as np
 from ..op import case, composite, op
 from ..shape import ShapeError
 from .index import getitem
-from .shaping import reshape, transpose
+from .shaping import arrays, reshape, transpose
 
 _RANKS = [
     case((2, 3), (3, 4)),
@@ -143,6 +143,7 @@ def outer(x, w):
 )
 def tensordot(x, w, axes=2):
     """``np.tensordot``: sums over pairs of axes, as one matrix product."""
+    x, w = arrays(x, w)
     if np.ndim(axes) == 0:
         left, right = list(range(np.ndim(x) - axes, np.ndim(x))), list(range(axes))
     else:
@@ -165,6 +166,7 @@ def tensordot(x, w, axes=2):
 )
 def kron(x, w):
     """``np.kron``: w at the scale of every element of x; 1-D or 2-D."""
+    x, w = arrays(x, w)
     if np.ndim(x) != np.ndim(w) or np.ndim(x) not in (1, 2):
         raise ShapeError(f"kron: x {np.shape(x)} and w {np.shape(w)} should both be 1-D or both 2-D")
     if np.ndim(x) == 1:

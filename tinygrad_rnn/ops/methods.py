@@ -113,6 +113,7 @@ METHODS = {
     "argmax": lambda self, axis=None: self._array.argmax(axis),
     "argmin": lambda self, axis=None: self._array.argmin(axis),
     "argsort": lambda self, axis=-1: self._array.argsort(axis),
+    "__setitem__": index.setitem,
     "__floordiv__": lambda self, other: self._array // value(other),
     "__rfloordiv__": lambda self, other: value(other) // self._array,
     **{f"__{name}__": _compared(getattr(np, ufunc)) for name, ufunc in COMPARISONS.items()},

@@ -14,6 +14,11 @@ def along_axis(axis, ndim, one):
     return (*(slice(None),) * (axis % ndim), one)
 
 
+def arrays(*xs):
+    """Lists as arrays; anything else as it is."""
+    return [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in xs]
+
+
 def _back_to_shape(dy, x_shape):
     return np.reshape(dy, x_shape)
 
@@ -143,7 +148,7 @@ def atleast_2d(*xs):
 @composite(case(()), case((3,)), case((2, 3)))
 def atleast_3d(*xs):
     """At least three axes, as in NumPy: (n,) -> (1, n, 1), (n, m) -> (n, m, 1)."""
-    return _each(lambda x: atleast_2d(x)[..., None] if np.ndim(x) < 3 else x, xs)
+    return _each(lambda x: expand_dims(atleast_2d(x), axis=-1) if np.ndim(x) < 3 else x, xs)
 
 
 @composite(case((2, 3)), case((2, 3), axis=1), case((2, 3), axis=(0, 1)))

@@ -38,7 +38,7 @@ def name_of(f: Any) -> str:
 
 
 @pytest.mark.parametrize("ufunc", BINARY, ids=name_of)
-@pytest.mark.parametrize("other", [B, 0.7, np.float64(0.7)], ids=["array", "float", "np.float64"])
+@pytest.mark.parametrize("other", [B, 0.7, np.float64(0.7), B.tolist()], ids=["array", "float", "np.float64", "list"])
 def test_ufunc_of_two_in_both_orders(ufunc, other):
     other = B if ufunc.signature and np.ndim(other) == 0 else other
     for left, right in ((leaf(A), other), (other, leaf(A)), (leaf(A), tg.tensor(other))):
@@ -61,7 +61,7 @@ PYTHON = [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, 
 
 @pytest.mark.parametrize("f", PYTHON)
 def test_operators_of_arrays_and_tensors(f):
-    for a, b in ((leaf(A), B), (A, leaf(B)), (leaf(A), leaf(B))):
+    for a, b in ((leaf(A), B), (A, leaf(B)), (leaf(A), leaf(B)), (leaf(A), B.tolist()), (A.tolist(), leaf(B))):
         y = f(a, b)
         assert has_gradient(y)
         np.testing.assert_allclose(y.numpy(), f(A, B))
@@ -75,6 +75,18 @@ CALLS: dict[str, Any] = {
     "concatenate flat": lambda x: np.concatenate((B, x), axis=None),
     "concat": lambda x: np.concat([x, B], axis=-1),
     "stack": lambda x: np.stack([B, x], axis=1),
+    "concatenate one": lambda x: np.concatenate(x),
+    "concatenate one, axis by position": lambda x: np.concatenate(x.reshape(3, 3, 1), 1),
+    "stack one": lambda x: np.stack(x, axis=1),
+    "vstack one": lambda x: np.vstack(x),
+    "hstack one": lambda x: np.hstack(x.reshape(3, 1, 3)),
+    "hstack one, vectors": lambda x: np.hstack(x),
+    "dstack one": lambda x: np.dstack(x),
+    "column_stack one": lambda x: np.column_stack(x),
+    "block": lambda x: np.block([[x, B], [B, 2 * x]]),
+    "block of vectors and numbers": lambda x: np.block([x[0], 2.0, x[1, 1], B[0]]),
+    "block of one": lambda x: np.block(x),
+    "block, deeper": lambda x: np.block([[[x, B]], [[B, x]]]),
     "vstack": lambda x: np.vstack([B, x]),
     "hstack": lambda x: np.hstack([B, x]),
     "dstack": lambda x: np.dstack([B, x]),
@@ -89,6 +101,7 @@ CALLS: dict[str, Any] = {
     "matmul": lambda x: np.matmul(B, x),
     "tensordot": lambda x: np.tensordot(B, x, axes=([1], [0])),
     "einsum": lambda x: np.einsum("ij,jk->ik", B, x),
+    "einsum of lists": lambda x: np.einsum(B, [0, 1], x, [1, 2], [2]),
     "einsum, optimize": lambda x: np.einsum("ij,jk", x, B, optimize=True),
     "kron": lambda x: np.kron(B, x),
     "trace": lambda x: np.trace(x),
@@ -166,6 +179,20 @@ def test_function_of_numpy_gives_its_value_and_a_gradient(f):
     expected = np.sum((np.asarray(f(A + h * v)) - np.asarray(f(A - h * v))) / (2 * h))
     np.testing.assert_allclose(np.sum(pull(np.ones(np.shape(y)))[0] * v), expected, rtol=1e-7, atol=1e-9)
     assert has_gradient(f(leaf(A)))
+
+
+@pytest.mark.parametrize("name", ["concatenate", "stack", "vstack", "hstack", "dstack", "column_stack"])
+def test_one_array_alone_may_be_meant_in_two_ways(name):
+    """``np.hstack(x)`` joins the parts of x; ``hstack(*xs)`` of one array would be that array."""
+    with pytest.raises(TypeError) as caught:
+        getattr(tg, name)(leaf(A))
+    assert str(caught.value) == (
+        f"{name}: got one array (3, 3), should be a list of arrays: {name}([x]) for x alone, {name}(list(x)) "
+        "for its parts along the first axis, as NumPy's"
+    )
+    join = getattr(tg, name)
+    np.testing.assert_array_equal(join([leaf(A)]).numpy(), getattr(np, name)([A]))
+    np.testing.assert_array_equal(join(list(leaf(A))).numpy(), getattr(np, name)(A))
 
 
 PLAIN = [np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.argmax, np.argsort, np.isnan, np.isfinite, np.any,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import ascii_lowercase, ascii_uppercase
+
 import numpy as np
 
 from ..border import FUNCTIONS, UFUNCS
@@ -71,9 +73,27 @@ def broadcast_arrays(*xs):
     return tuple(shaping.broadcast_to(x, shape=shape) for x in xs)
 
 
+def _letters(labels):
+    """Integer labels as the letters that NumPy makes of them."""
+    return "".join("..." if label is Ellipsis else (ascii_uppercase + ascii_lowercase)[label] for label in labels)
+
+
 def einsum(subscripts, *xs, optimize=None):
-    """``np.einsum``; in which order it multiplies is its own affair, so ``optimize`` says nothing."""
+    """``np.einsum``; in which order it multiplies is its own affair, so ``optimize`` says nothing.
+
+    Lists of integer labels, ``einsum(x, [0, 1], w, [1, 2], [0, 2])``, are written as letters.
+    """
+    if not isinstance(subscripts, str):
+        operands = (subscripts, *xs)
+        result = ["->", _letters(operands[-1])] if len(operands) % 2 else []
+        xs, labels = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
+        subscripts = "".join([",".join(map(_letters, labels)), *result])
     return summation.einsum(*xs, subscripts=subscripts)
+
+
+def _of_sequence(function):
+    """A function that joins arrays, as NumPy calls it: one array is the sequence of its parts along the first axis."""
+    return lambda xs, *args, **kwargs: function(list(xs), *args, **kwargs)
 
 
 def accumulate(x, axis=0):
@@ -95,7 +115,10 @@ def _outer(function):
     return lambda x, w: function(shaping.reshape(x, shape=np.shape(x) + (1,) * np.ndim(w)), w)
 
 
+for _name in ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stack"):
+    FUNCTIONS[getattr(np, _name)] = _of_sequence(getattr(joining, _name))
 FUNCTIONS.update({
+    np.block: joining.block,
     np.clip: clip,
     np.ptp: ptp,
     np.einsum: einsum,
@@ -115,8 +138,8 @@ UFUNCS.update({
     np.vecdot: vecdot,
 })  # fmt: skip
 if hasattr(np, "matvec"):  # from NumPy 2.2 on
-    UFUNCS[np.matvec] = lambda x, w: linear.matmul(x, w[..., None])[..., 0]
-    UFUNCS[np.vecmat] = lambda x, w: linear.matmul(x[..., None, :], w)[..., 0, :]
+    UFUNCS[np.matvec] = lambda x, w: linear.matmul(x, shaping.expand_dims(w, axis=-1))[..., 0]
+    UFUNCS[np.vecmat] = lambda x, w: linear.matmul(shaping.expand_dims(x, axis=-2), w)[..., 0, :]
 UFUNCS.update({
     (ufunc, "outer"): _outer(function)
     for ufunc, function in UFUNCS.items()

@@ -8,6 +8,7 @@ import operator
 import numpy as np
 
 from ..op import case, composite, op
+from ..recording import several
 from ..shape import joined, stacked
 from .index import getitem
 from .shaping import along_axis, atleast_1d, atleast_2d, atleast_3d, ravel, reshape
@@ -61,33 +62,60 @@ def append(x, w, axis=None):
     return concatenate([ravel(x), ravel(w)]) if axis is None else concatenate([x, w], axis=axis)
 
 
-def _listed(xs):
-    return xs[0] if len(xs) == 1 and isinstance(xs[0], (list, tuple)) else xs
+def _listed(name, xs):
+    """The arrays of ``f([a, b])`` as well as of ``f(a, b)``."""
+    if len(xs) > 1:
+        return xs
+    if not isinstance(xs[0], (list, tuple)):
+        raise several(name, xs[0])
+    return xs[0]
 
 
 @composite(case((2, 3), (4, 3)), case((3,), (3,)))
 def vstack(*xs):
     """Rows under each other."""
-    return concatenate([atleast_2d(x) for x in _listed(xs)], axis=0)
+    return concatenate([atleast_2d(x) for x in _listed("vstack", xs)], axis=0)
 
 
 @composite(case((2, 3), (2, 4)), case((3,), (2,)), case((), ()))
 def hstack(*xs):
     """Columns beside each other: along axis 1, or 0 for vectors."""
-    arrays = [atleast_1d(x) for x in _listed(xs)]
+    arrays = [atleast_1d(x) for x in _listed("hstack", xs)]
     return concatenate(arrays, axis=0 if np.ndim(arrays[0]) == 1 else 1)
 
 
 @composite(case((2, 3), (2, 3)), case((3,), (3,)), case((2, 3, 1), (2, 3, 2)))
 def dstack(*xs):
     """Planes behind each other: along axis 2."""
-    return concatenate([atleast_3d(x) for x in _listed(xs)], axis=2)
+    return concatenate([atleast_3d(x) for x in _listed("dstack", xs)], axis=2)
 
 
 @composite(case((2,), (2,)), case((2, 3), (2,)))
 def column_stack(*xs):
     """Vectors as columns beside each other."""
-    return concatenate([reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in _listed(xs)], axis=1)
+    return concatenate([reshape(x, (-1, 1)) if np.ndim(x) < 2 else x for x in _listed("column_stack", xs)], axis=1)
+
+
+def _depth(arrays):
+    """How many lists stand inside each other."""
+    return 1 + max(map(_depth, arrays), default=0) if isinstance(arrays, list) else 0
+
+
+def _leaves(arrays):
+    return [leaf for part in arrays for leaf in _leaves(part)] if isinstance(arrays, list) else [arrays]
+
+
+def block(arrays):
+    """``np.block``: nested lists, the innermost side by side along the last axis, those around along the one before."""
+    depth = _depth(arrays)
+    rank = max([depth, *(np.ndim(leaf) for leaf in _leaves(arrays))])
+
+    def joined(part, axis):
+        if isinstance(part, list):
+            return concatenate([joined(inner, axis + 1) for inner in part], axis=axis)
+        return reshape(part, (1,) * (rank - np.ndim(part)) + np.shape(part))
+
+    return joined(arrays, -depth)
 
 
 @composite(case((2, 3), reps=2), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 1)), case((2, 3), reps=(0, 2)),

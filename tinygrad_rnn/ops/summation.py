@@ -14,10 +14,15 @@ from .shaping import transpose
 def _by_labels(shapes, attrs):
     """Equal labels are equal sizes: the rule that the subscripts write down, once all ``...`` stand in front."""
     terms, result = _terms(attrs["subscripts"], len(shapes))
-    fronted = {}
+    fronted: dict[str, tuple[int, ...]] = {}
+    size: dict[str, int] = {}
+    for term, shape in zip(terms, shapes.values(), strict=True):
+        for label, n in zip(term.replace("...", ""), _sizes(term, shape)):
+            size[label] = n if size.get(label, 1) == 1 else size[label]  # a 1 stretches
     for term, (name, shape) in zip(terms, shapes.items(), strict=True):
-        start, own = max(term.find("..."), 0), len(term.replace("...", ""))
-        fronted[name] = shape[start:][: len(shape) - own] + shape[:start] + shape[len(shape) - own + start :]
+        start, count = max(term.find("..."), 0), len(term.replace("...", ""))
+        labelled = [size[c] if n == 1 else n for c, n in zip(term.replace("...", ""), _sizes(term, shape))]
+        fronted[name] = (*shape[start:][: len(shape) - count], *labelled)
     found = words(", ".join(map(_spaced, terms)) + " -> " + _spaced(result))(fronted, attrs)
     start, lead = max(result.find("..."), 0), len(found) - len(result.replace("...", ""))
     return found[lead : lead + start] + found[:lead] + found[lead + start :]
@@ -40,17 +45,22 @@ def _spaced(term):
     case((3, 5), (5, 3, 4), subscripts="i...,...ik->...k"),
     case((5, 3, 3), subscripts="...ii->..."),
     case((5, 3, 3), (1, 3), subscripts="...ii,...i->...i"),
+    case((2, 3), (2, 1), (1, 4), subscripts="ij,ij,jk->ik"),
+    case((2, 3), (1, 3), subscripts="ij,ij->j"),
     case((2, 3), (4, 2), subscripts="ij,jk->ik",
          raises="einsum: j is 3 in xs[0] (2, 3) but 4 in xs[1] (4, 2)"),
     case((2, 3), subscripts="ij,jk", raises="einsum: 'ij,jk' has 2 operands, got 1"),
 ])  # fmt: skip
 def einsum(*xs, subscripts):
     """Einstein's summation, ``einsum("ij,jk->ik", x, w)``.  Each gradient is an einsum of dy with the others."""
+    _terms(subscripts, len(xs))
     return np.einsum(subscripts, *xs)
 
 
 def _terms(subscripts, count):
     """The labels of each operand and of the result, the implied result written out."""
+    if not isinstance(subscripts, str):
+        raise TypeError("needs subscripts first, such as einsum('ij,jk->ik', x, w); np.einsum takes lists of labels")
     inputs, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if not arrow:
@@ -72,7 +82,9 @@ def _einsum_x(dy, i, xs, subscripts):
     spec = ",".join([result, *others, *lone]) + "->" + "..." * ("..." in subscripts) + letters
     g = np.einsum(spec, dy, *(x for k, x in enumerate(xs) if k != i), *ones)
     batch = xs[i].shape[own.index("...") :][: len(xs[i].shape) - len(own) + 3] if "..." in own else ()
-    return _in_place_of(sum_to(g, batch + tuple(size[c] for c in letters)), own, xs[i].shape)
+    shape = batch + tuple(size[c] for c in letters)
+    g = np.broadcast_to(g, np.broadcast_shapes(g.shape, shape))  # where the others have size 1
+    return _in_place_of(sum_to(g, shape), own, xs[i].shape)
 
 
 def _sizes(term, shape):

@@ -23,7 +23,7 @@ MAY = {
     "files": "",
     "totals": "guard",
     "graph": "guard mode totals",  # knows neither Tensor nor operations
-    "border": "",  # what NumPy sees of a Tensor: the tables that the operations fill
+    "border": "mode",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tensor": "guard graph border",
     "recording": "guard mode graph tensor",
     "op": "shape graph border tensor recording",
@@ -72,7 +72,8 @@ MAY = {
 EXCEPT = {
     "ops/face.py": "border tensor",  # NumPy's functions by their own signatures: tells Tensors from arrays
     "ops/methods.py": "border tensor graph guard",  # methods of Tensor; writing into a Tensor in place
-    "ops/index.py": "tensor graph guard recording",  # x[index] = y puts a new node under the Tensor x
+    "ops/assignment.py": "tensor graph guard recording",  # x[index] = y puts a new node under the Tensor x
+    "ops/joining.py": "recording",  # what operations on any number of arrays say of one
     "ops/output.py": "guard mode tensor recording",  # affine and cross-entropy recorded as two operations, made as one
     "ops/shaping.py": "graph",  # sum_to, the one place of un-broadcasting
     "ops/summation.py": "graph",  # the same

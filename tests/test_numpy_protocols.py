@@ -166,6 +166,10 @@ CALLS: dict[str, Any] = {
     "tril": lambda x: np.tril(x),
     "triu": lambda x: np.triu(x, 1),
     "copy": lambda x: np.copy(x),
+    "full_like": lambda x: np.full_like(x, x[0, 1]),
+    "full_like, shape": lambda x: np.full_like(x, x[0], shape=(2, 3)),
+    "bincount": lambda x: np.bincount([0, 3, 3], x[1]),
+    "bincount, keywords": lambda x: np.bincount(np.array([0, 3, 3]), weights=x[1], minlength=6),
     "astype": lambda x: np.astype(x, np.float64),
     "methods": lambda x: x.reshape(9).sum() + x.reshape((3, 3)).T.mean(0).max() + x.mT.std(axis=0).clip(0, 1),
 }
@@ -193,6 +197,19 @@ def test_one_array_alone_may_be_meant_in_two_ways(name):
     join = getattr(tg, name)
     np.testing.assert_array_equal(join([leaf(A)]).numpy(), getattr(np, name)([A]))
     np.testing.assert_array_equal(join(list(leaf(A))).numpy(), getattr(np, name)(A))
+
+
+def test_of_what_numpy_answers_from_a_tensor_only_values_are_tensors():
+    """The shape to fill is no value, the value that it is filled with is; unique values would lose their gradient."""
+    assert np.full_like(leaf(A), 2.0).tolist() == np.full_like(A, 2.0).tolist()
+    assert np.full_like(leaf(A), leaf(0.5), dtype=np.float32).dtype == np.float32
+    assert np.bincount(tg.tensor([0, 2])).tolist() == [1, 0, 1]
+    assert np.bincount([0, 2], weights=leaf(A[0, :2].astype("f"))).dtype == np.float64
+    np.testing.assert_array_equal(np.unique(tg.tensor([2.0, 1.0, 2.0])), [1, 2])
+    with pytest.raises(TypeError) as caught:
+        np.unique(leaf(A))
+    text = "np.unique has no operation on Tensors that need a gradient; np.unique(x.detach()) has none"
+    assert str(caught.value) == text
 
 
 PLAIN = [np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.argmax, np.argsort, np.isnan, np.isfinite, np.any,

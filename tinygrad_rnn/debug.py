@@ -102,6 +102,8 @@ def described(name: str, x: Any) -> str:
 class _Nans:
     """Looks at every result and at every gradient."""
 
+    passive = True
+
     def __init__(self) -> None:
         self.places: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
         self.reached: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
@@ -167,6 +169,8 @@ def _argument(node: Node, k: int) -> str:
 
 class _Mutations:
     """Remembers the bytes of everything that gradient rules keep."""
+
+    passive = True
 
     def __init__(self) -> None:
         self.seen: WeakKeyDictionary[Node, tuple[str, list[int]]] = WeakKeyDictionary()

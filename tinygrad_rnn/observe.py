@@ -18,10 +18,12 @@ class _Both:
 
     An observer is told ``operation(spec, args, made)`` after each forward operation, with its declaration, what it was
     called with and the Tensor it gave, and ``gradient(node, dy)`` when a backward pass has all of a node's gradient.
+    One that makes no record for others is ``passive``: to take a Python number of a Tensor loses nothing then.
     """
 
     def __init__(self, first: Any, second: Any):
         self.observers = first, second
+        self.passive = all(getattr(one, "passive", False) for one in self.observers)
 
     def operation(self, spec: Op, args: Any, made: Tensor) -> None:
         for one in self.observers:

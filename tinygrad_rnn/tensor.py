@@ -105,7 +105,7 @@ class Tensor(Border):
 
     def item(self) -> Any:
         """The only value, as a Python number."""
-        return self._array.item()
+        return self._alone().item()
 
     def tolist(self) -> Any:
         return self._array.tolist()
@@ -169,9 +169,6 @@ class Tensor(Border):
 
     def __bool__(self) -> bool:
         return bool(self._array)
-
-    def __int__(self) -> int:
-        return int(self._array)
 
     def __index__(self) -> int:
         return self._array.__index__()

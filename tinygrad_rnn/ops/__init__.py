@@ -93,7 +93,8 @@ from .joining import (
     hsplit,
     vsplit,
 )
-from .index import getitem, scatter, assign, embedding, take, take_along_axis, diag, diagonal, tril, triu
+from .index import getitem, scatter, embedding, take, take_along_axis, diag, diagonal, tril, triu
+from .assignment import assign
 from .loss import softmax, log_softmax, mean_squared_error, binary_cross_entropy
 from .cross_entropy import softmax_cross_entropy
 from .output import affine_cross_entropy

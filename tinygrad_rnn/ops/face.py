@@ -6,16 +6,18 @@ from string import ascii_lowercase, ascii_uppercase
 
 import numpy as np
 
-from ..border import FUNCTIONS, UFUNCS
+from ..border import ELSEWHERE, FUNCTIONS, INSTEAD, UFUNCS
 from ..tensor import Tensor, value
-from . import elementwise, joining, linear, reduce, shaping, summation
+from . import activation, elementwise, index, joining, linear, reduce, shaping, summation
 
 #: Their result has no gradient: answers about shape, order or truth.
 PLAIN = """
-    shape ndim size zeros_like ones_like empty_like full_like argmax argmin argsort argwhere nonzero flatnonzero
+    shape ndim size zeros_like ones_like empty_like argmax argmin argsort argwhere nonzero flatnonzero
     count_nonzero any all array_equal array_equiv allclose isclose result_type can_cast may_share_memory shares_memory
-    array2string array_repr array_str round around searchsorted digitize bincount unique iscomplexobj isrealobj
+    array2string array_repr array_str round around searchsorted digitize iscomplexobj isrealobj
 """
+#: They write into an array, which holds no gradient.
+WRITING = "copyto place put putmask put_along_axis fill_diagonal"
 PLAIN_UFUNCS = """
     less less_equal greater greater_equal equal not_equal isnan isinf isfinite signbit logical_and logical_or
     logical_not logical_xor floor_divide
@@ -37,6 +39,17 @@ def _arrays(x):
     return value(x)
 
 
+def _writing(name):
+    """A function that no Tensor can go through: neither as what is written, nor as where."""
+
+    def apply(*args, **kwargs):
+        raise TypeError(f"np.{name}: a Tensor can't be written into an array; {INSTEAD}")
+
+    return apply
+
+
+for _name in WRITING.split():
+    FUNCTIONS[getattr(np, _name)] = _writing(_name)
 for _name in PLAIN.split():
     FUNCTIONS[getattr(np, _name)] = _plain(getattr(np, _name))
 for _name in PLAIN_UFUNCS.split():
@@ -50,6 +63,31 @@ def clip(x, a_min=None, a_max=None, *, min=None, max=None):
         return elementwise.clip(x, min=low, max=high)
     x = x if low is None else elementwise.maximum(x, low)
     return x if high is None else elementwise.minimum(x, high)
+
+
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
+    """``np.full_like``: the value stretched."""
+    a = value(a)
+    if not isinstance(fill_value, Tensor):
+        return np.full_like(a, fill_value, dtype, order, subok, shape)
+    made = shaping.broadcast_to(fill_value, shape=np.shape(a) if shape is None else shape)
+    return made.astype(np.asarray(a).dtype if dtype is None else dtype)
+
+
+def bincount(x, /, weights=None, minlength=0):
+    """``np.bincount``: weights summed by their number in x."""
+    x = value(x)
+    counts = np.bincount(x, value(weights), minlength)  # which checks them
+    if not isinstance(weights, Tensor):
+        return counts
+    return index.scatter(weights.astype(counts.dtype), index=np.asarray(x), shape=counts.shape)
+
+
+def unique(x, *args, **kwargs):
+    """``np.unique``: its values are parts of x, so their gradient would be lost."""
+    if getattr(x, "node", None) is not None:
+        raise TypeError("np.unique has no operation on Tensors that need a gradient; np.unique(x.detach()) has none")
+    return np.unique(value(x), *args, **kwargs)
 
 
 def ptp(x, axis=None, keepdims=False):
@@ -119,6 +157,9 @@ for _name in ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stac
     FUNCTIONS[getattr(np, _name)] = _of_sequence(getattr(joining, _name))
 FUNCTIONS.update({
     np.block: joining.block,
+    np.full_like: full_like,
+    np.bincount: bincount,
+    np.unique: unique,
     np.clip: clip,
     np.ptp: ptp,
     np.einsum: einsum,
@@ -129,6 +170,8 @@ FUNCTIONS.update({
     np.split: lambda x, indices_or_sections, axis=0: joining.split(x, indices_or_sections, axis),
 })  # fmt: skip
 UFUNCS.update({
+    "expit": activation.sigmoid,  # of scipy.special
+    "erf": activation.erf,
     (np.add, "reduce"): _reduced(reduce.sum),
     (np.multiply, "reduce"): _reduced(reduce.prod),
     (np.maximum, "reduce"): _reduced(reduce.max),
@@ -144,4 +187,8 @@ UFUNCS.update({
     (ufunc, "outer"): _outer(function)
     for ufunc, function in UFUNCS.items()
     if isinstance(ufunc, np.ufunc) and ufunc.nin == 2 and ufunc.signature is None
+})  # fmt: skip
+ELSEWHERE.update({
+    name: f"scipy.special.{name} has no operation on Tensors; write tinygrad_rnn.{name}(x, axis=...)"
+    for name in ("softmax", "log_softmax", "logsumexp")
 })  # fmt: skip

@@ -10,7 +10,7 @@ from ..graph import GraphError, clock, mode
 from ..op import case, op
 from ..shape import broadcast
 from ..tensor import Tensor, value
-from . import elementwise, face, index, linear, reduce, shaping
+from . import assignment, elementwise, face, index, linear, reduce, shaping
 
 
 @op(broadcast, numpy=[np.copy], cases=[case((3, 4)), case(())])
@@ -113,7 +113,7 @@ METHODS = {
     "argmax": lambda self, axis=None: self._array.argmax(axis),
     "argmin": lambda self, axis=None: self._array.argmin(axis),
     "argsort": lambda self, axis=-1: self._array.argsort(axis),
-    "__setitem__": index.setitem,
+    "__setitem__": assignment.setitem,
     "__floordiv__": lambda self, other: self._array // value(other),
     "__rfloordiv__": lambda self, other: value(other) // self._array,
     **{f"__{name}__": _compared(getattr(np, ufunc)) for name, ufunc in COMPARISONS.items()},

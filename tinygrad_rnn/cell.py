@@ -23,22 +23,32 @@ from .tensor import Tensor, make, value
 class Run:
     """Which steps of which cell lie behind a state: step ``times[k]`` begins at ``starts[k]`` on the graph's clock.
 
-    It is left on the nodes of what comes out, for whoever looks at the graph; it holds no node.
+    ``states[k]`` are the places on the clock of the states before it, ``states[-1]`` of the last ones, ``params`` of
+    the parameters; None for what needs no gradient. It is left on the nodes that the steps made, for whoever looks at
+    the graph; it holds no node.
     """
 
-    __slots__ = ("cell", "end", "made", "starts", "times", "windows")
+    __slots__ = ("cell", "end", "params", "starts", "states", "times", "windows")
 
-    def __init__(self, cell: Cell, times: range, starts: list[int], windows: int = 1):
-        self.cell, self.times, self.starts, self.end = cell, times, starts, clock()
+    def __init__(self, cell: Cell, times: range, state: Sequence[Tensor], bound: Mapping[str, Any], windows: int = 1):
+        self.cell, self.times, self.starts, self.end = cell, times, list[int](), 0
+        self.states, self.params = [places(state)], places([bound[name] for name in cell.params])
         self.windows = windows  # that the state has been carried through without detach
-        self.made: list[int | None] = []  # the places of the last states on the clock
 
-    def mark(self, states: Sequence[Tensor], *others: Tensor) -> None:
-        """Leave it on the nodes of the last states and of the others."""
-        self.made = [one.node.seq if one.node is not None else None for one in states]
-        for one in (*states, *others):
-            if one.node is not None:
-                one.node.run = self
+    def mark(self, *values: Tensor) -> None:
+        """Leave it on the nodes of values, but for those that were there before: a step may pass on what it got."""
+        for one in values:
+            if self.made(one):
+                one.node.run = self  # type: ignore[union-attr]
+
+    def made(self, one: Tensor) -> bool:
+        """Was it made since the first step began?"""
+        return one.node is not None and one.node.seq > self.starts[0]
+
+
+def places(values: Sequence[Tensor]) -> tuple[int | None, ...]:
+    """The places of values on the graph's clock."""
+    return tuple([one.node.seq if one.node is not None else None for one in values])
 
 
 class Cell:
@@ -200,9 +210,13 @@ class Cell:
         self.check(x, state, params)
         arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
         given = [one if isinstance(one, Tensor) else make(np.array(one), None) for one in (x, *state)]
-        start = clock()
-        new = self.step(given[0], given[1:], self.bind(params), check=True)
-        Run(self, range(1), [start]).mark(new)
+        bound = self.bind(params)
+        run = Run(self, range(1), given[1:], bound)
+        run.starts.append(clock())
+        new = self.step(given[0], given[1:], bound, check=True)
+        run.states.append(places(new))
+        run.end = clock()
+        run.mark(*new)
         result = tuple(one._array for one in new) if arrays else new
         return result if len(result) > 1 else result[0]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .cell import Cell, Run
+from .cell import Cell, Run, places
 from .graph import clock
 from .mode import mode as running
 from .ops import stack, where
@@ -63,18 +63,19 @@ def scan(
     cell.check(xs._array[:, 0], state, params)
     mask = None if lengths is None else _mask(lengths, N, T)
     windows = 1 + max((one.node.run.windows for one in state if hasattr(one.node, "run")), default=0)
-    run = Run(cell, range(T)[:: -1 if reverse else 1], [], windows)
-    hs, state = _loop(run, xs, state, cell.bind(params), mask)
+    bound = cell.bind(params)
+    run = Run(cell, range(T)[:: -1 if reverse else 1], state, bound, windows)
+    hs, state = _loop(run, xs, state, bound, mask)
     _carry(run, hs, state)
     return (hs._array, tuple(one._array for one in state)) if arrays else (hs, state)
 
 
 def _carry(run: Run, hs: Tensor, state: Sequence[Tensor]) -> None:
     """Name the last state, for messages about it, and warn if it drags the graphs of many windows behind it."""
-    for name, one in zip(run.cell.states, state, strict=True):
-        if one.node is not None:
-            one.node.name = name
-    run.mark(state, hs)
+    for name, one in zip(run.cell.states[::-1], state[::-1], strict=True):  # the first name stays on a value of two
+        if run.made(one):
+            one.node.name = name  # type: ignore[union-attr]
+    run.mark(*state, hs)
     if run.windows == MANY and any(one.node is not None for one in state):
         warnings.warn(
             f"scan: the state {', '.join(run.cell.states)} of {run.cell.name} has been carried through {MANY} calls "
@@ -130,6 +131,7 @@ def _loop(run: Run, xs: Tensor, state: Any, bound: Any, mask: Any) -> tuple[Tens
                 new = tuple(where(_fit(here, one), one, old) for one, old in zip(new, state, strict=True))
             hs[t] = new[0] if mask is None else where(_fit(here, new[0]), new[0], 0)
             state = new
+            run.states.append(places(new))
     finally:
         running.step, run.end = before, clock()
     return stack(hs, axis=1), tuple(state)

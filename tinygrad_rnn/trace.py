@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -46,6 +48,15 @@ def record_step(cell: Cell, given: Mapping[str, Any]) -> Recording:
     new = new if isinstance(new, tuple) else (new,)
     recording.finish({f"{name}'": one for name, one in zip(cell.states, new)}, order)
     return recording
+
+
+def record_sample(cell: Cell, sizes: Mapping[str, int]) -> Recording | None:
+    """One step of ``cell`` on random arguments of ``sizes``, for its names; None where it cannot be had by itself."""
+    if any(default is inspect.Parameter.empty for default in cell.config.values()):
+        return None
+    with contextlib.suppress(Exception):  # a name is not worth an error: some cell may not run on random numbers
+        return record_step(cell, sample(cell, np.random.default_rng(0), sizes))
+    return None
 
 
 def codes(f: Any) -> list[Any]:

@@ -153,22 +153,6 @@ def test_a_residual_output_is_a_state_that_carries_nothing():
     assert layer.verdict == "vanishing"
 
 
-def test_a_step_that_goes_another_way_is_not_guessed_at():
-    """The odd steps end in another operation, so that the state cannot be found there; NaN, not zero."""
-
-    @cell
-    def either(x, h, *, Wx=Param("D H"), Wh=Param("H H"), odd=False):
-        a = x @ Wx + h @ Wh
-        return sigmoid(tanh(a)) if odd else tanh(a)
-
-    params, h = either.init(np.random.default_rng(0), D=D, H=H), np.zeros((N, H), "f")
-    for t in range(5):
-        h = either(np.ones((N, D), "f"), h, **params, odd=t % 2 == 1)
-    flow = gradient_flow(h.sum())
-    assert [np.isnan(one) for one in flow.layers[0].states["h"]] == [False, True, False, True, False]
-    assert "?" in flow.table() and flow.to_json()
-
-
 def test_it_can_be_watched():
     xs, params = given(tg.lstm)
     y = by_scan(tg.lstm, xs, params, weighted())

@@ -91,14 +91,14 @@ class CellTile:
     def give(self, state: str, label: str, gradient: float | None, terms: Sequence[tuple[str, float | None]],
              value: Vertex, away: Sequence[int | None]) -> None:  # fmt: skip
         """A state on its rail to the right: its name, its gradient, and if it goes elsewhere too, a dot and the sum."""
-        y, first = self.rails[state], state == self.states[-1]
+        y = self.rails[state]
         head = f"d{label} {size_text(gradient)}" if gradient is not None else ""
         if not away:
             named = [f"d{label}_{tag} {size_text(norm)}" for tag, norm in terms if norm is not None]
             self.on_rail(y, label, named[0] if named else "", gradient)
             return
         wide, high = block([label], SIZES["text"])
-        at = max(self.right + 12 + wide / 2 if first else 0.0, self.wide / 2 + 22)
+        at = max(self.right + 12 + wide / 2, self.wide / 2 + 22)
         dot = Shape(f"{self.name}d{state}", "dot", at, y, 7.0, 7.0, about=value.id)
         self.both(self.box, dot, (self.wide / 2, y), (at, y), gradient, None)
         text = Shape(f"{self.name}o{state}", "text", at, self.text, wide + 10, high + 8, [label], SIZES["text"],

@@ -132,11 +132,12 @@ class Filler:
         ends = [subscript(time) if not self.graph.full else "" for time in (tile.first, tile.last)]
         for number, edge in self.into.get(main.id, []):
             source = self.nodes[edge.source]
-            if source.kind == "state" and source.name in self.about.states:
-                made.enter(source.name, source.name, source, edge, number)
+            if source.kind == "state" and edge.argument in self.about.states and before is None:
+                made.enter(edge.argument, source.name, source, edge, number)
             elif source.kind != "parameter" and not (before and source.id in before.members) and not fed:
                 fed = True
-                letter = edge.argument if source.kind == "input" else "x"
+                known = source.kind == "input" or edge.argument in self.about.states
+                letter = edge.argument if known else "x"
                 told = [f"d{letter}{ends[0]}", size_text(edge.gradient)] if edge.gradient is not None else []
                 label = " … ".join(dict.fromkeys(f"{letter}{end}" for end in ends))
                 made.feed(label, "text", source, edge, number, told, 18 - made.wide / 2)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node, fitted, leading_to
+from ..rows import Step
 from .steps import Steps
 
 
@@ -33,22 +34,36 @@ def radii(steps: Steps) -> list[float]:
 def jacobian(steps: Steps, t: int) -> np.ndarray | None:
     """∂(states after step t)/∂(states before it) of batch row 0, all states side by side: (S, S).
 
+    A state that is not read needs no place; None where a state is not in the graph, or two are one value before it.
     Row j is what comes back of the j-th basis vector, through the nodes of this step alone.
     """
-    new = [node for found in steps.states.values() if (node := found[t]) is not None]
-    old = [found[t - 1] for found in steps.states.values()] if t else list(steps.initial.values())
-    unknown = [name for name, node in zip(steps.states, old) if node is None and name in steps.carried]
-    if len(new) < len(old) or unknown or not steps.carried:
+    step = steps.row.steps[t]
+    names = [name for name in steps.states if name in steps.carried or step.after[name] is not None]
+    names = _told_apart(names, step)
+    new = [node for name in names if (node := step.after[name]) is not None]
+    old = [step.before[name] for name in names]
+    unknown = [name for name, node in zip(names, old) if node is None and name in steps.carried]
+    if len(new) < max(len(names), 1) or unknown or not steps.carried:
         return None
     tape = _tape(steps.nodes[t], [node for node in old if node is not None])
     rows = []
     with np.errstate(all="ignore"):
-        for name, node in zip(steps.states, new):
+        for name, node in zip(names, new):
             for index in np.ndindex(*_row_shape(steps, name, node)):
                 dy = np.zeros(node.shape, node.dtype)
                 _of_row(steps, name, dy)[index] = 1
-                rows.append(_pull(steps, tape, {node: dy}, old, new))
+                rows.append(_pull(steps, tape, {node: dy}, names, old, new))
     return np.array(rows)
+
+
+def _told_apart(names: list[str], step: Step) -> list[str]:
+    """One name for states that are one value before and after the step; none if they are so before it only."""
+    found: dict[Node | str, str] = {}
+    for name in names:
+        first = found.setdefault(step.before[name] or name, name)
+        if step.after[first] is not step.after[name]:
+            return []
+    return list(found.values())
 
 
 Tape = list[tuple[Node, list[tuple[Node, Any, Any]]]]
@@ -63,7 +78,9 @@ def _tape(nodes: Sequence[Node], old: Sequence[Node]) -> Tape:
     return [(node, own) for node, own in edges if own]
 
 
-def _pull(steps: Steps, tape: Tape, total: dict[Node, Any], old: Sequence[Any], new: Sequence[Any]) -> np.ndarray:
+def _pull(
+    steps: Steps, tape: Tape, total: dict[Node, Any], names: Sequence[str], old: Sequence[Any], new: Sequence[Any]
+) -> np.ndarray:
     """Back through a step: the gradient by the old states of batch row 0, in one vector; zeros where none arrives."""
     for node, edges in tape:
         dy = total.pop(node, None)
@@ -73,7 +90,7 @@ def _pull(steps: Steps, tape: Tape, total: dict[Node, Any], old: Sequence[Any], 
             g = fitted(rule.fn(dy, *kept), parent)
             total[parent] = total[parent] + g if parent in total else g
     parts = []
-    for name, node, like in zip(steps.states, old, new):
+    for name, node, like in zip(names, old, new):
         g = total.get(node)
         parts.append(np.ravel(_of_row(steps, name, np.zeros(like.shape, like.dtype) if g is None else g)))
     return np.concatenate(parts)

@@ -46,7 +46,10 @@ def _layer(title: str, row: Steps, names: Names, listener: Listener, parts: dict
     """The numbers of one row."""
 
     def by(name: str, t: int, node: Node | None) -> float:
-        return math.nan if (name, t) in row.strange else 0.0 if node is None else listener.norms[node]
+        step = row.row.steps[t]
+        if node is None:
+            return math.nan if name in step.loose else 0.0
+        return listener.norms[node] if node.seq >= step.start else listener.passed[node, step.end]
 
     arrays = {name: listener.arrays[root] for root, name in names.weights.items()}
     return Layer(

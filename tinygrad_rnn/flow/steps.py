@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..graph import Node, fitted
-from ..rows import Row
+from ..rows import Row, Step
 
 
 @dataclass
 class Use:
-    """A step uses ``root`` as operand ``operand`` of a node: whole, or the part that a slice read at ``index``."""
+    """A step uses ``root`` as operand ``operand`` of a node: whole, or a slice of it."""
 
     operand: int
     root: Node
-    index: str | None = None
+    sliced: bool = False
 
     def pull(self, node: Node, dy: Any) -> Any:
         """The gradient by the root that comes through this use alone, given that of the ``node`` that uses it."""
         came, rule, kept = node.edges[self.operand]
         g = fitted(rule.fn(dy, *kept), came)
-        if self.index is None:
+        if not self.sliced:
             return g
         _, rule, kept = came.edges[0]
         return fitted(rule.fn(g, *kept), self.root)
@@ -33,9 +33,9 @@ class Steps:
     ``Wx.f`` and ``xs[:, t]`` belong to no step, wherever they were made. ``place`` is the step of each node, ``at[t]``
     has the nodes of step t by how much came after them in the step, so that all steps have the same node at one number.
 
-    ``states[name][t]`` is the state after step t, None where nothing depends on it; those in ``strange`` are not known,
-    since the step went another way than the last one. ``initial`` are the states before the first step, None where they
-    need no gradient. ``carried`` are the names of those that the next step reads.
+    ``states[name][t]`` is the state after step t, None where nothing depends on it; ``loose`` are those, by name and t,
+    that need no gradient. ``initial`` are the states before the first step, None where it does not use them, or they
+    need no gradient. ``carried`` are the names of those that the next step uses.
     """
 
     def __init__(self, row: Row):
@@ -47,11 +47,12 @@ class Steps:
         self.at = [{self._after(node.seq, t): node for node in nodes} for t, nodes in enumerate(self.nodes)]
         T = len(self.nodes)
         self.model = max(range(min(1, T - 1), T), key=lambda t: (len(self.nodes[t]), t))  # a step that is all there
-        self.states = {name: self._states(name) for name in row.cell.states}
-        self.strange = self._strange()
-        where = {name: self._where(name) for name in row.cell.states}
-        self.carried = [name for name, place in where.items() if place is not None]
-        self.initial = {name: self._first(place) for name, place in where.items()}
+        self.states = {name: row.state(name) for name in row.cell.states}
+        self.loose = {(name, t): None for t, step in enumerate(row.steps) for name in step.loose}
+        used = [_used(step) for step in row.steps]
+        self.carried = [name for name in row.cell.states if any(name in own for own in used[1:])]
+        self.initial = {name: node if name in used[0] else None for name, node in row.steps[0].before.items()}
+        self.kept = {node: None for step in row.steps for node in step.kept() if node not in self.place}
         self.uses = self._uses()
 
     def _slices(self) -> list[int]:
@@ -64,68 +65,31 @@ class Steps:
         end = self.row.steps[t].end
         return end - seq - (bisect.bisect(self.slices, end) - bisect.bisect(self.slices, seq))
 
-    def _states(self, name: str) -> list[Node | None]:
-        """The state after every step, from where it is known to be in the last one."""
-        made = self.row.made[self.cell.states.index(name)]
-        if made is None:
-            return [None] * len(self.nodes)
-        after = self._after(made, len(self.nodes) - 1)
-        found = [at.get(after) for at in self.at]
-        kind = next((node.op for node in reversed(found) if node is not None), None)
-        return [node if node is not None and node.op is kind else None for node in found]
-
-    def _strange(self) -> dict[tuple[str, int], None]:
-        """What one step reads of another one can only be a state; if none is known there, those missing are strange."""
-        known = dict.fromkeys(node for found in self.states.values() for node in found)
-        read = {self.place[parent]: None for node, t in self.place.items() for parent in node.parents
-                if parent is not None and self.place.get(parent, t) < t and parent not in known}  # fmt: skip
-        return {(name, t): None for t in read for name, found in self.states.items() if found[t] is None}
-
-    def _where(self, name: str) -> tuple[int, int] | None:
-        """Where a step reads what the step before has made: which node, by ``at``, and which operand."""
-        before = self.states[name][self.model - 1] if self.model else None
-        for after, node in self.at[self.model].items():
-            for operand, parent in enumerate(node.parents):
-                if parent is not None and parent is before:
-                    return after, operand
-        return None
-
-    def _first(self, where: tuple[int, int] | None) -> Node | None:
-        """What the first step reads there."""
-        node = self.same(0, where[0]) if where else None
-        return node.parents[where[1]] if node is not None and where else None
-
     def same(self, t: int, after: int) -> Node | None:
         """The node of step t that is where the model has one, if it is the same operation."""
         node = self.at[t].get(after)
         return node if node is not None and node.op is self.at[self.model][after].op else None
 
     def _uses(self) -> dict[Node, list[Use]]:
-        """What every step uses that no step has made, by the node that uses it; what one step alone uses is no weight.
+        """What every step uses of the parameters, by the node that uses it."""
+        params = dict.fromkeys(self.row.params.values())
+        uses = {node: [self._use(node, k, params) for k in range(len(node.parents))] for node in self.place}
+        kept = {node: [use for use in own if use is not None] for node, own in uses.items()}
+        return {node: own for node, own in kept.items() if own}
 
-        A slice is told from others by its index: all steps read one ``Wx[:, :H]``, each its own ``xs[:, t]``.
-        """
-        found: dict[Node, list[Use]] = {}
-        steps: dict[Any, dict[int, None]] = {}
-        for node, t in self.place.items():
-            for operand in range(len(node.parents)):
-                use = self._use(node, operand)
-                if use is not None:
-                    found.setdefault(node, []).append(use)
-                    steps.setdefault((use.root, use.index), {})[t] = None
-        alone = [key for key, own in steps.items() if len(own) == 1 < len(self.nodes)]
-        for key in alone:
-            del steps[key]
-        kept = {node: [use for use in uses if (use.root, use.index) in steps] for node, uses in found.items()}
-        return {node: uses for node, uses in kept.items() if uses}
-
-    def _use(self, node: Node, operand: int) -> Use | None:
+    def _use(self, node: Node, operand: int, params: dict[Node, None]) -> Use | None:
         parent = node.parents[operand]
-        if parent is None or parent in self.place:
-            return None
-        if is_slice(parent):
-            return Use(operand, parent.parents[0], str(parent.attrs["index"]))
-        return Use(operand, parent)
+        if parent in params:
+            return Use(operand, parent)
+        if parent is not None and is_slice(parent) and parent.parents[0] in params and parent not in self.place:
+            return Use(operand, parent.parents[0], sliced=True)
+        return None
+
+
+def _used(step: Step) -> list[str]:
+    """The states that a step reads, or gives on as they are."""
+    read = {parent: None for node in step.nodes for parent in node.parents} | dict.fromkeys(step.kept())
+    return [name for name, node in step.before.items() if node is not None and node in read]
 
 
 def is_slice(node: Node) -> bool:

@@ -36,13 +36,15 @@ class Cut:
             edges = [edge and (self.copies[edge[0]], *edge[1:]) for edge in node.edges]
             copy = self.copies[node] = Node(edges, node.shape, node.dtype, node.op, node.attrs)
             copy.seq = node.seq
-        self.reading = [(self.copies[node], node, row, t) for row in rows for node, t in row.place.items()
-                        if any(row.place.get(parent, t) != t for parent in node.parents)]  # fmt: skip
+        self.places = [{**dict.fromkeys(row.kept, 0), **row.place} for row in rows]  # passed on: from the first step
+        self.reading = [(self.copies[node], node, place, t) for row, place in zip(rows, self.places)
+                        for node, t in row.place.items()
+                        if any(place.get(parent, t) != t for parent in node.parents)]  # fmt: skip
 
     def gradients(self, wanted: Sequence[Node], k: int) -> list[Any]:
         """The gradients by the ``wanted`` nodes where every k-th step starts from ``detach(state)``."""
-        for copy, node, row, t in self.reading:
-            whole = [edge is not None and row.place.get(edge[0], t) // k == t // k for edge in node.edges]
+        for copy, node, place, t in self.reading:
+            whole = [edge is not None and place.get(edge[0], t) // k == t // k for edge in node.edges]
             copy.edges = [(self.copies[edge[0]], *edge[1:]) if kept else None for kept, edge in zip(whole, node.edges)]
             copy.parents = tuple([edge and edge[0] for edge in copy.edges])
         dy = np.ones(self.root.shape, self.root.dtype)

@@ -7,7 +7,7 @@ makes the vertices and edges of the `Graph` that pictures, texts and pages are m
 from __future__ import annotations
 
 from ..graph import USED, Node
-from ..rows import Row
+from ..rows import Row, Step
 from .build import Builder
 from .capture import Captured, of_cell, of_function, of_tensor, resting
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex
@@ -70,33 +70,26 @@ def _row(row: Row, by_step: Measured, steps: dict[Node, Unit]) -> RowOfSteps:
     order = sorted(range(len(row.steps)), key=lambda k: row.steps[k].time)
     found = RowOfSteps(row.cell.name, row.reverse, len(row.steps), list(row.cell.states))
     for name in row.cell.states:
-        norms = [by_step.totals[node].norm if node in by_step.totals else None for node in row.state(name)]
+        norms = [by_step.after(step, name) for step in row.steps]
         found.gradients[f"d{name}"] = [norms[k] for k in order]
-        found.carried[f"d{name}"] = _carried(row, name, by_step, steps)
+        found.carried[f"d{name}"] = [_part(by_step, row.steps[k].before[name], row.steps[k], steps) for k in order]
     found.cuts = [step.time for step in row.steps if step.cut]
-    parts: dict[tuple[str, int], float] = {}
-    index = {id(steps[step.nodes[0]]): step.time for step in row.steps if step.nodes and step.nodes[0] in steps}
-    for (leaf, unit, _), one in by_step.parts.items():
-        if leaf in row.leaves and id(unit) in index and len(index) == len(row.steps):
-            key = getattr(leaf, "name", None) or "parameter", index[id(unit)]
-            parts[key] = one.norm
-    for leaf in row.leaves:
-        name = getattr(leaf, "name", None) or "parameter"
-        found.totals[f"d{name}"] = by_step.totals[leaf].norm if leaf in by_step.totals else None
-        found.weights[f"d{name}"] = [parts.get((name, k)) for k in range(len(row.steps))]
+    names: dict[Node, str] = {}
+    for name, node in row.params.items():
+        names[node] = f"{names[node]}, {name}" if node in names else name  # one Tensor may be several parameters
+    for node, name in names.items():
+        parts = [_part(by_step, node, row.steps[k], steps) for k in order]
+        if any(part is not None for part in parts) or by_step.used_up:
+            found.weights[f"d{name}"] = parts
+            found.totals[f"d{name}"] = by_step.totals[node].norm if node in by_step.totals else None
     return found
 
 
-def _carried(row: Row, name: str, by_step: Measured, steps: dict[Node, Unit]) -> list[float | None]:
-    """By time, the norm of the gradient that each step gives back to the state that it starts from."""
-    found: list[float | None] = [None] * len(row.steps)
-    before = row.state(name)
-    initial = [node for node in row.initial if getattr(node, "name", None) == name]
-    for k, step in enumerate(row.steps):
-        node = before[k - 1] if k else initial[0] if initial else None
-        part = by_step.parts.get((node, steps.get(step.nodes[0]), 0)) if node is not None and step.nodes else None
-        found[step.time] = part.norm if part else None
-    return found
+def _part(by_step: Measured, node: Node | None, step: Step, steps: dict[Node, Unit]) -> float | None:
+    """The norm of the gradient that a step gives back to a value."""
+    unit = steps.get(step.nodes[0]) if step.nodes else None
+    part = by_step.parts.get((node, unit, 0)) if node is not None else None
+    return part.norm if part else None
 
 
 def _tell(fold: Fold, row: RowOfSteps) -> None:

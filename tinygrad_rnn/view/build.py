@@ -43,8 +43,10 @@ class Builder:
         self.results = {node: name for name, node in made.outputs.items()}
         self.times: dict[Node, tuple[int, int]] = {}
         for r, row in enumerate(made.rows):
-            for name in row.cell.states:
-                self.states.update((node, name) for node in row.state(name) if node is not None)
+            for step in row.steps:
+                for name, node in step.after.items():
+                    if node is not None and node.seq >= step.start:  # made, and not passed on
+                        self.states.setdefault(node, name)
             shown = [step for step in row.steps if any(node not in drawn for node in step.nodes)]
             name_steps(made, row, shown)
             self.times.update((node, (r, step.time)) for step in shown for node in step.nodes)
@@ -166,7 +168,9 @@ class Builder:
         """What the value is called where it is used."""
         if node not in self.drawn:
             return argument_of(node, k)
-        return self.states.get(origin) or getattr(origin, "name", None) or self.made.names.get(origin) or ""
+        steps = self.drawn[node].steps
+        state = next((name for name, one in steps[0].before.items() if one is origin), "") if steps else ""
+        return state or self.states.get(origin) or getattr(origin, "name", None) or self.made.names.get(origin) or ""
 
     def cut(self, parent: Node, node: Node, k: int, target: Vertex) -> None:
         """A value that was detached on its way: nothing comes back."""

@@ -27,7 +27,7 @@ from ..op import Op
 from ..rows import Row, Step, is_block, rows
 from ..scan import scan
 from ..tensor import Tensor, detach, value
-from ..trace import codes, record_step, sample
+from ..trace import codes, record_sample, sample
 
 
 @dataclass
@@ -199,6 +199,11 @@ def _found(made: Captured, seen: Seen | None) -> Captured:
         made.args, made.arrays, made.detached = seen.args, seen.arrays, seen.detached
     made.order = newest_first(made.cotangents, used=True)[::-1]
     made.rows = rows(made.order, made.detached)
+    for row in made.rows:
+        for name, leaf in row.steps[0].before.items():
+            if leaf is not None and not leaf.parents and leaf not in row.params.values():
+                made.kinds.setdefault(leaf, "state")
+                made.names.setdefault(leaf, name)
     for node in made.order:
         own = getattr(node, "name", None)
         if own and not _last_state(node):
@@ -215,7 +220,9 @@ def _last_state(node: Node) -> bool:
 
 def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
     """Give the values of steps the names that they have in a step under watch, where it did the same things."""
-    recording = record_step(row.cell, sample(row.cell, np.random.default_rng(0), _sizes(row)))
+    recording = record_sample(row.cell, _sizes(row))
+    if recording is None:
+        return
     own = [one for one in recording.values if one.kind == "operation"]
     ops, names = [one.op for one in own], [one.name for one in own]
     matched: dict[tuple[str, ...], int | None] = {}
@@ -235,10 +242,9 @@ def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
 
 def _sizes(row: Row) -> dict[str, int]:
     """What the letters of a cell stand for, by its parameters; nothing where they are not all known."""
-    known = {getattr(leaf, "name", None): leaf.shape for leaf in row.leaves}
-    if not all(name in known for name in row.cell.params):
+    if len(row.params) < len(row.cell.params):
         return {}
-    return row.cell.sizes({name: np.broadcast_to(0.0, known[name]) for name in row.cell.params})
+    return row.cell.sizes({name: np.broadcast_to(0.0, node.shape) for name, node in row.params.items()})
 
 
 def is_input(node: Node) -> bool:

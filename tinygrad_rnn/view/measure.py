@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..graph import USED, Node, Rule, fitted
-from ..rows import is_block
+from ..rows import Step, is_block
 from .capture import Captured
 
 SMALL, TOGETHER = 2048, 256  # elements of an array that is small, and how many of them are taken together
@@ -49,13 +49,24 @@ class Measured:
     """``totals`` by value; ``parts`` by (value, unit that it goes to, operand there): the operand of a group is 0.
 
     What passes from blocks of a parameter into a group is known for each block, and for the parameter. ``outside`` is
-    what comes to a value from outside of its group, if it is used inside of it as well.
+    what comes to a value from outside of its group, if it is used inside of it as well. ``passed`` is what comes back
+    to a state that a step passed on, by (value, end of that step): from all that was made later.
     """
 
     totals: dict[Node, Size] = field(default_factory=dict)
     outside: dict[Node, Size] = field(default_factory=dict)
     parts: dict[tuple[Node, Any, int], Size] = field(default_factory=dict)
+    passed: dict[tuple[Node, int], Size] = field(default_factory=dict)
     entering: list[Node] = field(default_factory=list)  # what something comes into from outside of its group
+    used_up: bool = False  # has a backward pass let go of the arrays?
+
+    def after(self, step: Step, name: str) -> float | None:
+        """The norm of the gradient by the state ``name`` after a step."""
+        node = step.after[name]
+        if node is None:
+            return None
+        found = self.totals.get(node) if node.seq >= step.start else self.passed.get((node, step.end))
+        return found.norm if found else None
 
 
 class Sizes:
@@ -96,7 +107,7 @@ def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
     """
     if any(node.edges is USED for node in made.order):
         grads = {node: node.grad for node in made.order if getattr(node, "grad", None) is not None}
-        return Measured({node: size(g) for node, g in grads.items()}, entering=made.order)
+        return Measured({node: size(g) for node, g in grads.items()}, entering=made.order, used_up=True)
     going = _Pass(made, unit)
     with np.errstate(all="ignore"):
         going.back()
@@ -124,11 +135,15 @@ class _Pass:
                 self.found.entering.append(node)
         self.outer = {one: _Passing(dy) for one, dy in made.cotangents.items()}  # what comes to them from outside
         self.mixed: dict[Node, None] = {}  # those that are used inside, too
+        kept = [(node, step.end) for row in made.rows for step in row.steps for node in step.kept()]
+        self.kept = sorted(kept, key=lambda one: one[1])  # states that are passed on, the next one last
 
     def back(self) -> None:
         """Every node's turn, newest first. This runs for every edge, and what stays in a group takes the short way."""
         totals, group, outward, mixed = self.totals, self.unit.get, self.outward, self.mixed
         for node in reversed(self.order):
+            while self.kept and node.seq < self.kept[-1][1]:
+                self.keep(*self.kept.pop())
             own, dy = group(node), totals.pop(node, None)
             if dy is not None:
                 if own is None or node in outward:
@@ -154,6 +169,11 @@ class _Pass:
             outside = self.outer.pop(node, None) or _Passing()
             if node in self.mixed:
                 self.sizes.into(self.found.outside, node, outside.array(node))
+
+    def keep(self, node: Node, end: int) -> None:
+        """Note what has come to a state until the end of a step that passed it on."""
+        if node in self.totals:
+            self.found.passed[node, end] = size(self.totals[node])
 
     def across(self, node: Node, k: int, own: Any, dy: Any) -> None:
         """What passes from a node to a value outside of its group."""

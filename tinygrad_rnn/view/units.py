@@ -137,7 +137,8 @@ def _odd(made: Captured, measured: Measured) -> list[int]:
     found: list[int] = []
     for row in made.rows:
         for name in row.cell.states:
-            norms = [measured.totals[node].norm if node in measured.totals else 1.0 for node in row.state(name)]
+            known = [measured.after(step, name) for step in row.steps]
+            norms = [1.0 if norm is None else norm for norm in known]
             odd = [not (math.isfinite(one) and (one == 0 or RANGE[0] < one < RANGE[1])) for one in norms]
             found += [one for k in range(1, len(odd)) if odd[k] != odd[k - 1] for one in (k - 1, k)]
     return list(dict.fromkeys(found))[:ODD]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from . import init as schemes
-from .graph import clock
-from .param import Param, Stacked
+from .graph import Node, clock
+from .param import BlockName, Param, Stacked
 from .shape import ShapeError
 from .tensor import Tensor, make, value
 
@@ -49,6 +49,11 @@ class Run:
 def places(values: Sequence[Tensor]) -> tuple[int | None, ...]:
     """The places of values on the graph's clock."""
     return tuple([one.node.seq if one.node is not None else None for one in values])
+
+
+def is_block(node: Node) -> bool:
+    """Is it a block of a parameter, ``Wx.f``? Made once, and used by every step."""
+    return isinstance(getattr(node, "name", None), BlockName)
 
 
 class Cell:

@@ -44,6 +44,10 @@ class Param:
         return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
 
 
+class BlockName(str):
+    """The name of a block, ``Wx.f``: by it a graph tells blocks from other slices."""
+
+
 class Stacked(Tensor):
     """A parameter as a cell sees it: a Tensor whose named blocks are its attributes, each sliced once."""
 
@@ -56,6 +60,6 @@ class Stacked(Tensor):
         width = self.shape[-1] // len(blocks)
         at = blocks.index(name) * width
         block = self[..., at : at + width]
-        block.name = f"{self.name}.{name}"
+        block.name = BlockName(f"{self.name}.{name}")
         self.__dict__[name] = block
         return block

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from .cell import Cell, Run
+from .cell import is_block as is_block
 from .graph import Node
 
 Places = tuple[int | None, ...]
@@ -55,14 +56,6 @@ class Row:
     def state(self, name: str) -> list[Node | None]:
         """The state ``name`` after every step."""
         return [step.after[name] for step in self.steps]
-
-
-def is_block(node: Node) -> bool:
-    """Is it a block of a leaf, as ``Wx.f`` is? Made once, and used by every step."""
-    if node.op is None or node.op.name != "getitem" or node.parents[0].parents:
-        return False
-    index = node.attrs["index"]
-    return isinstance(index, tuple) and len(index) == 2 and index[0] is Ellipsis
 
 
 def rows(order: Sequence[Node], detached: Mapping[Node, Mapping[int, Node]] = MappingProxyType({})) -> list[Row]:

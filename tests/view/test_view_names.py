@@ -101,6 +101,55 @@ def test_a_part_of_an_input_is_an_operation_and_not_a_block():
     assert [(one.kind, one.detail) for one in graph if one.op == "getitem"] == [("operation", "[1:]")]
 
 
+# -- slices, however they are written ----------------------------------------------------------------------------------
+
+SLICES = {
+    "of the input": (lambda x, h, Wx, b: x[:, :2], lambda x, h, Wx, b: x[..., :2]),
+    "by numbers": (lambda x, h, Wx, b: x[:, [0, 1]], lambda x, h, Wx, b: x[..., [0, 1]]),
+    "of the state": (lambda x, h, Wx, b: h[:, ::-1], lambda x, h, Wx, b: h[..., ::-1]),
+    "of a parameter": (lambda x, h, Wx, b: Wx[:, :1], lambda x, h, Wx, b: Wx[..., :1]),
+    "of a vector": (lambda x, h, Wx, b: b[:1], lambda x, h, Wx, b: b[..., :1]),
+    "in parts": (lambda x, h, Wx, b: Wx[:, :4], lambda x, h, Wx, b: tg.split(Wx, 2)[0]),
+}
+
+
+def sliced_cell(part):
+    @cell
+    def sliced(x, h, *, Wx=Param("D H", "ab"), Wh=Param("H H"), b=Param("H")):
+        piece = part(x, h, Wx, b)
+        a = x @ Wx.a * tg.sum(piece)
+        new = tg.tanh(a + h @ Wh + b)
+        return new
+
+    return sliced
+
+
+@pytest.mark.parametrize("width", [np.array, lambda x: tg.tensor(x, requires_grad=True)], ids=["array", "leaf"])
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("ways", SLICES.values(), ids=SLICES)
+def test_a_slice_has_its_name_however_it_is_written(ways, steps, width):
+    for part in ways:
+        one = sliced_cell(part)
+        xs = width(np.random.default_rng(0).standard_normal((2, steps, 3)))
+        hs, _ = tg.scan(one, xs, None, one.init(np.random.default_rng(0), D=3, H=4, dtype=np.float64))
+        for graph in (view(of_cell(one, steps), level="op"), view(of_tensor(tg.sum(hs)), level="op")):
+            names = [vertex.name for vertex in graph if vertex.kind == "operation"]
+            assert names.count("a") == names.count("new") == steps
+            pieces = [v for v in graph if v.op == "getitem" and v.kind == "operation" and v.step is not None]
+            assert [v.name for v in pieces] == ["piece"] * len(pieces)  # as many as need a gradient
+            assert [vertex.name for vertex in graph if vertex.kind == "block"] == ["Wx.a"]
+
+
+@pytest.mark.parametrize("state", ["h", "c"])
+def test_a_step_of_which_a_part_is_used_keeps_its_names(state):
+    """The last h and what it is made of are not in the graph of a loss of the memory alone."""
+    given = lstm.init(np.random.default_rng(0), D=3, H=4)
+    _, (h, c) = scan(lstm, np.ones((2, 3, 3), "f"), None, given)
+    graph = view(of_tensor(tg.sum(h if state == "h" else c)), level="op")
+    called = {one.name: None for one in graph if one.step == 2 and one.kind == "operation" and one.name}
+    assert sorted(called) == sorted(["A", "f", "g", "i", "c'", *(["o", "h'"] if state == "h" else [])])
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_survive(name):
     x = tg.tensor(np.ones(2), requires_grad=True, name=name)

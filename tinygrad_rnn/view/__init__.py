@@ -12,7 +12,7 @@ from .build import Builder
 from .capture import Captured, of_cell, of_function, of_tensor, resting
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex
 from .measure import Measured, measure
-from .units import LEVELS, MANY, Unit, choose, units
+from .units import LEVELS, MANY, Unit, after, choose, units
 
 __all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "of_cell", "of_function",
            "of_tensor", "resting", "view"]  # fmt: skip
@@ -70,7 +70,7 @@ def _row(row: Row, by_step: Measured, steps: dict[Node, Unit]) -> RowOfSteps:
     order = sorted(range(len(row.steps)), key=lambda k: row.steps[k].time)
     found = RowOfSteps(row.cell.name, row.reverse, len(row.steps), list(row.cell.states))
     for name in row.cell.states:
-        norms = [by_step.after(step, name) for step in row.steps]
+        norms = [after(by_step, step, name) for step in row.steps]
         found.gradients[f"d{name}"] = [norms[k] for k in order]
         found.carried[f"d{name}"] = [_part(by_step, row.steps[k].before[name], row.steps[k], steps) for k in order]
     found.cuts = [step.time for step in row.steps if step.cut]

@@ -16,11 +16,11 @@ from ..graph import Node
 from ..rows import is_block
 from ..tensor import value
 from ..watch import slices
-from .capture import Captured, is_input, name_steps
+from .capture import Captured
 from .graph import Edge, Fold, Graph, Vertex
 from .measure import Measured, Size, size
 from .units import Unit
-from .values import argument_of, kept_of, operand_of, summary
+from .values import argument_of, is_input, kept_of, name_steps, operand_of, summary
 
 INFIX = {"+": "+", "-": "−", "⊙": "⊙", "/": "/", "@": "@"}
 FEW = 16  # operands of which a formula is told
@@ -39,14 +39,10 @@ class Builder:
         self.edges: dict[Any, tuple[Edge, Vertex, Vertex]] = {}
         self.passed: dict[Any, dict[Any, Size]] = {}  # what comes back along an edge, by where from
         self.counts = Counter(drawn.values())
-        self.states: dict[Node, str] = {}
+        self.states = _states(made)
         self.results = {node: name for name, node in made.outputs.items()}
         self.times: dict[Node, tuple[int, int]] = {}
         for r, row in enumerate(made.rows):
-            for step in row.steps:
-                for name, node in step.after.items():
-                    if node is not None and node.seq >= step.start:  # made, and not passed on
-                        self.states.setdefault(node, name)
             shown = [step for step in row.steps if any(node not in drawn for node in step.nodes)]
             name_steps(made, row, shown)
             self.times.update((node, (r, step.time)) for step in shown for node in step.nodes)
@@ -229,6 +225,16 @@ class Builder:
         seen = self.made.args.get(node)
         x = value(seen[k] if seen else operand_of(node, k))
         return f"{x:g}" if isinstance(x, (int, float, np.generic)) and np.ndim(x) == 0 else ""
+
+
+def _states(made: Captured) -> dict[Node, str]:
+    """Which states the values are, by the first step that made them; one that is passed on keeps its name."""
+    found: dict[Node, str] = {}
+    for step in (step for row in made.rows for step in row.steps):
+        for name, node in step.after.items():
+            if node is not None and node.seq >= step.start:
+                found.setdefault(node, name)
+    return found
 
 
 def _all(passed: dict[Any, Size]) -> tuple[float | None, float | None]:

@@ -24,10 +24,10 @@ from ..graph import GraphError, Node, newest_first
 from ..mode import mode
 from ..observe import locals_of, observing
 from ..op import Op
-from ..rows import Row, Step, is_block, rows
+from ..rows import Row, rows
 from ..scan import scan
 from ..tensor import Tensor, detach, value
-from ..trace import codes, record_sample, sample
+from ..trace import codes, sample
 
 
 @dataclass
@@ -216,38 +216,3 @@ def _found(made: Captured, seen: Seen | None) -> Captured:
 def _last_state(node: Node) -> bool:
     """Was it `scan` that named the node, and not the user?"""
     return hasattr(node, "run") and node.op is not None
-
-
-def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
-    """Give the values of steps the names that they have in a step under watch, where it did the same things."""
-    recording = record_sample(row.cell, _sizes(row))
-    if recording is None:
-        return
-    own = [one for one in recording.values if one.kind == "operation"]
-    ops, names = [one.op for one in own], [one.name for one in own]
-    matched: dict[tuple[str, ...], int | None] = {}
-    for step in steps:
-        done = tuple(node.op.name if node.op else "" for node in step.nodes)
-        if done not in matched:
-            places = range(len(done) - len(ops) + 1)
-            matched[done] = next((k for k in places if list(done[k : k + len(ops)]) == ops), None)
-        at = matched[done]
-        if at is not None:
-            for node, name in zip(step.nodes[at:], names):
-                if name:
-                    made.names.setdefault(node, name)
-        if at and is_input(step.nodes[0]):
-            made.names.setdefault(step.nodes[0], row.cell.input)
-
-
-def _sizes(row: Row) -> dict[str, int]:
-    """What the letters of a cell stand for, by its parameters; nothing where they are not all known."""
-    if len(row.params) < len(row.cell.params):
-        return {}
-    return row.cell.sizes({name: np.broadcast_to(0.0, node.shape) for name, node in row.params.items()})
-
-
-def is_input(node: Node) -> bool:
-    """Is it what a step reads of its input, ``xs[:, t]``?"""
-    index = node.attrs.get("index") if node.op is not None and node.op.name == "getitem" else None
-    return isinstance(index, tuple) and len(index) == 2 and isinstance(index[1], int) and not is_block(node)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..graph import USED, Node, Rule, fitted
-from ..rows import Step, is_block
+from ..rows import is_block
 from .capture import Captured
 
 SMALL, TOGETHER = 2048, 256  # elements of an array that is small, and how many of them are taken together
@@ -59,14 +59,6 @@ class Measured:
     passed: dict[tuple[Node, int], Size] = field(default_factory=dict)
     entering: list[Node] = field(default_factory=list)  # what something comes into from outside of its group
     used_up: bool = False  # has a backward pass let go of the arrays?
-
-    def after(self, step: Step, name: str) -> float | None:
-        """The norm of the gradient by the state ``name`` after a step."""
-        node = step.after[name]
-        if node is None:
-            return None
-        found = self.totals.get(node) if node.seq >= step.start else self.passed.get((node, step.end))
-        return found.norm if found else None
 
 
 class Sizes:

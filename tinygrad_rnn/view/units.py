@@ -137,8 +137,17 @@ def _odd(made: Captured, measured: Measured) -> list[int]:
     found: list[int] = []
     for row in made.rows:
         for name in row.cell.states:
-            known = [measured.after(step, name) for step in row.steps]
+            known = [after(measured, step, name) for step in row.steps]
             norms = [1.0 if norm is None else norm for norm in known]
             odd = [not (math.isfinite(one) and (one == 0 or RANGE[0] < one < RANGE[1])) for one in norms]
             found += [one for k in range(1, len(odd)) if odd[k] != odd[k - 1] for one in (k - 1, k)]
     return list(dict.fromkeys(found))[:ODD]
+
+
+def after(measured: Measured, step: Step, name: str) -> float | None:
+    """The norm of the gradient by the state ``name`` after a step."""
+    node = step.after[name]
+    if node is None:
+        return None
+    known = measured.totals.get(node) if node.seq >= step.start else measured.passed.get((node, step.end))
+    return known.norm if known else None

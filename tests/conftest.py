@@ -23,6 +23,6 @@ def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Full sweeps are one test in many parts: they spread over all workers, where a run of samples keeps files whole."""
+    """Spread the parts of a full sweep over all workers; a run of samples keeps files whole."""
     if config.getoption("--thorough") and getattr(config.option, "dist", "no") == "loadfile":
         config.option.dist = "load"

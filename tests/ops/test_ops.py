@@ -1,5 +1,6 @@
 """What holds for every operation, at every case that it declares.  A new operation needs no test of its own."""
 
+import copy
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -116,6 +117,38 @@ def test_a_number_never_widens(spec, scalar):
         assert y.dtype == np.float32
         for _, rule, kept in filter(None, y.node.edges):
             assert rule.fn(np.ones((2, 3), np.float32), *kept).dtype == np.float32
+
+
+# -- memory ----------------------------------------------------------------------------------------------------------
+
+
+def written_over(x: Any) -> None:
+    """Other values in the same memory."""
+    if isinstance(x, np.ndarray):
+        x[...] = x[::-1].copy() if x.ndim and x.dtype.kind != "f" else ~x if x.dtype == bool else x * 0
+    elif isinstance(x, tuple):
+        for part in x:
+            written_over(part)
+
+
+@every_differentiable_case
+def test_what_user_code_holds_may_be_written_to_after_the_forward_pass(subject, case):
+    """Plain operands, arrays among the attributes, and the array that ``.data`` handed out before."""
+    s = sample(subject, case)
+    for k in s.floats:
+        grads = []
+        for write in (False, True):
+            xs = [np.array(x) for x in s.xs]
+            leaf = tg.tensor(s.xs[k], requires_grad=True)
+            own = Sample(subject, replace(case, attrs=copy.deepcopy(case.attrs)), xs, s.floats)
+            handed = leaf.data
+            y = own.f(*[leaf if j == k else x for j, x in enumerate(xs)])
+            if write:
+                for x in (handed, *xs, *own.case.attrs.values()):
+                    written_over(x)
+            y.backward(np.ones(y.shape))
+            grads.append(np.zeros(leaf.shape) if leaf.grad is None else leaf.grad)
+        np.testing.assert_array_equal(*grads)
 
 
 # -- gradients -------------------------------------------------------------------------------------------------------

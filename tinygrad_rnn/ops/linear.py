@@ -37,9 +37,10 @@ def matmul(x, w):
 
     A batch x (N, T, D) with one w (D, H) is one product of N·T rows, forward and in dw.
     """
-    if np.ndim(w) == 2 and np.ndim(x) > 2:
+    x, w = np.asarray(x), np.asarray(w)
+    if w.ndim == 2 and x.ndim > 2:
         return np.dot(_rows(x), w).reshape(*x.shape[:-1], w.shape[1])
-    return np.dot(x, w) if np.ndim(x) == 2 == np.ndim(w) else np.matmul(x, w)
+    return np.dot(x, w) if x.ndim == 2 == w.ndim else np.matmul(x, w)
 
 
 def _rows(x):

@@ -21,6 +21,8 @@ MAY = {
     "mode": "",
     "guard": "mode",
     "files": "",
+    "console": "",
+    "apart": "",
     "totals": "guard",
     "graph": "guard mode totals",  # knows neither Tensor nor operations
     "border": "mode",  # what NumPy sees of a Tensor: the tables that the operations fill
@@ -52,7 +54,7 @@ MAY = {
     "view": "mode graph op tensor cell observe rows formula watch trace scan",  # plain data, for pictures and numbers
     "flow": "files graph tensor again cell observe rows trace",
     # the tools: no layer, no model, not each other
-    "draw": "files tensor cell cells userfile view",
+    "draw": "files console tensor cell cells userfile view",
     "derive": "files shape mode tensor op observe cell cells formula trace watch userfile",
     "check": "files shape graph tensor op ops tree transforms cell cells formula watch trace userfile",
     # training
@@ -64,7 +66,7 @@ MAY = {
     "__init__": "guard shape mode graph tensor ops transforms checkpoint cell masks wrappers cells debug scan "
     "draw flow check derive data nn optim train",
     "demo": "files cells draw check data optim train",
-    "cli": "__init__ cell cells draw check derive train demo",
+    "cli": "__init__ console apart cell cells userfile draw check derive train demo",
     "__main__": "cli",
 }
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import __version__
+from .apart import run_apart
 from .cell import Cell
 from .cells import BUILT_IN
 from .check import command as check_command
-from .derive import DeriveError
+from .console import printable
 from .derive import command as derive_command
-from .draw import RenderError, draw
 from .draw import command as draw_command
+from .draw import draw
+from .userfile import UserFileError, bug, is_bug, own_lines, user_lines
 
 _ABOUT = "Recurrent cells as forward-only code: draw them, check their gradients, train them."
 _TRAIN = """\
@@ -45,10 +47,6 @@ examples:
   tinygrad-rnn train --data ptb/ --model lstm --epochs 4
   tinygrad-rnn train --download --data ptb/            fetch the Penn Treebank first
   tinygrad-rnn train --data my_texts/ --model gru      a folder with train.txt, valid.txt, test.txt"""
-
-
-FAILURES = (OSError, ValueError, TypeError, ModuleNotFoundError, FloatingPointError, MemoryError, RenderError,
-            DeriveError)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
@@ -123,25 +121,78 @@ def _picture(cell: Cell, ways: list[tuple[str, str]], file: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; without one, the demo. Returns the exit code."""
+    """Run one command in this process; without one, the demo. Returns the exit code."""
+    with printable():
+        return reported(_parsed(argv), _run)
+
+
+def program() -> int:
+    """What the shell runs: as `main`, but a user's file has a process of its own, which it may end or hang."""
+    with printable():
+        options = _parsed(None)
+        return reported(options, _run_apart if _users_file(options) else _run)
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     given = list(sys.argv[1:] if argv is None else argv)
-    options = parser().parse_args(given or ["demo"])
+    return parser().parse_args(given or ["demo"])
+
+
+def _users_file(options: argparse.Namespace) -> str:
+    """The first ``FILE.py`` that is named as ``FILE.py:NAME``."""
+    hints = [hint for hint in getattr(options, "hint", []) if hint]  # --hint FILE.py:NAME is taken too
+    names = [getattr(options, name, None) or "" for name in ("place", "cell", "template")]
+    return next((name.rpartition(":")[0] for name in [*names, *hints] if ":" in name), "")
+
+
+def _run_apart(options: argparse.Namespace) -> int:
+    end = run_apart(_child, options, options.timeout)
+    if isinstance(end, int):
+        return end
+    text = f"{_users_file(options)} {end}"
+    if options.command == "check":
+        return check_command.refused(options, text)
+    raise UserFileError(text)
+
+
+def _child(options: argparse.Namespace) -> int:
+    with printable():
+        return reported(options, _run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "train":
+        from .train.command import run
+    elif options.command == "draw":
+        return draw_command.run(options)
+    elif options.command == "check":
+        return check_command.run(options, _picture)
+    elif options.command == "derive":
+        return derive_command.run(options)
+    else:
+        from .demo import run
+    return run(options)
+
+
+def reported(options: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:
+    """The exit code of a command; what goes wrong is said on the error stream."""
     try:
-        if options.command == "train":
-            from .train.command import run
-        elif options.command == "draw":
-            return draw_command.run(options)
-        elif options.command == "check":
-            return check_command.run(options, _picture)
-        elif options.command == "derive":
-            return derive_command.run(options)
-        else:
-            from .demo import run
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
-    except FAILURES as error:
-        text = (str(error) or type(error).__name__).removeprefix(f"{options.command}: ")
-        print(f"tinygrad-rnn {options.command}: {text}", file=sys.stderr)
+    except BaseException as error:
+        print(f"tinygrad-rnn {options.command}: {_said(error, options)}", file=sys.stderr)
         return 2
+
+
+def _said(error: BaseException, options: argparse.Namespace) -> str:
+    """One line for what was refused; the lines of a user's file; all there is of a bug."""
+    file = _users_file(options)
+    if file and not isinstance(error, UserFileError) and user_lines(error, file):
+        return f"{file} was run, and failed:\n{own_lines(error, file)}"
+    if is_bug(error):
+        return bug(error)
+    return (str(error) or type(error).__name__).removeprefix(f"{options.command}: ")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
+import os
 import runpy
 import sys
 import traceback
@@ -11,9 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .cell import Cell
 from .cells import BUILT_IN
 
+PACKAGE = Path(__file__).resolve().parent
 LONGEST = 10  # lines of a traceback: of one that recurses, the last are enough
 
 
@@ -32,12 +37,14 @@ def loaded(place: str) -> dict[str, Any]:
     if not colon or not name.isidentifier():
         raise UserFileError(f"{place!r} is no place in a file, should be FILE.py:NAME")
     if not Path(file).is_file():
-        raise UserFileError(f"{file}: there is no such file")
+        raise UserFileError(f"{file}: {'it is no file' if Path(file).exists() else 'there is no such file'}")
     try:
-        with _beside(file):
+        with _beside(file), np.errstate():
             found = runpy.run_path(file, run_name=Path(file).stem)
-    except (Exception, SystemExit) as error:
-        raise UserFileError(f"{file} does not run:\n{own_lines(error, file)}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UserFileError(f"{file} does not run:\n{own_lines(error, file, running=True)}") from error
     if name not in found:
         names = [key for key, one in found.items() if not key.startswith("_") and callable(one)]
         raise UserFileError(f"{file} has no {name}, only {', '.join(names) or 'nothing to call'}")
@@ -46,13 +53,14 @@ def loaded(place: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _beside(file: str) -> Iterator[None]:
-    """Imports look into the folder of ``file`` first."""
-    before = list(sys.path)
+    """Imports look into the folder of ``file`` first; the folder that we are in stays what it was."""
+    before, here = list(sys.path), os.getcwd()
     sys.path.insert(0, str(Path(file).resolve().parent))
     try:
         yield
     finally:
         sys.path[:] = before
+        os.chdir(here)
 
 
 def cell_at(place: str) -> Cell:
@@ -65,22 +73,71 @@ def cell_at(place: str) -> Cell:
     return found
 
 
-def own_lines(error: BaseException, file: str) -> str:
+def own_lines(error: BaseException, file: str, running: bool = False) -> str:
     """The traceback without what is not the user's: lines of ``file`` and of files beside it, then the error.
 
-    An error that none of them raised, and that is no refusal of what was handed over, is told with the line that did.
+    An error that none of them raised, and that is no refusal of what was handed over, is a bug of this package, unless
+    the file was ``running``: it has the whole traceback.
     """
+    told = user_lines(error, file)
+    if not told and not running and is_bug(error):
+        return bug(error)
+    return "\n".join([*told[-LONGEST:], f"  {type(error).__name__}: {_text(error)}".rstrip(": ").splitlines()[0]])
+
+
+def user_lines(error: BaseException, file: str) -> list[str]:
+    """The lines of ``file``, and of files beside it, through which ``error`` came."""
     folder = Path(file).resolve().parent
     frames = traceback.extract_tb(error.__traceback__)
-    own = [(Path(one.filename), one.lineno, one.line) for one in frames if Path(one.filename).is_file()]
+    own = [(Path(one.filename), one.lineno, one.line) for one in frames if _is_own(Path(one.filename), folder)]
     if isinstance(error, SyntaxError) and error.filename:
         own.append((Path(error.filename), error.lineno, (error.text or "").strip()))
-    told = [f"  {path.name}, line {line}: {text}" for path, line, text in own if path.resolve().parent == folder]
-    if not told and frames and not isinstance(error, (TypeError, ValueError, SystemExit)):
-        last = frames[-1]
-        told = [f"  in no line of yours, but in {Path(last.filename).name}, line {last.lineno}: {last.line}"]
-    what = error.msg if isinstance(error, SyntaxError) else str(error)
-    return "\n".join([*told[-LONGEST:], f"  {type(error).__name__}: {what}".rstrip(": ").splitlines()[0]])
+    return [f"  {path.name}, line {line}: {text}" for path, line, text in own]
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """A file of the user's: beside theirs or further down, and none that was installed there."""
+    path = path.resolve()
+    ours = PACKAGE in path.parents or "site-packages" in path.parts
+    return path.is_file() and folder in path.parents and not ours
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error.msg if isinstance(error, SyntaxError) else error)
+    except Exception:  # the user's own class
+        return "(it has no text)"
+
+
+def is_bug(error: BaseException) -> bool:
+    """Neither a refusal, which a raise of this package made, nor of the system, nor of what a machine can hold."""
+    if isinstance(error, (OSError, MemoryError, ModuleNotFoundError, FloatingPointError, SystemExit)):
+        return False
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return PACKAGE not in Path(last.filename).resolve().parents or not (last.line or "").startswith("raise ")
+
+
+def bug(error: BaseException) -> str:
+    """The error as one to report, with all that is known of it."""
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip()
+    return f"this is a bug in tinygrad_rnn, please report it with all of this:\n{lines}"
+
+
+def seconds(text: str) -> float:
+    """``text`` as a time."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"is {text!r}, should be a number of seconds above 0")
+    return number
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """How long a user's file may take."""
+    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S",
+                        help="end FILE.py, which has a process of its own, after S seconds (%(default)g)")  # fmt: skip
 
 
 def sizes(text: str) -> dict[str, int]:

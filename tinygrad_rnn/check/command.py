@@ -16,7 +16,7 @@ import numpy as np
 from ..cell import Cell
 from ..cells import BUILT_IN
 from ..files import write_whole
-from ..userfile import UserFileError, cell_at, loaded, own_lines, sizes
+from ..userfile import UserFileError, add_timeout, cell_at, loaded, own_lines, sizes
 from .backward import check_backward
 from .exercise.grading import graded
 from .exercise.lines import Exercise, ExerciseError
@@ -73,6 +73,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--force", action="store_true", help="write it over a file that is there, and what was filled in is lost")
     add("--hint", nargs="?", const="1", action="append", default=[], metavar="K",
         help="a hint for the first line of an exercise that is not right; 1, 2, 3: more of it")  # fmt: skip
+    add_timeout(parser)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -94,7 +95,9 @@ def run(asked: argparse.Namespace, picture: Callable[[Cell, Any, str], None]) ->
             report = checked(asked, loaded(asked.place))
     except (UserFileError, ExerciseError) as error:
         return refused(asked, str(error))
-    except (Exception, SystemExit) as error:  # a file that exits has not been checked, whatever its code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file that exits has not been checked, whatever its code
         file = (asked.place or "").rpartition(":")[0]
         return refused(asked, f"{asked.place or asked.template} could not be checked:\n{own_lines(error, file)}")
     if report.verdict == "unchecked" and not asked.json:
@@ -136,11 +139,12 @@ def refused(asked: argparse.Namespace, text: str) -> int:
 
 def write(asked: argparse.Namespace) -> int:
     """Write an exercise."""
-    cell = cell_at(asked.template)
-    out = asked.out or f"{Exercise(cell).name}_exercise.py"
-    file, colon, name = asked.template.rpartition(":")
-    place = f"{Path(os.path.relpath(file, Path(out).parent)).as_posix()}:{name}" if colon else name
-    text = template(cell, place, out)
+    with contextlib.redirect_stdout(sys.stderr):
+        cell = cell_at(asked.template)
+        out = asked.out or f"{Exercise(cell).name}_exercise.py"
+        file, colon, name = asked.template.rpartition(":")
+        place = f"{Path(os.path.relpath(file, Path(out).parent)).as_posix()}:{name}" if colon else name
+        text = template(cell, place, out)
     if out == "-":
         sys.stdout.write(text)
         return 0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from ..cells import BUILT_IN
 from ..files import write_whole
-from ..userfile import cell_at
+from ..userfile import add_timeout, cell_at
 from . import FORMS, derive
 
 ABOUT = """\
@@ -27,11 +28,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=FORMS, default="numpy", help="what is printed (%(default)s)")
     parser.add_argument("--loop", action="store_true", help="print backpropagation through time too")
     parser.add_argument("-o", "--out", metavar="FILE", default="-", help="where it goes (default: the terminal)")
+    add_timeout(parser)
 
 
 def run(asked: argparse.Namespace) -> int:
     """Derive and print; the exit code."""
-    text = f"{derive(cell_at(asked.cell), form=asked.form, loop=asked.loop)}".rstrip() + "\n"
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of what is derived
+        text = f"{derive(cell_at(asked.cell), form=asked.form, loop=asked.loop)}".rstrip() + "\n"
     if asked.out == "-":
         sys.stdout.write(text)
         return 0

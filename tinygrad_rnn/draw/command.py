@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from ..cells import BUILT_IN
-from ..userfile import cell_at, sizes
+from ..console import write_bytes
+from ..userfile import add_timeout, cell_at, sizes
 from ..view import FOLDS, LEVELS
 from . import draw
 from .look import THEMES
@@ -51,6 +53,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--title", help="above the picture (default: the cell and its sizes)")
     add("--sizes", type=sizes, default={}, metavar="N=1,D=3,H=5", help="sizes of batch, input, state")
     add("--seed", type=int, default=0, metavar="S", help="of the random inputs (%(default)s)")
+    add_timeout(parser)
 
 
 def span(text: str) -> tuple[int, int]:
@@ -63,20 +66,29 @@ def span(text: str) -> tuple[int, int]:
 
 def run(asked: argparse.Namespace) -> int:
     """Draw, write, and say where; the exit code."""
-    target = cell_at(asked.cell)
-    picture = draw(
-        target, backward=asked.backward or asked.expand is not None, steps=asked.steps, level=asked.level,
-        expand=asked.expand, fold=asked.fold, unfold=asked.unfold, truncate=asked.truncate, last=asked.last,
-        affine=asked.affine, scale=tuple(asked.scale) if asked.scale else None, theme=asked.theme, title=asked.title,
-        seed=asked.seed, **asked.sizes,
-    )  # fmt: skip
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the picture
+        target = cell_at(asked.cell)
+        picture = draw(
+            target, backward=asked.backward or asked.expand is not None, steps=asked.steps, level=asked.level,
+            expand=asked.expand, fold=asked.fold, unfold=asked.unfold, truncate=asked.truncate, last=asked.last,
+            affine=asked.affine, scale=tuple(asked.scale) if asked.scale else None, theme=asked.theme,
+            title=asked.title, seed=asked.seed, **asked.sizes,
+        )  # fmt: skip
     out = asked.out
     if out is None and asked.format == "text":
         out = "-"
     if out == "-":
-        sys.stdout.buffer.write(picture.form(asked.format or "text"))
-        return 0
+        return show(picture.form(asked.format or "text"), asked.format or "text")
     ending = asked.format or "svg"
     path = out or f"{target.name}.{FORMATS.get(ending, ending)}"
     print(f"wrote {picture.save(path, format=asked.format)}")
+    return 0
+
+
+def show(content: bytes, form: str) -> int:
+    """Write to the terminal, text in its encoding, what is a file as the bytes of the file."""
+    if form == "text":
+        sys.stdout.write(content.decode())
+    else:
+        write_bytes(content)
     return 0

@@ -1,0 +1,81 @@
+"""The console: whatever its encoding, everything can be printed; and it may be gone."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+ESCAPE = "tinygrad_rnn.escape"  #: the name of the error handler
+
+
+def escape(error: UnicodeError) -> tuple[str, int]:
+    """What an encoding does not have as ``\\u2299``, which is right in JSON too."""
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+class Console:
+    """A stream of text whose reader may go away (``| head``): what comes after is dropped, and nothing ends for it."""
+
+    def __init__(self, stream: Any, name: str):
+        self.stream, self.name = stream, name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or drop, ``text``."""
+        with self.dropping():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with self.dropping():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def dropping(self) -> Iterator[None]:
+        """After an error everything goes nowhere, so that there is no second one; any but a lost reader is raised."""
+        try:
+            yield
+        except OSError as error:
+            with contextlib.suppress(OSError, ValueError):  # a stream without a file
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.stream.fileno())
+                os.close(nowhere)
+            if not isinstance(error, BrokenPipeError):
+                raise OSError(error.errno, error.strerror, self.name) from error
+
+
+def write_bytes(content: bytes) -> None:
+    """Write what is no text to standard output."""
+    with sys.stdout.dropping() if isinstance(sys.stdout, Console) else contextlib.nullcontext():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def printable() -> Iterator[None]:
+    """Inside, standard output and the error stream take any text; what they cannot show is printed as an escape."""
+    codecs.register_error(ESCAPE, escape)
+    before = [(name, getattr(sys, name), getattr(getattr(sys, name), "errors", None)) for name in ("stdout", "stderr")]
+    for name, stream, _ in before:
+        if stream is None:  # it was closed before this program began
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 as the stream it stands for
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ESCAPE)
+        setattr(sys, name, Console(stream, name))
+    try:
+        yield
+    finally:
+        for name, stream, errors in before:
+            setattr(sys, name, stream)
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors=errors)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def test_every_python_block_runs_and_prints_what_it_says(page, tmp_path, monkeyp
             assert line in lines, f"{page.name}, block {number}: {line!r} is promised; printed was {lines}"
         same = plain(printed.getvalue()) == plain(shown)
         assert not shown or same, f"{page.name}, block {number} prints\n{printed.getvalue()}"
+
+
+@pytest.mark.ptb
+@pytest.mark.skipif(not os.environ.get("TINYGRAD_RNN_DATA"), reason="TINYGRAD_RNN_DATA does not name a folder")
+def test_what_needs_the_penn_treebank_prints_what_it_says(tmp_path, monkeypatch):
+    """Blocks of ``py`` run where there is the text that they read."""
+    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```py\n(.*?)^```\n", text, re.S | re.M)
+    assert len(blocks) == 1 and "data.ptb()" in blocks[0]
+    names = "import numpy as np\nimport tinygrad_rnn as tg\nfrom tinygrad_rnn import data, optim\n"
+    names += "from tinygrad_rnn.train import LanguageModel, fit\n"
+    run(f"```python\n{names}{blocks[0]}```\n", tmp_path, monkeypatch)
 
 
 def run(text, tmp_path, monkeypatch):

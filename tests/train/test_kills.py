@@ -104,6 +104,64 @@ def test_damage_is_an_error_that_names_the_file_and_changes_nothing(stopped, cap
         assert [left for left in os.listdir(run) if left not in NAMES] == []
 
 
+WRONG = {
+    "a newer version": ({"version": 2}, "{path} is of version 2, should be at most 1; is it of a newer tinygrad_rnn?"),
+    "no place": ({"done": None}, "{path}: done is None, should be a whole number from 0"),
+    "a place that is not there": ({"done": 99}, "{path}: done is 99, should be from 0 to 12"),
+    "another best": (
+        {"best": 1.5, "valid": [2.0, 3.0]}, "{path}: best is 1.5, valid is [2.0, 3.0] after 2 epochs, should be the "
+        "validation perplexities and the best of them"),
+    "another role": (
+        {"file": "best.safetensors"}, "{path} was written as best.safetensors, should be last.safetensors"),
+    "another run": (
+        {"best": 1.5, "valid": [1.5, 3.0]}, "{best} says {is_best} after epoch 2, but last.safetensors 1.5 after epoch "
+        "2, should be the best of the same run"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_wrong_with_a_file_is_said_in_one_line(wrong, stopped, capsys):
+    run, _ = stopped
+    path, (change, text) = run / NAMES[1], WRONG[wrong]
+    is_best = load_model(path)[1]["best"]
+    rewritten(path, lambda _, about: about.update(change))
+    capsys.readouterr()
+    assert cli.main(command(run)) == 2
+    said = text.replace("{path}", str(path)).replace("{best}", str(run / NAMES[0])).replace("{is_best}", str(is_best))
+    assert capsys.readouterr().err == f"tinygrad-rnn train: --resume: {said}\n"
+
+
+ARRAYS = {
+    "no weights": (lambda arrays: arrays.pop("affine.b"), "{path}: LanguageModel: affine.b missing, should be exactly"),
+    "wide weights": (
+        lambda arrays: arrays.update({"affine.b": arrays["affine.b"].astype("d")}),
+        "{path}: affine.b is float64, should be float32"),
+    "no state": (
+        lambda arrays: [arrays.pop("state.0"), arrays.pop("state.1")],
+        "{path}: the state is not there, should be {'state.0': 'float32 (4, 5)', 'state.1': 'float32 (4, 5)'}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", ARRAYS)
+def test_what_is_wrong_with_the_arrays_is_said_in_one_line(wrong, stopped, capsys):
+    run, _ = stopped
+    path, (change, text) = run / NAMES[1], ARRAYS[wrong]
+    rewritten(path, lambda arrays, _: change(arrays))
+    capsys.readouterr()
+    assert cli.main(command(run)) == 2
+    assert capsys.readouterr().err.startswith(f"tinygrad-rnn train: --resume: {text.replace('{path}', str(path))}")
+
+
+def test_a_line_of_the_log_that_has_changed_is_named(stopped, capsys):
+    run, _ = stopped
+    text, valid = (run / LOG).read_text(), load_model(run / NAMES[1])[1]["valid"][1]
+    (run / LOG).write_text(text.replace('"epoch": 2', '"epoch": 7'))
+    capsys.readouterr()
+    assert cli.main(command(run)) == 2
+    said = f"--resume: {run / LOG}, line 2, is not as it was written for epoch 2 with validation perplexity {valid}; "
+    assert capsys.readouterr().err == f"tinygrad-rnn train: {said}is it damaged, or of another run?\n"
+
+
 def test_what_the_log_has_beyond_the_last_file_is_made_again(stopped):
     run, _ = stopped
     right = (run / LOG).read_text()

@@ -16,6 +16,7 @@ from command_line import SMALL, python, write_texts
 from tinygrad_rnn import cli, demo
 from tinygrad_rnn.cells import BUILT_IN
 from tinygrad_rnn.data import load
+from tinygrad_rnn.files import alone_in
 from tinygrad_rnn.train import LanguageModel, load_model, perplexity, session
 
 pytest.importorskip("safetensors")
@@ -138,6 +139,15 @@ def test_the_demo_draws_checks_trains_and_lists_its_files(at_home, capsys, monke
     assert both["right"]["ok"] is True and both["planted"]["ok"] is False and both["planted"]["first_wrong"] == "db"
     curves = json.loads(Path("shown/perplexity.json").read_text())
     assert all(f"{name:5s} validation perplexity {curves[name][0]:.3f}" in out for name in ("rnn", "lstm"))
+
+
+def test_two_demos_do_not_write_to_one_folder(at_home, capsys):
+    Path("shown").mkdir()
+    with alone_in(Path("shown"), "--out"):
+        assert cli.main(["demo", "--out", "shown"]) == 2
+    text = "--out: shown is in use by another run, should be a folder of its own"
+    assert capsys.readouterr() == ("", f"tinygrad-rnn demo: {text}\n")
+    assert list(Path("shown").iterdir()) == []
 
 
 def test_the_demo_without_matplotlib_says_what_is_missing(at_home, capsys, monkeypatch):

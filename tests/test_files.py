@@ -102,14 +102,17 @@ def test_a_device_is_written_to():
     assert stat.S_ISCHR(before) and os.stat("/dev/null").st_mode == before
 
 
-def test_what_the_shell_has_opened_is_written_to(tmp_path):
-    """``-o /dev/stdout > file``: a file put in the place of ``file`` would not be the one that is open."""
-    code = "from tinygrad_rnn.files import write_whole; write_whole('/dev/stdout', 'one'); print('two')"
-    with open(tmp_path / "file", "ab") as out:  # as >> does
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("how", ["ab", "wb"])
+def test_what_the_shell_has_opened_is_written_to_where_it_is(how, name, tmp_path):
+    """``-o /dev/stdout > file``, or ``>> file``: between what was there and what is printed afterwards."""
+    code = f"from tinygrad_rnn.files import write_whole; write_whole({name!r}, 'one'); print('two')"
+    (tmp_path / "file").write_text("before")
+    with open(tmp_path / "file", how) as out:
         run = [sys.executable, "-c", code]
         subprocess.run(run, stdout=out, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60)
         assert os.path.samestat(os.fstat(out.fileno()), os.stat(tmp_path / "file"))
-    assert (tmp_path / "file").read_text() == "onetwo\n"
+    assert (tmp_path / "file").read_text() == ("before" if how == "ab" else "") + "onetwo\n"
 
 
 def test_a_folder_is_not_written_to(tmp_path):

@@ -16,7 +16,7 @@ from .check import check_backward
 from .check.by_hand import lstm_backward
 from .data import STORIES, Corpus, grammar, windows
 from .draw import RenderError, draw
-from .files import write_whole
+from .files import alone_in, write_whole
 from .optim import Adam
 from .train.command import writable
 from .train.session import bar, status
@@ -33,7 +33,14 @@ PLANS: dict[str, tuple[int, float, Any]] = {
 def run(options: Any) -> int:
     """Draw, check, train; say where the files are."""
     needed()
-    start, out = time.perf_counter(), writable(options.out)
+    out = writable(options.out)
+    with alone_in(out, "--out"):
+        return demonstrate(options, out)
+
+
+def demonstrate(options: Any, out: Path) -> int:
+    """All of it, in a folder that nobody else writes to."""
+    start = time.perf_counter()
     files = [drawn(out), *checked(out)]
     corpus, valid = corpora(options.seed)
     curves = {name: trained(name, corpus, valid, options, out) for name in PLANS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 import sys
@@ -28,7 +29,8 @@ else:
 
     _HELD = BlockingIOError
 
-OPEN_FILES = ("/dev/std", "/dev/fd/", "/proc/")  #: names of files that a process has open: replacing one would lose it
+#: Names of files that this process has open, which has its own place in them: none is opened again, nor replaced.
+OPEN = re.compile(r"/dev/(?:stdout|stderr|fd/\d+)|/proc/self/fd/\d+")
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
          stat.S_IFSOCK: "socket"}  # fmt: skip
 
@@ -55,13 +57,20 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
             there = os.stat(path)
         except FileNotFoundError:
             there = None
-        if there and (not stat.S_ISREG(there.st_mode) or os.path.abspath(path).startswith(OPEN_FILES)):
-            with open(path, "wb") as stream:
+        name = os.path.abspath(path)
+        if there and (OPEN.fullmatch(name) or not stat.S_ISREG(there.st_mode)):
+            with open(_number(name) if OPEN.fullmatch(name) else path, "wb") as stream:
                 stream.write(data)
         elif there and not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
         else:
             _replace(Path(os.path.realpath(path)), data, there)
+
+
+def _number(name: str) -> int:
+    """Of an open file, by its name; a copy, to be closed."""
+    last = name.rpartition("/")[2]
+    return os.dup({"stdout": 1, "stderr": 2}[last] if last.startswith("std") else int(last))
 
 
 @contextlib.contextmanager

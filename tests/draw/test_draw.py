@@ -282,6 +282,22 @@ def test_gradients_that_are_no_numbers_have_a_look_of_their_own(f):
     assert [line for line in scene.lines if line.look == "bad" and not line.id.startswith("key")]
 
 
+@pytest.mark.parametrize("options", [{}, {"fold": "full"}, {"level": "op"}, {"level": "module"}], ids=str)
+@pytest.mark.parametrize("bad, shown", [(np.nan, "NaN"), (np.inf, "inf")])
+def test_a_broken_step_is_told_in_every_form(bad, shown, options):
+    factors = np.ones((2, 30, 4))
+    factors[:, 17] = bad
+    params = tg.rnn.init(np.random.default_rng(0), D=3, H=4, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        picture = draw((tg.scan(tg.rnn, np.ones((2, 30, 3)), None, params)[0] * factors).sum(), legend=False, **options)
+    notes = [line for note in picture.scene.notes for line in note.lines]
+    assert any(f"‖dh‖ is {shown} at" in line for line in notes) or options.get("level") == "module"
+    boxes = [line for shape in picture.scene.shapes for line in shape.lines if "by step: " in line]
+    assert all("NaN" in line or "inf" in line for line in boxes)
+    range_ends = "NaN" if options.get("fold") == "full" else shown  # inf at one step makes NaN at those before it
+    assert range_ends in picture.text() and "nan" not in f"{notes}{boxes}{picture.mermaid()}{picture.text()}"
+
+
 def test_after_backward_leaves_show_their_gradients():
     w = Tensor(np.ones((2, 3)), requires_grad=True, name="W")
     loss = tanh(w * 2.0).sum()

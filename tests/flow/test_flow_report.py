@@ -104,6 +104,27 @@ def test_numbers_that_are_not_known_are_question_marks():
     assert re.search(r"^ +0 +\? +\?", flow.table(), re.M)
 
 
+@pytest.mark.parametrize(("bad", "shown", "verdict"), [(math.nan, "NaN", "unknown"), (math.inf, "inf", "exploding")])
+@pytest.mark.parametrize("one", [tg.rnn, tg.lstm], ids=lambda one: one.name)
+def test_what_is_not_finite_is_told_everywhere(one, bad, shown, verdict):
+    factors = np.ones((2, 12, 4))
+    factors[:, 7] = bad
+    params = one.init(np.random.default_rng(0), D=3, H=4, dtype=np.float64)
+    hs, _ = tg.scan(one, np.ones((2, 12, 3)), None, params)
+    with np.errstate(all="ignore"):
+        flow = gradient_flow((hs * factors).sum())
+    (layer,) = flow.layers
+    assert (layer.verdict, shown in layer.sentence) == (verdict, True)
+    assert f"‖dh‖ is {shown} after step 7" in layer.sentence and layer.sentence in flow.table()
+    (line,) = [line for line in flow.table().splitlines() if line.split()[:1] == ["7"]]
+    assert line.split()[1] == shown and "?" not in line
+    for name, norms in layer.states.items():
+        assert layer.nan.get(name, []) == [t for t, norm in enumerate(norms) if math.isnan(norm)]
+    assert json.loads(flow.to_json())["layers"][0]["nan"] == layer.nan
+    pytest.importorskip("matplotlib")
+    assert any(shown in text.get_text() for text in flow.plot().axes[0].get_legend().get_texts())
+
+
 def test_json_has_everything_and_no_nan():
     flow = gradient_flow(tg.lstm, steps=3)
     flow.layers[0].jacobian[0] = math.nan

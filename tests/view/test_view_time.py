@@ -10,7 +10,7 @@ from view_targets import CELLS
 import tinygrad_rnn as tg
 from tinygrad_rnn import gru, lstm
 from tinygrad_rnn.trace import sample
-from tinygrad_rnn.view import of_cell, of_function, view
+from tinygrad_rnn.view import extremes, of_cell, of_function, view
 
 N = 2
 
@@ -158,3 +158,29 @@ def test_a_step_that_is_not_finite_is_shown(bad):
     plain = read_back(graph)  # JSON stays JSON
     found = plain.rows[0].gradients["dh"]
     assert found[20] in ("NaN", "inf") and isinstance(found[21], float)
+
+
+@pytest.mark.parametrize("order", [(1.0, math.nan, 2.0), (math.nan, 1.0, 2.0), (2.0, 1.0, math.nan)])
+def test_nan_is_more_than_any_number(order):
+    least, greatest = extremes(order)
+    assert least == 1.0 and math.isnan(greatest)
+    assert extremes([math.inf, 1.0]) == (1.0, math.inf)
+    assert all(map(math.isnan, extremes([math.nan])))
+
+
+@pytest.mark.parametrize("at", [10, 15, 20])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_fold_tells_of_what_is_not_finite_behind_it(bad, at):
+    """A gradient that is broken at one step, and behind it at all the others."""
+    given = lstm.init(np.random.default_rng(0), D=3, H=4, dtype=np.float64)
+    factors = np.ones((N, 40, 4))
+    factors[:, at] = bad
+    with np.errstate(all="ignore"):
+        graph = view(of_function(lambda xs: tg.sum(tg.scan(lstm, xs, None, given)[0] * factors),
+                                 [np.ones((N, 40, 3))], ["xs"]), fold="full")  # fmt: skip
+    (fold,) = graph.folds
+    for name, norms in graph.rows[0].gradients.items():
+        known = [norm for norm in norms[fold.first : fold.last + 1] if norm is not None]
+        broken = [norm for norm in known if not math.isfinite(norm)]
+        assert broken and not math.isfinite(fold.greatest[name])
+        assert math.isnan(fold.greatest[name]) == any(map(math.isnan, broken))

@@ -17,7 +17,7 @@ from ..view import Edge, Fold, Vertex
 from .look import SIZES, block
 from .scene import Line, Note, Scene, Shape
 from .ties import Style, kind
-from .words import size_text
+from .words import number_text, size_text
 
 BOX, RAIL, TOP, FLOOR = 92.0, 46.0, 34.0, 96.0  # width of a box, distance of rails, above the first, below the last
 
@@ -36,7 +36,8 @@ class CellTile:
         self.bottom, self.text = low + 20.0, low + FLOOR
         lines = [main.op]
         if fold is not None:
-            ends = [f"‖{name}‖ {fold.least[name]:.2g} … {fold.greatest[name]:.2g}" for name in fold.least]
+            ends = [f"‖{name}‖ {number_text(least)} … {number_text(fold.greatest[name])}"
+                    for name, least in fold.least.items()]  # fmt: skip
             lines = [f"{main.op} ×{fold.count}", *ends]
         size = SIZES["name"] if fold is None else SIZES["text"]
         self.wide = max(BOX, block(lines, size)[0] + 16, room + 56)

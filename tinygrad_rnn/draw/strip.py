@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..view import Graph, RowOfSteps
+from ..view import Graph, RowOfSteps, extremes
 from .look import LEVELS, SIZES, block
 from .scene import Line, Note, Scene, Shape
-from .words import size_text
+from .words import number_text, size_text
 
 HEIGHT, MARGIN, TOP = 120.0, 70.0, 26.0
 POINTS = 240  # of a curve
@@ -20,10 +20,10 @@ FEW = 6  # steps whose norms are written out
 def strip(row: RowOfSteps, number: int, wide: float, title: str) -> Scene:
     """The norms by step, on a log axis, with where they vanish or explode."""
     curves = {name: thinned(norms) for name, norms in row.gradients.items()}
-    known = [norm for points in curves.values() for _, norm in points]
-    if not known:
+    known = [norm for points in curves.values() for _, norm in points if math.isfinite(norm)]
+    if not any(curves.values()):
         return Scene()
-    plot = _Plot(f"strip{number}_", row.steps, min(known), max(known), wide)
+    plot = _Plot(f"strip{number}_", row.steps, min(known, default=1.0), max(known, default=1.0), wide)
     plot.note(block([title], SIZES["text"])[0] / 2, 10, title)
     plot.axes()
     for k, (name, points) in enumerate(curves.items()):
@@ -33,16 +33,17 @@ def strip(row: RowOfSteps, number: int, wide: float, title: str) -> Scene:
 
 
 def thinned(norms: Sequence[float | None]) -> list[tuple[int, float]]:
-    """The steps and norms to draw: of very many, some; none where a norm is 0, NaN or infinite."""
+    """The steps and norms to draw: of very many, some, and all that are no numbers; none where a norm is 0."""
     every = max(1, math.ceil(len(norms) / POINTS))
-    shown = [(k, norm) for k, norm in enumerate(norms) if k % every == 0 or k == len(norms) - 1]
-    return [(k, norm) for k, norm in shown if norm is not None and 0 < norm < math.inf]
+    return [(k, norm) for k, norm in enumerate(norms) if norm is not None and norm != 0
+            and (k % every == 0 or k == len(norms) - 1 or not math.isfinite(norm))]  # fmt: skip
 
 
 def marks(name: str, points: Sequence[tuple[int, float]]) -> list[tuple[str, int, float]]:
     """Where, going back from the last step, a gradient has vanished or exploded: a word, the step, its norm there."""
-    last = points[-1][1]
-    for step, norm in reversed(points):
+    fine = [(step, norm) for step, norm in points if math.isfinite(norm)]
+    last = fine[-1][1] if fine else 1.0
+    for step, norm in reversed(fine):
         if norm < last / FAR:
             return [(f"{name} vanishes", step, norm)]
         if norm > last * FAR:
@@ -74,13 +75,30 @@ class _Plot:
     def curve(self, name: str, points: Sequence[tuple[int, float]], number: int) -> None:
         """A line with its name at the right end, and a word where it vanishes or explodes."""
         level = 0 if number else LEVELS - 1
-        way = [self.at(step, norm) for step, norm in points]
-        self.line(way, f"curve {level}")
-        self.note(self.right + 40, way[-1][1] + 7 * (number or -1), f"‖{name}‖", f"level {level}")
+        way: list[tuple[float, float]] = []
+        ends = TOP + HEIGHT / 2
+        for step, norm in [*points, (-1, math.nan)]:  # a curve ends where a norm is no number
+            if math.isfinite(norm):
+                way.append(self.at(step, norm))
+                ends = way[-1][1]
+            else:
+                self.line(way, f"curve {level}")
+                way = []
+        self.note(self.right + 40, ends + 7 * (number or -1), f"‖{name}‖", f"level {level}")
+        self.broken(name, points, number)
         for words, step, norm in marks(name, points):
             x, y = self.at(step, norm)
             x, y = min(max(x, MARGIN + 50), self.right - 50), y - 12 if level else y + 12
             self.note(x, min(max(y, TOP), TOP + HEIGHT - 6), words, f"level {level}")
+
+    def broken(self, name: str, points: Sequence[tuple[int, float]], number: int) -> None:
+        """Say of which steps the norm is NaN or infinite: above the plot, from the first to the last."""
+        for k, (what, is_so) in enumerate((("NaN", math.isnan), ("inf", math.isinf))):
+            steps = [step for step, norm in points if is_so(norm)]
+            if steps:
+                where = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps, {steps[0]} to {steps[-1]}"
+                x = MARGIN + 320 + 190 * (2 * number + k)
+                self.note(x, 10, f"‖{name}‖ is {what} at {where}", "bad")
 
     def note(self, x: float, y: float, text: str, look: str = "faint") -> None:
         self.scene.notes.append(Note(x, y, [text], SIZES["small"], look))
@@ -116,9 +134,9 @@ def told(norms: Sequence[float]) -> str:
     """The norms, or if there are many, their range and a small picture."""
     if len(norms) <= FEW:
         return "  ".join(size_text(norm) for norm in norms)
-    fine = [norm for norm in norms if math.isfinite(norm)] or [0.0]
-    top = max(fine) or 1.0
+    top = max((norm for norm in norms if math.isfinite(norm)), default=0.0) or 1.0
     every = math.ceil(len(norms) / 24)
-    shown = [max(norms[k : k + every]) for k in range(0, len(norms), every)]
+    shown = [extremes(norms[k : k + every])[1] for k in range(0, len(norms), every)]
+    least, greatest = extremes(norms)
     bars = "".join(BARS[min(int(norm / top * 7.99), 7)] if math.isfinite(norm) else "?" for norm in shown)
-    return f"{min(fine):.2g} … {max(fine):.2g}  {bars}"
+    return f"{number_text(least)} … {number_text(greatest)}  {bars}"

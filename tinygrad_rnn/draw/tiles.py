@@ -168,7 +168,8 @@ class Filler:
     def norm_of(self, time: int) -> float | None:
         """The norm of the gradient that a step gives to all parameters taken as one."""
         norms = [norms[time] for norms in self.about.weights.values()]
-        return math.hypot(*(norm for norm in norms if norm is not None)) if any(norms) else None
+        known = [norm for norm in norms if norm is not None]
+        return math.nan if any(map(math.isnan, known)) else math.hypot(*known) if any(known) else None
 
     def outside(self, source: Vertex, edge: Edge, before: Tile | None, time: int) -> Vertex:
         """What stands in a tile for a value from outside."""

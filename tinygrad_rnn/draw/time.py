@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 
+from ..view import extremes
 from .look import SIZES
 from .scene import Frame, Line, Note, Scene, Shape
 from .ties import kind
 from .tiles import Filler, Tile, tiles
+from .words import number_text
 
 PAD = 12.0  # between a tile and its frame
 HEAD = 20.0  # the title of a frame
@@ -89,12 +91,13 @@ class Steps(Filler):
         words = f"{name}, ×{self.about.steps}"
         made.lines.append(Line(f"fr{self.row}loop{name}", start.id, end.id, way, straight=True))
         if norms:
-            words += f"   ‖d{name}‖ {min(norms):.2g} … {max(norms):.2g}"
+            least, greatest = extremes(norms)
+            words += f"   ‖d{name}‖ {number_text(least)} … {number_text(greatest)}"
             across = -5 if below else 5
             sides = [(0, 5), (5, 5), (5, across), (-5, across), (-5, 5), (0, 5)]
             inner = [(x + dx, at + dy) for (x, at), (dx, dy) in zip(reversed(way), sides)]
-            level, id = self.style.scale.level(max(norms)), f"br{self.row}loop{name}"
-            made.lines.append(Line(id, end.id, start.id, inner, kind(max(norms)), level, straight=True))
+            level, id = self.style.scale.level(greatest), f"br{self.row}loop{name}"
+            made.lines.append(Line(id, end.id, start.id, inner, kind(greatest), level, straight=True))
         made.notes.append(Note((left + right) / 2, y + (10 if below else -10), [words], SIZES["text"]))
 
     def height(self, tile: Tile, name: str) -> float:

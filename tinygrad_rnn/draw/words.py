@@ -19,6 +19,11 @@ def size_text(x: float | None) -> str:
     return f"‖{x:.2g}‖" if math.isfinite(x) else "inf"
 
 
+def number_text(x: float) -> str:
+    """A number in two digits; ``NaN`` and ``inf`` as they are."""
+    return "NaN" if math.isnan(x) else f"{x:.2g}"
+
+
 def plain(text: object) -> str:
     """The text with a space for every character that does not print: it stays on its line, and can be encoded."""
     return "".join(" " if unicodedata.category(c) in HARMFUL or c in "\ufffe\uffff" else c for c in str(text))

@@ -27,4 +27,6 @@ def _share(node: Node, threshold: float) -> float:
     low, _ = LIMITS[node.op.name]
     _, rule, kept = node.edges[0]
     y: Any = kept[rule.sources.index("y")]
+    if np.isnan(y).any():
+        return math.nan
     return float(np.mean((y > threshold) | (y < (-threshold if low else 1 - threshold)))) if np.size(y) else math.nan

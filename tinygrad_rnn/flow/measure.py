@@ -48,20 +48,24 @@ def _layer(title: str, row: Steps, names: Names, listener: Listener, parts: dict
     def by(name: str, t: int, node: Node | None) -> float:
         step = row.row.steps[t]
         if node is None:
-            return math.nan if name in step.loose else 0.0
+            return math.nan if (name, t) in row.loose else 0.0
         return listener.norms[node] if node.seq >= step.start else listener.passed[node, step.end]
 
+    states = {name: [by(name, t, node) for t, node in enumerate(found)] for name, found in row.states.items()}
+    nan = {name: [t for t, one in enumerate(norms) if math.isnan(one) and (name, t) not in row.loose]
+           for name, norms in states.items()}  # fmt: skip
     arrays = {name: listener.arrays[root] for root, name in names.weights.items()}
     return Layer(
         title,
         times=[step.time for step in row.row.steps],
-        states={name: [by(name, t, node) for t, node in enumerate(found)] for name, found in row.states.items()},
+        states=states,
         initial={name: listener.norms[node] for name, node in row.initial.items() if node is not None},
         gates=saturation(row, names.gates, threshold),
         weights={name: parts[row, root] for root, name in names.weights.items()},
         gradients={name: 0.0 if dW is None else norm(dW) for name, dW in arrays.items()},
         jacobian=None,
         carried=row.carried,
+        nan={name: steps for name, steps in nan.items() if steps},
     )
 
 

@@ -68,12 +68,19 @@ def _curves(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]]) -> Non
 
 def _on_log_axis(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]], room: Sequence[float] = ()) -> None:
     """Curves of norms; the axis has at least a decade, and ``room`` for more values."""
-    _curves(ax, layer, {f"‖d{name}‖": [one or math.nan for one in values] for name, values in curves.items()})
+    _curves(ax, layer, {f"‖d{name}‖{_bad(values)}": [one or math.nan for one in values]
+                        for name, values in curves.items()})  # fmt: skip
     known = [one for values in [*curves.values(), room] for one in values if SMALLEST < one < 1 / SMALLEST]
     if known:
         middle = math.sqrt(min(known)) * math.sqrt(max(known))
         ax.set_yscale("log")
         ax.set_ylim(min(*known, middle / 3) / 1.5, max(*known, middle * 3) * 1.5)
+
+
+def _bad(values: Sequence[float]) -> str:
+    """How many norms are missing from a curve since they are no numbers."""
+    counts = {"NaN": sum(map(math.isnan, values)), "inf": sum(map(math.isinf, values))}
+    return "".join(f", {count} {what}" for what, count in counts.items() if count)
 
 
 def _norms(ax: Any, layer: Layer) -> None:

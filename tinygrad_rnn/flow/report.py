@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -24,8 +25,9 @@ class Layer:
     ``gates``: the share, 0 to 1, of each gate's elements that are saturated.
     ``weights``: ‖dWx_t‖, step t's part of the gradient by each weight; ``gradients``: the norm of their sum.
     ``jacobian``: the spectral radius of ∂(states after step t)/∂(states before it) in batch row 0; None if left out.
-    ``carried``: the states that the next step reads; the verdict is about those.
-    What cannot be known is NaN.
+    ``carried``: the states that the next step uses; the verdict is about those.
+    ``nan``: the steps, counted as in the lists, after which the gradient by a state *is* NaN, by the state's name. Any
+    other NaN is a number that cannot be known.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Layer:
     gradients: dict[str, float]
     jacobian: list[float] | None
     carried: list[str]
+    nan: dict[str, list[int]] = field(default_factory=dict)
 
     @property
     def rates(self) -> dict[str, float]:
@@ -55,9 +58,9 @@ class Layer:
 
         That is, over as many steps as there are, but at least 20: a factor of 0.89 or 1.12 with each step.
         """
-        if any(math.isinf(one) for name in self.carried for one in self.states[name]):
+        if self._broken(math.isinf):
             return "exploding"
-        if self.strongest is None:
+        if self.strongest is None or self._broken(math.isnan):
             return "unknown"
         change = math.log(self.rates[self.strongest]) * max(self._back(self.strongest), SPAN)
         return "vanishing" if change < -TENFOLD else "exploding" if change > TENFOLD else "steady"
@@ -66,10 +69,23 @@ class Layer:
         """How many steps the gradient goes back: from the newest step that it reaches to the first one."""
         return max((t for t, one in enumerate(self.states[name]) if one != 0), default=0)
 
+    def _broken(self, is_so: Callable[[float], bool]) -> list[str]:
+        """Which gradients by states that are carried on are NaN or infinite, and where first on the way back."""
+        found = []
+        for name in self.carried:
+            steps = [t for t, one in enumerate(self.states[name]) if math.isinf(one) or t in self.nan.get(name, ())]
+            if steps and is_so(at := self.states[name][steps[-1]]):
+                what = "NaN" if math.isnan(at) else "inf"
+                more = f", and at {len(steps) - 1} more on the way back" if len(steps) > 1 else ""
+                found.append(f"‖d{name}‖ is {what} after step {self.times[steps[-1]]}{more}")
+        return found
+
     @property
     def sentence(self) -> str:
         """The verdict, with its numbers."""
-        name = self.strongest
+        name, broken = self.strongest, self._broken(lambda one: not math.isfinite(one))
+        if broken:
+            return f"{self.name}: {self.verdict}: {'; '.join(broken)}"
         if name is None:
             return f"{self.name}: unknown: fewer than two steps have a gradient by a state that is carried on"
         steps, others = self._back(name), [one for one in self.carried if one != name]

@@ -20,7 +20,7 @@ def table(flow: Flow) -> str:
     for layer in flow.layers:
         parts += ["", *_lines(layer)]
     if flow.truncation:
-        known = "  ".join(f"{k}: {one:.3f}" for k, one in flow.truncation.items())
+        known = "  ".join(f"{k}: {_cosine(one)}" for k, one in flow.truncation.items())
         head = "truncated to windows of k steps, the cosine of the weight gradient to the full one:"
         parts += ["", head, f"  {known}"]
     return "\n".join([*parts, "", *(layer.sentence for layer in flow.layers), *flow.notes])
@@ -44,15 +44,20 @@ def _lines(layer: Layer) -> list[str]:
 def _columns(layer: Layer, shown: Sequence[int]) -> list[Column]:
     first, *others = layer.states
     found: list[Column] = [("", "step", [str(layer.times[t]) for t in shown])]
-    found.append(("gradient by", f"‖d{first}‖", [_number(layer.states[first][t]) for t in shown]))
+    found.append(("gradient by", f"‖d{first}‖", _norms(layer, first, shown)))
     found.append(("", "(log)".center(BAR), bars([layer.states[first][t] for t in shown])))
-    found += [("", f"‖d{name}‖", [_number(layer.states[name][t]) for t in shown]) for name in others]
-    for group, values, form in (("saturated", layer.gates, _percent), ("part of", _d(layer.weights), _number)):
+    found += [("", f"‖d{name}‖", _norms(layer, name, shown)) for name in others]
+    for group, values, form in (("saturated", layer.gates, _percent), ("part of", _d(layer.weights), _part)):
         for k, (name, own) in enumerate(values.items()):
             found.append(("" if k else group, name, [form(own[t]) for t in shown]))
     if layer.jacobian is not None:
         found.append(("Jacobian", "radius", ["" if math.isnan(r) else f"{r:.3f}" for r in _at(layer.jacobian, shown)]))
     return found
+
+
+def _norms(layer: Layer, name: str, shown: Sequence[int]) -> list[str]:
+    bad = dict.fromkeys(layer.nan.get(name, ()))
+    return ["NaN" if t in bad else _number(layer.states[name][t]) for t in shown]
 
 
 def _at(values: Sequence[float], shown: Sequence[int]) -> list[float]:
@@ -65,6 +70,14 @@ def _d(weights: dict[str, list[float]]) -> dict[str, list[float]]:
 
 def _number(x: float) -> str:
     return "?" if math.isnan(x) else f"{x:.1e}" if x else "0"
+
+
+def _part(x: float) -> str:
+    return "NaN" if math.isnan(x) else _number(x)
+
+
+def _cosine(x: float) -> str:
+    return "NaN" if math.isnan(x) else f"{x:.3f}"
 
 
 def _percent(x: float) -> str:

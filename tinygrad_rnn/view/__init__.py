@@ -10,12 +10,12 @@ from ..graph import USED, Node
 from ..rows import Row, Step
 from .build import Builder
 from .capture import Captured, of_cell, of_function, of_tensor, resting
-from .graph import Edge, Fold, Graph, RowOfSteps, Vertex
+from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
 from .measure import Measured, measure
 from .units import LEVELS, MANY, Unit, after, choose, units
 
-__all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "of_cell", "of_function",
-           "of_tensor", "resting", "view"]  # fmt: skip
+__all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "of_cell",
+           "of_function", "of_tensor", "resting", "view"]  # fmt: skip
 
 FOLDS = ("auto", "none", "full")
 USED_UP = "backward() has let go of the arrays, so only leaves have gradients: draw before it, or use retain_graph=True"
@@ -97,4 +97,4 @@ def _tell(fold: Fold, row: RowOfSteps) -> None:
     for name, norms in row.gradients.items():
         known = [norm for norm in norms[fold.first : fold.last + 1] if norm is not None]
         if known:
-            fold.least[name], fold.greatest[name] = min(known), max(known)
+            fold.least[name], fold.greatest[name] = extremes(known)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
 FORMAT = "tinygrad_rnn.graph/1"
@@ -144,6 +144,12 @@ def _plain(x: object, digits: int) -> object:
     if not isinstance(x, float):
         return x
     return float(f"{x:.{digits}g}") if math.isfinite(x) else str(x).replace("nan", "NaN")
+
+
+def extremes(norms: Iterable[float]) -> tuple[float, float]:
+    """The least and the greatest of some norms; NaN is more than any number, so that it is not passed over."""
+    order = sorted(norms, key=lambda norm: (math.isnan(norm), norm))
+    return order[0], order[-1]
 
 
 def _described(graph: Graph) -> Iterator[str]:

@@ -17,6 +17,8 @@ BLOCK = 1 << 21  # elements in one block; fewer make the products slow, which pa
 def _checked(where, shape, labels, ignore):
     """labels flat, of the right shape and range, and which of them count; ``shape`` is that of the scores."""
     labels = np.asarray(labels)
+    if not shape:
+        raise ValueError(f"{where}: the scores are (), should be (..., V), one for each of V classes")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"{where}: labels is {labels.dtype}, should be integers")
     if labels.shape != shape[:-1]:
@@ -43,7 +45,7 @@ def _forward(scores, shape, dtype, flat, counts):
     total, losses = np.empty((count, 1), dtype), np.zeros(count, dtype)
     label, step = np.where(counts, flat, 0), max(1, BLOCK // max(shape[-1], 1))
     with np.errstate(invalid="ignore", over="ignore"):  # ignored rows may hold inf
-        for here in (slice(start, min(start + step, count)) for start in range(0, count, step)):
+        for here in (slice(start, min(start + step, count)) for start in range(0, count if e.size else 0, step)):
             x = scores(here, rows[here])
             top = x.max(axis=1, keepdims=True)
             losses[here] = top[:, 0] - x[np.arange(len(x)), label[here]]
@@ -59,7 +61,7 @@ def _finish(dy, labels, e, total, ignore):
     """The gradient by the scores, dy (e/total - onehot(label)) / count, in the memory of e; 0 in ignored rows."""
     flat = np.asarray(labels).reshape(-1)
     counts = flat != ignore
-    rows = e.reshape(len(flat), -1)
+    rows = e.reshape(len(flat), e.shape[-1])
     weight = np.where(counts, dy / max(np.count_nonzero(counts), 1), 0).astype(e.dtype)
     with np.errstate(invalid="ignore"):
         rows *= weight[:, None] / total
@@ -72,6 +74,10 @@ def _finish(dy, labels, e, total, ignore):
 @op(symbol="softmax\nloss", keeps=["e", "total"], cases=[
     case((3, 4), np.array([0, 3, 1])), case((2, 3, 4), np.array([[0, -1, 1], [2, 2, -1]])),
     case((3, 4), np.array([-1, -1, -1])), case((4,), np.array(2)), case((2, 3), np.array([5, 1]), ignore=5),
+    case((0, 3), np.zeros(0, int)), case((2, 0, 3), np.zeros((2, 0), int)),
+    case((2, 3), np.array([2, 0], "u1")), case((3, 3), np.array([2, 255, 0], "u1"), ignore=255),
+    case((), np.array(0),
+         raises="softmax_cross_entropy: the scores are (), should be (..., V), one for each of V classes"),
     case((2, 3), np.array([3, 0]), raises="softmax_cross_entropy: labels holds 3, should be from 0 to 2 "
                                           "(there are 3 classes) or -1 to be ignored"),
     case((2, 3), np.array([0]), raises="softmax_cross_entropy: labels is (1,), should be (2,) for scores (2, 3)"),
@@ -84,7 +90,7 @@ def softmax_cross_entropy(x, labels, *, ignore=-1):
     count.  Finite for any finite scores, whatever stands in ignored rows.
     """
     flat, counts = _checked("softmax_cross_entropy", x.shape, labels, ignore)
-    rows = x.reshape(-1, x.shape[-1])
+    rows = x.reshape(len(flat), x.shape[-1])
     return _forward(lambda here, block: rows[here], x.shape, x.dtype, flat, counts)
 
 

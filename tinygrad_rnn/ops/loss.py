@@ -43,7 +43,7 @@ def _in_dtype_of(x, t):
 
 
 @op(_scalar, cases=[
-    case((3, 4), (3, 4)), case((3, 4), (4,)), case((), ()),
+    case((3, 4), (3, 4)), case((3, 4), (4,)), case((), ()), case((4,), (3, 4)), case((1, 4), (3, 1)),
     case((2, 3), (2,), raises="mean_squared_error: x (2, 3) and t (2,) do not broadcast: axis -1 is 3 and 2"),
 ])  # fmt: skip
 def mean_squared_error(x, t):
@@ -64,6 +64,7 @@ def _size(x, t):
 
 @op(_scalar, cases=[
     case((3, 4), np.array([[0.1, 0.9, 0.7, 0.3]])), case((3, 4), np.array([[0, 1, 1, 0]])), case((), np.array(0.5)),
+    case((4,), np.full((3, 4), 0.3)), case((1, 4), np.array([[0.2], [0.7], [0.9]])),
     case((2,), np.array([2.0, 0.0]), raises="binary_cross_entropy: t should be from 0 to 1; x is (2,), t is (2,)"),
     case((2, 3), np.array([0, 1]),
          raises="binary_cross_entropy: x (2, 3) and t (2,) do not broadcast: axis -1 is 3 and 2"),
@@ -77,5 +78,5 @@ def binary_cross_entropy(x, t):
 
 binary_cross_entropy.vjp(
     x=lambda dy, x, t: dy / max(_size(x, t), 1) * (sigmoid(x) - _in_dtype_of(x, t)),
-    t=lambda dy, x, t: dy / max(_size(x, t), 1) * (-x),
+    t=lambda dy, x, t: dy / max(_size(x, t), 1) * np.broadcast_to(-x, np.broadcast_shapes(np.shape(x), np.shape(t))),
 )

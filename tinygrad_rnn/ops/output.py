@@ -13,7 +13,7 @@ from ..mode import mode
 from ..recording import record
 from ..tensor import Tensor, value
 from .cross_entropy import _checked, _forward, softmax_cross_entropy
-from .linear import affine
+from .linear import _rows, affine
 
 
 class Deferred:
@@ -60,12 +60,17 @@ def _edge(spec, name, tensor, kept):
 
 def _blockwise(x, w, b, labels, ignore):
     """The forward pass of the cross-entropy, whose blocks of scores are products."""
-    shape, rows = (*x.shape[:-1], w.shape[1]), x.reshape(-1, x.shape[-1])
+    shape, rows = (*x.shape[:-1], w.shape[1]), _rows(x)
     flat, counts = _checked("affine_cross_entropy", shape, labels, ignore)
 
     def scores(here, block):
-        np.dot(rows[here], w, out=block)
+        if narrow:
+            block[...] = np.dot(rows[here], w)
+        else:
+            np.dot(rows[here], w, out=block)
         block += b
         return block
 
-    return _forward(scores, shape, np.result_type(x, w, b), flat, counts)
+    dtype = np.result_type(x, w, b)
+    narrow = np.result_type(x, w) != dtype or x.dtype != w.dtype  # then np.dot writes into no block
+    return _forward(scores, shape, dtype, flat, counts)

@@ -38,6 +38,7 @@ from .elementwise import (
     arccosh,
     arctanh,
     hypot,
+    sinc,
     deg2rad,
     rad2deg,
     abs,
@@ -56,7 +57,7 @@ from .elementwise import (
     where,
 )
 from .activation import sigmoid, relu, leaky_relu, elu, erf, gelu, silu, softplus, hard_sigmoid
-from .linear import matmul, affine, dot, inner, outer, tensordot, kron
+from .linear import matmul, affine, dot, inner, outer, tensordot, kron, cross
 from .summation import einsum
 from .reduce import sum, mean, var, std, prod, max, min, logsumexp, norm, cumsum, sort, trace, diff
 from .shaping import (
@@ -77,6 +78,7 @@ from .shaping import (
     fliplr,
     flipud,
     rot90,
+    rollaxis,
     repeat,
 )
 from .joining import (
@@ -92,9 +94,12 @@ from .joining import (
     array_split,
     hsplit,
     vsplit,
+    dsplit,
+    block,
 )
 from .index import getitem, scatter, embedding, take, take_along_axis, diag, diagonal, tril, triu
 from .assignment import assign
+from .composed import nan_to_num, linspace, partition, select, gradient
 from .loss import softmax, log_softmax, mean_squared_error, binary_cross_entropy
 from .cross_entropy import softmax_cross_entropy
 from .output import affine_cross_entropy

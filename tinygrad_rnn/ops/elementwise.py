@@ -133,6 +133,19 @@ tanh = _unary(np.tanh, "Hyperbolic tangent.  y = tanh x,  dy/dx = 1 - y²", lamb
 arcsinh = _unary(np.arcsinh, "dy/dx = 1/√(x² + 1)", lambda dy, x: dy / np.sqrt(x * x + 1))
 arccosh = _unary(np.arccosh, "dy/dx = 1/√(x² - 1)", lambda dy, x: dy / np.sqrt(x * x - 1), (1.5, 3.0))
 arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / (1 - x * x), (-0.9, 0.9))
+
+
+def _sinc_x(dy, x, y):
+    """(cos πx - y)/x; near 0, where that cancels, its series π Σ (-1)ⁿ 2n (πx)²ⁿ⁻¹/(2n + 1)!."""
+    square, series = np.square(math.pi * x), 0.0
+    for n in range(9, 0, -1):
+        series = series * square + (-1) ** n * 2 * n / math.factorial(2 * n + 1)
+    near = np.abs(x) < 0.3
+    far = (np.cos(math.pi * x) - y) / np.where(near, 1, x)
+    return dy * np.where(near, series * (math.pi * math.pi * x), far)
+
+
+sinc = _unary(np.sinc, "y = sin πx/(πx), 1 at 0", _sinc_x)
 hypot = _binary(
     np.hypot, "y = √(x² + w²),  dy/dx = x/y (0 at 0)", lambda dy, x, y: dy * x / np.where(y == 0, 1, y),
     lambda dy, w, y: dy * w / np.where(y == 0, 1, y), (0.5, 2.0),

@@ -8,13 +8,14 @@ import numpy as np
 
 from ..border import ELSEWHERE, FUNCTIONS, INSTEAD, UFUNCS
 from ..tensor import Tensor, value
-from . import activation, elementwise, index, joining, linear, reduce, shaping, summation
+from . import activation, composed, elementwise, index, joining, linear, reduce, shaping, summation
 
 #: Their result has no gradient: answers about shape, order or truth.
 PLAIN = """
     shape ndim size zeros_like ones_like empty_like argmax argmin argsort argwhere nonzero flatnonzero
-    count_nonzero any all array_equal array_equiv allclose isclose result_type can_cast may_share_memory shares_memory
-    array2string array_repr array_str round around searchsorted digitize iscomplexobj isrealobj
+    argpartition count_nonzero any all array_equal array_equiv allclose isclose result_type can_cast may_share_memory
+    shares_memory array2string array_repr array_str round around searchsorted digitize iscomplexobj
+    isrealobj
 """
 #: They write into an array, which holds no gradient.
 WRITING = "copyto place put putmask put_along_axis fill_diagonal"
@@ -157,6 +158,7 @@ for _name in ("concatenate", "stack", "vstack", "hstack", "dstack", "column_stac
     FUNCTIONS[getattr(np, _name)] = _of_sequence(getattr(joining, _name))
 FUNCTIONS.update({
     np.block: joining.block,
+    np.select: composed.select,
     np.full_like: full_like,
     np.bincount: bincount,
     np.unique: unique,

@@ -7,6 +7,7 @@ import builtins
 import numpy as np
 
 from ..op import case, composite, op
+from .elementwise import where
 from .shaping import along_axis, moveaxis, reshape
 
 _BASIC = {int: 1, slice: 1, type(None): 1, type(Ellipsis): 1}
@@ -125,11 +126,15 @@ def take_along_axis(x, indices, axis=-1):
     return x[tuple(indices if k == axis % x.ndim else g for k, g in enumerate(grid))]
 
 
-@composite(case((3, 3)), case((3, 4), k=1), case((3,)), case((3,), k=-1))
+@composite(case((3, 3)), case((3, 4), k=1), case((3,)), case((3,), k=-1), case((0,)),
+           case((), raises="diag: x is (), should have 1 or 2 axes"),
+           case((2, 3, 4), raises="diag: x is (2, 3, 4), should have 1 or 2 axes"))  # fmt: skip
 def diag(x, k=0):
     """``np.diag``: the k-th diagonal of a matrix, or a matrix with that diagonal."""
     if np.ndim(x) == 2:
         return diagonal(x, k)
+    if np.ndim(x) != 1:
+        raise ValueError(f"diag: x is {np.shape(x)}, should have 1 or 2 axes")
     size = len(x) + builtins.abs(k)
     rows = np.arange(len(x)) + builtins.max(-k, 0)
     return scatter(x, index=(rows, rows + k), shape=(size, size))
@@ -143,13 +148,19 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     return x[..., rows, rows + offset]
 
 
-@composite(case((3, 4)), case((3, 4), k=1))
+def _triangle(x, k):
+    """Where the lower triangle of the last two axes is, of a square if there is one axis."""
+    rows, columns = (np.shape(x) * 2)[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
+
+
+@composite(case((3, 4)), case((3, 4), k=1), case((3,)), case((0, 2)), case((2, 3, 3)))
 def tril(x, k=0):
     """The lower triangle, zeros above the k-th diagonal."""
-    return x * np.tri(x.shape[-2], x.shape[-1], k, dtype=x.dtype)
+    return where(_triangle(x, k), x, 0)
 
 
-@composite(case((3, 4)), case((3, 4), k=-1))
+@composite(case((3, 4)), case((3, 4), k=-1), case((3,)), case((0, 2)), case((2, 3, 3)))
 def triu(x, k=0):
     """The upper triangle, zeros below the k-th diagonal."""
-    return x * (1 - np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=x.dtype))
+    return where(_triangle(x, k - 1), 0, x)

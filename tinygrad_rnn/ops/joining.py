@@ -119,7 +119,7 @@ def block(arrays):
 
 
 @composite(case((2, 3), reps=2), case((2, 3), reps=(2, 2)), case((3,), reps=(2, 1)), case((2, 3), reps=(0, 2)),
-           case((2, 3), reps=(2, -1), raises="tile: reps is (2, -1), should be from 0"))
+           case((), reps=2), case((2, 3), reps=(2, -1), raises="tile: reps is (2, -1), should be from 0"))  # fmt: skip
 def tile(x, reps):
     """The whole array several times along each axis."""
     reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
@@ -127,8 +127,7 @@ def tile(x, reps):
         raise ValueError(f"tile: reps is {reps}, should be from 0")
     x = reshape(x, (1,) * (len(reps) - np.ndim(x)) + np.shape(x))
     for axis, count in enumerate((1,) * (x.ndim - len(reps)) + reps):
-        x = x[along_axis(axis, x.ndim, slice(0, 0))] if count == 0 else x
-        x = concatenate([x] * count, axis=axis) if count > 1 else x
+        x = x[along_axis(axis, x.ndim, slice(0, 0))] if count == 0 else concatenate([x] * count, axis=axis)
     return x
 
 
@@ -171,6 +170,14 @@ def array_split(x, indices_or_sections, axis=0):
 def hsplit(x, indices_or_sections):
     """``np.hsplit``: along axis 1, or 0 of a vector."""
     return split(x, indices_or_sections, axis=0 if x.ndim == 1 else 1)
+
+
+@composite(case((1, 2, 4), indices_or_sections=2), case((1, 2, 3), indices_or_sections=[1]))
+def dsplit(x, indices_or_sections):
+    """``np.dsplit``: along axis 2."""
+    if np.ndim(x) < 3:
+        raise ValueError(f"dsplit: x is {np.shape(x)}, should have 3 axes or more")
+    return split(x, indices_or_sections, axis=2)
 
 
 @composite(case((4, 2), indices_or_sections=2))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
 from ..op import case, composite, op
 from ..shape import ShapeError
-from .index import getitem
-from .shaping import arrays, reshape, transpose
+from .shaping import arrays, moveaxis, reshape, transpose
 
 _RANKS = [
     case((2, 3), (3, 4)),
@@ -99,9 +99,9 @@ def affine(x, w, b):
     if np.ndim(w) != 2 or np.shape(b) != w.shape[1:]:
         raise ValueError("w should be (D, H) and b (H,)")
     y = np.dot(_rows(x), w)
-    if np.result_type(y, b) == y.dtype:
+    if b.dtype == y.dtype:
         y += b
-    else:  # the bias is of a wider dtype
+    else:  # the bias may be of a wider dtype
         y = y + b
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], w.shape[1])
 
@@ -113,7 +113,8 @@ affine.vjp(
 )
 
 
-@composite(case((3,), (3,)), case((2, 3), (3, 4)), case((2, 3), (3,)), case((), (2, 3)), case((5, 2, 3), (6, 3, 4)))
+@composite(case((3,), (3,)), case((2, 3), (3, 4)), case((2, 3), (3,)), case((), (2, 3)), case((5, 2, 3), (6, 3, 4)),
+           case((), ()), case((0,), (0,)), case((2, 0), (3, 0, 2)), case((0, 2), (2,)))
 def dot(x, w):
     """``np.dot``: the last axis of x with the last but one of w; a number scales."""
     if np.ndim(x) == 0 or np.ndim(w) == 0:
@@ -123,13 +124,14 @@ def dot(x, w):
     return tensordot(x, w, axes=([-1], [-2]))
 
 
-@composite(case((3,), (3,)), case((2, 3), (4, 3)), case((), (2, 3)))
+@composite(case((3,), (3,)), case((2, 3), (4, 3)), case((), (2, 3)), case((), ()), case((2, 0), (3, 0)),
+           case((0, 3), (2, 3)))  # fmt: skip
 def inner(x, w):
     """``np.inner``: the last axis of x with the last of w."""
     return x * w if np.ndim(x) == 0 or np.ndim(w) == 0 else tensordot(x, w, axes=([-1], [-1]))
 
 
-@composite(case((3,), (4,)), case((2, 3), (4,)))
+@composite(case((3,), (4,)), case((2, 3), (4,)), case((), ()), case((0,), (2,)), case((2, 2), (3,)))
 def outer(x, w):
     """``np.outer``: every element of x with every element of w, (n,), (m,) -> (n, m)."""
     return reshape(x, (-1, 1)) * reshape(w, (1, -1))
@@ -140,6 +142,10 @@ def outer(x, w):
     case((2, 3, 4), (4, 3, 5), axes=([1, 2], [1, 0])),
     case((2, 3), (4, 2), axes=([0], [1])),
     case((2,), (3,), axes=0),
+    case((), (3,), axes=0),
+    case((2, 0), (0, 3), axes=1),
+    case((0, 2), (2, 3), axes=1),
+    case((2, 3, 0), (3, 0, 2)),
     case((2, 3), (2, 3), axes=1, raises="tensordot: axes [1] of x (2, 3) and [0] of w (2, 3) differ in size"),
 )
 def tensordot(x, w, axes=2):
@@ -149,28 +155,42 @@ def tensordot(x, w, axes=2):
         left, right = list(range(np.ndim(x) - axes, np.ndim(x))), list(range(axes))
     else:
         left, right = ([a] if isinstance(a, int) else list(a) for a in axes)
+    x, w = (one if hasattr(one, "shape") else np.asarray(one) for one in (x, w))
     left, right = [a % np.ndim(x) for a in left], [a % np.ndim(w) for a in right]
     if [x.shape[a] for a in left] != [w.shape[a] for a in right]:
         raise ShapeError(f"tensordot: axes {left} of x {np.shape(x)} and {right} of w {np.shape(w)} differ in size")
     rows = [a for a in range(np.ndim(x)) if a not in left]
     columns = [a for a in range(np.ndim(w)) if a not in right]
-    inside = int(np.prod([x.shape[a] for a in left]))
-    first = reshape(transpose(x, rows + left), (-1, inside))
-    second = reshape(transpose(w, right + columns), (inside, -1))
-    return reshape(matmul(first, second), tuple(x.shape[a] for a in rows) + tuple(w.shape[a] for a in columns))
+    before, after = tuple(x.shape[a] for a in rows), tuple(w.shape[a] for a in columns)
+    inside = math.prod(x.shape[a] for a in left)
+    first = reshape(transpose(x, rows + left), (math.prod(before), inside))
+    second = reshape(transpose(w, right + columns), (inside, math.prod(after)))
+    return reshape(matmul(first, second), before + after)
 
 
-@composite(
-    case((2, 3), (4, 5)),
-    case((2,), (3,)),
-    case((2, 3), (4,), raises="kron: x (2, 3) and w (4,) should both be 1-D or both 2-D"),
-)
+@composite(case((2, 3), (4, 5)), case((2,), (3,)), case((2, 3), (4,)), case((), (2, 3)), case((), ()), case((0,), (2,)),
+           case((2, 1, 3), (2, 2)))  # fmt: skip
 def kron(x, w):
-    """``np.kron``: w at the scale of every element of x; 1-D or 2-D."""
+    """``np.kron``: w at the scale of every element of x."""
     x, w = arrays(x, w)
-    if np.ndim(x) != np.ndim(w) or np.ndim(x) not in (1, 2):
-        raise ShapeError(f"kron: x {np.shape(x)} and w {np.shape(w)} should both be 1-D or both 2-D")
-    if np.ndim(x) == 1:
-        return reshape(outer(x, w), (-1,))
-    (n, m), (p, q) = x.shape, w.shape
-    return reshape(getitem(x, (slice(None), None, slice(None), None)) * w[None, :, None, :], (n * p, m * q))
+    rank = max(np.ndim(x), np.ndim(w))
+    sizes = [(1,) * (rank - np.ndim(one)) + np.shape(one) for one in (x, w)]
+    x = reshape(x, tuple(size for n in sizes[0] for size in (n, 1)))
+    w = reshape(w, tuple(size for n in sizes[1] for size in (1, n)))
+    return reshape(x * w, tuple(n * m for n, m in zip(*sizes)))
+
+
+@composite(case((3,), (3,)), case((2, 3), (3,)), case((3, 2), (2, 3), axisa=0, axisc=0), case((3, 2), (3, 2), axis=0),
+           case((2, 1, 3), (4, 3)), case((0, 3), (3,)),
+           case((2,), (2,), raises="cross: x (2,) and w (2,) should have 3 elements in axes -1 and -1"))
+def cross(x, w, axisa=-1, axisb=-1, axisc=-1, axis=None):  # fmt: skip
+    """``np.cross``: the vector product of vectors of 3 elements in the axes ``axisa`` and ``axisb``."""
+    x, w = arrays(x, w)
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    if x.shape[axisa] != 3 or w.shape[axisb] != 3:
+        sizes = f"x {np.shape(x)} and w {np.shape(w)}"
+        raise ShapeError(f"cross: {sizes} should have 3 elements in axes {axisa} and {axisb}")
+    x, w = moveaxis(x, source=axisa, destination=-1), moveaxis(w, source=axisb, destination=-1)
+    x1, x2, w1, w2 = x[..., [1, 2, 0]], x[..., [2, 0, 1]], w[..., [1, 2, 0]], w[..., [2, 0, 1]]
+    return moveaxis(x1 * w2 - x2 * w1, source=-1, destination=axisc)

@@ -36,8 +36,7 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
     arrays = [value(one) for one in (x, w, b)]
     shapes = [np.shape(one) for one in arrays]
     watched = not mode.recording or mode.observer is not None
-    widened = np.result_type(*arrays[:2]) != np.result_type(*arrays)  # by b: the products have no place for it
-    if watched or widened or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
+    if watched or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
         return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
     loss, e, total = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
     arrays = [saveable(one, array) for one, array in zip((x, w, b), arrays)]

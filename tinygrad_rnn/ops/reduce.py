@@ -79,7 +79,8 @@ std.vjp(x=lambda dy, x, y, x_shape, axis, ddof, keepdims: (
 
 
 @op(reduced, symbol="Π", cases=[
-    *_AXES, case(np.array([[2.0, 0.0, 3.0], [0.0, 0.5, 0.0]]), axis=1), _out_of_range("prod"),
+    *_AXES, case(np.array([[2.0, 0.0, 3.0], [0.0, 0.5, 0.0]]), axis=1), case(np.array(0.0)),
+    case(np.array([0.0, 2.0]), axis=()), case((0, 3), axis=0), case((0, 3), axis=1), case((0,)), _out_of_range("prod"),
 ])  # fmt: skip
 def prod(x, *, axis=None, keepdims=False):
     """The product over ``axis``; dy/dx is the product of the others, exact where some are 0."""
@@ -92,8 +93,8 @@ def _prod_x(dy, x, y, x_shape, axis, keepdims):
     axes = list(range(len(x_shape))) if axis is None else [a % len(x_shape) for a in np.atleast_1d(axis)]
     last = list(range(len(x_shape) - len(axes), len(x_shape)))
     rows = np.moveaxis(x, axes, last)
-    flat = np.reshape(rows, (*rows.shape[: last[0]], 1, -1))
-    n = flat.shape[-1]
+    n = _count(x_shape, axis)
+    flat = np.reshape(rows, (*rows.shape[: len(x_shape) - len(axes)], 1, n))
     others = np.prod(np.where(np.eye(n, dtype=bool), 1, flat), axis=-1)  # row k leaves out element k
     return _spread(dy, x_shape, axis, keepdims) * np.moveaxis(np.reshape(others, rows.shape), last, axes)
 
@@ -142,16 +143,20 @@ logsumexp.vjp(x=lambda dy, x, y, x_shape, axis, keepdims: (
 @op(numpy=[np.linalg.norm], cases=[
     case((3, 4)), case((3, 4), axis=1), case((3, 4), axis=(0, 1)), case((4,), ord=2), case((3, 4), ord=1, axis=1),
     case((3, 4), ord=np.inf, axis=0), case((3, 4), ord="fro"), case((3, 4), axis=0, keepdims=True),
+    case((4,), ord=3), case((3, 4), ord=2.5, axis=0), case((3, 4), ord=1.5, axis=-1, keepdims=True),
+    case((4,), ord=0.5), case((4,), ord=-np.inf), case((3, 4), ord=-2, axis=1), case((4,), ord=0), case(()), case((0,)),
+    case((2, 0), axis=1),
     case((3, 4), ord=2,
          raises="norm: ord=2 of a matrix has no operation; the Euclidean norm has; x is (3, 4)"),
 ])  # fmt: skip
 def norm(x, *, ord=None, axis=None, keepdims=False):
-    """The norm of vectors: Euclidean (also of all of a matrix, Frobenius), or ``ord`` 1 or inf along one axis.
+    """The norm of vectors: Euclidean (also of all of a matrix, Frobenius), or of any order p along one axis.
 
-    dy/dx = x/y (0 where y is 0), sign x, or the sign of the largest.
+    y = (Σ |x|ᵖ)^(1/p),  dy/dx = sign x (|x|/y)ᵖ⁻¹ (0 where x is 0); p = inf and -inf are the largest and the smallest,
+    p = 0 counts, and is flat.
     """
     one_axis = np.ndim(axis) == 0 and (axis is not None or x.ndim == 1)
-    if ord not in (None, "fro") and not (ord in (1, 2, np.inf) and one_axis):
+    if ord not in (None, "fro") and not one_axis:
         raise ValueError(f"ord={ord!r} of a matrix has no operation; the Euclidean norm has")
     return np.linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
 
@@ -159,15 +164,21 @@ def norm(x, *, ord=None, axis=None, keepdims=False):
 def _norm_x(dy, x, y, x_shape, ord, axis, keepdims):
     if ord == 1:
         return _spread(dy, x_shape, axis, keepdims) * np.sign(x)
-    if ord == np.inf:
+    if ord == 0:
+        return _spread(dy * 0, x_shape, axis, keepdims) * x
+    if ord in (np.inf, -np.inf):
         return _share(dy, np.abs(x), y, x_shape, axis, keepdims) * np.sign(x)
+    if ord not in (None, "fro", 2):
+        ratio = np.where(x == 0, 1, np.abs(x)) / _spread(np.where(y == 0, 1, y), x_shape, axis, keepdims)
+        return _spread(dy, x_shape, axis, keepdims) * np.sign(x) * ratio ** (ord - 1)
     return _spread(dy / np.where(y == 0, 1, y), x_shape, axis, keepdims) * x
 
 
 norm.vjp(x=_norm_x)
 
 
-@op(cases=[case((3, 4), axis=0), case((3, 4), axis=-1), case((3, 4)), case((4,))])
+@op(cases=[case((3, 4), axis=0), case((3, 4), axis=-1), case((3, 4)), case((4,)), case(()), case((), axis=0),
+           case((0, 3), axis=0), case((0, 3))])  # fmt: skip
 def cumsum(x, *, axis=None):
     """Running sums along ``axis``; the gradient is the running sum from the other end."""
     return np.cumsum(x, axis)
@@ -187,7 +198,9 @@ def _sorted(shapes, attrs):
     return shape if attrs["axis"] is not None else (int(np.prod(shape)),)
 
 
-@op(_sorted, keeps=["rank"], cases=[case((3, 4)), case((3, 4), axis=0), case((5,)), case((1, 4), axis=None)])
+@op(_sorted, keeps=["rank"], cases=[case((3, 4)), case((3, 4), axis=0), case((5,)), case((1, 4), axis=None),
+                            case((), axis=None),
+                            case((0,)), case((2, 0)), case((0, 3), axis=None)])  # fmt: skip
 def sort(x, *, axis=-1):
     """Ascending along ``axis``; each element takes its gradient back to where it was."""
     order = np.argsort(x, axis=axis, kind="stable")

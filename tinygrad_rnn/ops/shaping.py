@@ -151,6 +151,14 @@ def atleast_3d(*xs):
     return _each(lambda x: expand_dims(atleast_2d(x), axis=-1) if np.ndim(x) < 3 else x, xs)
 
 
+@composite(case((2, 3, 4), axis=2), case((2, 3, 4), axis=0, start=2), case((2, 3, 4), axis=-1, start=1),
+           case((2, 3, 4), axis=1, start=-2), case((2, 3), axis=1, start=2))  # fmt: skip
+def rollaxis(x, axis, start=0):
+    """``np.rollaxis``: the axis ``axis`` put before the axis ``start``."""
+    axis, start = axis % np.ndim(x), start + np.ndim(x) if start < 0 else start
+    return moveaxis(x, source=axis, destination=start - (axis < start))
+
+
 @composite(case((2, 3)), case((2, 3), axis=1), case((2, 3), axis=(0, 1)))
 def flip(x, axis=None):
     """Order reversed along ``axis``, or all axes."""

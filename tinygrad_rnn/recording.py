@@ -113,16 +113,26 @@ def settled(name: str, attribute: Any) -> Any:
                 f"{name} is a Tensor that needs a gradient, which only positional arguments have; "
                 f"{name}.detach() is a constant"
             )
-        return np.array(attribute._array)
+        attribute = attribute._array
     if isinstance(attribute, tuple):
         for part in attribute:
             if part.__class__ not in SIMPLE:
                 return tuple([settled(name, part) for part in attribute])
         return attribute
-    if isinstance(attribute, (list, np.ndarray)):
+    if isinstance(attribute, (list, np.ndarray)) and not _unchangeable(attribute):
         array = np.array(attribute)
-        return array if array.size or array.dtype.kind in "iub" else array.astype(np.intp)  # [] is an index
+        if isinstance(attribute, list) and not array.size:  # an index that names nothing
+            array = array.astype(np.intp)
+        array.flags.writeable = False
+        return array
     return attribute
+
+
+def _unchangeable(array: Any) -> bool:
+    """Is it an array in memory that nobody can write to, such as a copy made here before?"""
+    while isinstance(array, np.ndarray) and not array.flags.writeable:
+        array = array.base
+    return array is None
 
 
 def function(spec: Op) -> Any:

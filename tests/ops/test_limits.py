@@ -179,6 +179,13 @@ def test_norms_of_every_order_at_zero(order):
         assert np.isfinite(g).all() and g[0] == 0
 
 
+@pytest.mark.parametrize("order", [None, 1, 2, 3])
+def test_norms_of_nothing(order):
+    for shape in ((0,), (2, 0)):
+        y, pull = tg.vjp(lambda x: tg.norm(x, ord=order, axis=-1), np.zeros(shape))
+        assert np.shape(y) == shape[:-1] and not np.any(y) and pull(y)[0].shape == shape
+
+
 @pytest.mark.parametrize("order", ["nuc", 1, 2, -2, np.inf, 3])
 def test_norms_of_matrices_are_refused(order):
     with pytest.raises(ValueError) as caught:

@@ -136,6 +136,7 @@ class _Follower:
     def array(self, name: str, x: Any) -> Any:
         """A copy of ``x`` that is the leaf ``name``."""
         array = np.array(x)
+        array.flags.writeable = False  # so that an operation keeps it as an attribute, not a copy
         self.leaves[_memory(array)] = Leaf(name, array.shape)
         return followed(array, self.leaves[_memory(array)])
 

@@ -172,8 +172,8 @@ def scan(b: Builder) -> None:
         ours = f"{targets} = loop({name}, {xs}, {state}, dict({given}))"
         b.program.helpers[0]["loop"] = loop
     if form == "layer" and not e.masked and "scale" not in given and b.program.tight:
-        sizes = f"dict(D={D}, H={H})"
-        ours = f"{targets} = layer({name}, dict({given}), {sizes}, {reverse})({xs}, {state}, lengths={lengths})"
+        sizes, draws = f"dict(D={D}, H={H})", ", rng=None" * (wrap == "zoneout")
+        ours = f"{targets} = layer({name}, dict({given}), {sizes}, {reverse})({xs}, {state}, lengths={lengths}{draws})"
         b.program.helpers[0]["layer"] = _layer
     b.statement(ours, plain, "scan")
 

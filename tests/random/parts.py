@@ -46,6 +46,13 @@ def append(b: Builder) -> None:
     b.emit(f"{b.choose(['F', 'np'])}.append({x}, {w}, axis={axis})", subject="append")
 
 
+def block(b: Builder) -> None:
+    x = b.tensor(shape=(2, int(b.choose([1, 2, 3]))))
+    w = b.array(shape=np.shape(b.values[x]))
+    form = b.choose(["np.block([[{0}, {1}], [{1}, {0}]])", "np.block([{0}[0], 2.0, {1}[1]])"])
+    b.emit(form.format(x, w), subject="block")
+
+
 def joined_by_one(b: Builder) -> None:
     """A joiner of one array."""
     x = b.array(ndim=(1, 2))
@@ -238,7 +245,7 @@ PRODUCTIONS: dict[str, Any] = {
     "concatenate": joiner("concatenate", "axis"), "stack": joiner("stack", "axis", (0, 1, 2), same=True),
     "vstack": joiner("vstack", same=True), "hstack": joiner("hstack", ndim=(0, 1, 2), same=True),
     "dstack": joiner("dstack", same=True), "column_stack": joiner("column_stack", same=True), "append": append,
-    "a joiner of one": joined_by_one,
+    "a joiner of one": joined_by_one, "np.block": block,
     "split": parting("split", "{}, {}, axis={axis}"), "array_split": parting("array_split", "{}, {}, axis={axis}"),
     "hsplit": parting("hsplit", "{}, {}", axis=1), "vsplit": parting("vsplit", "{}, {}", ndim=(2,), axis=0),
     "getitem": getitem, "getitem by order": by_order, "scatter": scatter, "assign": assign, "x[...] = v": setitem,

@@ -192,7 +192,7 @@ class Story:
         elif self.masks:
             m = self.choose(self.masks)
             copy = np.array(self.names[m])
-            if self.chance(0.5):
+            if self.chance(0.5) and np.shape(self.names[x])[-1] == 3:
                 self.forward(f"np.where({m}, {x}, 0.5)", [x], lambda a: np.where(copy, a, 0.5))
             elif copy.any():
                 self.forward(f"{x}[{m}]", [x], lambda a: a[copy])

@@ -121,6 +121,8 @@ def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     """``g`` summed over what broadcasting had stretched, so that it has ``shape``: the one place of un-broadcasting."""
+    if g.dtype.char == "e":  # of more than 2048 ones, a sum in float16 is 2048
+        g = g.astype(np.float32)
     lead = g.ndim - len(shape)
     if lead == 1 and g.shape[1:] == shape:  # a bias: quickly
         return np.add.reduce(g, 0)

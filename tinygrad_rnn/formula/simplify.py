@@ -100,13 +100,16 @@ def _signs(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
 
 
 def _squares(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
-    """x ⊙ x = x², (p ⊙ x) ⊙ x = p ⊙ x²."""
+    """x ⊙ x = x², (p ⊙ x) ⊙ x = p ⊙ x², (1 − x) ⊙ (1 + x) = 1 − x²."""
     if isinstance(a, Constant):
         return None
     if a is b:
         return make("square", a, shape=made.shape)
     if is_a(a, *PRODUCTS) and operand(a, 1) is b:
         return make("multiply", operand(a), make("square", b, shape=b.shape), shape=made.shape)
+    apart = is_a(a, "subtract") and is_a(b, "add") and operand(a, 1) is operand(b, 1)
+    if apart and number(operand(a)) == number(operand(b)) == 1:
+        return make("subtract", operand(a), make("square", operand(a, 1), shape=a.shape), shape=made.shape)
     return None
 
 
@@ -207,13 +210,15 @@ def _same_shape(make: Maker, made: Expr, a: Part) -> Part | None:
 
 
 def _chosen(make: Maker, made: Expr, c: Part, a: Part, b: Part) -> Part | None:
-    """a ⊙ [c] where the other is 0; a ⊙ (1 or s) where it is s·a; x where the other guards against x = 0."""
+    """a ⊙ [c] where the other is 0; a ⊙ (1 or s) where it is s·a; x where the other guards against x = 0 or NaN."""
+    if number(b) != number(b) and a.shape == made.shape:  # NaN
+        return a
     condition = make("asarray", c, shape=c.shape) if isinstance(c, Leaf) else c
     if number(b) == 0 and a.shape == made.shape:
         return make("multiply", a, condition, shape=made.shape)
     if number(a) == 0 and b.shape == made.shape:
         return make("multiply", b, make("logical_not", c, shape=c.shape), shape=made.shape)
-    if is_a(c, "equal") and operand(c) is b and number(operand(c, 1)) == 0 and number(a) == 1:
+    if is_a(c, "equal") and operand(c) is b and number(operand(c, 1)) == 0 and number(a) == np.inf:
         return b
     if is_a(b, *PRODUCTS) and a in (factors := [operand(b), operand(b, 1)]) and a.shape == made.shape:
         other = factors[1 - factors.index(a)]
@@ -239,8 +244,7 @@ SIMPLER: Mapping[str, Sequence[Rule]] = {
     "reshape": [_reshaped, _sign_out],
     "subtract": [_difference, _stretched],
     "sum": [_sign_out],
-    "swapaxes": [_transposed],
-    "transpose": [_transposed],
+    **dict.fromkeys(("swapaxes", "transpose"), (_transposed,)),
     "where": [_chosen],
     **dict.fromkeys(COMPARISONS, (_stretched,)),
 }

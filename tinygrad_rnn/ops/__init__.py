@@ -59,7 +59,7 @@ from .elementwise import (
 from .activation import sigmoid, relu, leaky_relu, elu, erf, gelu, silu, softplus, hard_sigmoid
 from .linear import matmul, affine, dot, inner, outer, tensordot, kron, cross
 from .summation import einsum
-from .reduce import sum, mean, var, std, prod, max, min, logsumexp, norm, cumsum, sort, trace, diff
+from .reduce import sum, mean, var, std, prod, max, min, norm, cumsum, sort, trace, diff
 from .shaping import (
     reshape,
     expand_dims,
@@ -100,7 +100,7 @@ from .joining import (
 from .index import getitem, scatter, embedding, take, take_along_axis, diag, diagonal, tril, triu
 from .assignment import assign
 from .composed import nan_to_num, linspace, partition, select, gradient
-from .loss import softmax, log_softmax, mean_squared_error, binary_cross_entropy
+from .loss import softmax, log_softmax, logsumexp, mean_squared_error, binary_cross_entropy
 from .cross_entropy import softmax_cross_entropy
 from .output import affine_cross_entropy
 from .random import dropout

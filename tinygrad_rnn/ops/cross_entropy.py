@@ -1,7 +1,8 @@
 """Softmax and cross-entropy in one: the output layer of a language model, where most of its time goes.
 
 Scores for V = 10000 words are a large array, so it is gone through as few times as can be, in blocks of rows that stay
-in cache. Forward keeps eˣ and the sums of its rows; backward scales that in place, and it is the gradient.
+in cache. Forward keeps eˣ and the sums of its rows; backward scales that in place, and it is the gradient. A sum is
+kept without the largest, which is 1: where a row is sure of its label, loss and gradient are as small as the others.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..op import case, op
 from .loss import softmax
+from .precision import wide
 
 BLOCK = 1 << 21  # elements in one block; fewer make the products slow, which pack w for every block
 
@@ -36,42 +38,49 @@ def _checked(where, shape, labels, ignore):
 
 
 def _forward(scores, shape, dtype, flat, counts):
-    """The loss, eˣ with the shape of the scores x, and its row sums; ``scores(here, block)`` gives a block of rows.
+    """The loss, eˣ with the shape of the scores x, and its row sums but for the largest, 1; ``scores(here, block)``
+    gives a block of rows.
 
     It may use ``block``, which is overwritten. eˣ is taken at each row's largest x, so nothing overflows.
     """
     e, count = np.empty(shape, dtype), len(flat)
-    rows, ones = e.reshape(count, shape[-1]), np.ones(shape[-1], dtype)
-    total, losses = np.empty((count, 1), dtype), np.zeros(count, dtype)
+    rows, ones = e.reshape(count, shape[-1]), wide(np.ones(shape[-1], dtype))
+    others, losses = np.empty((count, 1), ones.dtype), np.zeros(count, ones.dtype)
     label, step = np.where(counts, flat, 0), max(1, BLOCK // max(shape[-1], 1))
     with np.errstate(invalid="ignore", over="ignore"):  # ignored rows may hold inf
         for here in (slice(start, min(start + step, count)) for start in range(0, count if e.size else 0, step)):
             x = scores(here, rows[here])
-            top = x.max(axis=1, keepdims=True)
-            losses[here] = top[:, 0] - x[np.arange(len(x)), label[here]]
-            np.subtract(x, top, out=rows[here])
+            each, largest = np.arange(len(x)), x.argmax(axis=1)
+            top = x[each, largest]
+            losses[here] = top - x[each, label[here]]
+            np.subtract(x, top[:, None], out=rows[here])
             np.exp(rows[here], out=rows[here])
-            total[here, 0] = rows[here].dot(ones)
+            first = rows[here][each, largest]  # 1, or NaN
+            rows[here][each, largest] = 0
+            others[here, 0] = rows[here].dot(ones)
+            rows[here][each, largest] = first
     kept = np.flatnonzero(counts)
-    losses = losses[kept] + np.log(total[kept, 0])
-    return dtype.type(losses.sum(dtype=np.float64) / max(len(kept), 1)), e, total
+    losses = losses[kept] + np.log1p(others[kept, 0])
+    return dtype.type(losses.sum(dtype=np.float64) / max(len(kept), 1)), e, others
 
 
-def _finish(dy, labels, e, total, ignore):
+def _finish(dy, labels, e, others, ignore):
     """The gradient by the scores, dy (e/total - onehot(label)) / count, in the memory of e; 0 in ignored rows."""
     flat = np.asarray(labels).reshape(-1)
     counts = flat != ignore
     rows = e.reshape(len(flat), e.shape[-1])
-    weight = np.where(counts, dy / max(np.count_nonzero(counts), 1), 0).astype(e.dtype)
-    with np.errstate(invalid="ignore"):
-        rows *= weight[:, None] / total
+    weight = np.where(counts, wide(dy) / max(np.count_nonzero(counts), 1), 0).astype(others.dtype)
     kept = np.flatnonzero(counts)
-    rows[kept, flat[kept]] -= weight[kept]
+    at_label = rows[kept, flat[kept]] - 1 - others[kept, 0]  # e - total
+    with np.errstate(invalid="ignore"):
+        weight = weight[:, None] / (1 + others)
+        rows *= weight
+    rows[kept, flat[kept]] = weight[kept, 0] * at_label
     rows[~counts] = 0
     return e
 
 
-@op(symbol="softmax\nloss", keeps=["e", "total"], cases=[
+@op(symbol="softmax\nloss", keeps=["e", "others"], cases=[
     case((3, 4), np.array([0, 3, 1])), case((2, 3, 4), np.array([[0, -1, 1], [2, 2, -1]])),
     case((3, 4), np.array([-1, -1, -1])), case((4,), np.array(2)), case((2, 3), np.array([5, 1]), ignore=5),
     case((0, 3), np.zeros(0, int)), case((2, 0, 3), np.zeros((2, 0), int)),
@@ -95,9 +104,9 @@ def softmax_cross_entropy(x, labels, *, ignore=-1):
 
 
 @op(numpy=[], cases=[])
-def cross_entropy_gradient(dy, x, labels, e, total, *, ignore=-1):
+def cross_entropy_gradient(dy, x, labels, e, others, *, ignore=-1):
     """dx of `softmax_cross_entropy`, a function of dy and x that can be differentiated again."""
-    return _finish(dy, labels, np.array(e), total, ignore)
+    return _finish(dy, labels, np.array(e), others, ignore)
 
 
 def _unit(x, labels, ignore):
@@ -122,9 +131,9 @@ def _by_x(g, dy, x, labels, ignore):
 
 
 softmax_cross_entropy.vjp(
-    x=lambda dy, x, labels, e, total, ignore: cross_entropy_gradient(dy, x, labels, e, total, ignore=ignore)
+    x=lambda dy, x, labels, e, others, ignore: cross_entropy_gradient(dy, x, labels, e, others, ignore=ignore)
 )
 softmax_cross_entropy.spec.cheaper(
-    "x", spend=lambda dy, x, labels, e, total, ignore: _finish(dy, labels, e, total, ignore)
+    "x", spend=lambda dy, x, labels, e, others, ignore: _finish(dy, labels, e, others, ignore)
 )
 cross_entropy_gradient.vjp(dy=_by_dy, x=_by_x)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..border import ELSEWHERE, FUNCTIONS, INSTEAD, UFUNCS
 from ..tensor import Tensor, value
-from . import activation, composed, elementwise, index, joining, linear, reduce, shaping, summation
+from . import activation, composed, elementwise, index, joining, linear, loss, reduce, shaping, summation
 
 #: Their result has no gradient: answers about shape, order or truth.
 PLAIN = """
@@ -178,7 +178,7 @@ UFUNCS.update({
     (np.multiply, "reduce"): _reduced(reduce.prod),
     (np.maximum, "reduce"): _reduced(reduce.max),
     (np.minimum, "reduce"): _reduced(reduce.min),
-    (np.logaddexp, "reduce"): _reduced(reduce.logsumexp),
+    (np.logaddexp, "reduce"): _reduced(loss.logsumexp),
     (np.add, "accumulate"): accumulate,
     np.vecdot: vecdot,
 })  # fmt: skip

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..op import case, op
-from ..shape import along, broadcast
+from ..shape import along, broadcast, reduced
 from .activation import sigmoid
+from .precision import accumulated, floats, wide
+from .reduce import spread
 
 _ROWS = [case((3, 4)), case((2, 3, 4), axis=1), case((4,)), case((3, 4), axis=0)]
 
@@ -14,21 +16,57 @@ _ROWS = [case((3, 4)), case((2, 3, 4), axis=1), case((4,)), case((3, 4), axis=0)
 @op(along, cases=_ROWS)
 def softmax(x, *, axis=-1):
     """y = eˣ / Σ eˣ along ``axis``, taken at the largest x so that nothing overflows.  dx = y ⊙ (dy - Σ dy ⊙ y)."""
+    return accumulated(_softmax, floats(x), axis=axis)
+
+
+def _softmax(x, axis):
     y = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return y / np.sum(y, axis=axis, keepdims=True)
 
 
-softmax.vjp(x=lambda dy, y, axis: y * (dy - np.sum(dy * y, axis=axis, keepdims=True)))
+softmax.vjp(x=lambda dy, y, axis: y * (wide(dy) - np.sum(wide(dy) * y, axis=axis, keepdims=True)))
 
 
 @op(along, cases=_ROWS)
 def log_softmax(x, *, axis=-1):
     """y = x - ln Σ eˣ along ``axis``, finite for any x.  dx = dy - eʸ Σ dy."""
+    return accumulated(_log_softmax, floats(x), axis=axis)
+
+
+def _log_softmax(x, axis):
     shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - _log_of_sum(shifted, axis)
 
 
-log_softmax.vjp(x=lambda dy, y, axis: dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True))
+log_softmax.vjp(x=lambda dy, y, axis: wide(dy) - np.exp(y) * np.sum(wide(dy), axis=axis, keepdims=True))
+
+
+def _log_of_sum(d, axis):
+    """ln Σ eᵈ, of which the largest d is 0, as ln(1 + Σ of the others): accurate also where they are far below."""
+    largest = d == 0
+    with np.errstate(divide="ignore", over="ignore"):  # -inf throughout, or inf
+        others = np.sum(np.where(largest, 0, np.exp(d)), axis=axis, keepdims=True, dtype=d.dtype)
+        count = np.sum(largest, axis=axis, keepdims=True)
+        return np.log1p(others + (count - 1).astype(d.dtype))
+
+
+@op(reduced, cases=[
+    case((3, 4)), case((3, 4), axis=0), case((2, 3, 4), axis=(0, -1)), case((3, 4), axis=1, keepdims=True), case(()),
+    case((2, 3), axis=2, raises="logsumexp: axis 2 is out of range for x (2, 3)"),
+])  # fmt: skip
+def logsumexp(x, *, axis=None, keepdims=False):
+    """ln Σ eˣ over ``axis``, taken at the largest x so that nothing overflows.  dx = dy softmax x."""
+    return accumulated(_logsumexp, floats(x), axis=axis, keepdims=keepdims)
+
+
+def _logsumexp(x, axis, keepdims):
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0).astype(top.dtype)
+    y = _log_of_sum(x - top, axis) + top
+    return y if keepdims else np.squeeze(y, axis) if axis is not None else y.reshape(())[()]
+
+
+logsumexp.vjp(x=lambda dy, x, x_shape, axis, keepdims: spread(dy, x_shape, axis, keepdims) * softmax(x, axis=axis))
 
 
 def _scalar(shapes, attrs):
@@ -38,7 +76,8 @@ def _scalar(shapes, attrs):
 
 
 def _in_dtype_of(x, t):
-    """Targets that are integers or truth values as x's dtype: they would widen float32."""
+    """Targets that are integers or truth values as x's dtype: they would widen float32. Lists as arrays."""
+    t = np.asarray(t) if isinstance(t, (list, tuple)) else t
     return t.astype(x.dtype) if isinstance(t, np.ndarray) and t.dtype.kind != "f" else t
 
 
@@ -48,13 +87,17 @@ def _in_dtype_of(x, t):
 ])  # fmt: skip
 def mean_squared_error(x, t):
     """The mean of (x - t)² over all elements, a scalar."""
+    return accumulated(_mean_squared, floats(x), t)
+
+
+def _mean_squared(x, t):
     d = np.subtract(x, _in_dtype_of(x, t))
     return np.mean(d * d)
 
 
 mean_squared_error.vjp(
-    x=lambda dy, x, t: dy * 2 / max(_size(x, t), 1) * (x - _in_dtype_of(x, t)),
-    t=lambda dy, x, t: dy * 2 / max(_size(x, t), 1) * (t - x),
+    x=lambda dy, x, t: wide(dy) * 2 / max(_size(x, t), 1) * (x - _in_dtype_of(x, t)),
+    t=lambda dy, x, t: wide(dy) * 2 / max(_size(x, t), 1) * (t - x),
 )
 
 
@@ -70,13 +113,29 @@ def _size(x, t):
          raises="binary_cross_entropy: x (2, 3) and t (2,) do not broadcast: axis -1 is 3 and 2"),
 ])  # fmt: skip
 def binary_cross_entropy(x, t):
-    """The mean of -t ln σ(x) - (1 - t) ln(1 - σ(x)) = softplus(x) - t x: x are logits, t in [0, 1].  A scalar."""
+    """The mean of -t ln σ(x) - (1 - t) ln(1 - σ(x)) = softplus(x) - t x: x are logits, t in [0, 1].  A scalar.
+
+    It is summed up without a difference, as is dx = (1 - t) σ(x) - t σ(-x): small losses keep their digits.
+    """
     if not (np.min(t, initial=0) >= 0 and np.max(t, initial=0) <= 1):
         raise ValueError("t should be from 0 to 1")
-    return np.mean(np.logaddexp(x, 0) - _in_dtype_of(x, t) * x)
+    return accumulated(_cross_entropy, floats(x), t)
 
 
-binary_cross_entropy.vjp(
-    x=lambda dy, x, t: dy / max(_size(x, t), 1) * (sigmoid(x) - _in_dtype_of(x, t)),
-    t=lambda dy, x, t: dy / max(_size(x, t), 1) * np.broadcast_to(-x, np.broadcast_shapes(np.shape(x), np.shape(t))),
-)
+def _cross_entropy(x, t):
+    t = _in_dtype_of(x, t)
+    distance = (1 - t) * np.maximum(x, 0) - t * np.minimum(x, 0)
+    return np.mean(distance + np.log1p(np.exp(-np.abs(x))))
+
+
+def _cross_entropy_x(dy, x, t):
+    t = _in_dtype_of(x, t)
+    return wide(dy) / max(_size(x, t), 1) * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
+
+
+def _cross_entropy_t(dy, x, t):
+    shape = np.broadcast_shapes(np.shape(x), np.shape(t))
+    return wide(dy) / max(_size(x, t), 1) * np.broadcast_to(-floats(x), shape)
+
+
+binary_cross_entropy.vjp(x=_cross_entropy_x, t=_cross_entropy_t)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..op import case, composite, op
 from ..shape import along, reduced
+from .precision import accumulated, nan_where, wide
 from .shaping import along_axis
 
 _AXES = [
@@ -23,7 +24,7 @@ def _out_of_range(name):
     return case((2, 3), axis=2, raises=f"{name}: axis 2 is out of range for x (2, 3)")
 
 
-def _spread(dy, x_shape, axis, keepdims):
+def spread(dy, x_shape, axis, keepdims):
     """dy stretched back over the axes that were reduced: (N, H) -> (N, T, H)."""
     if not keepdims and axis is not None:
         dy = np.expand_dims(dy, tuple(a % len(x_shape) for a in (axis if isinstance(axis, tuple) else (axis,))))
@@ -39,10 +40,10 @@ def _count(x_shape, axis):
 @op(reduced, symbol="Σ", cases=[*_AXES, case((0, 3), axis=0), _out_of_range("sum")])
 def sum(x, *, axis=None, keepdims=False):
     """The sum over ``axis``; every summand gets dy."""
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+    return accumulated(np.add.reduce, x, axis=axis, keepdims=keepdims)
 
 
-sum.vjp(x=_spread)
+sum.vjp(x=spread)
 
 
 @op(reduced, symbol="mean", cases=[*_AXES, _out_of_range("mean")])
@@ -51,31 +52,46 @@ def mean(x, *, axis=None, keepdims=False):
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
-mean.vjp(x=lambda dy, x_shape, axis, keepdims: _spread(dy / _count(x_shape, axis), x_shape, axis, keepdims))
+mean.vjp(x=lambda dy, x_shape, axis, keepdims: spread(wide(dy) / _count(x_shape, axis), x_shape, axis, keepdims))
 
 
 @op(reduced, cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("var")])
 def var(x, *, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``, divided by n - ddof.  dy/dx = 2 (x - mean) / (n - ddof)."""
-    return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    return accumulated(np.var, x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 def _deviation(x, axis, ddof):
+    x = wide(x)
     return (x - np.mean(x, axis=axis, keepdims=True)) / (_count(x.shape, axis) - ddof)
 
 
 var.vjp(x=lambda dy, x, x_shape, axis, ddof, keepdims: (
-    2 * _spread(dy, x_shape, axis, keepdims) * _deviation(x, axis, ddof)))  # fmt: skip
+    2 * spread(wide(dy), x_shape, axis, keepdims) * _deviation(x, axis, ddof)))  # fmt: skip
+
+
+def _scaled(function, x, axis, **options):
+    """``function(x)``, of which ``function(s x) = s function(x)``, also where squares over- or underflow."""
+    x = np.asarray(x)
+    with np.errstate(over="ignore", under="ignore"):
+        y = function(x, axis=axis, **options)
+    if x.dtype.kind != "f" or np.all((y > 1e-12) & (y < 1e18)):  # their squares are far from the ends
+        return y
+    top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
+    top = np.where((top > 0) & (top < np.inf), top, 1).astype(x.dtype)
+    y = function(x / top, axis=axis, **options)
+    return y * np.reshape(top, np.shape(y))
 
 
 @op(reduced, cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("std")])
 def std(x, *, axis=None, ddof=0, keepdims=False):
     """The standard deviation over ``axis``.  dy/dx = (x - mean) / ((n - ddof) y), and 0 where y is 0."""
-    return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
+    return accumulated(_scaled, np.std, x, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 std.vjp(x=lambda dy, x, y, x_shape, axis, ddof, keepdims: (
-    _spread(dy / np.where(y == 0, 1, y), x_shape, axis, keepdims) * _deviation(x, axis, ddof)))  # fmt: skip
+    spread(wide(dy), x_shape, axis, keepdims)
+    * (_deviation(x, axis, ddof) / spread(np.where(y == 0, np.inf, y), x_shape, axis, keepdims))))  # fmt: skip
 
 
 @op(reduced, symbol="Π", cases=[
@@ -84,19 +100,28 @@ std.vjp(x=lambda dy, x, y, x_shape, axis, ddof, keepdims: (
 ])  # fmt: skip
 def prod(x, *, axis=None, keepdims=False):
     """The product over ``axis``; dy/dx is the product of the others, exact where some are 0."""
-    return np.prod(x, axis=axis, keepdims=keepdims)
+    return accumulated(np.prod, x, axis=axis, keepdims=keepdims)
 
 
 def _prod_x(dy, x, y, x_shape, axis, keepdims):
-    if not (x == 0).any():
-        return _spread(dy * y, x_shape, axis, keepdims) / x
+    if np.all((np.abs(y) > np.finfo(dy.dtype).tiny) & (np.abs(y) < np.inf)):
+        return spread(dy * y, x_shape, axis, keepdims) / x
     axes = list(range(len(x_shape))) if axis is None else [a % len(x_shape) for a in np.atleast_1d(axis)]
     last = list(range(len(x_shape) - len(axes), len(x_shape)))
-    rows = np.moveaxis(x, axes, last)
-    n = _count(x_shape, axis)
-    flat = np.reshape(rows, (*rows.shape[: len(x_shape) - len(axes)], 1, n))
-    others = np.prod(np.where(np.eye(n, dtype=bool), 1, flat), axis=-1)  # row k leaves out element k
-    return _spread(dy, x_shape, axis, keepdims) * np.moveaxis(np.reshape(others, rows.shape), last, axes)
+    rows = np.moveaxis(wide(x), axes, last)
+    others = _others(np.reshape(rows, (*rows.shape[: len(x_shape) - len(axes)], _count(x_shape, axis))))
+    return spread(dy, x_shape, axis, keepdims) * np.moveaxis(np.reshape(others, rows.shape), last, axes)
+
+
+def _others(x):
+    """The product of all other elements of the last axis, for each: those of pairs, times the other of the pair."""
+    n, lead = x.shape[-1], x.shape[:-1]
+    if n <= 1:
+        return np.ones(x.shape, x.dtype)
+    even = x if n % 2 == 0 else np.concatenate([x, np.ones((*lead, 1), x.dtype)], axis=-1)
+    pairs = np.reshape(even, (*lead, (n + 1) // 2, 2))
+    both = _others(pairs[..., 0] * pairs[..., 1])
+    return np.reshape(both[..., None] * pairs[..., ::-1], even.shape)[..., :n]
 
 
 prod.vjp(x=_prod_x)
@@ -104,9 +129,10 @@ prod.vjp(x=_prod_x)
 
 def _share(dy, x, y, x_shape, axis, keepdims):
     """dy to the elements that were chosen, in equal parts where several were: a subgradient."""
-    chosen = x == _spread(y, x_shape, axis, keepdims)
+    chosen = x == spread(y, x_shape, axis, keepdims)
     count = np.sum(chosen, axis=axis, keepdims=True)
-    return _spread(dy, x_shape, axis, keepdims) * (chosen / np.maximum(count, 1)).astype(dy.dtype)
+    share = spread(dy, x_shape, axis, keepdims) * (chosen / np.maximum(count, 1)).astype(dy.dtype)
+    return nan_where(spread(y, x_shape, axis, keepdims), share)
 
 
 @op(reduced, symbol="max", numpy=[np.max, np.amax], cases=[*_AXES, _out_of_range("max")])
@@ -127,19 +153,6 @@ def min(x, *, axis=None, keepdims=False):
 min.vjp(x=_share)
 
 
-@op(reduced, cases=[*_AXES, _out_of_range("logsumexp")])
-def logsumexp(x, *, axis=None, keepdims=False):
-    """ln Σ eˣ over ``axis``, taken at the largest x so that nothing overflows.  dy/dx = e^(x - y)."""
-    top = np.max(x, axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0).astype(top.dtype)
-    y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return y if keepdims else np.squeeze(y, axis) if axis is not None else y.reshape(())[()]
-
-
-logsumexp.vjp(x=lambda dy, x, y, x_shape, axis, keepdims: (
-    _spread(dy, x_shape, axis, keepdims) * np.exp(x - _spread(y, x_shape, axis, keepdims))))  # fmt: skip
-
-
 @op(numpy=[np.linalg.norm], cases=[
     case((3, 4)), case((3, 4), axis=1), case((3, 4), axis=(0, 1)), case((4,), ord=2), case((3, 4), ord=1, axis=1),
     case((3, 4), ord=np.inf, axis=0), case((3, 4), ord="fro"), case((3, 4), axis=0, keepdims=True),
@@ -157,20 +170,20 @@ def norm(x, *, ord=None, axis=None, keepdims=False):
     one_axis = np.ndim(axis) == 0 and (axis is not None or x.ndim == 1)
     if ord not in (None, "fro") and not one_axis:
         raise ValueError(f"ord={ord!r} of a matrix has no operation; the Euclidean norm has")
-    return np.linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
+    return accumulated(_scaled, np.linalg.norm, x, axis=axis, ord=ord, keepdims=keepdims)
 
 
 def _norm_x(dy, x, y, x_shape, ord, axis, keepdims):
     if ord == 1:
-        return _spread(dy, x_shape, axis, keepdims) * np.sign(x)
+        return spread(dy, x_shape, axis, keepdims) * np.sign(x)
     if ord == 0:
-        return _spread(dy * 0, x_shape, axis, keepdims) * x
+        return spread(dy * 0, x_shape, axis, keepdims) * x
     if ord in (np.inf, -np.inf):
         return _share(dy, np.abs(x), y, x_shape, axis, keepdims) * np.sign(x)
     if ord not in (None, "fro", 2):
-        ratio = np.where(x == 0, 1, np.abs(x)) / _spread(np.where(y == 0, 1, y), x_shape, axis, keepdims)
-        return _spread(dy, x_shape, axis, keepdims) * np.sign(x) * ratio ** (ord - 1)
-    return _spread(dy / np.where(y == 0, 1, y), x_shape, axis, keepdims) * x
+        ratio = np.where(x == 0, 1, np.abs(x)) / spread(np.where(y == 0, 1, y), x_shape, axis, keepdims)
+        return spread(dy, x_shape, axis, keepdims) * np.sign(x) * ratio ** (ord - 1)
+    return spread(dy, x_shape, axis, keepdims) * (x / spread(np.where(y == 0, np.inf, y), x_shape, axis, keepdims))
 
 
 norm.vjp(x=_norm_x)
@@ -180,12 +193,12 @@ norm.vjp(x=_norm_x)
            case((0, 3), axis=0), case((0, 3))])  # fmt: skip
 def cumsum(x, *, axis=None):
     """Running sums along ``axis``; the gradient is the running sum from the other end."""
-    return np.cumsum(x, axis)
+    return accumulated(np.cumsum, x, axis=axis)
 
 
 def _cumsum_x(dy, x_shape, axis):
     at = 0 if axis is None else axis
-    return np.reshape(np.flip(np.cumsum(np.flip(dy, at), at), at), x_shape)
+    return np.reshape(np.flip(np.cumsum(np.flip(wide(dy), at), at), at), x_shape)
 
 
 cumsum.vjp(x=_cumsum_x)

@@ -54,7 +54,7 @@ def run(tmp_path, monkeypatch, capfd):
 def test_a_file_that_ends_the_process_is_not_a_verdict(command, where, run):
     for code in (0, 1, 3):
         found, out, err = run(command, **{where: f"import os; os._exit({code})"})
-        text = f"tinygrad-rnn {command}: mine.py ended the process with exit code {code}, and nothing more was done\n"
+        text = f"tinygrad-rnn {command}: mine.py ended the process with exit code {code} before the command was done\n"
         assert (found, out, err) == (2, "", text)
         assert not Path("out.json").exists() and not Path("out.py").exists()
 
@@ -63,7 +63,7 @@ def test_a_file_that_ends_the_process_is_not_a_verdict(command, where, run):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_file_that_crashes_is_told_with_its_signal(command, where, run):
     found, out, err = run(command, **{where: SEGFAULT})
-    said = "mine.py ended the process by signal 11 (SIGSEGV), and nothing more was done"
+    said = "mine.py ended the process by signal 11 (SIGSEGV) before the command was done"
     assert (found, out) == (2, "") and err.endswith(f"tinygrad-rnn {command}: {said}\n")
 
 

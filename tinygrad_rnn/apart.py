@@ -57,8 +57,8 @@ def _result(reader: Any, child: Any, seconds: float) -> int | str:
         return f"took longer than {seconds:g} seconds and was ended; --timeout gives it more"
     if code < 0:
         names = {number.value: number.name for number in signal.Signals}
-        return f"ended the process by signal {-code} ({names.get(-code, 'unknown')}), and nothing more was done"
-    return f"ended the process with exit code {code}, and nothing more was done"
+        return f"ended the process by signal {-code} ({names.get(-code, 'unknown')}) before the command was done"
+    return f"ended the process with exit code {code} before the command was done"
 
 
 def _work(writer: Any, work: Callable[[Any], int], asked: Any, parent: int) -> None:

@@ -108,7 +108,7 @@ def test_ctrl_c_in_a_real_process(at_home):
     arrays, about = load_model("runs/lstm/last.safetensors")
     assert about["epoch"] == int(found[1]) >= 1 and about["done"] == int(found[2] or 0)
     assert load_model("runs/lstm/best.safetensors")[1]["epoch"] >= 1
-    assert ("state.1" in arrays) == bool(about["done"])
+    assert "state.1" in arrays  # it is carried from epoch to epoch too
 
 
 def test_ctrl_c_elsewhere_is_told_too(at_home, capsys, monkeypatch):

@@ -92,8 +92,8 @@ def newest_first(
 
     A node that a backward pass has ``used`` up is an error, unless it is only to be looked at.
     """
-    seen = dict.fromkeys(roots)
-    found = list(seen)
+    found = list(dict.fromkeys(roots))
+    seen: dict[Node | None, None] = dict.fromkeys([None, *found])  # None is the parent of what needs no gradient
     since = min((node.seq for node in ends), default=0)
     for node in found:  # which grows
         if ends and node in ends:
@@ -104,7 +104,7 @@ def newest_first(
                 "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
             )
         for parent in node.parents:
-            if parent is not None and parent not in seen and parent.seq >= since:
+            if parent not in seen and (not since or parent.seq >= since):
                 seen[parent] = None
                 found.append(parent)
     return sorted(found, key=operator.attrgetter("seq"), reverse=True)
@@ -154,15 +154,16 @@ def backpropagate(
     order = newest_first(roots, ends)
     along = None if wanted is None else leading_to(order, ends)
     totals, found, observer = Totals(roots), {}, mode.observer
+    arrays, waiting = totals.arrays, totals.waiting
     if observer is None:  # all nodes, before the first is used up; an observer may have more to say of each
         guard.check(order, ends, along)
     for node in order:
-        if totals.waiting and node in totals.waiting:
+        if waiting and node in waiting:
             _settle(node, totals)
-        if node not in totals.arrays or (along is not None and node not in along):
+        if node not in arrays or (along is not None and node not in along):
             continue
         if observer is not None:
-            observer.gradient(node, totals.arrays[node])
+            observer.gradient(node, arrays[node])
         if not node.parents or (ends and node in ends):
             found[node] = totals.taken(node)
         else:
@@ -172,7 +173,7 @@ def backpropagate(
             if not retain:
                 node.edges = USED
             _step(node, edges, totals, along, retain)
-        del totals.arrays[node]
+        del arrays[node]
     return found
 
 
@@ -184,8 +185,9 @@ def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> N
         if edge is None or (along is not None and edge[0] not in along):
             continue
         parent, rule, saved = edge
-        g = rule.fn(dy, *saved) if rule.plain else _cheaply(node, edge, totals, retain)
-        if g is None:
+        if rule.plain:
+            g = rule.fn(dy, *saved)
+        elif (g := _cheaply(node, edge, totals, retain)) is None:
             continue
         if g.dtype is not parent.dtype or g.shape != parent.shape:
             g = fitted(g, parent)

@@ -20,6 +20,8 @@ class Mode(threading.local):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
+        if name == "step":  # set at every time step
+            return
         special = not self.recording or self.observer is not None or bool(self.scope)
         if special != self.special:
             super().__setattr__("special", special)

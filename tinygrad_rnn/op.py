@@ -90,7 +90,8 @@ class Op:
         if self.variadic and name == "xs":
             return name
         if base in self.arguments:
-            return f"{base}_array" if base == name else f"_shape({base}_array)"
+            known = base == argument  # the input of the rule itself is a Tensor; another one may be a number
+            return f"{base}_array" if base == name else f"{base}_array.shape" if known else f"_shape({base}_array)"
         raise TypeError(f"{self.name}.vjp: the rule for {argument} names {name}, which {self.name} does not have")
 
     def vjp(self, **rules: Callable[..., Any]) -> None:

@@ -107,6 +107,11 @@ def settled(name: str, attribute: Any) -> Any:
 
     A Tensor that needs a gradient is refused: there is no rule for attributes.
     """
+    if isinstance(attribute, tuple):
+        for part in attribute:
+            if part.__class__ not in SIMPLE:
+                return tuple([settled(name, part) for part in attribute])
+        return attribute
     if isinstance(attribute, Tensor):
         if attribute.node is not None and mode.recording:
             raise TypeError(
@@ -114,11 +119,6 @@ def settled(name: str, attribute: Any) -> Any:
                 f"{name}.detach() is a constant"
             )
         attribute = attribute._array
-    if isinstance(attribute, tuple):
-        for part in attribute:
-            if part.__class__ not in SIMPLE:
-                return tuple([settled(name, part) for part in attribute])
-        return attribute
     if isinstance(attribute, (list, np.ndarray)) and not _unchangeable(attribute):
         array = np.array(attribute)
         if isinstance(attribute, list) and not array.size:  # an index that names nothing

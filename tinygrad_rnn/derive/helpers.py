@@ -5,7 +5,8 @@ from __future__ import annotations
 HELPERS = {
     "sigmoid": """
 def sigmoid(x):
-    return 0.5 * (1 + np.tanh(0.5 * x))  # 1 / (1 + exp(-x)), which would overflow
+    e = np.exp(np.minimum(x, 40))  # e**x could overflow; from 40 on the result is 1
+    return e / (1 + e)
 """,
     "softmax": """
 def softmax(x, axis=-1):
@@ -27,9 +28,13 @@ def logsumexp(x, axis=None, keepdims=False):
 def erf(x):
     return np.vectorize(math.erf, otypes=[x.dtype])(x)
 """,
+    "erfc": """
+def erfc(x):
+    return np.vectorize(math.erfc, otypes=[x.dtype])(x)
+""",
     "gelu": """
 def gelu(x):
-    return x * 0.5 * (1 + erf(x / math.sqrt(2)))
+    return x * 0.5 * erfc(-x / math.sqrt(2))
 """,
     "elu": """
 def elu(x, alpha=1.0):
@@ -49,7 +54,7 @@ def assigned(x, index, v):
 """,
 }
 #: What a helper calls.
-NEEDS = {"gelu": ["erf"]}
+NEEDS = {"gelu": ["erfc"]}
 
 
 def head(wanted: dict[str, None]) -> list[str]:

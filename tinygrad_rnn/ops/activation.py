@@ -8,21 +8,28 @@ import numpy as np
 
 from ..op import case, op
 from ..shape import broadcast
+from .precision import nan_where
 
 _CASES = [case((3, 4)), case(()), case((0, 3))]
 
 
-#: 0.5 as an array: for a small x, NumPy takes as long to convert a Python number as to multiply by it.
-_HALVES: dict = {np.dtype(kind): np.array(0.5, kind) for kind in ("f2", "f4", "f8")}
+#: From where on eˣ/(1 + eˣ) is 1, by dtype, and 1; as arrays: for a small x, NumPy takes long to convert a number.
+_LARGE: dict = {
+    np.dtype(kind): (np.array(x, kind), np.array(1, kind)) for kind, x in (("f2", 11), ("f4", 40), ("f8", 40))
+}
 
 
 @op(broadcast, symbol="σ", cases=_CASES)
 def sigmoid(x):
-    """The logistic function.  y = 1/(1 + e⁻ˣ) = (1 + tanh x/2)/2,  dy/dx = y (1 - y).  Never overflows."""
-    half = _HALVES.get(getattr(x, "dtype", None), 0.5)
-    y = np.tanh(half * x)
-    y *= half
-    y += half
+    """The logistic function.  y = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ),  dy/dx = y (1 - y).  Never overflows.
+
+    y is relatively accurate over the whole range, down to the smallest subnormal number. dy/dx is worked out from y:
+    where y is close to 1 it has lost digits, and where y has become 1 (x > 17 in float32, 37 in float64) it is 0.
+    `softplus` and `binary_cross_entropy` are written from x, and lose nothing.
+    """
+    large, one = _LARGE.get(getattr(x, "dtype", None), (50.0, 1))
+    y = np.exp(np.minimum(x, large))
+    y /= one + y
     return y
 
 
@@ -35,7 +42,7 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-relu.vjp(x=lambda dy, y: dy * (y > 0))
+relu.vjp(x=lambda dy, y: nan_where(y, dy * (y > 0)))
 
 
 @op(broadcast, cases=[*_CASES, case((3, 4), slope=0.2)])
@@ -44,7 +51,7 @@ def leaky_relu(x, *, slope=0.01):
     return np.where(x > 0, x, slope * x)
 
 
-leaky_relu.vjp(x=lambda dy, x, slope: np.where(x > 0, dy, slope * dy))
+leaky_relu.vjp(x=lambda dy, x, slope: nan_where(x, np.where(x > 0, dy, slope * dy)))
 
 
 @op(broadcast, cases=[*_CASES, case((3, 4), alpha=0.5)])
@@ -58,35 +65,45 @@ elu.vjp(x=lambda dy, x, alpha: np.where(x > 0, dy, dy * (alpha * np.exp(np.minim
 
 @op(broadcast, cases=_CASES)
 def erf(x):
-    """The error function.  y = 2/√π ∫₀ˣ e^(-t²) dt,  dy/dx = 2/√π e^(-x²)."""
-    return np.asarray(_erf(x), dtype=np.result_type(np.asarray(x).dtype, np.float16))[()]
+    """The error function.  y = 2/√π ∫₀ˣ e^(-t²) dt,  dy/dx = 2/√π e^(-x²), within x² ulp as x² is rounded."""
+    return _each(math.erf, x)
 
 
-_erf = np.frompyfunc(math.erf, 1, 1)
+@op(broadcast, cases=_CASES)
+def erfc(x):
+    """1 - erf x, also where that is close to 0.  dy/dx = -2/√π e^(-x²)."""
+    return _each(math.erfc, x)
+
+
+def _each(function, x):
+    """A function of Python's, of each element in float64; the result has the dtype that NumPy's functions give."""
+    return np.asarray(np.frompyfunc(function, 1, 1)(x), dtype=np.result_type(np.asarray(x).dtype, np.float16))[()]
+
+
 erf.vjp(x=lambda dy, x: dy * (2 / math.sqrt(math.pi) * np.exp(-x * x)))
-
-
-def _normal(x):
-    """The cumulative distribution of the standard normal, Φ(x)."""
-    return (erf(x * math.sqrt(0.5)) + 1) * 0.5
+erfc.vjp(x=lambda dy, x: -dy * (2 / math.sqrt(math.pi) * np.exp(-x * x)))
 
 
 @op(broadcast, cases=_CASES)
 def gelu(x):
-    """y = x Φ(x), the exact form (Hendrycks and Gimpel 2016).  dy/dx = Φ(x) + x φ(x)."""
-    return x * _normal(x)
+    """y = x Φ(x), the exact form (Hendrycks and Gimpel 2016).  dy/dx = Φ(x) + x φ(x).
+
+    Φ(x) = erfc(-x/√2)/2 keeps its digits in the lower tail, within x² ulp in float64, as x/√2 is rounded.
+    """
+    return _each(lambda x: x * 0.5 * math.erfc(-x * math.sqrt(0.5)), x)
 
 
-gelu.vjp(x=lambda dy, x: dy * (_normal(x) + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
+gelu.vjp(x=lambda dy, x: dy * (
+    0.5 * erfc(x * -math.sqrt(0.5)) + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))  # fmt: skip
 
 
 @op(broadcast, cases=_CASES)
 def silu(x):
-    """y = x σ(x), also called swish (Elfwing et al. 2017)."""
+    """y = x σ(x), also called swish (Elfwing et al. 2017).  dy/dx = σ(x) + y σ(-x)."""
     return x * sigmoid(x)
 
 
-silu.vjp(x=lambda dy, x, y: dy * (sigmoid(x) * (1 - y) + y))
+silu.vjp(x=lambda dy, x, y: dy * (sigmoid(x) + y * sigmoid(-x)))
 
 
 @op(broadcast, cases=_CASES)
@@ -100,8 +117,8 @@ softplus.vjp(x=lambda dy, x: dy * sigmoid(x))
 
 @op(broadcast, cases=_CASES, domain=(-5.0, 5.0))
 def hard_sigmoid(x):
-    """y = x/6 + 1/2 held between 0 and 1, PyTorch's definition (Keras before version 3 had x/5 + 1/2)."""
-    return np.clip(x / 6 + 0.5, 0, 1)
+    """y = (x + 3)/6 held between 0 and 1, PyTorch's definition (Keras before version 3 had x/5 + 1/2)."""
+    return np.clip(x + 3.0, 0, 6) / 6
 
 
-hard_sigmoid.vjp(x=lambda dy, y: dy * ((y > 0) & (y < 1)) / 6)
+hard_sigmoid.vjp(x=lambda dy, y: nan_where(y, dy * ((y > 0) & (y < 1)) / 6))

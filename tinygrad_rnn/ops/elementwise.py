@@ -9,6 +9,7 @@ import numpy as np
 from ..op import case, op
 from ..shape import ShapeError, broadcast, equal
 from .activation import sigmoid
+from .precision import nan_where
 
 _ONE = [case((3, 4)), case(()), case((0, 3))]
 _TWO = [
@@ -54,12 +55,12 @@ positive = _unary(
 )
 reciprocal = _unary(np.reciprocal, "y = 1/x,  dy/dx = -y²", lambda dy, y: -dy * y * y, (0.5, 2.0))
 remainder = _binary(
-    np.remainder, "y = x - w ⌊x/w⌋: the remainder with the sign of w", lambda dy: dy,
+    np.remainder, "y = x - w ⌊x/w⌋: the remainder with the sign of w", lambda dy, y: nan_where(y, dy),
     lambda dy, x, w: -dy * np.floor_divide(x, w), (0.6, 2.3), symbol="%", operator="mod",
 )  # fmt: skip
 fmod = _binary(
-    np.fmod, "y = x - w trunc(x/w): the remainder with the sign of x", lambda dy: dy,
-    lambda dy, x, w: -dy * np.trunc(x / w), (0.6, 2.3),
+    np.fmod, "y = x - w trunc(x/w): the remainder with the sign of x", lambda dy, y: nan_where(y, dy),
+    lambda dy, x, w, y: -dy * np.rint((x - y) / w), (0.6, 2.3),
 )  # fmt: skip
 
 
@@ -84,11 +85,12 @@ def _power_x(dy, x, w):
     return dy * w * x ** np.where(w == 0, 1, w - 1)
 
 
-def _power_w(dy, x, y):
-    """y ln x, and 0 where x is not positive."""
-    if isinstance(x, (int, float)):
-        return dy * y * (math.log(x) if x > 0 else 0.0)
-    return dy * y * np.where(x > 0, np.log(np.where(x > 0, x, 1)), 0)
+def _power_w(dy, x, w, y):
+    """y ln x; at x = 0 it is 0 for w ≥ 0, else -inf. NaN for x < 0, where xʷ is real for integers w only."""
+    if isinstance(x, (int, float)) and x != 0:  # a NumPy number would widen float32
+        return dy * y * (math.log(x) if x > 0 else math.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return dy * y * np.log(np.where((x == 0) & (w >= 0), 1, x)).astype(dy.dtype)
 
 
 power = _binary(
@@ -102,16 +104,17 @@ sqrt = _unary(np.sqrt, "y = √x,  dy/dx = 1/2y", lambda dy, y: dy / (2 * y), (0
 cbrt = _unary(np.cbrt, "y = ∛x,  dy/dx = 1/3y²", lambda dy, y: dy / (3 * y * y), (0.5, 2.0), symbol="∛")
 exp = _unary(np.exp, "y = eˣ,  dy/dx = y", lambda dy, y: dy * y)
 exp2 = _unary(np.exp2, "y = 2ˣ,  dy/dx = y ln 2", lambda dy, y: dy * (y * math.log(2)))
-expm1 = _unary(np.expm1, "y = eˣ - 1, exact near 0,  dy/dx = y + 1", lambda dy, y: dy * (y + 1))
+expm1 = _unary(np.expm1, "y = eˣ - 1, exact near 0,  dy/dx = eˣ", lambda dy, x: dy * np.exp(x))
 log = _unary(np.log, "y = ln x,  dy/dx = 1/x", lambda dy, x: dy / x, (0.5, 2.0))
-log2 = _unary(np.log2, "y = log₂ x,  dy/dx = 1/(x ln 2)", lambda dy, x: dy / (x * math.log(2)), (0.5, 2.0))
-log10 = _unary(np.log10, "y = log₁₀ x,  dy/dx = 1/(x ln 10)", lambda dy, x: dy / (x * math.log(10)), (0.5, 2.0))
+log2 = _unary(np.log2, "y = log₂ x,  dy/dx = 1/(x ln 2)", lambda dy, x: dy / math.log(2) / x, (0.5, 2.0))
+log10 = _unary(np.log10, "y = log₁₀ x,  dy/dx = 1/(x ln 10)", lambda dy, x: dy / math.log(10) / x, (0.5, 2.0))
 log1p = _unary(np.log1p, "y = ln(1 + x), exact near 0,  dy/dx = 1/(1 + x)", lambda dy, x: dy / (1 + x), (-0.5, 2.0))
 logaddexp = _binary(
-    np.logaddexp, "y = ln(eˣ + eʷ)", lambda dy, x, w: dy * sigmoid(x - w), lambda dy, x, w: dy * sigmoid(w - x)
-)
+    np.logaddexp, "y = ln(eˣ + eʷ),  dy/dx = σ(x - w), within |x - w| ulp as x - w is rounded",
+    lambda dy, x, w: dy * sigmoid(x - w), lambda dy, x, w: dy * sigmoid(w - x),
+)  # fmt: skip
 logaddexp2 = _binary(
-    np.logaddexp2, "y = log₂(2ˣ + 2ʷ)", lambda dy, x, w: dy * sigmoid((x - w) * math.log(2)),
+    np.logaddexp2, "y = log₂(2ˣ + 2ʷ),  dy/dx = σ((x - w) ln 2)", lambda dy, x, w: dy * sigmoid((x - w) * math.log(2)),
     lambda dy, x, w: dy * sigmoid((w - x) * math.log(2)),
 )  # fmt: skip
 
@@ -120,19 +123,24 @@ logaddexp2 = _binary(
 sin = _unary(np.sin, "y = sin x", lambda dy, x: dy * np.cos(x))
 cos = _unary(np.cos, "y = cos x", lambda dy, x: -dy * np.sin(x))
 tan = _unary(np.tan, "y = tan x,  dy/dx = 1 + y²", lambda dy, y: dy * (1 + y * y), (-1.2, 1.2))
-arcsin = _unary(np.arcsin, "dy/dx = 1/√(1 - x²)", lambda dy, x: dy / np.sqrt(1 - x * x), (-0.9, 0.9))
-arccos = _unary(np.arccos, "dy/dx = -1/√(1 - x²)", lambda dy, x: -dy / np.sqrt(1 - x * x), (-0.9, 0.9))
+arcsin = _unary(np.arcsin, "dy/dx = 1/√(1 - x²)", lambda dy, x: dy / np.sqrt((1 - x) * (1 + x)), (-0.9, 0.9))
+arccos = _unary(np.arccos, "dy/dx = -1/√(1 - x²)", lambda dy, x: -dy / np.sqrt((1 - x) * (1 + x)), (-0.9, 0.9))
 arctan = _unary(np.arctan, "dy/dx = 1/(1 + x²)", lambda dy, x: dy / (1 + x * x))
 arctan2 = _binary(
-    np.arctan2, "the angle of the point (w, x)", lambda dy, x, w: dy * w / (x * x + w * w),
-    lambda dy, x, w: -dy * x / (x * x + w * w), (0.5, 2.0),
+    np.arctan2, "the angle of the point (w, x)", lambda dy, x, w: dy * (w / np.hypot(x, w)) / np.hypot(x, w),
+    lambda dy, x, w: -dy * (x / np.hypot(x, w)) / np.hypot(x, w), (0.5, 2.0),
 )  # fmt: skip
+_TANH = """Hyperbolic tangent.  y = tanh x,  dy/dx = 1 - y²
+
+dy/dx is worked out from y: where y is close to ±1 it has lost digits, and where y has become ±1 (|x| > 9 in float32,
+19 in float64) it is 0.
+"""
 sinh = _unary(np.sinh, "y = sinh x", lambda dy, x: dy * np.cosh(x))
 cosh = _unary(np.cosh, "y = cosh x", lambda dy, x: dy * np.sinh(x))
-tanh = _unary(np.tanh, "Hyperbolic tangent.  y = tanh x,  dy/dx = 1 - y²", lambda dy, y: dy * (1 - y * y))
-arcsinh = _unary(np.arcsinh, "dy/dx = 1/√(x² + 1)", lambda dy, x: dy / np.sqrt(x * x + 1))
-arccosh = _unary(np.arccosh, "dy/dx = 1/√(x² - 1)", lambda dy, x: dy / np.sqrt(x * x - 1), (1.5, 3.0))
-arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / (1 - x * x), (-0.9, 0.9))
+tanh = _unary(np.tanh, _TANH, lambda dy, y: dy * ((1 - y) * (1 + y)))
+arcsinh = _unary(np.arcsinh, "dy/dx = 1/√(x² + 1)", lambda dy, x: dy / np.hypot(x, 1))
+arccosh = _unary(np.arccosh, "dy/dx = 1/√(x² - 1)", lambda dy, x: dy / (np.sqrt(x - 1) * np.sqrt(x + 1)), (1.5, 3.0))
+arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / ((1 - x) * (1 + x)), (-0.9, 0.9))
 
 
 def _sinc_x(dy, x, y):
@@ -147,48 +155,55 @@ def _sinc_x(dy, x, y):
 
 sinc = _unary(np.sinc, "y = sin πx/(πx), 1 at 0", _sinc_x)
 hypot = _binary(
-    np.hypot, "y = √(x² + w²),  dy/dx = x/y (0 at 0)", lambda dy, x, y: dy * x / np.where(y == 0, 1, y),
-    lambda dy, w, y: dy * w / np.where(y == 0, 1, y), (0.5, 2.0),
+    np.hypot, "y = √(x² + w²),  dy/dx = x/y (0 at 0)", lambda dy, x, y: dy * (x / np.where(y == 0, np.inf, y)),
+    lambda dy, w, y: dy * (w / np.where(y == 0, np.inf, y)), (0.5, 2.0),
 )
 deg2rad = _unary(np.deg2rad, "y = π x / 180", lambda dy: dy * (math.pi / 180), numpy=[np.deg2rad, np.radians])
 rad2deg = _unary(np.rad2deg, "y = 180 x / π", lambda dy: dy * (180 / math.pi), numpy=[np.rad2deg, np.degrees])
 
 # -- pieces: kinks and steps -----------------------------------------------------------------------------------------
 
+
+def _flat(dy, y):
+    """0; NaN where there is no value."""
+    return nan_where(y, dy * 0)
+
+
+
 abs = _unary(np.abs, "y = |x|,  dy/dx = sign x (0 at 0)", lambda dy, x: dy * np.sign(x), name="abs", symbol="|x|",
              operator="abs")  # fmt: skip
 fabs = _unary(np.fabs, "y = |x|", lambda dy, x: dy * np.sign(x))
-sign = _unary(np.sign, "-1, 0 or 1; flat, so dy/dx = 0", lambda dy: dy * 0)
-floor = _unary(np.floor, "⌊x⌋; flat, so dy/dx = 0", lambda dy: dy * 0)
-ceil = _unary(np.ceil, "⌈x⌉; flat, so dy/dx = 0", lambda dy: dy * 0)
-trunc = _unary(np.trunc, "towards 0; flat, so dy/dx = 0", lambda dy: dy * 0)
-rint = _unary(np.rint, "the nearest integer; flat, so dy/dx = 0", lambda dy: dy * 0)
+sign = _unary(np.sign, "-1, 0 or 1; flat, so dy/dx = 0", _flat)
+floor = _unary(np.floor, "⌊x⌋; flat, so dy/dx = 0", _flat)
+ceil = _unary(np.ceil, "⌈x⌉; flat, so dy/dx = 0", _flat)
+trunc = _unary(np.trunc, "towards 0; flat, so dy/dx = 0", _flat)
+rint = _unary(np.rint, "the nearest integer; flat, so dy/dx = 0", _flat)
 
 
-def _won(dy, wins, ties):
+def _won(dy, y, wins, ties):
     """The part of ``dy`` that goes to an input that won, or shares a tie by halves: a subgradient."""
-    return dy * (wins + ties * 0.5).astype(dy.dtype)
+    return nan_where(y, dy * (wins + ties * 0.5).astype(dy.dtype))
 
 
 maximum = _binary(
-    np.maximum, "The larger; at a tie half of dy goes to each.", lambda dy, x, w: _won(dy, x > w, x == w),
-    lambda dy, x, w: _won(dy, w > x, x == w), symbol="max",
+    np.maximum, "The larger; at a tie half of dy goes to each.", lambda dy, x, w, y: _won(dy, y, x > w, x == w),
+    lambda dy, x, w, y: _won(dy, y, w > x, x == w), symbol="max",
 )  # fmt: skip
 minimum = _binary(
-    np.minimum, "The smaller; at a tie half of dy goes to each.", lambda dy, x, w: _won(dy, x < w, x == w),
-    lambda dy, x, w: _won(dy, w < x, x == w), symbol="min",
+    np.minimum, "The smaller; at a tie half of dy goes to each.", lambda dy, x, w, y: _won(dy, y, x < w, x == w),
+    lambda dy, x, w, y: _won(dy, y, w < x, x == w), symbol="min",
 )  # fmt: skip
 fmax = _binary(
-    np.fmax, "The larger; NaN counts as missing.", lambda dy, x, w: _won(dy, (x > w) | (w != w), x == w),
-    lambda dy, x, w: _won(dy, (w > x) | (x != x), x == w),
+    np.fmax, "The larger; NaN counts as missing.", lambda dy, x, w, y: _won(dy, y, (x > w) | (w != w), x == w),
+    lambda dy, x, w, y: _won(dy, y, (w > x) | (x != x), x == w),
 )  # fmt: skip
 fmin = _binary(
-    np.fmin, "The smaller; NaN counts as missing.", lambda dy, x, w: _won(dy, (x < w) | (w != w), x == w),
-    lambda dy, x, w: _won(dy, (w < x) | (x != x), x == w),
+    np.fmin, "The smaller; NaN counts as missing.", lambda dy, x, w, y: _won(dy, y, (x < w) | (w != w), x == w),
+    lambda dy, x, w, y: _won(dy, y, (w < x) | (x != x), x == w),
 )  # fmt: skip
 copysign = _binary(
     np.copysign, "|x| with the sign of w", lambda dy, x, w: dy * np.sign(x) * np.copysign(np.sign(np.abs(x)), w),
-    lambda dy: dy * 0,
+    _flat,
 )  # fmt: skip
 
 
@@ -201,7 +216,7 @@ def clip(x, *, min=None, max=None):
     return np.clip(x, min, max)
 
 
-clip.vjp(x=lambda dy, x, y: dy * (x == y))
+clip.vjp(x=lambda dy, x, y: nan_where(y, dy * (x == y)))
 
 
 @op(broadcast, cases=[

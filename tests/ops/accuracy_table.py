@@ -1,0 +1,30 @@
+"""Print how accurate every operation is: python tests/ops/accuracy_table.py [count] [operation ...]
+
+The worst error in ulp of the value and of each derivative, in float32 and float64; beside it the reason, where it is
+more than 4. Derivatives are compared with the true ones at what their rule has saved.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from accuracy import elementwise, measured
+from accuracy_references import EXCEPTIONS
+
+
+def main(count: int, names: list[str]) -> None:
+    print("| operation | quantity | float32 | float64 | why |\n|---|---|---|---|---|")
+    for spec in elementwise():
+        if not names or spec.name in names:
+            single, double = (
+                dict(measured(spec, dtype, np.random.default_rng(0), count)) for dtype in (np.float32, np.float64)
+            )
+            for quantity in single:
+                why = EXCEPTIONS.get((spec.name, quantity), ("", "", ""))[2]
+                errors = f"{single[quantity].ulp:.3g} | {double[quantity].ulp:.3g}"
+                print(f"| {spec.name} | {quantity} | {errors} | {why} |", flush=True)
+
+
+if __name__ == "__main__":
+    main(int([*sys.argv, "1000"][1]), sys.argv[2:])

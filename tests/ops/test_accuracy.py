@@ -1,0 +1,97 @@
+"""Values and derivatives against mpmath: within 4 ulp over the whole range, but for what is in EXCEPTIONS."""
+
+import mpmath
+import numpy as np
+import pytest
+from accuracy import columns, distance, elementwise, measured, truth, worst
+from accuracy_references import EXCEPTIONS, OTHERS, REFERENCES
+from mpmath import mp
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.op import OPS
+
+BOUND = 4
+DTYPES = [np.float32, np.float64]
+every_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+every_operation = pytest.mark.parametrize("spec", elementwise(), ids=lambda spec: spec.name)
+
+
+def bound(name, quantity, dtype):
+    return EXCEPTIONS.get((name, quantity), (BOUND, BOUND))[DTYPES.index(dtype)]
+
+
+@every_dtype
+@every_operation
+def test_within_4_ulp(spec, dtype, trials):
+    for seed in range(trials(1, 20)):
+        for quantity, error in measured(spec, dtype, np.random.default_rng(seed), trials(60, 2000)):
+            assert error.ulp <= bound(spec.name, quantity, dtype), f"{quantity}: {error}"
+
+
+def test_every_operation_is_measured_or_listed_as_another_kind():
+    assert [name for name in OPS if (name in REFERENCES) == (name in OTHERS.split())] == []
+
+
+@every_operation
+def test_every_derivative_is_measured(spec):
+    assert len(REFERENCES[spec.name].rules) >= len(spec.rules)
+
+
+@pytest.mark.parametrize(("name", "quantity"), EXCEPTIONS)
+def test_an_exception_is_needed(name, quantity):
+    """One that no number needs would hide what comes later."""
+    rng, worst_of = np.random.default_rng(0), {}
+    for dtype in DTYPES:
+        worst_of[dtype] = dict(measured(OPS[name], dtype, rng, 400))[quantity].ulp
+    assert any(ulp > BOUND for ulp in worst_of.values())
+
+
+@pytest.mark.parametrize(("f", "x", "right"), [
+    (lambda x: tg.log(tg.sigmoid(x)), -20.0, -20.0000000020611536),
+    (tg.sigmoid, -16.0, 1.12535162055095e-7), (tg.sigmoid, -18.0, 1.52299795127603e-8),
+    (tg.sigmoid, -100.0, 3.72007597602084e-44),
+    (tg.grad(tg.softplus), -18.0, 1.52299795127603e-8),
+    (tg.grad(lambda x: tg.logaddexp(x, 3.0)), -17.0, 2.06115361819e-9),
+    (tg.grad(tg.silu), -18.0, -2.58909649e-7), (tg.grad(tg.silu), 1e8, 1.0),
+    (tg.gelu, -10.0, -7.61985302416e-23), (tg.grad(tg.arcsinh), 1e20, 1e-20), (tg.grad(tg.arccosh), 1e20, 1e-20),
+    (lambda x: tg.binary_cross_entropy(x, 1.0), 20.0, 2.06115362e-9),
+    (tg.grad(lambda x: tg.binary_cross_entropy(x, 1.0)), 20.0, -2.06115362e-9),
+    (lambda x: -tg.log_softmax(tg.stack([x, tg.zeros(()) * x]))[0], 20.0, 2.06115362e-9),
+])  # fmt: skip
+def test_tails_keep_their_digits_in_float32(f, x, right):
+    y = f(np.float32(x))
+    assert np.asarray(y).dtype == np.float32
+    np.testing.assert_allclose(np.float64(y), right, rtol=3e-6 if abs(right) > 1e-38 else 0.02)
+
+
+# -- the testers -------------------------------------------------------------------------------------------------------
+
+
+@every_operation
+def test_the_truth_does_not_depend_on_the_bits_it_is_worked_out_with(spec, trials):
+    reference = REFERENCES[spec.name]
+    given = columns(reference, np.float64, np.random.default_rng(3), trials(8, 200))
+    for row in list(zip(*given))[:: trials(9, 1)]:
+        values = []
+        for bits in (200, 1300):
+            with mp.workprec(bits):
+                values.append(truth(reference.value, row))
+        few, many = values
+        same = few is many or few == many or (mpmath.isnan(few) and mpmath.isnan(many))
+        assert same or abs(few - many) <= abs(many) * mpmath.mpf(2) ** -120, row
+
+
+@pytest.mark.parametrize(("got", "true", "ulp"), [
+    (1.0, "1", 0), (1 + 2**-23, "1", 1), (2.0, "1.9999999", 0.8388608), (1.4e-45, "0", 1), (0.0, "1e-60", 0),
+    (np.inf, "3.5e38", 0), (np.inf, "3.4e38", 13966), (np.inf, "inf", 0), (1.0, "inf", np.inf), (np.nan, "nan", 0),
+    (1.0, "nan", np.inf), (np.nan, "1", np.inf),
+])  # fmt: skip
+def test_distance_in_ulp(got, true, ulp):
+    assert distance(np.float32(got), mpmath.mpf(true), np.float32) == pytest.approx(ulp, rel=1e-2, abs=1e-9)
+
+
+def test_a_lost_digit_is_noticed():
+    x = np.array([-16.0, 1.0], np.float32)
+    half = np.float32(0.5) * np.tanh(x / 2) + np.float32(0.5)
+    error = worst(half, REFERENCES["sigmoid"].value, None, {"x": x, "y": half}, np.float32)
+    assert error.ulp > 1e5 and error.at == (-16.0,) and str(error).startswith("9.39e+05 ulp at ")

@@ -10,7 +10,7 @@ What has no entry in the table is a call: of NumPy's function where it has one o
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +47,11 @@ class Writer(Printer):
 
     def leaf(self, name: str) -> Piece:
         return Piece(self.leaves.get(name, name), ATOM)
+
+    def number(self, one: Any) -> str:
+        """Python writes nan and inf, and knows neither."""
+        text = super().number(one)
+        return text if np.isfinite(one) else f"-{self.numpy}{text[1:]}" if one < 0 else self.numpy + text
 
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
         """A function of NumPy, or a helper."""
@@ -141,7 +146,8 @@ def _to_shape(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 def _joined(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     """np.hstack((df, dg))"""
-    return w.called(node, [Piece(f"({', '.join(part.text for part in parts)}{',' * (len(parts) == 1)})")])
+    inside = ", ".join(part.text for part in _whole(w, node, parts))
+    return w.called(node, [Piece(f"({inside}{',' * (len(parts) == 1)})")])
 
 
 def _einsum(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:

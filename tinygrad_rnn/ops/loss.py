@@ -66,7 +66,12 @@ def _logsumexp(x, axis, keepdims):
     return y if keepdims else np.squeeze(y, axis) if axis is not None else y.reshape(())[()]
 
 
-logsumexp.vjp(x=lambda dy, x, x_shape, axis, keepdims: spread(dy, x_shape, axis, keepdims) * softmax(x, axis=axis))
+def _logsumexp_x(dy, x, x_shape, axis, keepdims):
+    axes = tuple(range(len(x_shape))) if axis is None else axis
+    return spread(dy, x_shape, axis, keepdims) * softmax(x, axis=axes)
+
+
+logsumexp.vjp(x=_logsumexp_x)
 
 
 def _scalar(shapes, attrs):

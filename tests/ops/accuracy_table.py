@@ -21,7 +21,7 @@ def main(count: int, names: list[str]) -> None:
                 dict(measured(spec, dtype, np.random.default_rng(0), count)) for dtype in (np.float32, np.float64)
             )
             for quantity in single:
-                why = EXCEPTIONS.get((spec.name, quantity), ("", "", ""))[2]
+                why = EXCEPTIONS.get((spec.name, quantity), ("", "", ""))[2].replace("|", "\\|")
                 errors = f"{single[quantity].ulp:.3g} | {double[quantity].ulp:.3g}"
                 print(f"| {spec.name} | {quantity} | {errors} | {why} |", flush=True)
 

@@ -122,7 +122,7 @@ class Recording:
         for name, result in results.items():
             one = self.values[self.number(result)]
             one.name = one.name or name
-            self.outputs[one.name] = one.number
+            self.outputs[untaken(one.name, self.outputs)] = one.number
         for edge in self.edges:
             source, target = self.values[edge.source], self.values[edge.target]
             if source.kind == "parameter" and target.op == "getitem" and target.name.startswith(f"{source.name}."):
@@ -149,6 +149,15 @@ class Recording:
                     parts[number, k] = part
                     totals[source] = totals[source] + part if source in totals else part
         return totals, parts
+
+
+def untaken(name: str, taken: Mapping[str, Any]) -> str:
+    """The name, with a number where it is taken: ``y·2``."""
+    found, count = name, 1
+    while found in taken:
+        count += 1
+        found = f"{name}·{count}"
+    return found
 
 
 def slices(node: Node | None) -> str:

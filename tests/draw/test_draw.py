@@ -326,3 +326,75 @@ def test_what_both_directions_give_is_drawn_once():
         )
     )
     assert forward == sorted(forward) and backward == sorted(backward, reverse=True)
+
+
+# -- names that are identities -----------------------------------------------------------------------------------------
+
+
+def alike(ends, stem="x" * 45):
+    return [stem + end for end in ends]
+
+
+def test_outputs_of_long_names_that_begin_alike_are_as_many():
+    def f(x):
+        return tuple(Tensor.__mul__(x, float(k)) for k in range(2, 5))
+
+    names = alike("abc")
+    x = Tensor(np.ones(2), requires_grad=True, name="x")
+    ys = f(x)
+    for y, name in zip(ys, names):
+        y.name = name
+    picture = draw(lambda: ys, legend=False)
+    assert list(picture.graph.outputs) == names
+    ends = [shape.lines[0] for shape in picture.scene.shapes if shape.id.endswith("e0") or "e" in shape.id]
+    assert len(ends) == len(dict.fromkeys(ends)) == 3 and max(map(len, ends)) <= 40
+    assert picture.text().count("  result ") == 3
+    labels = [line.partition("<br/>")[0] for line in picture.mermaid().splitlines() if line.startswith("  o")]
+    assert len(dict.fromkeys(line.partition("(")[2] for line in labels if "([" in line)) == 3
+
+
+def test_outputs_of_one_name_are_as_many_and_a_value_that_comes_out_twice_counts_twice():
+    def f(x):
+        y, z = x * 2.0, x * 3.0
+        y.name = z.name = "same"
+        return y, z, y
+
+    graph = draw(f, np.ones(4)).graph
+    assert list(graph.outputs) == ["same", "same·2"]
+    assert graph["x"].gradient == pytest.approx(np.sqrt(4) * (2 * 2.0 + 3.0))
+    assert [graph.cotangents[name] for name in graph.outputs] == [4.0, 2.0]
+
+
+def test_scopes_that_begin_alike_have_a_frame_each():
+    def f(x):
+        for name in alike("ab"):
+            with tg.scope(name):
+                x = tanh(x)
+        return x
+
+    titles = [frame.title for frame in draw(f, np.ones(2)).scene.frames]
+    assert len(titles) == len(dict.fromkeys(titles)) == 2
+
+
+@pytest.mark.parametrize("names", [("h", "hs"), ("h", "he0"), ("x" * 60, "x" * 60 + "y"), ("h", "hd", "hdd")])
+@pytest.mark.parametrize(
+    "options", [{"steps": 1}, {"steps": 3}, {"steps": 3, "level": "op"}, {"steps": 12, "fold": "full"}], ids=str)
+def test_states_may_have_any_names(names, options):
+    args, news = ", ".join(names), ", ".join(f"tanh(x @ Wx + ({name} + {names[0]}) @ Wh)" for name in names)
+    space = {"cell": cell, "Param": Param, "tanh": tanh}
+    exec(f"@cell\ndef own(x, {args}, *, Wx=Param('D H'), Wh=Param('H H')):\n    return {news}\n", space)
+    picture = draw(space["own"], **options)
+    ids = [shape.id for shape in picture.scene.shapes]
+    assert len(ids) == len(dict.fromkeys(ids))
+    lines = [line.id for line in picture.scene.lines]
+    assert len(lines) == len(dict.fromkeys(lines))
+    assert picture.source and picture.mermaid() and picture.text() and picture.to_json()
+
+
+@pytest.mark.parametrize("truncate", [None, 4])
+def test_a_gradient_that_comes_in_at_the_last_output_comes_in_there(truncate):
+    graph = draw(lstm, steps=12, truncate=truncate, last=True).graph
+    assert [name for name, norm in graph.cotangents.items() if norm] == [list(graph.outputs)[-3]]
+    (row,) = graph.rows
+    reached = [norm for norm in row.gradients["dh"] if norm]
+    assert len(reached) == (truncate or 12)

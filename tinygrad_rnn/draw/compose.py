@@ -13,7 +13,7 @@ from .scene import BACK, Frame, Line, Note, Scene, Shape
 from .strip import strip, sums
 from .ties import End, Style
 from .time import Steps
-from .words import cut, plain, size_text
+from .words import plain, size_text, tame
 
 LONGEST = 120  # characters of a title
 AIR = 18.0  # between what stands under each other
@@ -37,7 +37,7 @@ def compose(
 ) -> Scene:
     """The picture of a graph. Without ``backward`` the ways back are left out, nothing else moves; ``marks`` are the
     numbers of edges whose way back stands out."""
-    graph = _tame(graph)
+    graph = tame(graph)
     used = {edge.source for edge in graph.edges}
     norms = [edge.gradient for edge in graph.edges] + [one.gradient for one in graph.nodes if one.id in used]
     style = Style(scale_of(norms, within), backward, adjoint)
@@ -51,16 +51,6 @@ def compose(
     if not backward:
         hide(made)
     return made
-
-
-def _tame(graph: Graph) -> Graph:
-    """With names that are no longer than can be drawn, and without controls."""
-    nodes = [replace(one, name=cut(plain(one.name)), op=cut(plain(one.op)), scope=cut(plain(one.scope)))
-             for one in graph.nodes]  # fmt: skip
-    outputs = {cut(plain(name)): id for name, id in graph.outputs.items()}
-    cotangents = {cut(plain(name)): norm for name, norm in graph.cotangents.items()}
-    edges = [replace(edge, argument=cut(plain(edge.argument)), short=cut(edge.short)) for edge in graph.edges]
-    return replace(graph, nodes=nodes, edges=edges, outputs=outputs, cotangents=cotangents)
 
 
 def hide(scene: Scene) -> None:
@@ -205,7 +195,7 @@ def scopes(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
         top, low = min(one.y - one.height / 2 for one in shapes) - 24, max(one.y + one.height / 2 for one in shapes) + 8
         foreign = [one for one in scene.shapes if one not in shapes and left < one.x < right and top < one.y < low]
         if not foreign:
-            found.append(Frame(scope, left, top, right - left, low - top, scope))
+            found.append(Frame("", left, top, right - left, low - top, scope))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from ..view import Edge, Graph, Vertex
-from .words import cut, plain, size_text, subscript
+from .words import cut, plain, size_text, subscript, tame
 
 HARMFUL = '"#;<>&`%:\\|[]{}$*~'  # what means something to Mermaid, or to HTML, in some place
 CLASSES = {
@@ -29,7 +29,7 @@ def escaped(text: object) -> str:
 
 def mermaid(graph: Graph, title: str, backward: bool = True) -> str:
     """The flowchart; the same graph gives the same text."""
-    made = _Chart(graph, backward)
+    made = _Chart(tame(graph), backward)
     head = ["---", f"title: {json.dumps(cut(plain(title), 100), ensure_ascii=False)}", "---"] if title.strip() else []
     styles = [f"  classDef {name} {style}" for name, style in CLASSES.items()]
     note = [f"  %% {escaped(graph.note)}"] if graph.note else []

@@ -65,7 +65,7 @@ class _Text:
         yield "", ""
         for name, id in self.graph.outputs.items():
             came = f"d{self.made.names[id]} {size_text(self.graph.cotangents.get(name))} comes in"
-            called = "" if name == self.made.names[id] else f" {plain(name)}"
+            called = "" if name == self.made.names[id] else f" {cut(plain(name))}"
             yield f"  result{called and f'{called} ='} {self.made.names[id]}", came if self.backward else ""
 
     def heading(self, one: Vertex) -> str:
@@ -78,8 +78,7 @@ class _Text:
     # -- forward
 
     def value(self, one: Vertex, text: str) -> str:
-        name = cut(self.made.names[one.id], self.names)
-        return f"  {name:{self.names}}  {_shape(one):{self.shapes}}  {text}"
+        return f"  {self.made.names[one.id]:{self.names}}  {_shape(one):{self.shapes}}  {text}"
 
     def equation(self, each: Equation) -> Iterator[tuple[str, str]]:
         one = each.about

@@ -92,14 +92,14 @@ class Filler:
                 edges[number] = edge
         ends = self.ends(tile, after)
         values = {one.state: id for id, one in tile.members.items() if one.state and one.kind != "state"}
-        tile.ins = {state: f"{name}in_{state}" for state in states if f"in_{state}" in vertices}
-        lanes = {f"in_{state}": lane(states, state) for state in tile.ins}
+        tile.ins = {state: f"{name}{self.entry(state)}" for state in states if self.entry(state) in vertices}
+        lanes = {self.entry(state): lane(states, state) for state in tile.ins}
         for state, value in values.items():
             leaving = [k for k, end in enumerate(end for end in ends if end.source == value) if end.lane is not None]
             if leaving:
                 tile.outs[state] = f"{name}{value}e{leaving[0]}"
         tile.loop = {state: (tile.ins[state], tile.outs[state]) for state in tile.ins if state in tile.outs}
-        ways = {lane(states, state): (f"in_{state}", values[state]) for state in tile.ins if state in values}
+        ways = {lane(states, state): (self.entry(state), values[state]) for state in tile.ins if state in values}
         lanes |= rails(vertices, list(edges.values()), ways)
         first = [id for id in vertices if id.startswith("in_")]
         tile.scene = Panel(name, list(vertices.values()), edges, ends, self.style, lanes, first).scene()
@@ -107,6 +107,10 @@ class Filler:
     def name_of(self, tile: Tile) -> str:
         """What the ids of a tile begin with."""
         return f"r{self.row}t{tile.first}_"
+
+    def entry(self, state: str) -> str:
+        """The id of what stands in a tile for a state that comes in: by number, since a name could end as ids do."""
+        return f"in_{self.about.states.index(state)}"
 
     def start(self, tile: Tile) -> int:
         """The step of a tile that runs first."""
@@ -179,7 +183,8 @@ class Filler:
             label = state + (subscript(before.last if not self.about.reverse else before.first) if before else "")
             carried = self.about.carried.get(f"d{state}", [])
             gradient = carried[time] if time < len(carried) else edge.gradient
-            return replace(source, id=f"in_{state}", kind="state", name=label, gradient=gradient, step=None, state="")
+            entry = replace(source, id=self.entry(state), kind="state", name=label, gradient=gradient)
+            return replace(entry, step=None, state="")
         if source.kind in ("parameter", "block", "constant"):
             return replace(source, id=f"{source.id}c", gradient=edge.gradient)
         label = f"{edge.argument}{subscript(time)}" if source.kind == "input" else source.name or source.symbol

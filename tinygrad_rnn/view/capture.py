@@ -28,6 +28,7 @@ from ..rows import Row, rows
 from ..scan import scan
 from ..tensor import Tensor, detach, value
 from ..trace import codes, sample
+from ..watch import untaken
 
 
 @dataclass
@@ -131,11 +132,14 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     results = {stem if len(ys) == 1 else f"{stem}{k}": y for k, y in known.items()}
     if not results:
         raise GraphError(f"draw: what {title} returns depends on no input with floating values, and on no parameter")
-    made = Captured(title, {y.node: np.ones(y.shape, y.dtype) for y in results.values()}, {})
+    made = Captured(title, _together([(y.node, np.ones(y.shape, y.dtype)) for y in results.values()]), {})
     made.kinds = {x.node: "input" for x in tensors if isinstance(x, Tensor) and x.node is not None}
     for name, node in seen.bound.items():
         made.names.setdefault(node, f"{name}'" if name in names and node not in made.kinds else name)
-    made.outputs = {made.names.get(y.node, name): y.node for name, y in results.items()}
+    for name, y in results.items():
+        if y.node not in made.outputs.values():
+            own = _own_name(y.node) or made.names.get(y.node, name)
+            made.outputs[untaken(own, made.outputs)] = y.node
     return _found(made, seen)
 
 
@@ -158,9 +162,10 @@ def of_cell(
     seen = Seen() if watch or truncate else None
     with looking(seen):
         roots = _run(cell, {**leaves, **config}, steps, truncate)
-        dys = {one.node: rng.standard_normal(one.shape) for one in roots.values()}
+        dys = _together([(one.node, rng.standard_normal(one.shape)) for one in roots.values()])
     if last:
-        dys = {node: _only_last(dy) if k == 0 else dy * 0 for k, (node, dy) in enumerate(dys.items())}
+        node = list(roots.values())[-len(cell.states) - 1 if steps > 1 else 0].node
+        dys = {one: dy * 0 if one is not node else _only_last(dy) if steps > 1 else dy for one, dy in dys.items()}
     named = {"N": N, "D": D, **dict(zip(cell.words[cell.states[0]], given[cell.states[0]].shape)), **sizes}
     shown = " ".join(f"{letter}={n}" for letter, n in named.items())
     made = Captured(f"{cell.name}: {'one step' if steps == 1 else f'{steps} steps'}, {shown}", dys, {})
@@ -168,6 +173,14 @@ def of_cell(
     kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state")}
     made.kinds = {one.node: kinds.get(name, "parameter") for name, one in leaves.items() if one.node is not None}
     return _found(made, seen)
+
+
+def _together(dys: Sequence[tuple[Node, np.ndarray]]) -> dict[Node, np.ndarray]:
+    """The gradients by node; those of a value that comes out twice are added."""
+    found: dict[Node, np.ndarray] = {}
+    for node, dy in dys:
+        found[node] = found[node] + dy if node in found else dy
+    return found
 
 
 def _run(cell: Cell, given: Mapping[str, Any], steps: int, truncate: int | None) -> dict[str, Any]:
@@ -205,14 +218,14 @@ def _found(made: Captured, seen: Seen | None) -> Captured:
                 made.kinds.setdefault(leaf, "state")
                 made.names.setdefault(leaf, name)
     for node in made.order:
-        own = getattr(node, "name", None)
-        if own and not _last_state(node):
+        own = _own_name(node)
+        if own:
             made.names[node] = own
         if not node.parents:
             made.kinds.setdefault(node, "parameter")
     return made
 
 
-def _last_state(node: Node) -> bool:
-    """Was it `scan` that named the node, and not the user?"""
-    return hasattr(node, "run") and node.op is not None
+def _own_name(node: Node) -> str | None:
+    """The name that the user gave to it; not the one that `scan` gives to a last state."""
+    return None if hasattr(node, "run") and node.op is not None else getattr(node, "name", None)

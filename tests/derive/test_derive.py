@@ -15,6 +15,7 @@ from tinygrad_rnn.cells import BUILT_IN
 from tinygrad_rnn.derive import DeriveError, command, derive
 from tinygrad_rnn.derive.layout import broken_row, seen, wrapped
 from tinygrad_rnn.derive.step import letters
+from tinygrad_rnn.derive.symbols import symbol
 from tinygrad_rnn.op import OPS, OpRule
 from tinygrad_rnn.tensor import Tensor
 from tinygrad_rnn.trace import sample
@@ -250,6 +251,38 @@ def test_a_wide_row_of_latex_is_broken_before_a_summand():
     assert len(parts) > 1 and all(seen(part) <= 90 for part in parts)
     assert all(part.startswith(r"&\qquad {} + \mathrm{d}A_") for part in parts[1:])
     assert broken_row("a &= b") == ["a &= b"]
+
+
+HOSTILE = ["a_b^2", "50%", r"\input{x}", "{", "}", "$", "a\nb", "é", "λ_max", "日本", "\ud800", "x" * 300, "#1", "&",
+           "~", "_", "''", "a b", "\u202e", "\\", "x.{", "<img src=x>", r"\end{aligned}", "a}{b"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_latex_takes_any_name(name):
+    @cell
+    def own(x, h, *, Wx=Param("D H"), Wh=Param("H H")):
+        a = x @ Wx + h @ Wh
+        a.name, b = name, tg.sigmoid(a)
+        b.name = f"{name}+"
+        return tanh(a) * b
+
+    derived = derive(own)
+    text = derived.latex
+    assert text.isascii() and text.count(r"\begin{") == text.count(r"\end{") and r"\input" not in text
+    assert [len(re.findall(r"(?<!\\)&", row)) for row in text.split("\n")[1:-1]] == [1] * (text.count("\n") - 1)
+    depth = 0
+    for c in re.sub(r"\\[^A-Za-z]", "", text):
+        depth += (c == "{") - (c == "}")
+        assert depth >= 0 and c not in "$%#~"
+    assert depth == 0
+    mathtext = pytest.importorskip("matplotlib.mathtext").MathTextParser("path")
+    mathtext.parse(f"${symbol(name)}$".replace(r"\&", "+"))  # which it does not know
+    assert derived.source.encode() and derived.steps.encode() and "<img" not in text
+
+
+def test_symbols_of_latex_that_differ_stay_two():
+    names = ["a^b", "a&b", "a%b", "é", "e", "λ", "lambda", "日", "本", "a b", "ab"]
+    assert len(dict.fromkeys(map(symbol, names))) == len(names)
 
 
 def test_steps_say_through_what_a_value_reaches_the_loss():

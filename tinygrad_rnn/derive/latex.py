@@ -16,7 +16,7 @@ from ..formula.styles import Piece
 from .latex_styles import STYLES, function, joined_text
 from .layout import broken_row
 from .program import Line, Program
-from .symbols import Names, bracketed, symbol
+from .symbols import Names, bracketed, escaped, symbol
 
 HEAD = r"& \text{gradients: } \mathrm{d}q = \partial L / \partial q"
 INSIDE = r"\text{, and } A_q \text{ is what } q \text{ is a function of}"
@@ -49,7 +49,8 @@ class Symbols(Printer):
         """An equation; what is cut into gates is shown to be so."""
         left = self.names.symbol(line.number)
         rows, gates = [f"{left} &= {self.text(line.part)}"], self.names.blocks_of(line.number)
-        return [*rows, f"{joined_text([f'{left}^{{({gate})}}' for gate in gates])} &= {left}"] if gates else rows
+        own = [f"{left}^{{({escaped(gate)})}}" for gate in gates]
+        return [*rows, f"{joined_text(own)} &= {left}"] if gates else rows
 
     def others(self) -> list[Line]:
         """What has a gradient, no name of the user's, and no symbol that tells what it is."""
@@ -64,7 +65,7 @@ class Symbols(Printer):
         gates = self.names.blocks_of(line.number)
         if not (gates and is_a(line.part, "hstack") and len(gates) == len(line.part.args)):  # type: ignore[union-attr]
             return [f"{left} &= {self.text(line.part)}"]
-        own = [f"{left}^{{({gate})}}" for gate in gates]
+        own = [f"{left}^{{({escaped(gate)})}}" for gate in gates]
         rows = [f"{one} &= {self.text(part)}" for one, part in zip(own, line.part.args)]  # type: ignore[union-attr]
         return [*rows, f"{left} &= {joined_text(own)}"]
 

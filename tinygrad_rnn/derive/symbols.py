@@ -6,6 +6,7 @@ A product or function that has no name is written as what it is: d(r ⊙ h_{t-1}
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from ..formula import Expr, Leaf
 from .names import GATES
@@ -15,6 +16,18 @@ FUNCTIONS = ("tanh", "exp", "sin", "cos", "log")
 #: What is not worth a name, if what it is made of has names.
 PLAIN = (*FUNCTIONS, "multiply", "hadamard", "matmul")
 TALL = (r"\frac", r"\sum", r"\begin", r"\left")
+
+
+#: Characters that mean something in LaTeX, or in a page of HTML around it.
+SPECIAL = {**{c: f"\\{c}" for c in "$%#&_"}, "{": r"{\lbrace}", "}": r"{\rbrace}", "\\": r"{\backslash}",
+           "^": r"{\wedge}", "~": r"{\sim}", " ": r"\ ", "<": "{<}", ">": "{>}"}  # fmt: skip
+GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+         "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
+         "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
+         "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi",
+         "Ω": "Omega"}  # fmt: skip
+ACCENTS = {"\u0300": "grave", "\u0301": "acute", "\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot",
+           "\u0308": "ddot", "\u030c": "check"}  # fmt: skip
 
 
 class Names:
@@ -34,7 +47,8 @@ class Names:
             return timed(*self.times[n])
         own = self.step.recording.values[n].name
         name, dot, block = (own or self.program.bases[n]).partition(".")
-        return symbol(self.program.bases[n] if name.endswith("'") else name) + (f"^{{({block})}}" if dot else "")
+        known = symbol(self.program.bases[n] if name.endswith("'") or not name.strip("_'") else name)
+        return known + (f"^{{({escaped(block)})}}" if dot else "")
 
     def new(self, state: str) -> str:
         """A state after the step."""
@@ -89,12 +103,30 @@ def timed(name: str, time: str) -> str:
 
 def _split(name: str) -> tuple[str, str]:
     base, _, rest = name.replace("'", "").strip("_").partition("_")
-    rest = rest.replace("_", r"\,")
     short = re.fullmatch(r"([A-Z](?=..?$)|[a-z](?=.$))([a-z0-9]+)", base)  # Wx, Wxz and gx, but no exp
     if short and base not in ("xs", "hs"):
-        base, rest = short[1], short[2] + (r"\," + rest if rest else "")
-    upright = rest if len(rest) <= 1 else rf"\mathrm{{{rest}}}"
-    return base if len(base) == 1 else rf"\mathit{{{base}}}", upright
+        base, rest = short[1], short[2] + ("_" + rest if rest else "")
+    below = r"\,".join(map(escaped, rest.split("_")))
+    return escaped(base) if len(base) == 1 else rf"\mathit{{{escaped(base)}}}", \
+        below if len(rest) <= 1 else rf"\mathrm{{{below}}}"
+
+
+def escaped(name: str) -> str:
+    """Characters of a name as LaTeX shows them in a formula: none of them means anything, all of them are ASCII."""
+    return "".join(map(_character, name))
+
+
+def _character(c: str) -> str:
+    if c in SPECIAL:
+        return SPECIAL[c]
+    if c.isascii():
+        return c if c.isprintable() else r"\ "
+    if c in GREEK:
+        return rf"{{\{GREEK[c]}}}"
+    parts = unicodedata.normalize("NFD", c)
+    if len(parts) == 2 and parts[0].isascii() and parts[1] in ACCENTS:
+        return rf"{{\{ACCENTS[parts[1]]}{{{parts[0]}}}}}"
+    return rf"\mathrm{{U{{+}}{ord(c):04X}}}"
 
 
 def _braced(text: str) -> str:

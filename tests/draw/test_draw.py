@@ -1,6 +1,7 @@
 """The picture: what is in it, that it is always the same, and that it can be had without a system's Graphviz."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -173,6 +174,19 @@ def test_pip_alone_is_enough(tmp_path, monkeypatch):
     pytest.importorskip("pygraphviz")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "Wx" in labels(draw(tg.rnn).pipe("svg"))
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "a\udc80b", "%%{init}%%", "-->", "]]>", "a\\\\", "\ufffe", "`$x^2$`"])
+@pytest.mark.parametrize("form", ["dot", "json", "mermaid", "text", "html"])
+def test_every_form_of_any_name_is_utf8_and_json_reads_it_back(form, name):
+    with tg.scope(name or "s"):
+        y = tanh(Tensor(np.ones(2), requires_grad=True, name=name)) * 2.0
+    y.name = name
+    content = draw(y, title=name).form(form).decode("utf-8")
+    if form == "json":
+        graph = json.loads(content)
+        assert name in [node["name"] for node in graph["nodes"]] and graph["title"] == (name or "graph")
+        assert list(graph["outputs"]) == [name or "y"]
 
 
 @needs_dot

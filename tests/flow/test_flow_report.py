@@ -137,6 +137,30 @@ def test_json_has_everything_and_no_nan():
     assert flow.verdict == {"lstm": "vanishing"}
 
 
+HOSTILE = ["a\nb", "\ud800", "a\udc80", "$a$b^", "$", "50%", "x" * 300, "\0", "\u202e", "<b>"]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_can_be_shown_and_read_back(name, tmp_path):
+    @tg.cell
+    def own(x, h, *, Wx=tg.Param("D H"), Wh=tg.Param("H H")):
+        gate = tg.sigmoid(x @ Wx)
+        gate.name = name
+        return gate * tg.tanh(h @ Wh)
+
+    hs, _ = tg.scan(own, np.ones((2, 3, 3)), None, own.init(np.random.default_rng(0), D=3, H=4))
+    y = hs.sum()
+    y.name = name
+    flow = gradient_flow(y)
+    assert json.loads(flow.to_json().encode())["title"] == f"gradient of {name}"
+    assert name in flow.layers[0].gates
+    lines = flow.table().encode().decode().split("\n")
+    assert all(line.isprintable() for line in lines) and len(lines) == len(gradient_flow(hs.sum()).table().split("\n"))
+    pytest.importorskip("matplotlib")
+    flow.plot(tmp_path / "flow.svg")
+    ET.parse(tmp_path / "flow.svg")
+
+
 # -- the picture -----------------------------------------------------------------------------------------------------
 
 

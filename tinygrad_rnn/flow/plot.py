@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_whole
-from .report import Flow, Layer
+from .report import Flow, Layer, printable
 
 #: Lines that can be told apart without colours (those of Okabe and Ito 2008, for colour-blind readers).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -18,7 +18,8 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)
 MARKS = "os^Dv*P"
 SMALLEST = 1e-300  # what a logarithmic axis may begin with
 RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9.0,
-          "axes.titlesize": 10.0, "legend.fontsize": 8.0, "legend.frameon": False}  # fmt: skip
+          "axes.titlesize": 10.0, "legend.fontsize": 8.0, "legend.frameon": False,
+          "text.parse_math": False}  # fmt: skip
 
 
 def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
@@ -39,7 +40,7 @@ def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
         _truncation(axes[len(panels)], flow.truncation)
         for ax in axes[len(panels) + 1 :]:
             ax.remove()
-        figure.suptitle(flow.title, fontsize=11)
+        figure.suptitle(_shown(flow.title, 120), fontsize=11)
         if path is not None:
             _save(figure, Path(path))
     return figure
@@ -53,11 +54,17 @@ def _save(figure: Any, path: Path) -> None:
     write_whole(path, drawing.getvalue())
 
 
+def _shown(text: str, longest: int) -> str:
+    """Text of a user, with … for what there is no room for."""
+    text = printable(text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def _curves(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]]) -> None:
     """One line a name, each with its own colour, dashes and marker, and the legend to the right of them."""
     for k, (name, values) in enumerate(curves.items()):
         style = {"color": COLOURS[k % 7], "linestyle": DASHES[k % 7], "marker": MARKS[k % 7]}
-        ax.plot(layer.times, values, label=name, markersize=3.5, linewidth=1.3,
+        ax.plot(layer.times, values, label=_shown(name, 40), markersize=3.5, linewidth=1.3,
                 markevery=max(1, len(values) // 10), **style)  # fmt: skip
     ax.set_xlim(min(layer.times) - 0.5, max(layer.times) + 0.5)
     ax.xaxis.get_major_locator().set_params(integer=True)

@@ -135,7 +135,8 @@ class Flow:
         data = asdict(self)
         for one, layer in zip(data["layers"], self.layers):
             one |= {"rates": layer.rates, "verdict": layer.verdict, "sentence": layer.sentence}
-        return json.dumps(_plain(data), ensure_ascii=False, indent=1)
+        text = json.dumps(_plain(data), ensure_ascii=False, indent=1)
+        return text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair is written as JSON has it
 
     def __str__(self) -> str:
         return self.table()
@@ -152,6 +153,11 @@ def rate(norms: list[float]) -> float:
     t, height = np.array(points).T
     t = t - t.mean()
     return math.exp(float(t @ height / (t @ t)))
+
+
+def printable(text: str) -> str:
+    """With a space for every character that does not print: it stays on its line, and can be encoded."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _plain(x: Any) -> Any:

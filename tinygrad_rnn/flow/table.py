@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from .report import Flow, Layer
+from .report import Flow, Layer, printable
 
 LINES, BAR = 40, 8  # steps of a layer at most; characters of the longest bar
 LEAST = math.log(1000)  # from a short bar to a full one, at least
@@ -23,7 +23,7 @@ def table(flow: Flow) -> str:
         known = "  ".join(f"{k}: {_cosine(one)}" for k, one in flow.truncation.items())
         head = "truncated to windows of k steps, the cosine of the weight gradient to the full one:"
         parts += ["", head, f"  {known}"]
-    return "\n".join([*parts, "", *(layer.sentence for layer in flow.layers), *flow.notes])
+    return "\n".join(map(printable, [*parts, "", *(layer.sentence for layer in flow.layers), *flow.notes]))
 
 
 def _lines(layer: Layer) -> list[str]:

@@ -123,7 +123,8 @@ class Graph:
         With fewer ``digits`` than 17 the text is the same wherever it is made; products of matrices differ in the last.
         """
         plain = _plain({"format": FORMAT, **asdict(self)}, digits)
-        return json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False)
+        text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False)
+        return text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair is written as JSON has it
 
     def diff(self, other: Graph) -> list[str]:
         """What one graph has and the other has not, a line each: ``- `` only here, ``+ `` only there."""

@@ -16,6 +16,7 @@ import numpy as np
 from . import init as schemes
 from .graph import Node, clock
 from .param import BlockName, Param, Stacked
+from .param import advice as advice
 from .shape import ShapeError
 from .tensor import Tensor, make, value
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .tensor import Tensor
 
 
@@ -63,3 +65,25 @@ class Stacked(Tensor):
         block.name = BlockName(f"{self.name}.{name}")
         self.__dict__[name] = block
         return block
+
+
+def advice(given: Any, call: str, tensors: bool = True) -> str:
+    """What to write in the place of what is no cell and, where ``tensors`` will do, no Tensor; "" if not known."""
+    if isinstance(given, str):
+        return f"; write {call}({given}), without quotes" if given.isidentifier() else ""
+    if isinstance(given, type):
+        return f"; {given.__name__} is a class: make one of it first"
+    if isinstance(given, (Mapping, list, tuple)):
+        items = given.items() if isinstance(given, Mapping) else enumerate(given)
+        at = next((key for key, one in items if (tensors and isinstance(one, Tensor)) or _is_cell(one)), None)
+        return "" if at is None else f"; it holds one: write {call}(...[{at!r}])"
+    if isinstance(given, np.ndarray):
+        return "; an array does not know what made it: give the Tensor that it was taken from" if tensors else ""
+    if _is_cell(getattr(given, "cell", None)):
+        return f"; it has one: write {call}(....cell)"
+    defaults = getattr(given, "__kwdefaults__", None) or {}
+    return "; put @cell above it" if any(isinstance(one, Param) for one in defaults.values()) else ""
+
+
+def _is_cell(x: Any) -> bool:
+    return hasattr(x, "zero_state") and not isinstance(x, type)

@@ -285,6 +285,20 @@ def test_symbols_of_latex_that_differ_stay_two():
     assert len(dict.fromkeys(map(symbol, names))) == len(names)
 
 
+@pytest.mark.parametrize(("given", "text"), [
+    ("lstm", "derive: cell is a str, should be a cell: equations under @cell; write derive(lstm), without quotes"),
+    ({"a": Tensor(1.0)}, "derive: cell is a dict, should be a cell: equations under @cell"),
+    ([tg.lstm], "derive: cell is a list, should be a cell: equations under @cell; it holds one: write derive(...[0])"),
+    (np.ones(1), "derive: cell is a ndarray, should be a cell: equations under @cell"),
+    (tg.nn.Recurrent,
+     "derive: cell is a type, should be a cell: equations under @cell; Recurrent is a class: make one of it first"),
+])  # fmt: skip
+def test_what_is_no_cell_is_told_what_to_write(given, text):
+    with pytest.raises(TypeError) as caught:
+        derive(given)
+    assert str(caught.value) == text
+
+
 def test_steps_say_through_what_a_value_reaches_the_loss():
     text = str(derive(tg.lstm, form="steps"))
     through = "`o` reaches the loss only through `h_next = o * tanh_c`"

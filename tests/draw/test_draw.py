@@ -228,8 +228,24 @@ def test_a_tensor_is_drawn_without_touching_its_gradients():
     assert x.grad is not None
 
 
+def plain_function(x, h, *, W=Param("D H")):
+    return tanh(x @ W)
+
+
 REFUSED = [
     (lambda: draw(3), "draw: target is a int, should be a cell, a function or a Tensor"),
+    (lambda: draw("lstm"), r"draw: target is a str, .* or a Tensor; write draw\(lstm\), without quotes"),
+    (lambda: draw("no name"), "draw: target is a str, should be a cell, a function or a Tensor$"),
+    (lambda: draw({"loss": Tensor(np.ones(2))}), r"target is a dict, .* it holds one: write draw\(...\['loss'\]\)"),
+    (lambda: draw([3, lstm]), r"target is a list, .* it holds one: write draw\(...\[1\]\)"),
+    (lambda: draw(np.ones(2)), "target is a ndarray, .* give the Tensor that it was taken from"),
+    (lambda: draw(tg.nn.Recurrent), "target is a type, .*; Recurrent is a class: make one of it first"),
+    (lambda: draw(tg.nn.Recurrent(lstm, D=2, H=3, rng=np.random.default_rng(0))),
+     r"Recurrent cannot be called so: .* write draw\(....cell\)"),
+    (lambda: draw(plain_function), "plain_function cannot be called so: .*; put @cell above it"),
+    (lambda: draw(lambda x: tanh(x)), r"cannot be called so: .*; its inputs come after it: draw\(<lambda>, x\)"),
+    (lambda: draw(lambda x: tanh(x["a"]), {"a": np.ones(2)}), "draw: x is a dict, should be an array or a Tensor"),
+    (lambda: draw(lambda x: {"y": tanh(x)}, np.ones(2)), "draw: <lambda> returns a dict, should return a Tensor, or a"),
     (lambda: draw(Tensor(np.ones(2), requires_grad=True) * 1.0, N=3), "draw: steps, truncate, last and sizes are for"),
     (lambda: draw(lstm, np.ones(2)), "draw: a cell runs on random inputs; got 1 inputs"),
     (lambda: draw(lambda x: x), "cannot be called so: missing a required argument: 'x'"),

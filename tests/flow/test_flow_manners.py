@@ -146,6 +146,17 @@ def test_no_cell_ran():
 @pytest.mark.parametrize(("target", "options", "error", "text"), [
     ({}, {}, TypeError, "target is a dict, should be a Tensor or a cell"),
     ((1, 2), {}, TypeError, "target is a tuple, should be a Tensor or a cell"),
+    ("gru", {}, TypeError, "target is a str, should be a Tensor or a cell; write gradient_flow(gru), without quotes"),
+    ({"loss": Tensor(1.0)}, {}, TypeError,
+     "target is a dict, should be a Tensor or a cell; it holds one: write gradient_flow(...['loss'])"),
+    ([tg.lstm], {}, TypeError,
+     "target is a list, should be a Tensor or a cell; it holds one: write gradient_flow(...[0])"),
+    (np.ones(2), {}, TypeError, "target is a ndarray, should be a Tensor or a cell; an array does not know what made "
+     "it: give the Tensor that it was taken from"),
+    (tg.nn.Recurrent, {}, TypeError,
+     "target is a type, should be a Tensor or a cell; Recurrent is a class: make one of it first"),
+    (tg.nn.Recurrent(tg.lstm, D=2, H=3, rng=np.random.default_rng(0)), {}, TypeError,
+     "target is a Recurrent, should be a Tensor or a cell; it has one: write gradient_flow(....cell)"),
     (tg.lstm, {"steps": 0}, ValueError, "steps is 0, should be a whole number from 1"),
     (tg.lstm, {"steps": 2.5}, ValueError, "steps is 2.5, should be a whole number from 1"),
     (tg.lstm, {"N": -1}, ValueError, "N is -1, should be a whole number from 1"),

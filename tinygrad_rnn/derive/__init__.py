@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..cell import Cell
+from ..cell import Cell, advice
 from ..formula import FormulaError
 from .latex import latex
 from .module import Module
@@ -60,7 +60,8 @@ def derive(cell: Cell, *, form: str = "numpy", loop: bool = False) -> Derived:
     `DeriveError` if the cell uses what no formula tells, or if what was derived did not pass its check.
     """
     if not isinstance(cell, Cell):
-        raise TypeError(f"derive: cell is a {type(cell).__name__}, should be a cell: equations under @cell")
+        more = advice(cell, "derive", tensors=False)
+        raise TypeError(f"derive: cell is a {type(cell).__name__}, should be a cell: equations under @cell{more}")
     if form not in FORMS:
         raise ValueError(f"derive: form is {form!r}, should be one of {', '.join(FORMS)}")
     for primes in PRIMES:

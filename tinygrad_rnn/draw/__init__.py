@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from ..cell import Cell
+from ..cell import Cell, advice
 from ..tensor import Tensor
 from ..view import Captured, Graph, of_cell, of_function, of_tensor, resting, view
 from .look import THEMES
@@ -108,12 +108,16 @@ def _captured(target: Any, inputs: Any) -> Captured:
         if inputs:
             raise TypeError(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
         return of_tensor(target)
-    if not callable(target):
-        raise TypeError(f"draw: target is a {type(target).__name__}, should be a cell, a function or a Tensor")
+    more = advice(target, "draw")
+    if not callable(target) or (isinstance(target, type) and not inputs):
+        kind = type(target).__name__
+        raise TypeError(f"draw: target is a {kind}, should be a cell, a function or a Tensor{more}")
     try:
         names = list(inspect.signature(target).bind(*inputs).arguments)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"draw: {getattr(target, '__name__', 'the function')} cannot be called so: {error}") from None
+        name = getattr(target, "__name__", type(target).__name__)
+        told = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)
+        raise TypeError(f"draw: {name} cannot be called so: {error}{told}") from None
     names += [f"x{k}" for k in range(len(inputs) - len(names))]
     return of_function(target, inputs, names)
 

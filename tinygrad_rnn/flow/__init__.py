@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cell import Cell
+from ..cell import Cell, advice
 from ..graph import GraphError, Node, newest_first
 from ..rows import rows
 from ..tensor import Tensor
@@ -60,7 +60,8 @@ def gradient_flow(
         title = f"{target.name}: {steps} steps on random input, gradient of the sum of {_LOSS.get(dy, '')}"
         target = run(target, steps, dy, seed, params, sizes)
     elif not isinstance(target, Tensor):
-        raise TypeError(f"gradient_flow: target is a {type(target).__name__}, should be a Tensor or a cell")
+        more = advice(target, "gradient_flow")
+        raise TypeError(f"gradient_flow: target is a {type(target).__name__}, should be a Tensor or a cell{more}")
     elif asked := [name for name, (one, usual) in own.items() if one != usual]:
         raise TypeError(f"gradient_flow: a Tensor has the steps and sizes it has; got {', '.join(asked)}")
     else:

@@ -131,7 +131,7 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     known = {k: y for k, y in enumerate(ys) if getattr(y, "node", None) is not None}
     results = {stem if len(ys) == 1 else f"{stem}{k}": y for k, y in known.items()}
     if not results:
-        raise GraphError(f"draw: what {title} returns depends on no input with floating values, and on no parameter")
+        raise GraphError(_nothing(title, inputs, names, ys))
     made = Captured(title, _together([(y.node, np.ones(y.shape, y.dtype)) for y in results.values()]), {})
     made.kinds = {x.node: "input" for x in tensors if isinstance(x, Tensor) and x.node is not None}
     for name, node in seen.bound.items():
@@ -141,6 +141,17 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
             own = _own_name(y.node) or made.names.get(y.node, name)
             made.outputs[untaken(own, made.outputs)] = y.node
     return _found(made, seen)
+
+
+def _nothing(title: str, inputs: Sequence[Any], names: Sequence[str], ys: Sequence[Any]) -> str:
+    """What to say where nothing that is returned has a gradient."""
+    if isinstance(ys[0], Mapping):
+        return f"draw: {title} returns a dict, should return a Tensor, or a tuple or list of Tensors"
+    for name, x in zip(names, inputs):
+        if isinstance(x, (Mapping, list, tuple)):
+            what = f"{name} is a {type(x).__name__}, should be an array or a Tensor: give what it holds as inputs"
+            return f"draw: {what} of their own, or make it of Tensors with requires_grad=True"
+    return f"draw: what {title} returns depends on no input with floating values, and on no parameter"
 
 
 def of_cell(

@@ -119,7 +119,7 @@ def test_none_and_wrong_shapes_are_wrong():
 
 
 def test_a_backward_that_gives_no_dict_is_refused():
-    with pytest.raises(TypeError, match=r"returned a list, should be a dict such as {'dx': \.\.\., 'dh': \.\.\.,"):
+    with pytest.raises(TypeError, match=r"returned 2 gradients, should be a dict such as {'dx': \.\.\., 'dh': \.\.\.,"):
         check_backward(lstm, lambda *a, **k: [1, 2])
 
 

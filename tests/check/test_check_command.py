@@ -131,7 +131,6 @@ def test_a_name_tells_the_longest_cell_in_it(name):
     ("Affine", ["--inputs", "3,4"], 0),  # with its own sizes
     ("tripler", ["--inputs", "3,4"], 1),
     ("tripler", ["--layer", "--inputs", "3,4"], 1),
-    ("Doubler", ["--cell", "lstm", "--inputs", "3,4"], 0),
 ])  # fmt: skip
 def test_a_layer_is_made_and_fed(run, name, more, code):
     found, out = run(f"mine.py:{name}", *more)
@@ -176,6 +175,7 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
     ("mine.py:ManyRNN", [], "forward(x, h, c, m) does not take x, h; --inputs should say the shapes"),
     ("mine.py:half", ["--layer"], "half gives a object without params, grads, forward, backward"),
     ("mine.py:Doubler", [], "cannot tell which cell Doubler is of"),
+    ("mine.py:Doubler", ["--cell", "lstm", "--inputs", "3,4"], "forward cannot be compared with the cell lstm"),
     ("mine.py:Doubler", [], "of a layer that is no cell, --inputs should say the shapes that forward takes"),
     ("mine.py:Affine", ["--inputs", "3,7"], "return x @ self.params[0] + self.params[1]\n  ValueError"),
 ])  # fmt: skip

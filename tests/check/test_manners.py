@@ -242,7 +242,7 @@ class ChangesItsCache(RNN):
 
 def test_a_cache_that_is_written_into_is_told():
     report = check_layer(ChangesItsCache(), X, H)
-    assert ("protocol: again", "dx") in said(report) and report.first_wrong is None
+    assert report.verdict == "right" and "backward can be called once after each forward" in report.notes[0]
 
 
 @pytest.mark.parametrize("stateful", [False, True])
@@ -330,28 +330,56 @@ class OutputFirst(LSTM):
         return dA @ self.Wx.T, dA @ self.Wh.T, ds * f
 
 
-@pytest.mark.parametrize("layer, inputs, cell", [(Half, (X, H), rnn), (OutputFirst, (X, H, C), lstm)])
-def test_a_forward_that_is_not_the_cells_is_told_and_nothing_else(layer, inputs, cell):
+class NewMemory(LSTM):
+    """Returns the memory for the state, and rightly goes back through that."""
+
+    def forward(self, x, h, c):
+        return super().forward(x, h, c)[1]
+
+    def backward(self, dc):
+        return super().backward(0 * dc, dc)
+
+
+class LastIsFirst(TimeRNN):
+    """Returns all states, the last of them in the place of the first."""
+
+    def forward(self, xs):
+        hs = super().forward(xs)
+        return np.concatenate([hs[:, -1:], hs[:, 1:]], axis=1)
+
+    def backward(self, dhs):
+        return super().backward(np.concatenate([0 * dhs[:, :1], dhs[:, 1:-1], dhs[:, -1:] + dhs[:, :1]], axis=1))
+
+
+@pytest.mark.parametrize("layer, inputs, cell", [
+    (Half, (X, H), rnn), (NewMemory, (X, H, C), lstm), (lambda: LastIsFirst(dtype="d"), (XS[:, :3],), rnn),
+])  # fmt: skip
+def test_a_forward_that_is_not_the_cells_is_wrong_and_its_gradients_are_not(layer, inputs, cell):
     report = check_layer(layer(), *inputs, cell=cell)
-    assert (report.verdict, report.diagnoses) == ("right", [])
-    assert [note.split(" by ")[0] for note in report.notes] == [
-        f"compared with numbers only: output 0 of forward differs from that of the cell {cell.name}"
-    ]
-    assert check_layer(layer(), *inputs).notes == []
+    assert (report.verdict, said(report)) == ("wrong", [("protocol: forward", "")])
+    assert report.diagnoses[0].text.split(" by ")[0] == f"output 0 of forward differs from that of the cell {cell.name}"
+    assert {row.verdict for row in report.tensors.values()} == {"right"}
+    report = check_layer(layer(), *inputs)
+    assert (report.verdict, report.notes) == ("right", [])
 
 
-def test_and_a_mistake_in_it_is_told_by_the_numbers():
+def test_and_a_mistake_in_it_is_told_by_its_own_forward():
     report = check_layer(type("Wrong", (Half,), {"sign": -1})(), X, H, cell=rnn)
-    assert [one.text for one in report.diagnoses] == ["dx: its sign is flipped"] and len(report.notes) == 1
+    assert report.first_wrong == "dx" and ("protocol: forward", "") in said(report)
+    assert "sign" in [one.kind for one in report.diagnoses]
 
 
-def test_a_cell_whose_parameters_do_not_fit_is_told():
-    report = check_layer(RNN(), X, H, cell=gru)
-    assert report.verdict == "right"
-    assert report.notes == ["compared with numbers only: its parameters do not fit the cell gru: "
-                            "gru: H is 1 in Wx (4, 3) but 3 in Wh (3, 3)"]  # fmt: skip
-    report = check_layer(Affine(), X, cell=rnn)
-    assert "its parameters W, b are not those of the cell rnn: Wx, Wh, b" in report.notes[0]
+def test_gates_in_another_order_are_the_cells_and_told():
+    report = check_layer(OutputFirst(), X, H, C, cell=lstm)
+    assert (report.verdict, report.diagnoses) == ("right", [])
+    assert report.notes == ["forward is that of lstm, read as gates o f g i"]
+
+
+@pytest.mark.parametrize("layer, inputs, cell", [(RNN, (X, H), gru), (Affine, (X,), rnn)])
+def test_what_cannot_be_compared_with_the_cell_is_unchecked(layer, inputs, cell):
+    report = check_layer(layer(), *inputs, cell=cell)
+    assert (report.verdict, said(report)) == ("unchecked", [("protocol: compared", "")])
+    assert f"forward cannot be compared with the cell {cell.name}: no reading of x (5, 4)" in report.diagnoses[0].text
 
 
 class Sliced(RNN):

@@ -136,8 +136,6 @@ BROKEN = {
     "modified upstream in vain": (WritesUpstreamInVain, (X,), "protocol: modified", "dy"),
     "modified input": (WritesInput, (X,), "protocol: modified", "x"),
     "modified parameter": (WritesParams, (X,), "protocol: modified", "W"),
-    "again": (UsesItsCacheUp, (X, H), "protocol: again", "dx"),
-    "again raises": (DropsItsCache, (X, H), "protocol: again", ""),
     "too few": (ForgetsAnInput, (X, H, C), "protocol: shape", ""),
     "shape": (FlatBias, (X,), "protocol: shape", "db"),
     "none": (NoneForBias, (X,), "protocol: none", "db"),
@@ -159,6 +157,14 @@ def test_a_broken_promise_is_told(name):
     assert not report.ok
     assert report.verdict == ("unchecked" if name == "repeats" else "wrong")
     assert "\nprotocol: " in str(report)
+
+
+@pytest.mark.parametrize("layer", [UsesItsCacheUp, DropsItsCache])
+def test_a_cache_that_is_used_up_is_told_and_no_failure(layer):
+    report = check_layer(layer(), X, H)
+    assert (report.verdict, report.diagnoses) == ("right", [])
+    assert report.notes == ["backward can be called once after each forward: it uses up, or changes, what forward has "
+                            "kept"]  # fmt: skip
 
 
 @pytest.mark.parametrize("layer", [Clips, WritesUpstreamInVain, SharedWithUpstream])

@@ -17,7 +17,9 @@ from ..cell import Cell
 from .blame.case import Case
 from .blame.explain import explain
 from .blame.subjects import OfCell, OfFunction, Subject
-from .numeric.compare import CLOSE, ROUNDED
+from .layer import checked
+from .layers.pair import pair, right_way_round, takes_cache
+from .numeric.compare import CLOSE, EMPTY, ROUNDED
 from .promises.functions import promises
 from .report import Report, Row, distance, row
 
@@ -36,9 +38,14 @@ def check_backward(
     output.
 
     ``backward`` computes on arrays, of ``dtype`` (float64 by default), and returns a dict in the order of the
-    derivation. A key is "d" and the name of a value: of an argument (``"dx"``, ``"dWx"``; ``"dh"`` is by the state that
-    came in) or of a local variable (``"df"``, ``"dA"``; ``"dc'"`` is by the new ``c``); over time ``"dxs"``, and those
-    of local variables are of all steps, stacked along axis 1. The gradients by all arguments must be there.
+    derivation, or a tuple in the order of the inputs. A key is "d" and the name of a value: of an argument (``"dx"``,
+    ``"dWx"``; ``"dh"`` is by the state that came in) or of a local variable (``"df"``, ``"dA"``; ``"dc'"`` is by the
+    new ``c``); over time ``"dxs"``, and those of local variables are of all steps, stacked along axis 1. Of a variable
+    that is computed several times it may be that of one run, the sum of all or all of them, stacked. The gradients by
+    all arguments must be there; None for one that is no parameter of the cell says that nobody needs it.
+
+    Or ``forward`` returns what its backward needs as well, and the latter takes it: ``out, cache = forward(*inputs)``,
+    ``backward(dout, cache)``. These are called on arrays only and checked as a layer is, by numbers (`check_layer`).
 
     The report tells the first wrong line, which others merely follow from it, the smallest case that fails, and the
     mistake, as a line to change, where a known one gives exactly these numbers. And what callers rely on beside them:
@@ -46,6 +53,9 @@ def check_backward(
     amiss is a diagnosis of kind "protocol: ...".
     """
     subject: Subject
+    right_way_round(forward, backward)
+    if takes_cache(backward):
+        return checked(pair(forward, backward), inputs, None, dtype=dtype)
     if isinstance(forward, Cell):
         subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)
     else:
@@ -53,7 +63,7 @@ def check_backward(
     case = subject.case(seed)
     case.compare()
     report = Report(f"{subject.name}: by hand against autograd and numbers")
-    case.take(gradients(subject, case))
+    case.take(subject.ask(case))
     for one in rows(case):
         report.tensors[one.name] = one
     explain(subject, case, report, seed)
@@ -62,21 +72,16 @@ def check_backward(
     return report
 
 
-def gradients(subject: Subject, case: Case) -> dict[str, Any]:
-    """The gradients by hand: a dict."""
-    hand = subject.ask(case)
-    if isinstance(hand, dict):
-        return hand
-    raise TypeError(f"check_backward: backward returned a {type(hand).__name__}, should be a dict such as "
-                    f"{{{', '.join(repr('d' + name) + ': ...' for name in case.problem.names)}}}")  # fmt: skip
-
-
 def rows(case: Case) -> list[Row]:
     """One row for each gradient by hand, in its order, then one for each argument that has none."""
     found = []
     for name, g in case.hand.items():
-        if g is None or np.asarray(g).dtype.kind not in "fiu":
+        if g is None and case.needless(name):
+            found.append(_none(case, name))
+        elif g is None or np.asarray(g).dtype.kind not in "fiu":
             found.append(Row(name, "wrong", np.inf, note=f"is {'None' if g is None else 'no array of numbers'}"))
+        elif name in case.read:
+            found.append(_read(case, name, np.asarray(g)))
         elif name not in case.lines:
             known = f"no such value; there are {', '.join(case.known)}"
             found.append(Row(name, "unchecked", shape=np.shape(g), counts=False, note=known))
@@ -91,8 +96,10 @@ def _row(case: Case, name: str, g: np.ndarray) -> Row:
     one = row(name, verdict(case.distance(name, g, right)), g, right)
     one.blocks = _blocks(case, name, g, right) if one.verdict == "wrong" else {}
     called = case.label(name)
-    if not any(np.size(dy) for dy in case.problem.dys):
-        one.verdict, one.note = "unchecked", "the outputs are empty: nothing was compared"
+    if not all(np.isfinite(y).all() for y in case.problem.ys):
+        one.verdict, one.note = "unchecked", "forward gives NaN or inf here"
+    elif not any(np.size(dy) for dy in case.problem.dys):
+        one.verdict, one.note = "unchecked", EMPTY
     elif g.shape != right.shape:
         one.note = f"should be {right.shape}"
     elif called != name[1:]:
@@ -100,10 +107,31 @@ def _row(case: Case, name: str, g: np.ndarray) -> Row:
     k = case.index(name)
     if k is not None:
         one.autograd, one.numbers = distance(g, case.autograd[k]), case.from_numbers(k, g)
+        if one.verdict == "unchecked":
+            return one
         if case.checked[k].verdict == "unchecked":
             one.note = "compared with autograd only: the numbers are too rough"
         elif case.checked[k].verdict == "wrong":
             one.note = "compared with numbers: autograd differs from them, so a gradient rule is wrong"
+    return one
+
+
+def _none(case: Case, name: str) -> Row:
+    """None for what is no parameter: right where the gradient is zero or there is none, else taken as not needed."""
+    k = case.index(name)
+    if k is None or not np.any(case.autograd[k]):
+        return Row(name, "right", note="is None", counts=k is not None)
+    return Row(name, "unchecked", shape=case.autograd[k].shape, note="is None: taken as not needed", counts=False)
+
+
+def _read(case: Case, name: str, g: np.ndarray) -> Row:
+    """A gradient by a name that is computed several times."""
+    text, right = case.read[name]
+    if right is None:
+        note = f"{name[1:]} is computed several times, and no array of its gradients has this shape"
+        return Row(name, "unchecked", shape=g.shape, counts=False, note=note)
+    one = row(name, "right", g, right)
+    one.note = f"taken for {text}"
     return one
 
 

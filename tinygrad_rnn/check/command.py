@@ -21,11 +21,11 @@ from .backward import check_backward
 from .exercise.grading import graded
 from .exercise.lines import Exercise, ExerciseError
 from .exercise.template import MARK, template
-from .layer import check_layer
+from .layer import checked as checked_layer
 from .layers.build import Builder, is_layer, makes
 from .layers.signature import fitting, is_backward, signatures
 from .layers.which import by_name, by_parameters, guessed, parameters
-from .report import Report
+from .report import Refused, Report
 
 ABOUT = """\
 Check a backward pass that was derived by hand: every gradient is compared with autograd and with numbers; the first
@@ -93,7 +93,7 @@ def run(asked: argparse.Namespace, picture: Callable[[Cell, Any, str], None]) ->
             raise UserFileError("nothing to check is named, should be FILE.py:NAME, or --template CELL for an exercise")
         with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the report
             report = checked(asked, loaded(asked.place))
-    except (UserFileError, ExerciseError) as error:
+    except (UserFileError, ExerciseError, Refused) as error:
         return refused(asked, str(error))
     except KeyboardInterrupt:
         raise
@@ -196,7 +196,8 @@ def layer(asked: argparse.Namespace, found: Any, cell: Cell | None) -> Report:
     build = Builder(name, cell, asked.seed or 0, asked.sizes, np.dtype(asked.dtype), asked.inputs)
     made = build.layer(found)
     asked.of = build.cell
-    report = check_layer(made, *build.inputs(made), cell=build.cell, **seed(asked), **dtype(asked))
+    given = build.inputs(made)
+    report = checked_layer(made, given, build.cell, **seed(asked), **dtype(asked), guess=bool(build.note))
     report.notes += [build.note] if build.note else []
     return report
 

@@ -17,13 +17,17 @@ from ..cell import Cell
 from .blame.explain import explain
 from .blame.of_layer import NoReference, OfLayer
 from .blame.whole import MATCH, WHOLE
-from .layers.hand import Hand, Reset
-from .numeric.compare import CLOSE, Problem, compared
+from .layers.forwards import compared_forward
+from .layers.hand import Hand, Reset, Run
+from .layers.which import a_cell
+from .numeric.compare import CLOSE, EMPTY, Problem, compared
 from .numeric.slopes import Slopes, roundoff
-from .promises.layers import manners
-from .report import Diagnosis, Report, Row, distance
+from .promises.layers import KEEPS, manners
+from .promises.protocol import broken
+from .report import Diagnosis, Refused, Report, Row, distance
 
 SINGLE = float(np.finfo(np.float32).eps)
+NONE = "is None"
 
 
 def check_layer(
@@ -38,23 +42,38 @@ def check_layer(
     should. Parameters are called as the attributes that they are bound to, else ``params[0]``. The layer itself is not
     touched.
 
-    For what a mistake is, a graph is needed: forward is run on Tensors, where it runs; or ``cell`` names what it should
-    be equal to, ``lstm`` say, a step of it or, for an input (N, T, D), the cell over time, from zero states where
-    forward takes none. The outputs are compared first.
+    ``params`` and ``grads`` may be dicts as well, and inputs and outputs tuples, lists and dicts of arrays. None for an
+    input says that nobody needs that gradient: it is not compared, and does not count.
 
-    Manners: forward and backward repeat, neither modifies what it is handed, gradients own their memory, and backward
-    is linear in the cotangents. What is amiss is a diagnosis of kind "protocol: ...", and the verdict "wrong". A layer
-    that draws from NumPy's or Python's global generator needs a ``seed``, from which both are set before each forward,
-    or ``reset``, which is called with the layer then. A layer that computes in float32 whatever it is handed is
-    "precision" at best; what it does otherwise is told in ``notes``.
+    For what a mistake is, a graph is needed: forward is run on Tensors, where it runs; or ``cell`` names what it should
+    be equal to, ``tg.lstm`` say, a step of it or the cell over time, from zero states where forward takes none. All
+    outputs are compared with the cell's, in any order of axes and gates: others make the verdict "wrong", and what
+    cannot be compared makes it "unchecked".
+
+    Manners: forward and backward repeat, also when they are called again and on other data, neither modifies what it is
+    handed, gradients own their memory, and backward is linear in the cotangents. What is amiss is a diagnosis of kind
+    "protocol: ...", and the verdict "wrong". A layer that draws from NumPy's or Python's global generator needs a
+    ``seed``, from which both are set before each forward, or ``reset``, which is called with the layer then. A layer
+    that computes in float32 whatever it is handed is "precision" at best; what it does otherwise is told in ``notes``.
     """
+    return checked(layer, inputs, a_cell("check_layer", cell), seed, reset, accumulates, dtype)
+
+
+def checked(
+    layer: Any, inputs: Sequence[Any], cell: Cell | None, seed: int | None = None, reset: Reset | None = None,
+    accumulates: bool | None = None, dtype: Any = None, guess: bool = False,
+) -> Report:  # fmt: skip
+    """`check_layer`; where the cell is only a ``guess``, a forward that is not the cell's is a note."""
     hand = Hand(layer, inputs, reset, seed, dtype)
     if cell is not None:
         hand.call_as(cell)
     report = Report(f"{type(layer).__name__}: by hand against numbers")
-    first, again = hand.run(), hand.run()
+    first, again = _first_run(hand), hand.run()
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, again.outputs)):
         return _unchecked(hand, report)
+    if first.outputs and not any(y.size for y in first.outputs):
+        report.tensors = {f"d{name}": Row(f"d{name}", "unchecked", note=EMPTY) for name in hand.names}
+        return report
     problem = LayerProblem(hand, first.outputs, np.random.default_rng(seed or 0))
     report.diagnoses, report.notes = manners(hand, problem.dys, accumulates)
     if not problem.names or not problem.dys:
@@ -62,11 +81,56 @@ def check_layer(
     rows, found, numbers = compared(problem)
     for one in rows:
         report.tensors[one.name] = problem.told(one)
+    report.diagnoses += _second_call(hand, problem) if KEEPS in report.notes else []
+    if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
+        cell = _same_cell(hand, cell, first.result, report, guess)
     if any(one.verdict == "wrong" for one in rows) or cell is not None:
         _reference(hand, cell, report, (problem, found, numbers))
     if problem.coarse:
         report.notes.append("it computes in float32 whatever it is handed")
     return report
+
+
+def _first_run(hand: Hand) -> Run:
+    """Forward, once; a dict that it cannot use was meant for its inputs by name."""
+    try:
+        return hand.run()
+    except Exception as error:
+        keys = next((list(tree) for tree in hand.trees if isinstance(tree, dict)), None)
+        if keys is None:
+            raise
+        call = ", ".join(f"inputs[{key!r}]" for key in keys)
+        raise Refused(f"check_layer: {type(hand.layer).__name__}.forward({', '.join(hand.arguments)}) is handed a dict "
+                      f"and raises {type(error).__name__}: {error}; inputs are handed over one by one: "
+                      f"check_layer(layer, {call})") from error  # fmt: skip
+
+
+def _same_cell(hand: Hand, cell: Cell, result: Any, report: Report, guess: bool) -> Cell | None:
+    """Is the forward the cell's? The cell, if it is, with all axes and gates in the cell's order."""
+    forward = compared_forward(hand, cell, result)
+    if forward.kind == "same":
+        report.notes += [f"forward is that of {cell.name}, read as {forward.text}"] if forward.text else []
+        return None if forward.text else cell
+    if guess:
+        report.notes.append(forward.text)
+    else:
+        report.diagnoses.append(broken("forward" if forward.kind == "other" else "compared", "", forward.text))
+    return None
+
+
+def _second_call(hand: Hand, problem: LayerProblem) -> list[Diagnosis]:
+    """The numbers of a layer that keeps a state, once more, after a forward and a backward on other inputs."""
+    used = hand.run(hand.floats, problem.dys).layer
+    rng = np.random.default_rng(7)
+    inputs = [x * rng.uniform(0.8, 1.2, x.shape) if np.asarray(x).dtype.kind == "f" else x for x in hand.inputs]
+    try:
+        second = hand.on(inputs, used)
+        rows = compared(LayerProblem(second, second.run().outputs, rng))[0]
+    except Exception:  # of the user's code, which need not run on other inputs than it was given
+        return []
+    text = "is wrong from the second call on: what the first call of forward and backward has left goes into it"
+    return [broken("again", one.name, text, one.rel_error or 0.0) for one in rows
+            if one.verdict == "wrong" and problem.misfits.get(one.name) != NONE]  # fmt: skip
 
 
 def _reference(hand: Hand, cell: Cell | None, report: Report, seen: Any) -> None:
@@ -83,6 +147,8 @@ def _reference(hand: Hand, cell: Cell | None, report: Report, seen: Any) -> None
     except NoReference as none:
         offered = "" if cell else "; cell= names a cell that it should be equal to"
         report.notes.append(f"compared with numbers only: {none}{offered}")
+    except Exception as error:  # what cannot be explained is wrong all the same
+        report.notes.append(f"no mistake was looked for: {type(error).__name__}: {error}")
     if not report.diagnoses:
         for k, one in enumerate(report.tensors.values()):
             if one.verdict == "wrong" and not one.note and not one.consequence:
@@ -130,7 +196,7 @@ class LayerProblem(Problem):
     def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
         """A gradient that can be compared: zeros for one that cannot, and the reason in ``misfits``."""
         if g is None or np.asarray(g).dtype.kind not in "fiu":
-            self.misfits[f"d{name}"] = f"is {'None' if g is None else 'no array of numbers'}"
+            self.misfits[f"d{name}"] = NONE if g is None else "is no array of numbers"
         elif np.shape(g) != shape:
             self.misfits[f"d{name}"] = f"is {np.shape(g)}, should be {shape}"
         else:
@@ -142,10 +208,15 @@ class LayerProblem(Problem):
         return [x * (1 + eps * self.rng.choice([-1.0, 1.0], x.shape)) for x in xs]
 
     def told(self, one: Row) -> Row:
-        """A row that says why there was nothing to compare; None is right where the numbers are zero."""
+        """A row that says why there was nothing to compare; None is right where the numbers are zero.
+
+        None for an input says that nobody needs its gradient; a parameter cannot do without.
+        """
         one.note = self.misfits.get(one.name, one.note)
-        if one.name in self.misfits and one.note != "is None":
+        if one.name in self.misfits and one.note != NONE:
             one.verdict = "wrong"
+        elif one.note == NONE and one.verdict != "right" and one.name[1:] in self.hand.input_names:
+            return Row(one.name, "unchecked", shape=one.shape, note=f"{NONE}: taken as not needed", counts=False)
         if self.coarse and one.verdict == "right" and (one.rel_error or 0) > CLOSE:
             one.verdict = "precision"
         return one

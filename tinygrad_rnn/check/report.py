@@ -13,6 +13,8 @@ from ..watch import norm
 
 #: From best to worst; a report is as bad as its worst row.
 VERDICTS = ("right", "precision", "unchecked", "wrong")
+#: Kinds of diagnoses that say that something could not be checked, and not that it is wrong.
+UNSURE = ("protocol: repeats", "protocol: compared")
 
 
 @dataclass
@@ -64,6 +66,10 @@ class CheckError(AssertionError):
     """A gradient that is wrong, or that could not be checked."""
 
 
+class Refused(TypeError):
+    """What was handed over cannot be checked; the text says what to write."""
+
+
 @dataclass
 class Report:
     """``tensors``: the rows by gradient name, in the order checked. ``ok``: all checked, off by rounding at most.
@@ -88,7 +94,7 @@ class Report:
         """One of `VERDICTS`: "precision" is right up to rounding; "unchecked" also if there was nothing to check."""
         found = [row.verdict for row in self.tensors.values() if row.counts]
         broken = [one for one in self.diagnoses if one.kind.startswith("protocol")]
-        found += ["unchecked" if one.kind == "protocol: repeats" else "wrong" for one in broken]
+        found += ["unchecked" if one.kind in UNSURE else "wrong" for one in broken]
         return max(found, key=VERDICTS.index, default="unchecked")
 
     @property
@@ -162,7 +168,7 @@ class Report:
 
 def _cells(row: Row) -> tuple[str, ...]:
     found = (row.got, row.right, row.cosine, row.ratio, row.rel_error, row.autograd, row.numbers)
-    numbers = ["" if x is None else f"{x:.3g}" for x in found]
+    numbers = ["" if x is None else f"{x + 0.0:.3g}" for x in found]  # + 0.0: -0 is 0
     return (row.name, str(row.shape), *numbers, row.verdict, "follows" if row.consequence else row.note)
 
 
@@ -181,7 +187,9 @@ def _case(smallest: dict[str, Any]) -> str:
 
 
 def _at(worst: dict[str, Any] | None) -> str:
-    return f"; worst at {worst['index']}: {worst['got']:.6g}, should be {worst['right']:.6g}" if worst else ""
+    if not worst:
+        return ""
+    return f"; worst at {worst['index']}: {worst['got'] + 0.0:.6g}, should be {worst['right'] + 0.0:.6g}"
 
 
 def _plain(x: Any) -> Any:
@@ -211,7 +219,7 @@ def distance(got: Any, right: Any) -> float:
 
 
 def length(x: np.ndarray) -> float:
-    """‖x‖, of numbers whose squares no float has, too."""
+    """‖x‖, of numbers whose squares no float has, too; NaN where one of them is."""
     scale = float(np.max(np.abs(x), initial=0.0))
     return scale * norm(x / scale) if 0 < scale < math.inf else scale
 

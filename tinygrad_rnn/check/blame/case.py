@@ -10,6 +10,7 @@ import numpy as np
 from ..numeric.compare import CLOSE, Problem, compared
 from ..numeric.slopes import Slopes
 from ..report import Row, distance
+from .readings import groups, reading, readings
 from .tape import Edit, Line, Tape
 from .words import Words
 
@@ -35,6 +36,7 @@ class Case:
         self.given: dict[str, Any] = {}  # the arguments by name, as they are handed to the user's backward
         self.hand: dict[str, Any] = {}
         self.lines: dict[str, Line] = {}  # by the names of the gradients by hand
+        self.read: dict[str, tuple[str, Any]] = {}  # of a name computed several times: which is meant
         self.doubtful = False  # a name that could mean two lines is right for neither
         self.instead: dict[int, Any] = {}  # gradients by hand, each to be passed on in the place of the right one
         self.known = {f"d{tape.values[n[-1]].name}": line for line, n in tape.lines.items() if self._named(n[-1])}
@@ -87,14 +89,43 @@ class Case:
 
     def _find(self, numbers: Mapping[str, np.ndarray], inside: bool) -> None:
         """The lines: first of those that are right, then, given these, of the others."""
-        self.lines, self.instead, left = {}, {}, []
+        self.lines, self.instead, self.read, left = {}, {}, {}, []
         for name, g in numbers.items():
             exact = next((line for line in self._could(name) if self._off(line, g, self.totals) <= CLOSE), None)
             self._place(name, exact)
             left += [name] if exact is None else []
         for name in left:
+            read = self._reading(name, numbers[name])
+            if read is not None:
+                self.read[name] = read
+                continue
             upstream = self.tape.back(self.groups, (), self.instead)
             self._place(name, self.line_of(name, numbers[name], upstream, inside))
+
+    def _reading(self, name: str, g: np.ndarray) -> tuple[str, Any] | None:
+        """What a gradient is of all those by its name; what it could be, and None, if no reading has its shape."""
+        T, shapes = self.tape.counts.get("T", 1) if self.timed else 1, []
+        for numbers in self._runs(name):
+            runs = [self.totals.get(n, np.zeros(self.tape.values[n].shape or ())) for n in numbers]
+            found = reading(g, runs, T)
+            if found is not None:
+                return found
+            shapes += [np.shape(right) for _, right in readings(runs, T)]
+        several = name in self.known and any(len(numbers) > T for numbers in self._runs(name))
+        if several and g.shape not in [*shapes, np.shape(self.gradient(self.known[name], self.totals))]:
+            return "", None
+        return None
+
+    def _runs(self, name: str) -> list[list[int]]:
+        """The values of a name, those of one shape together; of a name that is not known, those of each line."""
+        own = self.known.get(name)
+        if own is not None and own[0] == "given":
+            return []
+        bound = self.tape.variables.get(name[1:].rstrip("'"), [])
+        bound = list(dict.fromkeys([*bound, *(self.tape.lines[own] if own is not None else [])]))
+        lines = [] if own is not None else [n for line, n in self.tape.lines.items() if line[0] != "given"]
+        values = {n: self.tape.values[n].shape for numbers in [bound, *lines] for n in numbers}
+        return [*groups(bound, values), *(numbers for numbers in lines if len(numbers) > 1)]
 
     def _all_inside(self, numbers: Mapping[str, np.ndarray]) -> bool:
         """Of the names that could be two, are those that are sure all of the inner one?"""
@@ -196,6 +227,10 @@ class Case:
     def index(self, name: str) -> int | None:
         """Which input a gradient is by, if it is by one."""
         return self.problem.names.index(name[1:]) if name[1:] in self.problem.names else None
+
+    def needless(self, name: str) -> bool:
+        """May nobody need a gradient: is it by an argument that is no parameter?"""
+        return name[1:] in self.given and self.tape.values[self.tape.lines["given", name[1:]][0]].kind != "parameter"
 
     def atoms(self, name: str, g: Any) -> dict[str, Any]:
         """A gradient by its gate blocks, if it is stacked: ``dWx.f``."""

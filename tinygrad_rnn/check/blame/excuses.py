@@ -51,6 +51,8 @@ def excuse(case: Case, report: Report) -> None:
 
 def _at_kinks(problem: Problem, k: int, got: np.ndarray, slope: Slopes) -> int:
     """How many elements differ, if all of them are at a kink and off by no more than its two slopes are; else 0."""
+    if not np.isfinite(got).all():
+        return 0
     off = np.abs(got - slope.found)
     suspects = np.flatnonzero(off > CLOSE * np.maximum(np.abs(got), np.abs(slope.found)))
     fine = slope.whole and len(suspects) <= SMOOTH

@@ -115,7 +115,7 @@ class OfLayer(Subject):
             raise NoReference(f"its parameters {', '.join(hand.param_names)} are not those of the cell {cell.name}: "
                               f"{', '.join(cell.params)}")  # fmt: skip
         order = ["xs" if self.long else cell.input, *cell.states]
-        inputs = dict(zip(order, hand.input_names))
+        inputs = {name: mine for name, mine in zip(order, hand.input_names) if mine in hand.floats}
         loop = Loop(cell, {}) if self.long else by_name(cell)
 
         def results(made: Any) -> dict[str, Any]:

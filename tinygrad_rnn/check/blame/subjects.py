@@ -12,8 +12,9 @@ from ...cell import Cell
 from ...ops import stack
 from ...tensor import value
 from ...trace import sample
-from ..layers.which import parameters, takes_anything
+from ..layers.which import binds, parameters, takes_anything
 from ..numeric.given import SIZES, argument_names, by_name
+from ..report import Refused
 from .case import Case
 from .made import case_of_cell, case_of_function, exact, moved, one_step, over_time
 
@@ -109,7 +110,7 @@ class OfCell(Subject):
             raise ValueError(f"{self.name}: {empty} is {sizes[empty]}, should be at least 1")
         T = sizes.pop("T", STEPS)
         if "T" in self.sizes and not self.timed:
-            raise TypeError(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
+            raise Refused(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
         if self.fixed:
             found = {name: self._cut(name, x, sizes.get("N"), T) for name, x in self._whole().items()}
             found = {name: x if seed == self.first else moved(x, rng) for name, x in found.items()}
@@ -125,7 +126,7 @@ class OfCell(Subject):
         own = (*self.order, *self.cell.params)
         missing = [name for name in own if name not in self.fixed]
         if missing:
-            raise TypeError(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
+            raise Refused(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
                             f"{', '.join(own)}, or none")  # fmt: skip
         return self.fixed
 
@@ -149,7 +150,8 @@ class OfCell(Subject):
     def call(self, case: Case, given: dict[str, Any], dys: list[Any]) -> Any:
         back = {name: dy.astype(self.dtype, copy=False) for name, dy in zip(self.cotangents(), dys)}
         states = {name: given.pop(name) for name in self.order}
-        return (over_time if self.timed else one_step)(self.backward, states, given, {**back, **self.config})
+        call = over_time if self.timed else one_step
+        return by_key(call(self.backward, states, given, {**back, **self.config}), case)
 
 
 class OfFunction(Subject):
@@ -158,8 +160,12 @@ class OfFunction(Subject):
     def __init__(self, f: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any], dtype: Any,
                  seed: int = 0):  # fmt: skip
         if not inputs:
-            raise TypeError("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
+            raise Refused("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
         self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
+        if not binds(f, inputs):
+            wanted = ", ".join(parameters(f))
+            raise Refused(f"check_backward: {self.name}({wanted}) is handed {len(inputs)} inputs, should be "
+                          f"check_backward({self.name}, backward, {wanted})")  # fmt: skip
         self.dtype, self.first, self.asked = np.dtype(dtype or np.float64), seed, (f, backward, inputs)
         self.inputs = {name: exact(x, self.dtype) for name, x in zip(argument_names(f, len(inputs)), inputs)}
 
@@ -175,4 +181,27 @@ class OfFunction(Subject):
         return OfFunction(*self.asked, None, self.first)
 
     def call(self, case: Case, given: dict[str, Any], dys: list[Any]) -> Any:
-        return self.backward(*given.values(), *[dy.astype(self.dtype, copy=False) for dy in dys])
+        dys = [dy.astype(self.dtype, copy=False) for dy in dys]
+        wanted = parameters(self.backward)
+        others = [name for name, one in wanted.items() if name not in given and one.default is one.empty]
+        if all(name in wanted for name in given) and len(others) == len(dys) and not takes_anything(self.backward):
+            return by_key(self.backward(**given, **dict(zip(others, dys))), case)
+        args = [*given.values(), *dys]
+        if not binds(self.backward, args):
+            names = ", ".join([*given, *(["dy"] if len(dys) == 1 else [f"dy{k}" for k in range(len(dys))])])
+            raise Refused(f"check_backward: backward({', '.join(wanted)}) should be called as backward({names})")
+        return by_key(self.backward(*args), case)
+
+
+def by_key(hand: Any, case: Case) -> dict[str, Any]:
+    """The gradients by hand as a dict; a tuple is in the order of the inputs, one array that by the only one."""
+    if isinstance(hand, dict):
+        return hand
+    several = hand if isinstance(hand, (tuple, list)) else [hand]
+    for names in (list(case.given), case.problem.names):
+        if len(several) == len(names):
+            return {f"d{name}": g for name, g in zip(names, several) if name in case.problem.names}
+    what = f"{len(hand)} gradients" if isinstance(hand, (tuple, list)) else f"a {type(hand).__name__}"
+    keys = ", ".join(f"'d{name}': ..." for name in case.problem.names)
+    raise Refused(f"check_backward: backward returned {what}, should be a dict such as {{{keys}}}, or a tuple in that "
+                  "order")  # fmt: skip

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...graph import fitted
 from ...watch import Recording, record
+from .readings import variable
 
 Line: TypeAlias = tuple[Any, ...]
 #: A value at every run of a line: that which it makes, or its operand k.
@@ -54,6 +55,7 @@ class Tape(Recording):
         self.arrays: list[Any] = []
         self.site: list[Line] = []
         self.lines: dict[Line, list[int]] = {}
+        self.variables: dict[str, list[int]] = {}  # the values that each variable was bound to
         self.run: list[int] = []  # the how-manieth run of its line made a value
         self.operands: dict[tuple[int, int], int] = {}
         self.ways: dict[int, list[Any]] = {}  # of an operation: operand, source, rule, kept, node of the source
@@ -70,6 +72,8 @@ class Tape(Recording):
         self.site.append(line)
         self.run.append(len(self.lines.setdefault(line, [])))
         self.lines[line].append(number)
+        bound = variable(sys._getframe(1), record.__code__) if kind == "operation" else ""
+        self.variables.setdefault(bound, []).append(number)
         return number
 
     def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:

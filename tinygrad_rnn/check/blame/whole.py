@@ -179,6 +179,8 @@ def _by_step(case: Case, name: str, edits: tuple[Edit, ...]) -> list[Any]:
 def _by_row(case: Case, name: str, edits: tuple[Edit, ...]) -> list[Any]:
     """What every row of the batch gives: the backward pass is linear, so the others' gradients are set to zero."""
     N = case.tape.counts["N"]
+    if any(len(dy) != N for group in case.groups.values() for dy in group.values() if np.ndim(dy)):
+        return []  # the first axis is not the batch
     found = []
     for n in range(N):
         groups = {key: {k: _only(dy, n) for k, dy in group.items()} for key, group in case.groups.items()}

@@ -11,22 +11,32 @@ from typing import Any
 
 import numpy as np
 
-from ..numeric.given import argument_names
+from ...tree import flatten
+from ..numeric.given import argument_names, paths
+from ..report import Refused
+from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import arrays_in, copy_with, like
 
 Reset = Callable[[Any], Any]
+PROTOCOL = ("params", "grads", "forward", "backward")
 
 
 @dataclass
 class Run:
-    """One forward and, if there were cotangents, one backward: all that went in and came out."""
+    """One forward and, if there were cotangents, one backward: all that went in and came out.
+
+    ``inputs`` are the leaves of what forward takes, ``outputs`` the floating leaves of its ``result``; ``returned`` are
+    the gradients by the inputs, by name, as far as backward returned them, of ``count`` that it returned in all.
+    """
 
     layer: Any
     inputs: list[Any]
     params: list[np.ndarray]
+    result: Any
     outputs: list[np.ndarray]
     dys: list[Any]
-    returned: list[Any]
+    returned: dict[str, Any]
+    count: int
     grads: list[Any]
 
 
@@ -36,18 +46,18 @@ class Hand:
     def __init__(
         self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None
     ):
-        missing = [name for name in ("params", "grads", "forward", "backward") if not hasattr(layer, name)]
-        kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
-        if isinstance(layer, type):
-            raise TypeError(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
-        if missing:
-            raise TypeError(f"check_layer: {kind} has no {', '.join(missing)}; "
-                            "a layer has params, grads, forward and backward")  # fmt: skip
+        is_layer(layer)
         self.layer, self.reset, self.seed = layer, reset, seed
         self.dtype = np.dtype(dtype or np.float64)
-        self.inputs = [x if np.asarray(x).dtype.kind != "f" else np.array(x, self.dtype) for x in inputs]
-        self.params = list({id(p): p for p in map(np.asarray, layer.params)}.values())
-        self.input_names = argument_names(layer.forward, len(inputs))
+        self.arguments = argument_names(layer.forward, len(inputs))
+        fits(layer, self.arguments, inputs)
+        trees = [x if is_tree(x) else x if x is None else np.asarray(x) for x in inputs]
+        leaves = [leaf for name, tree in zip(self.arguments, trees) for leaf in paths(name, tree)]
+        self.trees, self.build = trees, flatten(trees)[1]
+        self.input_names = [name for name, _ in leaves]
+        self.inputs = [x if np.asarray(x).dtype.kind != "f" else np.array(x, self.dtype) for _, x in leaves]
+        self.entries = [np.asarray(p) for p in _listed(layer.params)]
+        self.params = list({id(p): p for p in self.entries}.values())
         self.param_names = _names(layer, self.params, self.input_names)
         every = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
         self.floats = {name: np.array(x, self.dtype) for name, x in every.items() if np.asarray(x).dtype.kind == "f"}
@@ -62,27 +72,33 @@ class Hand:
             self.floats = {called.get(name, name): x for name, x in self.floats.items()}
             self.names = list(self.floats)
 
-    def on(self, inputs: Sequence[Any]) -> Hand:
-        """The same layer on other inputs, in float64."""
-        made = Hand(self.layer, inputs, self.reset, self.seed)
+    def on(self, inputs: Sequence[Any], layer: Any = None) -> Hand:
+        """The same layer, or one that is a copy of it, on other inputs (leaves), in float64."""
+        made = Hand(self.layer if layer is None else layer, self.build(inputs), self.reset, self.seed)
         called = dict(zip(made.param_names, self.param_names))
         made.floats = {called.get(name, name): x for name, x in made.floats.items()}
         made.param_names, made.names = self.param_names, list(made.floats)
         return made
 
-    def run(self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = ()) -> Run:
-        """Forward and backward on a fresh copy, with ``floats`` in the place of the inputs and parameters."""
+    def run(self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = (), fill: float = 0.0) -> Run:
+        """Forward and backward on a fresh copy, with ``floats`` in the place of the inputs and parameters.
+
+        ``fill`` is what stands in ``grads`` before.
+        """
+        now = floats or self.floats
+        new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
+        grads = [g for g in _listed(self.layer.grads) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
+        pairs = [*zip(self.params, new), *((g, like(g, np.full(g.shape, fill))) for g in grads)]
+        return self.again(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
+
+    def again(self, run: Run, floats: Mapping[str, Any], dys: Sequence[Any] = ()) -> Run:
+        """Forward and backward on the layer of a run, once more perhaps, as it is."""
         with np.errstate(all="ignore"), self.drawing():
-            now = floats or self.floats
-            inputs = [_own(now.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
-            new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
-            grads = [g for g in self.layer.grads if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
-            pairs = [*zip(self.params, new), *((g, like(g, np.zeros(g.shape))) for g in grads)]
-            layer = copy_with(self.layer, pairs)
+            inputs = [_own(floats.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
             if self.reset is not None:
-                self.reset(layer)
-            result = layer.forward(*inputs)
-            made = Run(layer, inputs, new, _arrays(result), [], [], [])
+                self.reset(run.layer)
+            result = run.layer.forward(*self.build(inputs))
+            made = Run(run.layer, inputs, run.params, result, _arrays(result), [], {}, 0, [])
             return self.back(made, dys) if len(dys) else made
 
     @contextmanager
@@ -110,8 +126,8 @@ class Hand:
             layer = copy.deepcopy(self.layer, memo)
             if self.reset is not None:
                 self.reset(layer)
-            result = layer.forward(*(floats.get(name, x) for name, x in zip(self.input_names, self.inputs)))
-        return list(result) if isinstance(result, (tuple, list)) else [result]
+            inputs = [floats.get(name, x) for name, x in zip(self.input_names, self.inputs)]
+            return [leaf for top in tops(layer.forward(*self.build(inputs))) for leaf in flatten(top)[0]]
 
     def codes(self) -> list[Any]:
         """The code of forward, whose local variables name values."""
@@ -120,21 +136,31 @@ class Hand:
     def back(self, run: Run, dys: Sequence[Any]) -> Run:
         """Go back through a run, once more perhaps."""
         run.dys = [_own(dy)[()] for dy in dys]
-        returned = run.layer.backward(*run.dys)
-        run.returned = list(returned) if isinstance(returned, (tuple, list)) else [returned]
-        run.grads = list(run.layer.grads)
+        args, named = bound(self.layer, cotangents(self.layer.backward, run.result, run.dys))
+        returned = run.layer.backward(*args, **named)
+        run.returned, run.count = gradients_by_input(returned, self.arguments, self.trees)
+        run.grads = _listed(run.layer.grads, self.layer.params)
         return run
 
     def gradients(self, run: Run) -> dict[str, Any]:
         """The gradient by each float, None where there is none; of a parameter that stands twice, the sum."""
-        short = [n for n, x in zip(self.input_names, self.inputs) if np.asarray(x).dtype.kind == "f"]
-        names = self.input_names if len(run.returned) == len(self.inputs) else short
-        found = {name: g for name, g in zip(names, run.returned) if name in self.floats}
+        found = {name: g for name, g in run.returned.items() if name in self.floats}
         for name, param in zip(self.param_names, self.params):
-            mine = [g for p, g in zip(self.layer.params, run.grads) if p is param and g is not None]
+            mine = [g for p, g in zip(self.entries, run.grads) if p is param and g is not None]
             own = list({id(g): g for g in mine}.values())
             found[name] = None if not own else own[0] if len(own) == 1 else sum(own)
         return {name: found.get(name) for name in self.names}
+
+
+def is_layer(layer: Any) -> None:
+    """Raise unless it has what a layer has."""
+    kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
+    if isinstance(layer, type):
+        raise Refused(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
+    missing = [name for name in PROTOCOL if not hasattr(layer, name)]
+    if missing:
+        raise Refused(f"check_layer: {kind} has no {', '.join(missing)}; "
+                      "a layer has params, grads, forward and backward")  # fmt: skip
 
 
 def _own(x: Any) -> Any:
@@ -143,11 +169,21 @@ def _own(x: Any) -> Any:
 
 def _arrays(result: Any) -> list[np.ndarray]:
     """The outputs that have a cotangent."""
-    every = [np.asarray(one) for one in (result if isinstance(result, (tuple, list)) else [result])]
-    return [one for one in every if one.dtype.kind in "fc"]
+    leaves = [np.asarray(leaf) for top in tops(result) for leaf in flatten(top)[0]]
+    return [leaf for leaf in leaves if leaf.dtype.kind in "fc"]
+
+
+def _listed(arrays: Any, params: Any = None) -> list[Any]:
+    """The parameters, or the gradients in the order of ``params``: a list, or a dict by name (W or dW)."""
+    if not isinstance(arrays, dict):
+        return list(arrays)
+    if not isinstance(params, dict):
+        return list(arrays.values())
+    return [arrays[name] if name in arrays else arrays.get(f"d{name}") for name in params]
 
 
 def _names(layer: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:
-    """What the layer calls each parameter: an attribute bound to it, else its place in the list."""
-    bound = {id(one): name for name, one in reversed(getattr(layer, "__dict__", {}).items()) if name not in taken}
+    """What the layer calls each parameter: its key, an attribute bound to it, else its place in the list."""
+    own = layer.params if isinstance(layer.params, dict) else getattr(layer, "__dict__", {})
+    bound = {id(one): name for name, one in reversed(own.items()) if name not in taken}
     return [bound.get(id(p), f"params[{k}]") for k, p in enumerate(params)]

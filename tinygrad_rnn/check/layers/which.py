@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,18 @@ import numpy as np
 from ...cell import Cell
 from ...cells import BUILT_IN
 from ...userfile import UserFileError
+from ..report import Refused
+
+
+def a_cell(where: str, cell: Any) -> Cell | None:
+    """``cell=``, or a refusal that says what to write for a name."""
+    if cell is None or isinstance(cell, Cell):
+        return cell
+    if isinstance(cell, str):
+        known = [name for name in BUILT_IN if name == plain(cell) or name == cell]
+        write = f"cell=tg.{known[0]}" if known else f"a cell such as cell=tg.lstm ({', '.join(BUILT_IN)}, or your own)"
+        raise Refused(f"{where}: cell is the string {cell!r}, should be {write}, without quotes")
+    raise Refused(f"{where}: cell is a {type(cell).__name__}, should be a cell: equations under @cell, or tg.lstm")
 
 
 def plain(name: str) -> str:
@@ -74,6 +86,17 @@ def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(f).parameters)
     except (TypeError, ValueError):
         return {}
+
+
+def binds(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any] | None = None) -> bool:
+    """Can a function be called so?"""
+    try:
+        inspect.signature(f).bind(*args, **(named or {}))
+    except TypeError:
+        return False
+    except ValueError:  # no signature to read: the call will tell
+        return True
+    return True
 
 
 def takes_anything(f: Callable[..., Any]) -> bool:

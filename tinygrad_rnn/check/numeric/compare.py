@@ -17,13 +17,14 @@ from ...tensor import make, value
 from ...transforms import vjp
 from ...tree import flatten
 from ...watch import norm
-from ..report import Row, distance, row
+from ..report import Row, distance, length, row
 from .halving import worst_element
 from .ladder import bend, climb, tried
 from .slopes import ONE_BY_ONE, Number, Scalar, Slopes, outputs, roundoff, slopes, slopes_along
 
 CLOSE = 1e-7  # float64 that is right differs by less
 ROUNDED = 1e-5  # and by less where something inside is float32
+EMPTY = "the outputs are empty: nothing was compared"
 FEW = 3  # directions tell whether a large tensor is at a kink
 SMOOTH = 30  # so many elements that differ and are at no kink, the worst first: it is not for kinks
 
@@ -92,29 +93,38 @@ class Problem:
 def compared(problem: Problem) -> tuple[list[Row], list[np.ndarray], list[Slopes]]:
     """A row for each input: autograd against numbers; and both of them."""
     found, numbers = problem.autograd(list(problem.arrays.values())), problem.numbers()
+    if not any(dy.size for dy in problem.dys):
+        return [Row(f"d{name}", "unchecked", note=EMPTY) for name in problem.names], found, numbers
     rows = []
     for k, g in enumerate(found):
         verdict, got, right, note = _verdict(problem, k, g, numbers[k])
         if verdict in ("wrong", "unchecked"):
-            closer = _closer(problem, k, g, numbers[k])
+            closer = _closer(problem, k, g, numbers[k]) if np.isfinite(g).all() else numbers[k]
             if closer is not numbers[k]:
                 numbers[k] = closer
                 verdict, got, right, note = _verdict(problem, k, g, closer)
         if verdict == "wrong" and _is_right_beside(problem, k, got, right, numbers[k]):
             verdict, note, got = "right", "at a kink here; right beside it", right
-        rows.append(_row(f"d{problem.names[k]}", verdict, g.shape, got, right, note))
+        rows.append(_row(f"d{problem.names[k]}", verdict, g, got, right, note))
         if verdict == "wrong" and not numbers[k].whole:
             measure = partial(problem.along, k, exact=numbers[k].exact)
-            rows[-1].worst = worst_element(g, measure, np.random.default_rng(4))
+            with np.errstate(all="ignore"):  # of what is not finite
+                rows[-1].worst = worst_element(g, measure, np.random.default_rng(4))
     return rows, found, numbers
 
 
-def _row(name: str, verdict: str, shape: tuple[int, ...], got: np.ndarray, right: np.ndarray, note: str) -> Row:
-    """A row from slopes; along random directions there is no worst element to name."""
-    exact = got.size == int(np.prod(shape))
-    one = row(name, verdict, *((got.reshape(shape), right.reshape(shape)) if exact else (got, right)))
-    one.worst = one.worst if exact else None
-    one.shape, one.note = shape, note
+def _row(name: str, verdict: str, g: np.ndarray, got: np.ndarray, right: np.ndarray, note: str) -> Row:
+    """A row from slopes. Along random directions there is no worst element to name, and the norms are not theirs.
+
+    ‖got‖ is that of the gradient itself. ‖right‖ is the same up to ``ratio`` where the gradient is not wrong; where it
+    is, nobody knows it.
+    """
+    exact = got.size == g.size
+    one = row(name, verdict, *((got.reshape(g.shape), right.reshape(g.shape)) if exact else (got, right)))
+    if not exact:
+        one.worst, one.got = None, length(np.asarray(g, np.float64))
+        one.right = None if verdict in ("wrong", "unchecked") else one.got / (one.ratio or 1.0)
+    one.shape, one.note = g.shape, note
     return one
 
 
@@ -123,6 +133,8 @@ def _verdict(problem: Problem, k: int, g: np.ndarray, slope: Slopes) -> tuple[st
     got, right, close = slope.of(g), slope.found, max(CLOSE, 100 * float(np.finfo(g.dtype).eps))
     if not (np.isfinite(problem.noise) and np.isfinite(right).all()):
         return "unchecked", got, right, "no numbers: f is not finite here, or raises beside it"
+    if not np.isfinite(g).all():
+        return "wrong", got, right, ""
     if distance(got, right) <= close:
         return "right", got, right, ""
     noise = _noise(problem, k, g, slope)
@@ -140,10 +152,10 @@ def _verdict(problem: Problem, k: int, g: np.ndarray, slope: Slopes) -> tuple[st
 
 def _judge(got: np.ndarray, right: np.ndarray, slope: Slopes, noise: float) -> str:
     """The verdict on what is not simply close: is it rounding, are the numbers no good, or is it wrong?"""
-    far, scale = norm(got - right), max(norm(got), norm(right))
+    far, scale = length(got - right), max(length(got), length(right))
     if not np.isfinite(far):
         return "wrong"
-    spread = norm(slope.spread)
+    spread = length(slope.spread)
     if far <= 100 * noise or distance(got, right) <= CLOSE:
         return "precision"
     if far <= 10 * spread:

@@ -53,8 +53,10 @@ class Slopes:
     exact: bool = False  # by the complex step
 
     def of(self, gradient: np.ndarray) -> np.ndarray:
-        """What ``gradient`` says of the same directions."""
-        return self.along @ np.asarray(gradient, np.float64).reshape(-1)
+        """What ``gradient`` says of the same directions: of each element by itself, the element."""
+        flat = np.asarray(gradient, np.float64).reshape(-1)
+        with np.errstate(all="ignore"):  # of what is not finite
+            return flat if self.whole and np.array_equal(self.along, np.eye(flat.size)) else self.along @ flat
 
     @property
     def whole(self) -> bool:

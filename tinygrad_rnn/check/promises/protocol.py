@@ -52,19 +52,25 @@ def linearity(claims: Claims) -> list[Diagnosis]:
 
 
 def rows_apart(claims: Claims) -> list[Diagnosis]:
-    """Other rows of the batch do not change the gradient by a row, where they do not change the row's output."""
+    """Other rows of the batch do not change the gradient by a row, where no row's output depends on another row.
+
+    Where the first axis is time, it does: the rows are left alone then.
+    """
+    inputs = {name: claims.floats[name] for name in claims.inputs}
     ys = claims.forward(claims.floats)
-    first = {len(x) if np.ndim(x) else 0 for x in [*(claims.floats[name] for name in claims.inputs), *ys]}
-    N = min(first, default=0)
-    if len(first) != 1 or N < 2 or not claims.inputs:
+    lengths = [len(x) if np.ndim(x) else 0 for x in [*inputs.values(), *ys]]
+    if not inputs or lengths[0] < 2 or any(length != lengths[0] for length in lengths):
         return []
     rng = np.random.default_rng(4)
 
     def others(x: np.ndarray) -> np.ndarray:
         return np.concatenate([x[:1], x[1:] * rng.uniform(0.5, 2, x[1:].shape)])
 
-    moved = {name: others(x) if name in claims.inputs else x for name, x in claims.floats.items()}
-    if any(distance(a[0], b[0]) > SAME for a, b in zip(ys, claims.forward(moved))):
+    moved = {**claims.floats, **{name: others(x) for name, x in inputs.items()}}
+    first = {name: np.concatenate([1.5 * x[:1] + 0.5, x[1:]]) for name, x in inputs.items()}
+    others_move_it = any(not equal(a[0], b[0]) for a, b in zip(ys, claims.forward(moved)))
+    it_moves_others = any(not equal(a[1:], b[1:]) for a, b in zip(ys, claims.forward({**claims.floats, **first})))
+    if others_move_it or it_moves_others:
         return []
     here = _numbers(claims.pull(claims.floats, claims.dys))
     there = _numbers(claims.pull(moved, [others(dy) for dy in claims.dys]))
@@ -75,16 +81,24 @@ def rows_apart(claims: Claims) -> list[Diagnosis]:
 
 
 def later(claims: Claims, name: str) -> list[Diagnosis]:
-    """A gradient that comes in at one step reaches no input of a later one. ``name`` is an input (N, T, ...)."""
-    dy = claims.dys[0]
-    T = claims.floats[name].shape[1] if claims.floats[name].ndim > 1 else 1
+    """A gradient that comes in at one step reaches no input of a later one, where the output at it has not seen those.
+
+    ``name`` is an input (N, T, ...). What has another axis second is another thing, and so is a layer that goes both
+    ways: there the output at a "step" depends on the "later" ones, and nothing is asked.
+    """
+    dy, x = claims.dys[0], claims.floats[name]
+    T = x.shape[1] if x.ndim > 1 else 1
     if T < 2 or dy.ndim < 2 or dy.shape[1] != T:
         return []
     t = (T - 1) // 2
+    changed = np.concatenate([x[:, : t + 1], 1.5 * x[:, t + 1 :] + 0.5], axis=1)
+    here, there = claims.forward(claims.floats)[0], claims.forward({**claims.floats, name: changed})[0]
+    if not equal(here[:, t], there[:, t]):
+        return []
     at = np.arange(T).reshape(1, T, *[1] * (dy.ndim - 2)) == t
     found = _numbers(claims.pull(claims.floats, [np.where(at, dy, 0), *(0 * one for one in claims.dys[1:])]))
     g = found.get(name)
-    if g is None or g.shape != claims.floats[name].shape or not np.any(g[:, t + 1 :]):
+    if g is None or g.shape != x.shape or not np.isfinite(g).all() or not np.any(g[:, t + 1 :]):
         return []
     text = f"a gradient that comes in at step {t} reaches inputs of later steps, which that output has not seen"
     return [broken("causal", f"d{name}", text, distance(g[:, t + 1 :], 0 * g[:, t + 1 :]))]
@@ -99,7 +113,13 @@ def modified(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Diagno
     """What was handed over should be as it was."""
     text = "is modified: it should be read only (x = x * y makes a new array, x *= y writes into the caller's)"
     return [broken("modified", name, text) for name, x in before.items()
-            if not np.array_equal(x, after[name], equal_nan=True)]  # fmt: skip
+            if not equal(x, after[name])]  # fmt: skip
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Are two arrays of numbers the same? What is no number is not looked at."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.dtype.kind not in "biufc" or np.array_equal(a, b, equal_nan=True)
 
 
 def shared(found: Mapping[str, Any], given: Mapping[str, Any]) -> list[Diagnosis]:

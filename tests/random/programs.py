@@ -38,6 +38,11 @@ class Line:
         return list(dict.fromkeys(NAME.findall(self.ours)))
 
 
+def _meet(line: Line, older: Line) -> bool:
+    """Does one of two lines write what the other reads or writes?"""
+    return any(name in older.names for name in line.targets) or any(name in line.names for name in older.targets)
+
+
 @dataclass
 class Leaf:
     """An input: its array, how that lies in memory as a text, and whether it is differentiated by."""
@@ -148,6 +153,14 @@ class Program:
                         "retain_graph=True)")  # fmt: skip
         text += [f"print({leaf.name}.grad)" for leaf in self.tracked]
         return "\n".join(text)
+
+    def reordered(self) -> Program:
+        """The same lines in another order in which every line finds what it reads, and writes as it did."""
+        rng, waiting, lines = np.random.default_rng(self.seed), list(self.lines), []
+        while waiting:
+            free = [k for k, line in enumerate(waiting) if not any(_meet(line, older) for older in waiting[:k])]
+            lines.append(waiting.pop(free[int(rng.integers(len(free)))]))
+        return replace(self, lines=lines)
 
     # -- smaller programs ----------------------------------------------------------------------------------------
 

@@ -96,6 +96,11 @@ def after_garbage(program: Program) -> list[Any]:
     return grads(leaves)
 
 
+def in_another_order(program: Program) -> list[Any]:
+    """Nodes made, and so gone back through, in another order."""
+    return by_total(program.reordered())
+
+
 def observed(program: Program) -> list[Any]:
     leaves = program.tensors()
     with tg.trace_mutations(), np.errstate(all="ignore"):
@@ -144,6 +149,7 @@ WAYS: dict[str, Callable[[Program], list[Any]]] = {
     "backward on an older gradient": after_older,
     "backward twice": twice,
     "backward after gc": after_garbage,
+    "backward, lines in another order": in_another_order,
     "backward under trace_mutations": observed,
     "vjp": by_vjp,
     "grad": by_grad,

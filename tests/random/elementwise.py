@@ -8,7 +8,7 @@ import numpy as np
 from programs import Builder
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.border import UFUNCS
+from tinygrad_rnn.border import FUNCTIONS, UFUNCS
 from tinygrad_rnn.op import OPS, Op
 
 OPERATORS = {
@@ -21,7 +21,7 @@ def forms(spec: Op) -> list[str]:
     """The ways to call it: our function, NumPy's, the operator."""
     holes = ", ".join(["{}"] * len(spec.arguments))
     texts = [f"F.{spec.name}({holes})"]
-    namesakes = [f for f, made in UFUNCS.items() if made is spec.function and isinstance(f, np.ufunc)]
+    namesakes = [f for f, made in {**UFUNCS, **FUNCTIONS}.items() if made is spec.function and hasattr(f, "__name__")]
     texts += [f"np.{f.__name__}({holes})" for f in namesakes]
     return texts + ([OPERATORS[spec.name]] * 2 if spec.name in OPERATORS else [])
 
@@ -160,6 +160,13 @@ def where(b: Builder) -> None:
     b.emit(f"{b.choose(['F', 'np'])}.where({c}, {first}, {second})", subject="where")
 
 
+def select(b: Builder) -> None:
+    x = b.array()
+    shape = np.shape(b.values[x])
+    w = b.array(shape=shape)
+    b.emit(f"{b.choose(['F', 'np'])}.select([{x} > 0.3, {w} > 0.1], [{x}, {w}], 0.5)", subject="select")
+
+
 def copy(b: Builder) -> None:
     x = b.array()
     form = b.choose(["F.copy({})", "np.copy({})", "{}.copy()"])
@@ -182,6 +189,7 @@ def unrecorded(b: Builder) -> None:
 
 #: NumPy's functions whose result has no gradient, as a factor in the middle of a program.
 PLAIN = [
+    "(np.argpartition({x},0).size>0)",
     "np.argmax({x})", "np.argmin({x})", "{x}.argmin()", "np.count_nonzero({x}>0.3)", "np.size({x})", "np.ndim({x})",
     "len(np.shape({x}))", "np.zeros_like({x})", "np.ones_like({x})", "np.full_like({x},0.5)",
     "np.empty_like({x}).size", "np.nonzero({x}>0.1)[0].size", "np.argwhere({x}>0.1).size",
@@ -217,6 +225,7 @@ PRODUCTIONS: dict[str, Any] = {
     **{spec.name: binary(spec) for spec in BINARY},
     "hadamard": hadamard, "np.add.outer": ufunc_outer, "leaky_relu": leaky_relu, "elu": elu, "clip": clip,
     "np.clip of Tensors": clip_by_tensors, "astype": astype, "astype of integers": to_integers, "dropout": dropout,
-    "where": where, "copy": copy, "detach": detached, "no_grad": unrecorded, "what has no gradient": plain_factor,
+    "where": where, "copy": copy, "select": select,
+    "detach": detached, "no_grad": unrecorded, "what has no gradient": plain_factor,
     "x > w": compared,
 }  # fmt: skip

@@ -6,10 +6,12 @@ import warnings
 from typing import Any
 
 import arrays
+import declared
 import elementwise
 import numpy as np
 import parts
 import products
+from op_samples import subjects
 from programs import Builder, Program, Skip
 from truth import H, NearKink, Truth, by_differences, tolerance
 from ways import SECOND, WAYS, gradient_at, outputs_of
@@ -17,6 +19,7 @@ from ways import SECOND, WAYS, gradient_at, outputs_of
 import tinygrad_rnn as tg
 
 PRODUCTIONS = {**elementwise.PRODUCTIONS, **arrays.PRODUCTIONS, **parts.PRODUCTIONS, **products.PRODUCTIONS}
+PRODUCTIONS.update({s.name: declared.production(s) for s in subjects() if s.name not in PRODUCTIONS})
 NAMES = list(PRODUCTIONS)
 
 

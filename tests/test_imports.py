@@ -26,13 +26,14 @@ MAY = {
     "totals": "guard",
     "graph": "guard mode totals",  # knows neither Tensor nor operations
     "border": "mode",  # what NumPy sees of a Tensor: the tables that the operations fill
-    "tensor": "guard graph border",
+    "tree": "",
+    "tensor": "guard graph border tree",
     "recording": "guard mode graph tensor",
     "op": "shape graph border tensor recording",
     "ops": "shape op",  # rules are written in NumPy; see EXCEPT
     "again": "guard graph tensor",
-    "tree": "",
-    "transforms": "graph tensor ops again tree",
+    "linearize": "graph tensor again tree",
+    "transforms": "graph tensor ops tree linearize",
     "checkpoint": "graph tensor again tree",
     # cells
     "init": "",

@@ -16,12 +16,16 @@ _SAME = Rule(lambda dy: dy)
 
 
 def stand_in(x: Any, where: str) -> Tensor:
-    """A Tensor of our own in place of an input: a new leaf, or one more node on the input's own graph."""
-    array = np.asarray(value(x))
+    """A Tensor with a copy of an input: on a node of its own, behind which is the input's own graph if it has one.
+
+    It counts as computed, so that the user's function may change it in place; neither the input nor the node to
+    differentiate by is changed by that.
+    """
+    array = np.array(value(x))
     if array.dtype.kind != "f":
         raise TypeError(f"{where} is {array.dtype}, should be floating to be differentiated by")
     parent = getattr(x, "node", None)
-    return make(array, Node([(parent, _SAME, ())] if parent is not None else (), array.shape, array.dtype))
+    return make(array, Node([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 from . import guard
 from .border import Border
 from .graph import GraphError, Node, backpropagate, newest_first, warn_if_growing
+from .tree import flatten
 
 
 class Tensor(Border):
@@ -226,8 +227,5 @@ def detach(x: Any) -> Any:
 
     ``state = detach(state)`` between two windows is truncated BPTT.
     """
-    if isinstance(x, Tensor):
-        return x.detach()
-    if isinstance(x, dict):
-        return {key: detach(one) for key, one in x.items()}
-    return type(x)(detach(one) for one in x) if isinstance(x, (tuple, list)) else x
+    leaves, build = flatten(x)
+    return build([leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves])

@@ -65,7 +65,7 @@ def _walk(one: Any, name: str, seen: dict[int, None]) -> Iterator[tuple[str, Ten
     if not isinstance(inside, Tensor):
         for key, part in inside.items():
             yield from _walk(part, f"{name}.{key}" if name else str(key), seen)
-    elif inside.node is not None and not inside.node.parents:
+    elif inside.node is not None and not any(inside.node.parents):  # a leaf, or what a transform puts in its place
         yield name, inside
 
 

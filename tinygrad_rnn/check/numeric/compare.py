@@ -53,8 +53,8 @@ class Problem:
         y, pull = vjp(self.f, *xs)
         leaves, build = flatten(y)
         dys = iter(self.dys)
-        floats = [np.asarray(value(one)).dtype.kind == "f" for one in leaves]
-        return list(pull(build([next(dys) if f else 0 for f in floats])))
+        floats = [np.asarray(value(leaf)).dtype.kind == "f" for leaf in leaves]
+        return list(pull(build([next(dys) if f else leaf for f, leaf in zip(floats, leaves)])))
 
     def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [np.asarray(value(g)) for g in self.gradient(*(self.cast(xs) if self.narrow else xs))]

@@ -34,7 +34,7 @@ MAY = {
     "again": "guard graph tensor",
     "linearize": "graph tensor again tree",
     "transforms": "graph tensor ops tree linearize",
-    "checkpoint": "graph tensor again tree",
+    "checkpoint": "guard graph tensor again tree linearize",
     # cells
     "init": "",
     "param": "tensor",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from .again import backpropagate_recorded, outside, recording_on, stand_in
-from .graph import GraphError, Node, Rule, backpropagate, clock, mode
-from .tensor import Tensor, make, value
+from .again import backpropagate_recorded, recording_on
+from .graph import Node, Rule, backpropagate, clock, mode
+from .guard import MutationError
+from .linearize import called
+from .tensor import Tensor
 from .tree import flatten
 
 
@@ -27,67 +32,150 @@ def _one_part(dy: Any, k: int, count: int) -> _Parts:
     return _Parts(dy if j == k else None for j in range(count))
 
 
+_PART = Rule(_one_part)
+
+
 class _Replay:
-    """A run of f whose graph was let go of: run again when its gradients are asked for."""
+    """A run of f whose graph was let go of: run again when its gradients are asked for.
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any]):
-        self.f = f
-        leaves, self.build = flatten(list(args))
-        self.inputs = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.node is not None]
-        self.leaves, start = leaves, clock()
-        _, ys, self.build_y = self.run(fresh=True)
-        self.outer = outside(ys, start)
-        self.values = [np.asarray(value(y)) for y in ys]
+    The two runs use the same nodes from before, ``outer``: those of the arguments, and of what f closes over. The
+    gradients are right if everything is the same that the rules of the two graphs compute with. To compare it without
+    keeping it there is a fingerprint of each output's graph.
+    """
 
-    def run(self, fresh: bool) -> tuple[list[Tensor], list[Any], Any]:
-        """f on stand-ins for the inputs that need a gradient: new leaves, or nodes behind the inputs' own."""
-        picked = {id(x): stand_in(value(x) if fresh else x, "checkpoint") for x in self.inputs}
-        with recording_on():
-            y = self.f(*self.build([picked.get(id(leaf), leaf) for leaf in self.leaves]))
-        ys, build_y = flatten(y)
-        return [picked[id(x)] for x in self.inputs], ys, build_y
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]):
+        self.f, self.args, self.transforms = f, _copied((args, options)), mode.transforms
+        start = clock()
+        self.y = f(*args, **options)
+        if self.y is None:
+            raise TypeError(f"checkpoint: {called(f)} returned None, should return a value; is a return missing?")
+        leaves = flatten(self.y)[0]
+        new = {id(y): k for k, y in enumerate(leaves) if isinstance(y, Tensor) and y.node and y.node.seq > start}
+        self.places = list(new.values())  # of the outputs that this run computed
+        self.outputs = [leaves[k] for k in self.places]
+        inside, self.outer = _graph([y.node for y in self.outputs], lambda node: node.seq < start or _is_leaf(node))
+        self.fingerprints, arrays = _fingerprints(self.outputs, inside, self.outer)
+        self.arguments = [_fingerprint(leaf, arrays) for leaf in flatten(self.args)[0]]
 
     def gradients(self, parts: _Parts) -> list[Any]:
-        """The gradients by the inputs, then by what f uses from outside."""
+        """The gradients by the outer nodes."""
         deep = any(isinstance(dy, Tensor) for dy in parts)
-        stand_ins, ys, _ = self.run(fresh=not deep)
-        for y, before in zip(ys, self.values, strict=True):
-            if not np.array_equal(value(y), before, equal_nan=True):
-                raise GraphError("checkpoint: f gave another result when run again; make its random generator inside f")
-        nodes = [getattr(y, "node", None) for y in ys]
-        roots: dict[Node, Any] = {}
+        args, options = _copied(self.args)
+        start = clock()
+        with recording_on(self.transforms - mode.transforms):
+            leaves = flatten(self.f(*args, **options))[0]
+        outputs = [leaves[k] for k in self.places if k < len(leaves)]
+        nodes = [getattr(y, "node", None) for y in outputs]
+        known = dict.fromkeys(self.outer)
+        inside, _ = _graph([node for node in nodes if node], lambda node: node in known)
+        if _fingerprints(outputs, inside, self.outer)[0] != self.fingerprints:
+            self.refuse()
+        totals: dict[Any, Any] = {}
         for node, dy in zip(nodes, parts, strict=True):
-            if node is not None and dy is not None:
-                roots[node] = roots[node] + dy if node in roots else dy
-        wanted = [one.node for one in stand_ins if one.node is not None] + self.outer
-        found: Any = backpropagate_recorded(roots, wanted) if deep else backpropagate(roots, wanted)
-        shapes = [(node.shape, node.dtype) for node in wanted]
-        return [found.get(node, np.zeros(*like)) for node, like in zip(wanted, shapes, strict=True)]
+            if dy is not None:
+                totals[node] = totals[node] + dy if node in totals else dy
+        shared = inside[0].seq < start  # with the first run, such as a block of weights
+        found: Any = backpropagate_recorded(totals, self.outer) if deep else backpropagate(totals, self.outer, shared)
+        return [found.get(node, np.zeros(node.shape, node.dtype)) for node in self.outer]
+
+    def refuse(self) -> None:
+        """Say what is not as it was."""
+        f, (args, options) = called(self.f), self.args
+        owners = [*enumerate(args), *options.items()]
+        named = [(name, leaf) for name, arg in owners for leaf in flatten(arg)[0]]
+        for (name, leaf), before in zip(named, self.arguments, strict=True):
+            if _fingerprint(leaf, {}) != before:
+                raise MutationError(
+                    f"checkpoint: argument {name} of {f}, an array of shape {np.shape(leaf)}, was changed after the "
+                    "forward pass; change it after backward(), or pass a copy"
+                )
+        raise MutationError(
+            f"checkpoint: {f} gave another result when run again: something that it reads besides its arguments was "
+            f"changed after the forward pass; change it after backward(), and make a random generator inside {f}"
+        )
+
+
+def _copied(tree: Any) -> Any:
+    """The same tree, of Tensors that can be changed in place without changing the first ones."""
+    leaves, build = flatten(tree)
+    return build([copy.copy(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+
+
+def _is_leaf(node: Node) -> bool:
+    """Is it a leaf of the user's, that `backward` fills?"""
+    return hasattr(node, "grad")
+
+
+def _graph(roots: Sequence[Any], ends: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:
+    """The nodes that the roots are made from, without the ends, and the ends; each oldest first."""
+    seen: dict[Node, bool] = {node: ends(node) for node in roots}
+    todo = list(seen)
+    for node in todo:  # which grows
+        for parent in node.parents if not seen[node] else ():
+            if parent is not None and parent not in seen:
+                seen[parent] = ends(parent)
+                todo.append(parent)
+    todo.sort(key=lambda node: node.seq)
+    return [node for node in todo if not seen[node]], [node for node in todo if seen[node]]
+
+
+def _fingerprints(outputs: Iterable[Any], inside: list[Node], outer: list[Node]) -> tuple[list[Any], dict[int, Any]]:
+    """One for each output: of the operations it is made by, the outer nodes, and what the rules have kept.
+
+    Then those of all arrays kept, by id.
+    """
+    arrays: dict[int, Any] = {}
+    of: dict[Any, Any] = {node: k for k, node in enumerate(outer)}
+    for node in inside:
+        edges = [edge and (of[edge[0]], _fingerprint(edge[2], arrays)) for edge in node.edges]
+        of[node] = hash((node.op and node.op.name, node.shape, *edges))
+    return [of.get(getattr(y, "node", None)) for y in outputs], arrays
+
+
+def _fingerprint(x: Any, arrays: dict[int, Any]) -> Any:
+    """What is equal for equal values, and hardly ever else."""
+    x = x._array if isinstance(x, Tensor) else x
+    if isinstance(x, np.ndarray):
+        if id(x) not in arrays:
+            arrays[id(x)] = x.dtype.str, x.shape, _checksum(x)
+        return arrays[id(x)]
+    if isinstance(x, (tuple, list)):
+        return tuple([_fingerprint(part, arrays) for part in x])
+    if isinstance(x, _Replay):
+        return tuple(x.fingerprints)
+    plain = isinstance(x, (int, float, str, slice, np.generic, np.dtype)) or x is None or x is Ellipsis
+    return repr(x) if plain else type(x).__name__
+
+
+def _checksum(x: np.ndarray) -> int:
+    if x.dtype.char == "g":  # has bytes that mean nothing
+        with np.errstate(invalid="ignore"):
+            x = np.stack([x.astype(float), (x - x.astype(float)).astype(float)])
+    return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """``checkpoint(f)(*args)`` is ``f(*args)``, but keeps only its inputs: f is run again when the gradient is needed.
 
-    Memory for time (Chen et al. 2016). f may use other Tensors that need a gradient; run again, it must do the same.
+    Memory for time (Chen et al. 2016). f may use other Tensors that need a gradient; run again, it must do the same:
+    MutationError where something was changed in between that its gradient depends on.
     """
 
-    def checkpointed(*args: Any) -> Any:
+    @wraps(f, updated=())
+    def checkpointed(*args: Any, **options: Any) -> Any:
         if not mode.recording:
-            return f(*args)
-        replay = _Replay(f, args)
-        parents = [x.node for x in replay.inputs] + replay.outer
-        hub = Node([(parent, _gradient(k), (replay,)) for k, parent in enumerate(parents)], None, None)
-        count = len(replay.values)
-        made = [
-            make(array, Node([(hub, _PART, (k, count))], np.shape(array), array.dtype)) if parents else array
-            for k, array in enumerate(replay.values)
-        ]
-        return replay.build_y(made)
+            return f(*args, **options)
+        replay = _Replay(f, args, options)
+        y, outputs = replay.y, replay.outputs
+        del replay.y, replay.outputs  # with the graph
+        hub = Node([(node, _gradient(k), (replay,)) for k, node in enumerate(replay.outer)], None, None)
+        for k, output in enumerate(outputs if replay.outer else ()):
+            name = getattr(output.node, "name", None)
+            output.node = Node([(hub, _PART, (k, len(outputs)))], output.shape, output.dtype)
+            output.node.name = name
+        return y
 
     return checkpointed
-
-
-_PART = Rule(_one_part)
 
 
 def _gradient(k: int) -> Rule:

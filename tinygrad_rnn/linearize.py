@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,10 +16,8 @@ from .tree import flatten
 
 def _given(x: Any) -> Any:
     """An input that is not differentiated by: arrays of floats as Tensors with a copy; anything else as it is."""
-    if type(x) is Tensor:
-        x, given = make(x._array, x.node), x
-        x.name = given.name
-        return x
+    if isinstance(x, Tensor):
+        return copy.copy(x)
     return make(np.array(x), None) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
 
 

@@ -156,6 +156,18 @@ class Tensor(Border):
         """The same values, free of the graph: no gradient flows past here."""
         return make(self._array, None)
 
+    # -- copies ----------------------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Tensor:
+        """The same values on the same node: what is changed in place from now on is changed in one of the two."""
+        twin = object.__new__(type(self))
+        for name in ("_array", "node", "_name"):
+            if hasattr(self, name):
+                setattr(twin, name, getattr(self, name))
+        if hasattr(self, "__dict__"):
+            vars(twin).update(vars(self))
+        return twin
+
     # -- as a Python object ----------------------------------------------------------------------------------------
 
     def __len__(self) -> int:

@@ -27,7 +27,8 @@ MAY = {
     "graph": "guard mode totals",  # knows neither Tensor nor operations
     "border": "mode",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tree": "",
-    "tensor": "guard graph border tree",
+    "portable": "graph",
+    "tensor": "guard graph border portable tree",
     "recording": "guard mode graph tensor",
     "op": "shape graph border tensor recording",
     "ops": "shape op",  # rules are written in NumPy; see EXCEPT

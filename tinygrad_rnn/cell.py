@@ -8,6 +8,7 @@ checked, and sliced by the names of their blocks (``Wx.f``).
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -65,6 +66,7 @@ class Cell:
     """
 
     inner: Cell | None = None  # the cell that a wrapper goes around
+    wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` makes this cell anew
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -86,6 +88,17 @@ class Cell:
 
     def __repr__(self) -> str:
         return f"<cell {self.name}({', '.join([self.input, *self.states])}, *, {', '.join(self.params)})>"
+
+    def __reduce__(self) -> Any:
+        """In a pickle: by its name where its module has it under that, as functions are; else by its parts."""
+        if self.wrap is not None:
+            return self.wrap, (self.inner,)
+        there: Any = sys.modules.get(self.__module__)
+        for name in self.function.__qualname__.split("."):
+            there = getattr(there, name, None)
+        if there is self:
+            return self.function.__qualname__
+        return type(self), (self.function, {name: " ".join(words) for name, words in self.words.items()})
 
     # -- parameters ------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ are its list of what to keep: names of inputs (``x``), the output (``y``), a sha
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
@@ -154,6 +155,8 @@ def op(
     ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not.
     """
 
+    module = sys._getframe(1).f_globals.get("__name__", __name__)  # where it can be found, for a pickle
+
     def declare(forward: Callable[..., Any]) -> Operation:
         own, attributes, variadic = (arguments.split(), {}, False) if arguments else _signature(forward)
         rule = words(shape) if isinstance(shape, str) else shape
@@ -162,7 +165,7 @@ def op(
         spec.doc = doc or inspect.getdoc(forward) or ""
         apply = recording.variadic(spec) if variadic else recording.function(spec)
         apply.__name__ = apply.__qualname__ = title
-        apply.__doc__, apply.__module__ = spec.doc, forward.__module__ if not arguments else __name__
+        apply.__doc__, apply.__module__ = spec.doc, module
         apply.spec, apply.vjp = spec, spec.vjp
         OPS[title], spec.function = spec, apply
         _attach(apply, title, operator, numpy)

@@ -16,10 +16,11 @@ import numpy as np
 from . import guard
 from .border import Border
 from .graph import GraphError, Node, backpropagate, newest_first, warn_if_growing
+from .portable import Portable
 from .tree import flatten
 
 
-class Tensor(Border):
+class Tensor(Border, Portable):
     """An array that can be differentiated through.
 
     ``data``, anything NumPy makes an array of, is copied. With ``requires_grad=True`` this is a leaf: ``backward()``
@@ -155,18 +156,6 @@ class Tensor(Border):
     def detach(self) -> Tensor:
         """The same values, free of the graph: no gradient flows past here."""
         return make(self._array, None)
-
-    # -- copies ----------------------------------------------------------------------------------------------------
-
-    def __copy__(self) -> Tensor:
-        """The same values on the same node: what is changed in place from now on is changed in one of the two."""
-        twin = object.__new__(type(self))
-        for name in ("_array", "node", "_name"):
-            if hasattr(self, name):
-                setattr(twin, name, getattr(self, name))
-        if hasattr(self, "__dict__"):
-            vars(twin).update(vars(self))
-        return twin
 
     # -- as a Python object ----------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from .cell import Cell, Param
@@ -31,6 +32,7 @@ def _wrap(
     states: Mapping[str, tuple[str, ...]] | None = None,
     params: Mapping[str, Param] | None = None,
     config: Mapping[str, Any] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> Cell:
     """The cell whose new state is ``equations(x, state, given)``; what is None is as ``cell`` has it."""
     words = dict(cell.words if states is None else states)
@@ -46,7 +48,8 @@ def _wrap(
         + [kinds(name, kinds.KEYWORD_ONLY, default=default) for name, default in named.items()]
     )
     made = Cell(function, {name: " ".join(letters) for name, letters in words.items()})
-    made.inner = cell
+    given: Any = rates or {}
+    made.inner, made.wrap = cell, partial(WRAPPERS[wrapper], **given)
     return made
 
 
@@ -94,7 +97,7 @@ def zoneout(cell: Cell, **rates: float) -> Cell:
         )
 
     doc = "Zoneout: s' = s + d ⊙ (new s - s)."
-    return _wrap("zoneout", cell, equations, doc, config={"rng": cell.config.get("rng")})
+    return _wrap("zoneout", cell, equations, doc, config={"rng": cell.config.get("rng")}, rates=rates)
 
 
 def _zoned(old: Any, new: Any, rate: float, rng: Any) -> Any:
@@ -129,7 +132,8 @@ def variational_dropout(cell: Cell, **rates: float) -> Cell:
                 own.update(masked(where, mask, given[mask], len(x), {name: own[name] for name in names}))
         return cell.step(x, state, own, check=True)
 
-    return _wrap("variational_dropout", cell, equations, "Variational dropout: (a ⊙ mask) @ W.", config=masks)
+    doc = "Variational dropout: (a ⊙ mask) @ W."
+    return _wrap("variational_dropout", cell, equations, doc, config=masks, rates=rates)
 
 
 def residual(cell: Cell) -> Cell:

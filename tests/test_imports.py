@@ -30,7 +30,8 @@ MAY = {
     "portable": "graph",
     "tensor": "guard graph border portable tree",
     "recording": "guard mode graph tensor",
-    "op": "shape graph border tensor recording",
+    "naming": "",
+    "op": "shape graph border tensor recording naming",
     "ops": "shape op",  # rules are written in NumPy; see EXCEPT
     "again": "guard graph tensor",
     "linearize": "graph tensor again tree",

@@ -19,6 +19,7 @@ import numpy as np
 from . import recording
 from .border import FUNCTIONS, UFUNCS
 from .graph import Rule
+from .naming import check_free, check_names, signature
 from .shape import Shape, ShapeError, ShapeRule, words
 from .tensor import Tensor
 
@@ -45,7 +46,11 @@ class OpRule(Rule):
     __slots__ = ("names", "places")
 
     def __init__(self, spec: Op, argument: str, fn: Callable[..., Any]):
-        self.names = list(inspect.signature(fn).parameters)[1:]
+        parameters = inspect.signature(fn).parameters.values()
+        if not parameters or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
+            takes = ", ".join(map(str, parameters)) or "nothing"
+            raise TypeError(f"{spec.name}.vjp: the rule for {argument} takes {takes}, should take dy and what it needs")
+        self.names = [p.name for p in parameters][1:]
         super().__init__(fn, [spec.source(name) for name in self.names])
         self.places = "(" + "".join(f"{spec.locate(name, argument)}, " for name in self.names) + ")"
 
@@ -158,11 +163,13 @@ def op(
     module = sys._getframe(1).f_globals.get("__name__", __name__)  # where it can be found, for a pickle
 
     def declare(forward: Callable[..., Any]) -> Operation:
-        own, attributes, variadic = (arguments.split(), {}, False) if arguments else _signature(forward)
+        own, attributes, variadic = (arguments.split(), {}, False) if arguments else signature(forward)
         rule = words(shape) if isinstance(shape, str) else shape
         title = name or forward.__name__
         spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps, domain, doc)
         spec.doc = doc or inspect.getdoc(forward) or ""
+        check_names(title, own, attributes, keeps, variadic)
+        check_free(title, forward, _others(title, operator, numpy))
         apply = recording.variadic(spec) if variadic else recording.function(spec)
         apply.__name__ = apply.__qualname__ = title
         apply.__doc__, apply.__module__ = spec.doc, module
@@ -174,16 +181,20 @@ def op(
     return declare
 
 
-def _signature(forward: Callable[..., Any]) -> tuple[list[str], dict[str, Any], bool]:
-    """Names of the arrays; attributes with their defaults; is the number of arrays open?"""
-    names, attributes, variadic = [], {}, False
-    for parameter in inspect.signature(forward).parameters.values():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            attributes[parameter.name] = parameter.default
-        else:
-            names.append(parameter.name)
-            variadic = variadic or parameter.kind is parameter.VAR_POSITIONAL
-    return names, attributes, variadic
+def _others(name: str, operator: str, numpy: Sequence[Any] | None) -> dict[str, Any]:
+    """What has the name already, the operator and the NumPy functions."""
+    others: dict[str, Any] = {f"the name {name}": OPS.get(name) or COMPOSITES.get(name)}
+    if operator:
+        others[f"the operator {operator}"] = getattr(Tensor, f"__{operator}__", None)
+    for function in _numpy_functions(name, numpy):
+        others[f"np.{function.__name__}"] = UFUNCS.get(function) or FUNCTIONS.get(function)
+    return others
+
+
+def _numpy_functions(name: str, numpy: Sequence[Any] | None) -> list[Any]:
+    """Those that lead to an operation: by default the one of the same name."""
+    functions = [getattr(np, name, None)] if numpy is None else numpy
+    return [function for function in functions if function is not None]
 
 
 def _attach(apply: Operation, name: str, operator: str, numpy: Sequence[Any] | None) -> None:
@@ -192,11 +203,8 @@ def _attach(apply: Operation, name: str, operator: str, numpy: Sequence[Any] | N
         setattr(Tensor, f"__{operator}__", apply)
         if len(apply.spec.arguments) == 2:
             setattr(Tensor, f"__r{operator}__", lambda self, other: apply(other, self))
-    for function in [getattr(np, name, None)] if numpy is None else numpy:
-        if isinstance(function, np.ufunc):
-            UFUNCS[function] = apply
-        elif function is not None:
-            FUNCTIONS[function] = apply
+    for function in _numpy_functions(name, numpy):
+        (UFUNCS if isinstance(function, np.ufunc) else FUNCTIONS)[function] = apply
 
 
 @dataclass(frozen=True)
@@ -220,6 +228,7 @@ def composite(
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         reference = numpy or getattr(np, function.__name__, None)
+        check_free(function.__name__, function, _others(function.__name__, "", [reference] if reference else []))
         COMPOSITES[function.__name__] = Composite(function.__name__, function, reference, cases, domain)
         if isinstance(reference, np.ufunc):
             UFUNCS[reference] = function

@@ -1,0 +1,143 @@
+"""Declaring an operation: a name means one thing, and belongs to one operation; what is not clear is refused."""
+
+import ast
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn.border import FUNCTIONS, UFUNCS
+from tinygrad_rnn.naming import ENDINGS, RESERVED
+from tinygrad_rnn.op import COMPOSITES, OPS, composite, op
+from tinygrad_rnn.recording import source
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    """Every table is as it was, also where a declaration was refused half way."""
+    tables = OPS, COMPOSITES, UFUNCS, FUNCTIONS
+    before, attributes = [dict(table) for table in tables], dict(vars(tg.Tensor))
+    yield
+    assert {k: v for k, v in vars(tg.Tensor).items() if attributes.get(k) is not v} == {}
+    for table, old in zip(tables, before, strict=True):
+        for name in [name for name in table if name not in old]:
+            assert name == "fine", "a refused declaration has left something"
+            del table[name]
+        assert table == old
+
+
+def declared(signature, rule=None, **more):
+    """An operation ``fine`` of this signature, with a rule for its first input."""
+    names = {"np": np}
+    exec(f"def fine({signature}): return np.asarray(0.0)", names)
+    function = op(**more)(names["fine"])
+    if rule is not None:
+        function.vjp(**{function.spec.arguments[0]: rule})
+    return function
+
+
+def assert_refused(text, call, *args, **named):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(*args, **named)
+    assert f"{type(caught.value).__name__}: {caught.value}" == text
+
+
+MEANS = "TypeError: op fine: {} means something else to rules and the engine, should be another name"
+WRONG_NAMES = ["y", "i", "xs", "made", "node", "error", "isinstance", "Exception", "_spec", "_new", "_x",
+               "x_shape", "x_array", "x_node", "x_rule"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_NAMES)
+def test_a_name_that_means_something_else_is_refused(name):
+    for signature in (f"x, {name}", f"{name}, x", f"x, *, {name}=1.0", f"x, *, {name}"):
+        assert_refused(MEANS.format(name), declared, signature)
+    assert_refused(MEANS.format(name), declared, "x", keeps=[name])
+    if not name.startswith("x_"):
+        text = MEANS.format(name)
+        if name != "xs":  # which is the very name for them
+            assert_refused(text, declared, f"*{name}")
+
+
+def test_every_name_in_what_recording_writes_is_reserved():
+    spec = declared("x, w, *, n=1", lambda dy, x, w_shape, y, n: dy).spec
+    nodes = list(ast.walk(ast.parse(source(spec))))
+    used = [node.id for node in nodes if isinstance(node, ast.Name)]
+    used += [node.name for node in nodes if isinstance(node, (ast.ExceptHandler, ast.FunctionDef))]
+    derived = [name + ending for name in ("x", "w") for ending in ("", *ENDINGS)]
+    others = [name for name in used if not name.startswith("_") and name not in (*derived, "n", "fine")]
+    assert "y" in others and [name for name in others if name not in RESERVED] == []
+
+
+@pytest.mark.parametrize(
+    "signature", ["x, w, *, axis=None", "dy, x", "*xs", "*arrays, axis=0", "x, shape", "array, x, *, rule"]
+)
+def test_other_names_are_free(signature):
+    assert declared(signature).spec.name == "fine"
+
+
+def test_a_rule_gets_what_it_names():
+    def fine(dy, x_index, *, index_y=3.0):
+        return dy * x_index * index_y
+
+    fine = op()(fine)
+    fine.vjp(dy=lambda g, x_index, index_y: g * x_index * index_y, x_index=lambda g, dy, index_y: g * dy * index_y)
+    assert tg.grad(fine, (0, 1))(2.0, 5.0) == (15, 6)
+    np.testing.assert_array_equal(tg.hessian(lambda p: fine(p[0], p[1]))(np.array([2.0, 5.0])), [[0, 3], [3, 0]])
+
+
+TAKES = "TypeError: op fine: takes {}, should be an array, or an attribute of its own after a *"
+NAMES = "TypeError: op fine: {} names two of its inputs, attributes and kept values, should name one"
+BELONGS = "ValueError: op {}: {} belongs to another operation already, should be free"
+NO_NAME = "TypeError: op: {} cannot name an operation, should be a name that is free: op(name=...)"
+DECLARATIONS = {
+    "kept attribute": ("x, *, n=1", {"keeps": ["n"]}, NAMES.format("n")),
+    "kept input": ("x", {"keeps": ["x"]}, NAMES.format("x")),
+    "default": ("x, w=3.0", {}, TAKES.format("w=3.0")),
+    "keywords": ("x, **more", {}, TAKES.format("**more")),
+    "more": ("x, *w", {}, "TypeError: op fine: takes x and *w, should take *w alone, or so many arrays"),
+    "existing": ("x", {"name": "tanh"}, BELONGS.format("tanh", "the name tanh")),
+    "composite": ("x", {"name": "vstack"}, BELONGS.format("vstack", "the name vstack")),
+    "operator": ("x, w", {"operator": "add"}, BELONGS.format("fine", "the operator add")),
+    "in place": ("x, w", {"operator": "iadd"}, BELONGS.format("fine", "the operator iadd")),
+    "ufunc": ("x", {"numpy": [np.exp]}, BELONGS.format("fine", "np.exp")),
+    "function": ("x", {"numpy": [np.sum]}, BELONGS.format("fine", "np.sum")),
+    "no name": ("x", {"name": "<lambda>"}, NO_NAME.format("<lambda>")),
+    "keyword": ("x", {"name": "lambda"}, NO_NAME.format("lambda")),
+    "builtin": ("x", {"name": "isinstance"}, NO_NAME.format("isinstance")),
+}
+
+
+@pytest.mark.parametrize(("signature", "more", "text"), DECLARATIONS.values(), ids=DECLARATIONS)
+def test_a_declaration_that_is_not_clear_is_refused(signature, more, text):
+    assert_refused(text, declared, signature, **more)
+    x = tg.tensor(0.5)
+    assert [float(f(x)) for f in (np.tanh, np.exp, np.sum)] == [np.tanh(0.5), np.exp(0.5), 0.5]
+    assert float(x + 1) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("rule", "takes"), [(lambda: 1.0, "nothing"), (lambda *a: 1.0, "*a"), (lambda dy, **k: dy, "dy, **k")]
+)
+def test_a_rule_that_does_not_name_what_it_needs_is_refused(rule, takes):
+    text = f"TypeError: fine.vjp: the rule for x takes {takes}, should take dy and what it needs"
+    assert_refused(text, declared, "x", rule)
+
+
+def test_the_same_declaration_may_be_run_again():
+    """As a notebook does, or a reload."""
+    for factor in (2.0, 3.0):
+
+        def fine(x, *, factor=factor):
+            return x * factor
+
+        op()(fine)
+        assert float(OPS["fine"].function(2.0)) == 2 * factor
+
+
+def test_a_composite_does_not_take_the_place_of_another():
+    def vstack(x):
+        return x
+
+    assert_refused(BELONGS.format("vstack", "the name vstack"), composite(), vstack)
+    vstack.__name__ = "fine"
+    assert_refused(BELONGS.format("fine", "np.exp"), composite(numpy=np.exp), vstack)

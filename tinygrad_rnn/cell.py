@@ -175,6 +175,10 @@ class Cell:
 
     def check(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
         """The sizes of everything; raises in the cell's own names where input, state and parameters do not fit."""
+        for place, arg in enumerate((x, *state)):
+            if isinstance(arg, Mapping):
+                wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
+                raise TypeError(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
         sizes = self.sizes(params)
         if len(state) != len(self.states):
             got = f"{len(state)} state{'s' * (len(state) != 1)}"
@@ -210,9 +214,12 @@ class Cell:
 
     def _check_new(self, given: Mapping[str, Any], state: Sequence[Any], new: Sequence[Any]) -> None:
         """As many states as there were, of the same shapes and dtypes; for a dtype the text says who else has it."""
+        wanted = f"{len(state)}: the new {', '.join(self.states)}"
+        if len(new) == 1 and new[0] is None:
+            raise TypeError(f"{self.name}: returned None, should return {wanted}; is a return missing?")
         if len(new) != len(state):
-            wanted = f"{len(state)}: the new {', '.join(self.states)}"
-            raise TypeError(f"{self.name}: returns {len(new)} value{'s' * (len(new) != 1)}, should return {wanted}")
+            got = "a list" if new and isinstance(new[0], list) else f"{len(new)} value{'s' * (len(new) != 1)}"
+            raise TypeError(f"{self.name}: returns {got}, should return {wanted}")
         for name, old, one in zip(self.states, state, new, strict=True):
             if not isinstance(one, Tensor):
                 raise TypeError(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")

@@ -50,8 +50,10 @@ def scan(
     if mode not in MODES:
         raise ValueError(f"scan: mode is {mode!r}, should be one of {', '.join(MODES)}")
     params = {} if params is None else params
-    if not isinstance(cell, Cell) or not isinstance(params, Mapping):
-        raise TypeError(_misused(cell, params))
+    if not isinstance(cell, Cell) or not isinstance(params, Mapping) or isinstance(xs, Mapping | str):
+        raise TypeError(_misused(cell, xs, params))
+    if isinstance(state, Mapping | str):
+        raise TypeError(_no_state(cell, state))
     if np.ndim(value(xs)) != 3:
         raise ShapeError(f"scan: xs is {np.shape(value(xs))}, should be (N, T, D)")
     N, T, _ = np.shape(value(xs))
@@ -84,10 +86,19 @@ def _carry(run: Run, hs: Tensor, state: Sequence[Tensor]) -> None:
         )
 
 
-def _misused(cell: Any, params: Any) -> str:
-    """What to say of a function that is no cell yet, or of parameters without names."""
+def _no_state(cell: Cell, state: Any) -> str:
+    """What to say of parameters, or of a dict of states, in the place of the state."""
+    states = ", ".join(cell.states) + "," * (len(cell.states) == 1)
+    wanted = f"should be a tuple ({states}), or None for zeros; params come after it"
+    return f"scan: state is a {type(state).__name__}, {wanted}: scan({cell.name}, xs, None, params)"
+
+
+def _misused(cell: Any, xs: Any, params: Any) -> str:
+    """What to say of a function that is no cell yet, of named inputs, or of parameters without names."""
     if not isinstance(cell, Cell):
         return f"scan: cell is a {type(cell).__name__}, should be a cell: equations under @cell"
+    if isinstance(xs, Mapping | str):
+        return f"scan: xs is a {type(xs).__name__}, should be an array (N, T, D): scan({cell.name}, xs, None, params)"
     return f"scan: params is a {type(params).__name__}, should be a dict such as {cell.name}.init(...) gives"
 
 

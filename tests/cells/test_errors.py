@@ -114,6 +114,41 @@ def test_a_mode_that_is_not_there(s):
     assert CALLS == []
 
 
+WRITE = "should be a tuple ({}), or None for zeros; params come after it: scan({}, xs, None, params)"
+
+
+def test_parameters_in_the_place_of_the_state_are_told_where_to_stand(s):
+    text = f"TypeError: scan: state is a dict, {WRITE.format('h, c', 'lstm')}"
+    assert_refused_before_work(text, tg.scan, lstm, s.xs, s.params)
+    assert_refused_before_work(text, tg.scan, lstm, s.xs, dict(zip(lstm.states, s.state)), s.params)
+    text = f"TypeError: scan: state is a str, {WRITE.format('h,', 'rnn')}"
+    assert refusal(tg.scan, tg.rnn, s.xs, "zeros", s.params) == text
+
+
+def test_dicts_of_arrays_are_told_what_to_write(s):
+    text = "TypeError: scan: xs is a dict, should be an array (N, T, D): scan(lstm, xs, None, params)"
+    assert_refused_before_work(text, tg.scan, lstm, {"x": s.xs}, None, s.params)
+    text = "lstm: argument {} is a dict, should be an array: lstm(x, h, c, **params)"
+    x = s.xs[:, 0]
+    assert refusal(lstm, x, *s.state, s.params) == f"TypeError: {text.format(3)}"
+    assert refusal(lstm, x, dict(zip(lstm.states, s.state)), **s.params) == f"TypeError: {text.format(1)}"
+    assert refusal(lstm, {"x": x}, *s.state, **s.params) == f"TypeError: {text.format(0)}"
+    assert refusal(tg.check_gradients, lstm, s.params).endswith(text.format(0))
+    assert refusal(tg.check_gradients, lstm, x, *s.state, s.params).endswith(text.format(3))
+    assert refusal(tg.draw, s.params) == "TypeError: draw: target is a dict, should be a cell, a function or a Tensor"
+    text = "TypeError: draw: a cell runs on random inputs; got 1 inputs. For your own, draw a function"
+    assert refusal(tg.draw, lstm, s.params) == text
+
+
+def test_a_cell_of_one_state_without_a_return():
+    @cell
+    def silent(x, h, *, W=Param("D H")):
+        tg.tanh(x @ W + h)
+
+    text = "TypeError: silent: returned None, should return 1: the new h; is a return missing?"
+    assert refusal(silent, np.ones((2, 3)), np.ones((2, 3)), W=np.ones((3, 3))) == text
+
+
 def test_what_is_no_cell_and_what_are_no_params(s):
     text = "TypeError: scan: cell is a function, should be a cell: equations under @cell"
     assert_refused_before_work(text, tg.scan, lstm.function, s.xs, s.state, s.params)
@@ -168,8 +203,10 @@ def cell_that_returns(result):
 RETURNS = {
     "one of two": (lambda a, h, c: h + a, "TypeError: mine: returns 1 value, should return 2: the new h, c"),
     "three": (lambda a, h, c: (h, c, a), "TypeError: mine: returns 3 values, should return 2: the new h, c"),
-    "nothing": (lambda a, h, c: None, "TypeError: mine: returns 1 value, should return 2: the new h, c"),
-    "a list": (lambda a, h, c: [h, c], "TypeError: mine: returns 1 value, should return 2: the new h, c"),
+    "nothing": (
+        lambda a, h, c: None, "TypeError: mine: returned None, should return 2: the new h, c; is a return missing?"),
+    "an empty tuple": (lambda a, h, c: (), "TypeError: mine: returns 0 values, should return 2: the new h, c"),
+    "a list": (lambda a, h, c: [h, c], "TypeError: mine: returns a list, should return 2: the new h, c"),
     "an array": (lambda a, h, c: (h + a, c.numpy()), "TypeError: mine: the new c is a ndarray, should be a Tensor"),
     "a number": (lambda a, h, c: (0.0, c), "TypeError: mine: the new h is a float, should be a Tensor"),
     "fewer units": (lambda a, h, c: (h[:, :3], c), "ShapeError: mine: the new h is (5, 3), should be (5, 4) as h was"),

@@ -27,16 +27,16 @@ MAY = {
     "graph": "guard mode totals",  # knows neither Tensor nor operations
     "border": "mode",  # what NumPy sees of a Tensor: the tables that the operations fill
     "tree": "",
-    "portable": "graph",
+    "portable": "graph tree",
     "tensor": "guard graph border portable tree",
     "recording": "guard mode graph tensor",
     "naming": "",
     "op": "shape graph border tensor recording naming",
     "ops": "shape op",  # rules are written in NumPy; see EXCEPT
     "again": "guard graph tensor",
-    "linearize": "graph tensor again tree",
+    "linearize": "graph portable tensor again tree",
     "transforms": "graph tensor ops tree linearize",
-    "checkpoint": "guard graph tensor again tree linearize",
+    "checkpoint": "guard graph portable tensor again tree linearize",
     # cells
     "init": "",
     "param": "tensor",
@@ -62,7 +62,7 @@ MAY = {
     "check": "files shape graph tensor op ops tree transforms cell cells formula watch trace userfile",
     # training
     "data": "files",
-    "nn": "guard mode graph tensor ops init cell masks scan",
+    "nn": "guard mode graph again tensor ops init cell masks scan",
     "optim": "guard graph tensor",
     "train": "files mode tensor ops init cell masks cells data nn optim",
     # the faces

@@ -281,6 +281,8 @@ def test_an_argument_that_is_not_differentiated_by_stays_the_caller_s_too(lift):
     x = lift([2.0, 3.0, -1.0])
     for _ in range(2):
         assert float(value(tg.grad(lambda w, x: w * tripled(x))(1.0, x))) == 27 * 34
+        if isinstance(x, tg.Tensor):
+            assert float(value(tg.jacobian(lambda w, p: w * tripled(p["x"]))(1.0, p={"x": x}))) == 27 * 34
         np.testing.assert_array_equal(value(x), [2.0, 3.0, -1.0])
 
 
@@ -293,6 +295,17 @@ def test_writing_to_what_vjp_was_given_or_gave_changes_no_gradient(lift):
     with tg.no_grad():
         x *= 0.0
     np.testing.assert_allclose(value(pull(np.ones_like(X))[0]), 1 - np.tanh(X) ** 2)
+
+
+def test_backward_inside_the_function_does_not_use_up_its_argument():
+    def f(x):
+        w = tg.tensor([1.0, 2.0], requires_grad=True)
+        for _ in range(3):
+            (w * x).sum().backward()
+        return (x * x * w.detach()).sum()
+
+    np.testing.assert_array_equal(tg.grad(f)(np.array([3.0, 4.0])), [6, 16])
+    np.testing.assert_array_equal(tg.hessian(f)(np.array([3.0, 4.0])), [[2, 0], [0, 4]])
 
 
 def test_gradients_that_are_the_same_are_two_objects():

@@ -9,10 +9,25 @@ from typing import Any
 import numpy as np
 
 from . import guard
-from .graph import Node, Rule, fitted, leading_to, mode, newest_first
+from .graph import USED, Node, Rule, fitted, leading_to, mode, newest_first
 from .tensor import Tensor, make, value
 
 _SAME = Rule(lambda dy: dy)
+
+
+class StandIn(Node):
+    """The node to differentiate by. A backward pass inside the user's function does not use it up: it keeps nothing."""
+
+    __slots__ = ("_edges",)
+
+    @property
+    def edges(self) -> Any:
+        return self._edges
+
+    @edges.setter
+    def edges(self, edges: Any) -> None:
+        if edges is not USED:
+            self._edges = edges
 
 
 def stand_in(x: Any, where: str) -> Tensor:
@@ -25,7 +40,7 @@ def stand_in(x: Any, where: str) -> Tensor:
     if array.dtype.kind != "f":
         raise TypeError(f"{where} is {array.dtype}, should be floating to be differentiated by")
     parent = getattr(x, "node", None)
-    return make(array, Node([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
+    return make(array, StandIn([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
@@ -14,6 +13,7 @@ from .again import backpropagate_recorded, recording_on
 from .graph import Node, Rule, backpropagate, clock, mode
 from .guard import MutationError
 from .linearize import called
+from .portable import twins
 from .tensor import Tensor
 from .tree import flatten
 
@@ -44,7 +44,7 @@ class _Replay:
     """
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]):
-        self.f, self.args, self.transforms = f, _copied((args, options)), mode.transforms
+        self.f, self.args, self.transforms = f, twins((args, options)), mode.transforms
         start = clock()
         self.y = f(*args, **options)
         if self.y is None:
@@ -60,7 +60,7 @@ class _Replay:
     def gradients(self, parts: _Parts) -> list[Any]:
         """The gradients by the outer nodes."""
         deep = any(isinstance(dy, Tensor) for dy in parts)
-        args, options = _copied(self.args)
+        args, options = twins(self.args)
         start = clock()
         with recording_on(self.transforms - mode.transforms):
             leaves = flatten(self.f(*args, **options))[0]
@@ -93,12 +93,6 @@ class _Replay:
             f"checkpoint: {f} gave another result when run again: something that it reads besides its arguments was "
             f"changed after the forward pass; change it after backward(), and make a random generator inside {f}"
         )
-
-
-def _copied(tree: Any) -> Any:
-    """The same tree, of Tensors that can be changed in place without changing the first ones."""
-    leaves, build = flatten(tree)
-    return build([copy.copy(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves])
 
 
 def _is_leaf(node: Node) -> bool:

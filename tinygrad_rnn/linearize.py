@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .again import backpropagate_recorded, outside, recording_on, stand_in
 from .graph import Node, backpropagate, clock, mode
+from .portable import twins
 from .tensor import Tensor, make, value
 from .tree import flatten
 
 
 def _given(x: Any) -> Any:
     """An input that is not differentiated by: arrays of floats as Tensors with a copy; anything else as it is."""
-    if isinstance(x, Tensor):
-        return copy.copy(x)
-    return make(np.array(x), None) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+    return make(np.array(x), None) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else twins(x)
 
 
 def called(f: Callable[..., Any]) -> str:
@@ -34,7 +33,14 @@ class Linearized:
     that is changed in place has another node from then on. Both have None for what has no derivative.
     """
 
-    def __init__(self, name: str, f: Callable[..., Any], args: Sequence[Any], argnums: Sequence[int]):
+    def __init__(
+        self,
+        name: str,
+        f: Callable[..., Any],
+        args: Sequence[Any],
+        argnums: Sequence[int],
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ):
         self.name, self.called = name, called(f)
         trees = [flatten(arg) for arg in args]
         given = [leaf for leaves, _ in trees for leaf in leaves]
@@ -49,7 +55,7 @@ class Linearized:
             inputs[k] = build(own)
             self.leaves += [None if x is None else x.node for x in own]
         with recording_on():
-            y = f(*inputs)
+            y = f(*inputs, **twins(dict(options)))
         if y is None:
             raise TypeError(f"{name}: {self.called} returned None, should return a value; is a return missing?")
         self.ys, self.build_y = flatten(y)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import copyreg
 from typing import Any
 
 from .graph import Node
+from .tree import flatten
 
 
 class Portable:
@@ -43,6 +45,12 @@ def _restored(kind: type, array: Any, name: str | None, leaf: bool, grad: Any) -
         x.node.grad = grad
     x.name = name
     return x
+
+
+def twins(tree: Any) -> Any:
+    """The same tree, of shallow copies of its Tensors: to be changed in place without changing the first ones."""
+    leaves, build = flatten(tree)
+    return build([copy.copy(leaf) if isinstance(leaf, Portable) else leaf for leaf in leaves])
 
 
 def _refuse(node: Node) -> Any:

@@ -10,7 +10,7 @@ input is a Tensor that needs a gradient, or when the function, given a Tensor, u
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
 
     @wraps(f, updated=())
     def differentiated(*args: Any, **options: Any) -> tuple[Any, Any]:
-        run = Linearized("grad", partial(f, **options), args, _positions("grad", f, argnums, len(args)))
+        run = Linearized("grad", f, args, _positions("grad", f, argnums, len(args)), options)
         y = run.number()
         one = make(np.ones(np.shape(value(y)), dtype_of(y)), None)
         gradients = run.grouped(run.gradients([one], run.deep, retain=False), run.deep)
@@ -139,7 +139,7 @@ def _jacobian(where: str, f: Callable[..., Any], argnums: int) -> Callable[..., 
     def differentiated(*args: Any, **options: Any) -> Any:
         if isinstance(argnums, (tuple, list)):
             raise TypeError(f"{where}: argnums is {argnums!r}, should be the number of one argument")
-        run = Linearized(where, partial(f, **options), args, _positions(where, f, argnums, len(args)))
+        run = Linearized(where, f, args, _positions(where, f, argnums, len(args)), options)
         if len(run.roots) != 1 or len(run.leaves) != 1 or run.leaves[0] is None:
             raise ValueError(f"{where}: takes one array and gives one array, not a tuple, list or dict")
         run.floating(0)

@@ -187,3 +187,15 @@ def test_every_layer_is_a_module_with_float32_parameters():
     for layer in (Embedding(5, 3, rng=rng), Linear(3, 5, rng=rng), Recurrent(tg.gru, D=3, H=4, rng=rng)):
         assert isinstance(layer, Module) and layer.params
         assert [one.dtype for one in layer.params.values()] == [np.dtype("f")] * len(layer.params)
+
+
+def test_what_is_differentiated_by_is_a_parameter_at_any_depth():
+    layer = Linear(2, 2, rng=np.random.default_rng(0))
+
+    def loss(W):
+        layer.W = W
+        assert list(layer.params) == ["W", "b"]
+        return sum((w**3).sum() for w in layer.params.values())
+
+    np.testing.assert_allclose(tg.grad(loss)(np.ones((2, 2))), np.full((2, 2), 3.0))
+    np.testing.assert_allclose(tg.hessian(loss)(np.ones((2, 2))).reshape(4, 4), 6 * np.eye(4))

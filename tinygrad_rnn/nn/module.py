@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..again import StandIn
 from ..graph import clock
 from ..guard import wrote
 from ..tensor import Tensor, value
@@ -15,9 +16,9 @@ from ..tensor import Tensor, value
 class Module:
     """Anything that has parameters: as attributes, or in modules, lists and dicts among its attributes.
 
-    A parameter is a Tensor that requires a gradient. Its name is the path of attributes to it (``embed.W``), the order
-    is that of assignment. Two names for one Tensor (tied weights) are one parameter, under the first name; two equal
-    Tensors are two.
+    A parameter is a Tensor that requires a gradient, or one that `grad` and its kin differentiate by. Its name is the
+    path of attributes to it (``embed.W``), the order is that of assignment. Two names for one Tensor (tied weights) are
+    one parameter, under the first name; two equal Tensors are two.
     """
 
     @property
@@ -65,7 +66,7 @@ def _walk(one: Any, name: str, seen: dict[int, None]) -> Iterator[tuple[str, Ten
     if not isinstance(inside, Tensor):
         for key, part in inside.items():
             yield from _walk(part, f"{name}.{key}" if name else str(key), seen)
-    elif inside.node is not None and not any(inside.node.parents):  # a leaf, or what a transform puts in its place
+    elif inside.node is not None and (not inside.node.parents or isinstance(inside.node, StandIn)):
         yield name, inside
 
 

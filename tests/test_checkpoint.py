@@ -326,8 +326,6 @@ LEAF = lambda: leaf(3.0, 4.0)
 PLAIN = lambda: np.array([3.0, 4.0])
 CHANGES = {
     "a leaf under no_grad": (LEAF, written),
-    "a leaf by data": (LEAF, by_data),
-    "a tensor by data": (lambda: tg.tensor(PLAIN()), by_data),
     "an array": (PLAIN, scaled),
     "an array reversed": (PLAIN, reversed_in_place),
     "integers": (lambda: np.array([3, 4]), scaled),
@@ -343,6 +341,26 @@ def test_what_was_changed_in_between_is_named(make, change, values, deep):
     for call in (lambda x, w: tg.checkpoint(f)(x, w), lambda x, w: tg.checkpoint(f)(a=x, w=w)):
         assert_refused(call, ARGUMENT, make(), change, values, deep)
     assert_refused(lambda x, w: tg.checkpoint(lambda x: f(x, w))(x), ELSE, make(), change, values, deep)
+
+
+@pytest.mark.parametrize("make", [LEAF, lambda: tg.tensor(PLAIN())], ids=["a leaf", "a tensor"])
+@pytest.mark.parametrize("values", [(2.0, 5.0), (0.0, 0.0)], ids=["", "with the same result"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_data_hands_out_may_be_written_to_unless_the_function_reads_it_from_outside(make, values, deep):
+    f = lambda a, w: (a * w).sum()
+    x, w = leaf(*values), make()
+
+    def run(x):
+        y = tg.checkpoint(f)(x, w)
+        by_data(w)
+        return y
+
+    if deep:
+        np.testing.assert_array_equal(np.asarray(tg.detach(tg.grad(run)(x))), PLAIN())
+    else:
+        run(x).backward()
+        np.testing.assert_array_equal(x.grad, PLAIN())
+    assert_refused(lambda x, w: tg.checkpoint(lambda x: f(x, w))(x), ELSE, make(), by_data, values, deep)
 
 
 def assert_refused(call, text, w, change, values, deep):

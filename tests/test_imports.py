@@ -40,7 +40,8 @@ MAY = {
     # cells
     "init": "",
     "param": "tensor",
-    "cell": "shape graph tensor init param",
+    "run": "graph tensor param",
+    "cell": "shape graph tensor init param run",
     "masks": "shape tensor ops cell",
     "wrappers": "shape ops cell masks",
     "cells": "ops cell",
@@ -48,13 +49,13 @@ MAY = {
     # what a run recorded, as plain data
     "observe": "mode graph tensor op",
     "watch": "mode graph tensor op observe",
-    "rows": "graph cell",
+    "rows": "graph cell run",
     "formula": "mode graph tensor op observe",
     "trace": "tensor cell watch",
     "debug": "guard mode graph tensor op observe",
     # time
-    "scan": "shape mode graph tensor ops cell",
-    "view": "mode graph op tensor cell observe rows formula watch trace scan",  # plain data, for pictures and numbers
+    "scan": "shape mode graph tensor ops cell run",
+    "view": "mode graph op tensor cell run observe rows formula watch trace scan",  # plain data
     "flow": "files graph tensor again cell observe rows trace",
     # the tools: no layer, no model, not each other
     "draw": "files console tensor cell cells userfile view",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,18 +95,14 @@ def _on(array: Any, node: Node | None) -> Any:
     return array if node is None or isinstance(array, Tensor) else make(np.asarray(array), node)
 
 
-def outside(ys: Sequence[Any], start: int) -> list[Node]:
-    """The nodes from before ``start`` that the run used: Tensors that f closes over."""
-    outer: dict[Node, None] = {}
-    stack_ = [y.node for y in ys if isinstance(y, Tensor) and y.node is not None]
-    seen = dict.fromkeys(stack_)
-    while stack_:
-        node = stack_.pop()
-        if node.seq < start:
-            outer[node] = None
-            continue
-        for parent in node.parents:
+def split_at(roots: Iterable[Node], ends: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:
+    """The nodes that the roots are made from, without the ends, and the ends; each oldest first."""
+    seen: dict[Node, bool] = {node: ends(node) for node in roots}
+    todo = list(seen)
+    for node in todo:  # which grows
+        for parent in node.parents if not seen[node] else ():
             if parent is not None and parent not in seen:
-                seen[parent] = None
-                stack_.append(parent)
-    return sorted(outer, key=lambda node: node.seq)
+                seen[parent] = ends(parent)
+                todo.append(parent)
+    todo.sort(key=lambda node: node.seq)
+    return [node for node in todo if not seen[node]], [node for node in todo if seen[node]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .again import backpropagate_recorded, recording_on
+from .again import backpropagate_recorded, recording_on, split_at
 from .graph import Node, Rule, backpropagate, clock, mode
 from .guard import MutationError
 from .linearize import called
@@ -53,7 +53,7 @@ class _Replay:
         new = {id(y): k for k, y in enumerate(leaves) if isinstance(y, Tensor) and y.node and y.node.seq > start}
         self.places = list(new.values())  # of the outputs that this run computed
         self.outputs = [leaves[k] for k in self.places]
-        inside, self.outer = _graph([y.node for y in self.outputs], lambda node: node.seq < start or _is_leaf(node))
+        inside, self.outer = split_at([y.node for y in self.outputs], lambda node: node.seq < start or _is_leaf(node))
         self.fingerprints, arrays = _fingerprints(self.outputs, inside, self.outer)
         self.arguments = [_fingerprint(leaf, arrays) for leaf in flatten(self.args)[0]]
 
@@ -67,7 +67,7 @@ class _Replay:
         outputs = [leaves[k] for k in self.places if k < len(leaves)]
         nodes = [getattr(y, "node", None) for y in outputs]
         known = dict.fromkeys(self.outer)
-        inside, _ = _graph([node for node in nodes if node], lambda node: node in known)
+        inside, _ = split_at([node for node in nodes if node], lambda node: node in known)
         if _fingerprints(outputs, inside, self.outer)[0] != self.fingerprints:
             self.refuse()
         totals: dict[Any, Any] = {}
@@ -98,19 +98,6 @@ class _Replay:
 def _is_leaf(node: Node) -> bool:
     """Is it a leaf of the user's, that `backward` fills?"""
     return hasattr(node, "grad")
-
-
-def _graph(roots: Sequence[Any], ends: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:
-    """The nodes that the roots are made from, without the ends, and the ends; each oldest first."""
-    seen: dict[Node, bool] = {node: ends(node) for node in roots}
-    todo = list(seen)
-    for node in todo:  # which grows
-        for parent in node.parents if not seen[node] else ():
-            if parent is not None and parent not in seen:
-                seen[parent] = ends(parent)
-                todo.append(parent)
-    todo.sort(key=lambda node: node.seq)
-    return [node for node in todo if not seen[node]], [node for node in todo if seen[node]]
 
 
 def _fingerprints(outputs: Iterable[Any], inside: list[Node], outer: list[Node]) -> tuple[list[Any], dict[int, Any]]:

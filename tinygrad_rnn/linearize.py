@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .again import backpropagate_recorded, outside, recording_on, stand_in
+from .again import backpropagate_recorded, recording_on, split_at, stand_in
 from .graph import Node, backpropagate, clock, mode
 from .portable import twins
 from .tensor import Tensor, make, value
@@ -59,8 +59,9 @@ class Linearized:
         if y is None:
             raise TypeError(f"{name}: {self.called} returned None, should return a value; is a return missing?")
         self.ys, self.build_y = flatten(y)
-        if recorded and not self.arrays and not self.deep:
-            self.deep = bool(outside(self.ys, start))
+        if recorded and not self.arrays and not self.deep:  # does f use a Tensor that needs a gradient from outside?
+            roots = [y.node for y in self.ys if isinstance(y, Tensor) and y.node is not None]
+            self.deep = bool(split_at(roots, lambda node: node.seq < start)[1])
         self.roots = [y.node if isinstance(y, Tensor) else None for y in self.ys]
         self.values = [self.out(y, self.deep) for y in self.ys]
         self.like = likeness(self.ys, self.build_y)

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from .cell import Cell, Run
-from .cell import is_block as is_block
+from .cell import Cell
 from .graph import Node
+from .run import Run, is_block
 
 Places = tuple[int | None, ...]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .cell import Cell, Run, places
+from .cell import Cell
 from .graph import clock
 from .mode import mode as running
 from .ops import stack, where
+from .run import Run, places
 from .shape import ShapeError
 from .tensor import Tensor, make, value
 

@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_rnn import view as views
 from tinygrad_rnn.graph import backpropagate, fitted
-from tinygrad_rnn.rows import is_block
+from tinygrad_rnn.run import is_block
 from tinygrad_rnn.view import Edge, Fold, Graph, RowOfSteps, Vertex, view
 
 TOLERANCE = 1e-12

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..formula import along, local_derivative, text
 from ..graph import Node
-from ..rows import is_block
+from ..run import is_block
 from ..tensor import value
 from ..watch import slices
 from .capture import Captured

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..graph import USED, Node, Rule, fitted
-from ..rows import is_block
+from ..run import is_block
 from .capture import Captured
 
 SMALL, TOGETHER = 2048, 256  # elements of an array that is small, and how many of them are taken together

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..graph import Node
-from ..rows import Step, is_block
+from ..rows import Step
+from ..run import is_block
 from .capture import Captured
 from .measure import Measured
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..graph import Node
-from ..rows import Row, Step, is_block
+from ..rows import Row, Step
+from ..run import is_block
 from ..trace import record_sample
 from ..watch import Recording
 from .capture import Captured

@@ -55,6 +55,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 FORMULAS: dict[str, Callable[..., Any]] = {
     **op_references.FORMULAS,
     "norm": _norm,
+    "erfc": lambda x: 1 - op_references.FORMULAS["erf"](x),
     "dropout": _dropout,
     "softmax_cross_entropy": _cross_entropy,
     "affine_cross_entropy": lambda x, w, b, labels, ignore=-1: _cross_entropy(x @ w + b, labels, ignore),
@@ -71,7 +72,8 @@ FORMULAS: dict[str, Callable[..., Any]] = {
 #: Computed in float64 or wider, then given the dtype of their first argument.
 OF_FIRST = ["mean_squared_error", "binary_cross_entropy", "softmax_cross_entropy", "logsumexp", "softmax",
             "log_softmax"]  # fmt: skip
-OF_FLOAT = ["sigmoid", "relu", "leaky_relu", "elu", "erf", "gelu", "silu", "softplus", "hard_sigmoid", "dropout"]
+OF_FLOAT = ["sigmoid", "relu", "leaky_relu", "elu", "erf", "erfc", "gelu", "silu", "softplus", "hard_sigmoid",
+            "dropout"]  # fmt: skip
 
 
 class Plain:

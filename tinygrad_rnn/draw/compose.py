@@ -111,32 +111,29 @@ def _stages(graph: Graph) -> dict[int, list[Vertex]]:
         row = rows[edge.target]
         stage = row if row is not None else before.get(edge.target, len(graph.rows))
         before[edge.source] = min(before.get(edge.source, len(graph.rows)), stage)
-    used, known = {edge.source for edge in graph.edges}, {one.id: one for one in graph.nodes}
     for one in graph.nodes:
-        trivial = (one.op == "stack" and one.id not in used) or _window(graph, one, known)
-        if one.row is None and one.kind in OUTSIDE and not trivial:
+        if one.row is None and one.kind in OUTSIDE and not _trivial(graph, one):
             found.setdefault(before.get(one.id, len(graph.rows)), []).append(one)
     return found
 
 
-def _window(graph: Graph, one: Vertex, known: dict[str, Vertex]) -> bool:
-    """Is it a slice of an input that only steps read? They show their input themselves."""
-    sources = [known[edge.source].kind for edge in graph.edges if edge.target == one.id]
+def _trivial(graph: Graph, one: Vertex) -> bool:
+    """Are they states that nothing reads, or a slice of an input that only steps read? Those show it themselves."""
+    if one.op == "stack" and not graph.out[one.id]:
+        return True
+    sources = [graph.known[edge.source].kind for _, edge in graph.into[one.id]]
     return one.op == "getitem" and sources == ["input"] and all(
-        known[edge.target].row is not None for edge in graph.uses(one.id))  # fmt: skip
+        graph.known[edge.target].row is not None for edge in graph.uses(one.id))  # fmt: skip
 
 
 def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene:
     """A panel of what is outside of steps; what joins it to them is told by names."""
     if not inside:
         return Scene()
-    known = {one.id: one for one in graph.nodes}
+    known, edges = graph.known, dict[int, Edge]()
     shown = {one.id: one for one in inside}
-    edges: dict[int, Edge] = {}
-    for number, edge in enumerate(graph.edges):
+    for number, edge in sorted((pair for one in inside for pair in graph.into[one.id]), key=lambda pair: pair[0]):
         source, target = known[edge.source], known[edge.target]
-        if target.id not in shown or target.row is not None:
-            continue
         stub = f"s{source.row}_{target.id}"
         if source.row is None and source.id not in shown and source.kind in OUTSIDE:
             shown[source.id] = replace(source, kind="input", name=source.name or source.symbol)  # made in another panel
@@ -148,15 +145,16 @@ def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene
             edges[number] = Edge(stub, target.id, edge.operand, edge.argument)
     ends = [End(one.id, "steps", ["to the steps"]) for one in inside
             if any(known[edge.target].row is not None for edge in graph.uses(one.id))]  # fmt: skip
-    ends += [End(id, "output", [text, str(known[id].shape)], graph.cotangents[text])
-             for text, id in graph.outputs.items() if id in shown]  # fmt: skip
+    given = [text for id in shown for text in graph.results.get(id, [])]
+    places = {text: k for k, text in enumerate(graph.outputs)} if len(given) > 1 else {}
+    ends += [End(id := graph.outputs[text], "output", [text, str(known[id].shape)], graph.cotangents[text])
+             for text in sorted(given, key=lambda text: places.get(text, 0))]  # fmt: skip
     return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
 
 
 def whole(graph: Graph, style: Style) -> Scene:
     """A graph without many steps, as one panel; a parameter that is only read in blocks is drawn as its blocks."""
-    known = {one.id: one for one in graph.nodes}
-    edges = {k: edge for k, edge in enumerate(graph.edges) if known[edge.target].kind != "block"}
+    edges = {k: edge for k, edge in enumerate(graph.edges) if graph.known[edge.target].kind != "block"}
     joined = {id: None for edge in edges.values() for id in (edge.source, edge.target)} | dict.fromkeys(
         graph.outputs.values())  # fmt: skip
     shown = {one.id: one for one in graph.nodes if one.id in joined}

@@ -90,10 +90,7 @@ class Equations:
 
     def row_name(self, number: int | None) -> str:
         """The cell of a row, with a number where there are several of it."""
-        names = [row.cell for row in self.graph.rows]
-        if number is None or names.count(names[number]) == 1:
-            return "" if number is None else names[number]
-        return f"{names[number]}{names[: number + 1].count(names[number])}"
+        return "" if number is None else self.graph.titles[number]
 
     # -- order
 
@@ -202,11 +199,10 @@ class Equations:
         for edge in back if one.kind not in UNITS else ():
             block = self.known[edge.target].kind == "block"
             found.append(Term(f"d{self.name(edge.target)}" if block else f"{d}_{self.tag(one, edge)}", edge.gradient))
-        for name, id in self.graph.outputs.items():
-            if id == one.id:
-                step = len(self.graph.rows) == 1 and self.graph.rows[0].steps == 1 and name.endswith("'")
-                part = "next" if step else "T" if self.graph.rows else "output"
-                found.append(Term(f"{d}_{part}", self.graph.cotangents.get(name)))
+        for name in self.graph.results.get(one.id, []):
+            step = len(self.graph.rows) == 1 and self.graph.rows[0].steps == 1 and name.endswith("'")
+            part = "next" if step else "T" if self.graph.rows else "output"
+            found.append(Term(f"{d}_{part}", self.graph.cotangents.get(name)))
         seen = Counter[str]()
         for term in found:
             seen[term.name] += 1

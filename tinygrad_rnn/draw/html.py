@@ -115,8 +115,8 @@ class Reader:
     """Finds for each shape its vertices, for each line its edges, and when in the backward pass it is gone through."""
 
     def __init__(self, view: View):
-        self.edges, self.lines, self.shapes = view.graph.edges, view.scene.lines, view.scene.shapes
-        self.known = {one.id: one for one in view.graph.nodes}
+        self.graph, self.edges = view.graph, view.graph.edges
+        self.lines, self.shapes, self.known = view.scene.lines, view.scene.shapes, view.graph.known
         self.at = {k: at for at, k in enumerate(order(view.graph))}
         self.joined: dict[tuple[str, str], list[int]] = {}
         self.after: dict[str, list[str]] = {}
@@ -151,9 +151,9 @@ class Reader:
         sources = [self.edges[line.about].source for line in lines if line.about is not None]
         if sources:
             return list(dict.fromkeys(sources))
-        into = [self.about[line.target] for line in lines]  # of a box of all parameters
-        return [edge.source for edge in self.edges
-                if edge.target in into and self.known[edge.source].kind in ("parameter", "block")]  # fmt: skip
+        into = dict.fromkeys(self.about[line.target] for line in lines)  # of a box of all parameters
+        return [edge.source for id in into for _, edge in self.graph.into.get(id, ())
+                if self.known[edge.source].kind in ("parameter", "block")]  # fmt: skip
 
     def edges_of(self, line: Line) -> list[int]:
         """The edges that a line stands for: between its ends, or through a value that has no shape."""

@@ -7,6 +7,7 @@ the name of the value above its line, what comes back below.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..view import Edge, Vertex
@@ -42,9 +43,14 @@ class Panel:
         self.boxes: dict[str, Box] = {}
         self.ties: list[Tie] = []
         self.behind: dict[str, tuple[str, str]] = {}  # a value that is a port of a box
+        self.ports: dict[str, list[str]] = {}
         self.uses: dict[str, list[tuple[int, Edge]]] = {one.id: [] for one in vertices}
         for number, edge in edges.items():
             self.uses[edge.source].append((number, edge))
+        weights = [edge.target for edge in edges.values() if self.known[edge.source].kind in ("parameter", "block")]
+        self.weighs = dict.fromkeys(weights)  # those with a parameter among the operands, which stand in any order
+        self.ahead: dict[str, Vertex | None] = {}
+        self.ended = Counter[str]()
         self.ends: dict[str, list[End]] = {}
         for end in ends:
             self.ends.setdefault(end.source, []).append(end)
@@ -71,6 +77,8 @@ class Panel:
                 self.behind.update((to.id, (key, to.id)) for to in slices)
             elif one.kind in BOXES:
                 self.behind.update((to.id, (one.id, to.id)) for to in values)
+        for to, (box, _) in self.behind.items():
+            self.ports.setdefault(box, []).append(to)
 
     def port_label(self, slice_: Vertex) -> str:
         """A slice is called what comes of it, if that has a name."""
@@ -87,7 +95,7 @@ class Panel:
             if block(lines, size)[0] > CIRCLE - 4:
                 look, wide = "long", block(lines, size)[0] + 14
         elif look == "box":
-            ports = tuple(to for to, (box, _) in self.behind.items() if box == one.id)[::-1]
+            ports = tuple(self.ports.get(one.id, ()))[::-1]
             wide, high = max(wide + 24, 70), max(high + 16, 34.0 * max(len(ports), 2))
         else:
             wide, high = wide + 12, high + 6
@@ -148,7 +156,8 @@ class Panel:
             tie.above, tie.below = [f"{part} {shape}".strip()], [size_text(use.gradient)]
         tie.back = use.gradient is not None
         if isinstance(use, End):
-            key = f"{use.source}e{self.ends[use.source].index(use)}"
+            self.ended[use.source] += 1
+            key = f"{use.source}e{self.ended[use.source] - 1}"
             wide, high = block(use.lines, SIZES["text"])
             self.boxes[key] = Box(key, wide + 12 if use.lines else 2, high + 6 if use.lines else 2, (), -1, use.lane)
             self.shapes[key] = Shape(key, "text" if use.lines else "port", lines=use.lines, size=SIZES["text"],
@@ -158,32 +167,32 @@ class Panel:
         target = self.known.get(use.target)
         tie.link.target = use.target if target is None else self.behind.get(use.target, (use.target,))[0]
         mixed = target is not None and (target.symbol in ("+", "⊙") or one.kind in ("parameter", "block"))
-        tie.link.order = 0 if mixed or target is None or self.weighs(use.target) else use.operand
+        tie.link.order = 0 if mixed or target is None or use.target in self.weighs else use.operand
         tie.formula, tie.cut = use.short, use.cut
         if use.cut:
             tie.below = ["✂ detached"]
         return tie
 
-    def weighs(self, id: str) -> bool:
-        """Is a parameter among the operands? Then they may stand in any order."""
-        return any(edge.target == id and self.known[edge.source].kind in ("parameter", "block")
-                   for edge in self.edges.values())  # fmt: skip
-
     def tags(self, uses: Sequence[tuple[int | None, Edge | End]]) -> dict[int, str]:
         """What a sum calls each of its terms: by where the value goes."""
         found: dict[int, str] = {}
-        for _, use in uses:
+        seen = Counter[str]()
+        for _, use in uses if len(uses) > 1 else ():
             tag = use.tag if isinstance(use, End) else self.towards(use.target)
-            same = sum(one == tag or one.startswith(f"{tag}·") for one in found.values())
-            found[id(use)] = f"{tag}·{same + 1}" if same else tag
+            seen[tag] += 1
+            found[id(use)] = f"{tag}·{seen[tag]}" if seen[tag] > 1 else tag
         return found
 
     def towards(self, id: str) -> str:
         """The first value with a name on the way that a use goes on."""
         start = self.known.get(id)
-        one, seen = start, 0
-        while one is not None and not one.name and len(self.uses[one.id]) == 1 and seen < len(self.known):
-            one, seen = self.known.get(self.uses[one.id][0][1].target), seen + 1
+        one, way = start, []
+        while one is not None and not one.name and len(self.uses[one.id]) == 1 and one.id not in self.ahead:
+            way.append(one.id)
+            one = self.known.get(self.uses[one.id][0][1].target)
+        if one is not None:
+            one = self.ahead.get(one.id, one)
+        self.ahead.update(dict.fromkeys(way, one))
         return one.name if one is not None and one.name else (start.symbol or start.op) if start else "slices"
 
     def sum_of(self, one: Vertex, uses: Sequence[tuple[int | None, Edge | End]]) -> list[str]:

@@ -44,8 +44,12 @@ class _Text:
 
     def __init__(self, made: Equations, backward: bool):
         self.made, self.graph, self.backward = made, made.graph, backward
+        self.timed = any(row.steps > 1 for row in self.graph.rows)
         norms = [one.gradient for one in self.graph.nodes] + [edge.gradient for edge in self.graph.edges]
-        self.norms = [norm for norm in norms if norm is not None and math.isfinite(norm) and norm > 0]
+        known = [norm for norm in norms if norm is not None and math.isfinite(norm) and norm > 0]
+        self.least, self.greatest = min(known, default=1.0), max(known, default=1.0)
+        self.folds = {fold.id: fold for fold in self.graph.folds}
+        self.step_width = self.widest_step()
         own = [made.names[one.id] for one in made.leaves]
         own += [made.names[one.id] for each in made.equations for one in each.values if each.about.kind not in UNITS]
         self.names = min(max(map(len, own), default=0), 16)
@@ -73,7 +77,7 @@ class _Text:
         rows, scope = self.graph.rows, plain(one.scope)
         if one.row is not None and one.step is not None and rows[one.row].steps > 1:
             return f"{self.made.row_name(one.row)}, step {one.step}" if self.graph.level == "op" else scope
-        return scope or "then" * (self.graph.level == "op" and any(row.steps > 1 for row in rows))
+        return scope or "then" * (self.graph.level == "op" and self.timed)
 
     # -- forward
 
@@ -85,12 +89,11 @@ class _Text:
         if one.kind not in UNITS:
             yield from self.beside(self.value(one, f"= {each.text}"), each.values)
             return
-        fold = next((fold for fold in self.graph.folds if fold.id == one.id), None)
+        fold = self.folds.get(one.id)
         where = f"steps {fold.first} to {fold.last}" if fold else f"step {one.step}" if one.step is not None else ""
-        rows = [row.steps > 1 for row in self.graph.rows]
-        where = f"{self.made.row_name(one.row)} {where}" if where and len(rows) > 1 else where
+        where = f"{self.made.row_name(one.row)} {where}" if where and len(self.graph.rows) > 1 else where
         names = ", ".join(self.made.names[value.id] for value in each.values)
-        yield from self.beside(f"  {f'{where}:' if where else '':{self.widest_step()}}"
+        yield from self.beside(f"  {f'{where}:' if where else '':{self.step_width}}"
                                f"{names}{' = ' if names else ''}{each.text}", each.values)  # fmt: skip
         if fold is not None:
             cuts = [time for time in self.graph.rows[fold.row].cuts if fold.first <= time <= fold.last]
@@ -131,7 +134,7 @@ class _Text:
 
     def sized(self, norm: float) -> str:
         """A norm with a bar for its size, on a log scale from the least to the greatest of all."""
-        least, greatest = min(self.norms, default=1.0), max(self.norms, default=1.0)
+        least, greatest = self.least, self.greatest
         if norm <= 0 or not math.isfinite(norm):
             return size_text(norm)
         place = math.log(norm / least) / math.log(greatest / least) if greatest > least else 0.5

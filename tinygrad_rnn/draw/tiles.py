@@ -48,9 +48,7 @@ def tiles(graph: Graph, row: int) -> list[Tile]:
     folds = {fold.id: fold for fold in graph.folds if fold.row == row}
     found: dict[int, Tile] = {}
     inside = {time: fold.first for fold in folds.values() for time in range(fold.first, fold.last + 1)}
-    for one in graph.nodes:
-        if one.row != row:
-            continue
+    for one in graph.members.get(row, []):
         if one.id in folds:
             first, last = folds[one.id].first, folds[one.id].last
         elif one.step is not None:
@@ -72,12 +70,8 @@ class Filler:
         self.tiles = tiles(graph, row)[:1] if graph.full else tiles(graph, row)
         if self.about.reverse:
             self.tiles.reverse()  # in the order in which they ran
-        self.nodes = {one.id: one for one in graph.nodes}
-        self.into: dict[str, list[tuple[int, Edge]]] = {}
-        self.out: dict[str, list[tuple[int, Edge]]] = {}
-        for number, edge in enumerate(graph.edges):
-            self.into.setdefault(edge.target, []).append((number, edge))
-            self.out.setdefault(edge.source, []).append((number, edge))
+        self.nodes, self.into, self.out = graph.known, graph.into, graph.out
+        self.folds = {fold.id: fold for fold in graph.folds if fold.row == row}
 
     def fill(self, tile: Tile, before: Tile | None, after: Tile | None) -> None:
         """The scene of a tile: its own vertices, and texts and boxes for what is outside."""
@@ -119,7 +113,7 @@ class Filler:
     def fill_cell(self, tile: Tile, before: Tile | None, after: Tile | None) -> None:
         """The scene of a tile that is one box."""
         main = next(one for one in tile.members.values() if one.kind in ("cell", "fold"))
-        fold = next((fold for fold in self.graph.folds if fold.id == main.id), None)
+        fold = self.folds.get(main.id)
         back = [edge.gradient for _, edge in self.into.get(main.id, []) if self.nodes[edge.source].kind == "input"]
         room = max((block([size_text(one)], SIZES["small"])[0] for one in back), default=0.0)
         made = CellTile(self.name_of(tile), main, self.about.states, self.style, fold, room)
@@ -159,7 +153,7 @@ class Filler:
         last = tile.first if self.about.reverse else tile.last
         others = tile.members if after is None else {**tile.members, **after.members}
         away = [(number, edge) for number, edge in self.out.get(value.id, []) if edge.target not in others]
-        ends = [name for name, id in self.graph.outputs.items() if id == value.id]
+        ends = self.graph.results.get(value.id, [])
         time = None if after is None else after.last if self.about.reverse else after.first
         carried = self.about.carried[f"d{state}"][time] if time is not None else None
         terms: list[tuple[str, float | None]] = [("next", carried)] if carried is not None else []
@@ -203,8 +197,7 @@ class Filler:
             for number, edge in away:
                 if after is None or edge.target not in after.members:
                     found.append(End(one.id, "output", [label], edge.gradient, None, number))
-            for name, id in self.graph.outputs.items():
-                if id == one.id:
-                    rail = lane(self.about.states, one.state) if one.state and after is None else None
-                    found.append(End(one.id, "T", [name], self.graph.cotangents[name], rail))
+            for name in self.graph.results.get(one.id, []):
+                rail = lane(self.about.states, one.state) if one.state and after is None else None
+                found.append(End(one.id, "T", [name], self.graph.cotangents[name], rail))
         return found

@@ -6,6 +6,7 @@ Everything in it is in the order in which it ran; the backward pass runs through
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections import Counter
@@ -113,9 +114,58 @@ class Graph:
         known = dict.fromkeys(one.name for one in self if one.name)
         raise KeyError(f"graph: there is no {name!r}, only {', '.join(known)}")
 
+    @functools.cached_property
+    def known(self) -> dict[str, Vertex]:
+        """The vertices by id; as the next ones, of a graph that is done."""
+        return {one.id: one for one in self.nodes}
+
+    @functools.cached_property
+    def into(self) -> dict[str, list[tuple[int, Edge]]]:
+        """The edges, with their numbers, by where they lead to."""
+        found: dict[str, list[tuple[int, Edge]]] = {one.id: [] for one in self.nodes}
+        for number, edge in enumerate(self.edges):
+            found[edge.target].append((number, edge))
+        return found
+
+    @functools.cached_property
+    def out(self) -> dict[str, list[tuple[int, Edge]]]:
+        """The same by where they come from."""
+        found: dict[str, list[tuple[int, Edge]]] = {one.id: [] for one in self.nodes}
+        for number, edge in enumerate(self.edges):
+            found[edge.source].append((number, edge))
+        return found
+
+    @functools.cached_property
+    def results(self) -> dict[str, list[str]]:
+        """The names of the results by the vertex that they are."""
+        found: dict[str, list[str]] = {}
+        for name, id in self.outputs.items():
+            found.setdefault(id, []).append(name)
+        return found
+
+    @functools.cached_property
+    def members(self) -> dict[int, list[Vertex]]:
+        """The vertices of each row."""
+        found: dict[int, list[Vertex]] = {}
+        for one in self.nodes:
+            if one.row is not None:
+                found.setdefault(one.row, []).append(one)
+        return found
+
+    @functools.cached_property
+    def titles(self) -> list[str]:
+        """The cell of each row, with a number where there are several rows of it."""
+        counts, seen = Counter(row.cell for row in self.rows), Counter[str]()
+        seen.update(dict.fromkeys(counts, 0))
+        found = []
+        for row in self.rows:
+            seen[row.cell] += 1
+            found.append(f"{row.cell}{seen[row.cell]}" if counts[row.cell] > 1 else row.cell)
+        return found
+
     def uses(self, id: str) -> list[Edge]:
         """The edges out of a vertex."""
-        return [edge for edge in self.edges if edge.source == id]
+        return [edge for _, edge in self.out[id]]
 
     def to_json(self, digits: int = 17) -> str:
         """All of it as JSON. Numbers that JSON cannot write are the texts "NaN", "inf" and "-inf".

@@ -31,7 +31,7 @@ def test_a_planted_mistake_is_wrong(cell, mistake):
 
 
 def test_handwritings_at_random(trials):
-    for seed in range(trials(12, 2000)):
+    for seed in range(trials(4, 2000)):
         rng = np.random.default_rng(seed)
         chosen = style(rng)
         report = checked(chosen, seed=seed)

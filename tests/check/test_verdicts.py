@@ -398,7 +398,9 @@ class Twice(Square):
      "backward, is for check_layer"),
     (lambda: check_backward(tg.rnn, Square), "check_backward: backward is the class Square, should be a function"),
     (lambda: check_backward(thrice, thrice_back, X),
-     "check_backward: thrice(x, W) is handed 1 inputs, should be check_backward(thrice, backward, x, W)"),
+     "check_backward: thrice(x, W) is handed 1 input, should be check_backward(thrice, thrice_back, x, W)"),
+    (lambda: check_backward(step_forward, step_backward, X, X), "check_backward: step_forward(x, prev_h, Wx, Wh, b) is "
+     "handed 2 inputs, should be check_backward(step_forward, step_backward, x, prev_h, Wx, Wh, b)"),
     (lambda: check_backward(thrice, lambda x, dy: 0, X, W),
      "check_backward: backward(x, dy) should be called as backward(x, W, dy)"),
     (lambda: check_backward(thrice, lambda x, W, dy: 0, X, W),

@@ -53,8 +53,8 @@ def check_backward(
     amiss is a diagnosis of kind "protocol: ...".
     """
     subject: Subject
-    right_way_round(forward, backward)
-    if takes_cache(backward):
+    right_way_round(forward, backward, inputs)
+    if takes_cache(backward) and not isinstance(forward, Cell):
         return checked(pair(forward, backward), inputs, None, dtype=dtype)
     if isinstance(forward, Cell):
         subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)

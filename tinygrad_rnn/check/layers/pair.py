@@ -7,17 +7,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...cell import Cell
 from ..report import Refused
 from .signature import is_backward
-from .which import a_cell, parameters
+from .which import a_cell, binds, parameters
 
 
-def right_way_round(forward: Any, backward: Any) -> None:
-    """Raise unless ``forward`` can be one and ``backward`` be its backward."""
+def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
+    """Raise unless ``forward`` can be one, of so many inputs, and ``backward`` be its backward."""
     if isinstance(forward, str):
         a_cell("check_backward", forward)
     names = [getattr(f, "__name__", getattr(f, "name", type(f).__name__)) for f in (forward, backward)]
@@ -30,6 +30,10 @@ def right_way_round(forward: Any, backward: Any) -> None:
             kind = f"the class {name}" if isinstance(f, type) else f"a {name}"
             raise Refused(f"check_backward: {what} is {kind}, should be a function; a layer, an object with forward "
                           "and backward, is for check_layer")  # fmt: skip
+    if inputs and not isinstance(forward, Cell) and not binds(forward, inputs):
+        wanted, count = ", ".join(parameters(forward)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
+        raise Refused(f"check_backward: {names[0]}({wanted}) is handed {count}, should be check_backward({names[0]}, "
+                      f"{names[1]}, {wanted})")  # fmt: skip
 
 
 def _by_name(f: Callable[..., Any]) -> bool:

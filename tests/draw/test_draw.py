@@ -1,5 +1,7 @@
 """The picture: what is in it, that it is always the same, and that it can be had without a system's Graphviz."""
 
+import dataclasses
+import importlib
 import importlib.util
 import json
 import os
@@ -17,7 +19,11 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
 from tinygrad_rnn.cells import BUILT_IN
 from tinygrad_rnn.draw import RenderError, draw
+from tinygrad_rnn.draw.compose import compose
+from tinygrad_rnn.draw.html import Reader, View, page
 from tinygrad_rnn.draw.look import block
+from tinygrad_rnn.draw.mermaid import mermaid
+from tinygrad_rnn.draw.terminal import terminal
 
 GOLDEN = Path(__file__).parent / "golden"
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
@@ -428,3 +434,82 @@ def test_a_gradient_that_comes_in_at_the_last_output_comes_in_there(truncate):
     (row,) = graph.rows
     reached = [norm for norm in row.gradients["dh"] if norm]
     assert len(reached) == (truncate or 12)
+
+
+# -- size --------------------------------------------------------------------------------------------------------------
+
+
+class Counted(list):
+    """A list that counts what is read of it one after the other."""
+
+    read = 0
+
+    def __iter__(self):
+        for one in super().__iter__():
+            Counted.read += 1
+            yield one
+
+
+class Norm(float):
+    """A norm that counts how often it is compared."""
+
+    def __lt__(self, other):
+        Counted.read += 1
+        return float(self) < other
+
+    def __gt__(self, other):
+        Counted.read += 1
+        return float(self) > other
+
+
+def counted(graph):
+    nodes = [dataclasses.replace(one, gradient=one.gradient and Norm(one.gradient)) for one in graph.nodes]
+    edges = [dataclasses.replace(one, gradient=one.gradient and Norm(one.gradient)) for one in graph.edges]
+    return dataclasses.replace(graph, nodes=Counted(nodes), edges=Counted(edges))
+
+
+def long_row(size, level):
+    return draw(lstm, steps=size, level=level, fold="none").graph
+
+
+def many_rows(size, level):
+    params = tg.rnn.init(np.random.default_rng(0), D=3, H=4)
+    hs = [tg.scan(tg.rnn, np.ones((1, 2, 3), "f"), None, params)[0].sum() for _ in range(size)]
+    return draw(tg.stack(hs).sum(), level=level).graph
+
+
+def many_outputs(size, level):
+    return draw(lambda x: [tanh(x) for _ in range(size)], np.ones(2)).graph
+
+
+def a_chain(size, level):
+    def f(x):
+        for _ in range(size):
+            x = tanh(x)
+        return x
+
+    return draw(f, np.ones(2)).graph
+
+
+def forms(graph):
+    scene = compose(graph, "")
+    yield "text", lambda: terminal(graph, "")
+    yield "mermaid", lambda: mermaid(graph, "")
+    yield "json", graph.to_json
+    yield "scene", lambda: compose(graph, "")
+    yield "page", lambda: (page([View(graph, scene, "")], "", "", ""), Reader(View(graph, scene, "")).marks())
+
+
+@pytest.mark.parametrize("level", ["op", "cell"])
+@pytest.mark.parametrize("made", [long_row, many_rows, many_outputs, a_chain])
+def test_the_work_of_every_form_grows_as_the_graph_does(made, level, monkeypatch):
+    for module in ("compose", "mermaid"):  # whose names are short here, and whose lists shall go on counting
+        monkeypatch.setattr(importlib.import_module(f"tinygrad_rnn.draw.{module}"), "tame", lambda graph: graph)
+    work = {}
+    for size in (20, 40, 80):
+        for name, form in forms(counted(made(size, level))):
+            Counted.read = 0
+            form()
+            work.setdefault(name, []).append(Counted.read)
+    for name, (few, more, many) in work.items():
+        assert many - more <= 2.1 * (more - few) + 20, (name, few, more, many)

@@ -1,6 +1,5 @@
 """A view is as small as it can be: it does not grow with folded steps, and long graphs are no recursion."""
 
-import time
 
 import numpy as np
 import pytest
@@ -47,7 +46,5 @@ def test_a_chain_of_a_hundred_thousand_operations():
     y = tg.tensor(np.ones(1), requires_grad=True, name="x")
     for _ in range(100_000):
         y = y + 1.0
-    start = time.perf_counter()
     graph = view(of_tensor(y))
-    assert time.perf_counter() - start < 60
     assert graph["x"].gradient == 1.0 and sum(one.operations for one in graph) == 100_000

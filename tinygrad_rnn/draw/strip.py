@@ -25,6 +25,7 @@ def strip(row: RowOfSteps, number: int, wide: float, title: str) -> Scene:
         return Scene()
     plot = _Plot(f"strip{number}_", row.steps, min(known, default=1.0), max(known, default=1.0), wide)
     plot.note(block([title], SIZES["text"])[0] / 2, 10, title)
+    plot.free = block([title], SIZES["text"])[0] + 24
     plot.axes()
     for k, (name, points) in enumerate(curves.items()):
         if points:
@@ -59,6 +60,7 @@ class _Plot:
         self.least, self.greatest = math.floor(math.log10(least)), math.ceil(math.log10(greatest))
         self.greatest += self.least == self.greatest
         self.scene = Scene(wide, HEIGHT + 58)
+        self.free = 0.0  # where a note above the plot may begin
 
     def at(self, step: float, norm: float) -> tuple[float, float]:
         place = (math.log10(norm) - self.least) / (self.greatest - self.least)
@@ -85,20 +87,23 @@ class _Plot:
                 self.line(way, f"curve {level}")
                 way = []
         self.note(self.right + 40, ends + 7 * (number or -1), f"‖{name}‖", f"level {level}")
-        self.broken(name, points, number)
+        self.broken(name, points)
         for words, step, norm in marks(name, points):
             x, y = self.at(step, norm)
             x, y = min(max(x, MARGIN + 50), self.right - 50), y - 12 if level else y + 12
             self.note(x, min(max(y, TOP), TOP + HEIGHT - 6), words, f"level {level}")
 
-    def broken(self, name: str, points: Sequence[tuple[int, float]], number: int) -> None:
+    def broken(self, name: str, points: Sequence[tuple[int, float]]) -> None:
         """Say of which steps the norm is NaN or infinite: above the plot, from the first to the last."""
-        for k, (what, is_so) in enumerate((("NaN", math.isnan), ("inf", math.isinf))):
+        for what, is_so in (("NaN", math.isnan), ("inf", math.isinf)):
             steps = [step for step, norm in points if is_so(norm)]
             if steps:
                 where = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps, {steps[0]} to {steps[-1]}"
-                x = MARGIN + 320 + 190 * (2 * number + k)
-                self.note(x, 10, f"‖{name}‖ is {what} at {where}", "bad")
+                text = f"‖{name}‖ is {what} at {where}"
+                wide = block([text], SIZES["small"])[0]
+                self.note(self.free + wide / 2, 10, text, "bad")
+                self.free += wide + 24
+                self.scene.width = max(self.scene.width, self.free)
 
     def note(self, x: float, y: float, text: str, look: str = "faint") -> None:
         self.scene.notes.append(Note(x, y, [text], SIZES["small"], look))

@@ -69,7 +69,7 @@ class _Text:
         yield "", ""
         for name, id in self.graph.outputs.items():
             came = f"d{self.made.names[id]} {size_text(self.graph.cotangents.get(name))} comes in"
-            called = "" if name == self.made.names[id] else f" {cut(plain(name))}"
+            called = "" if self.made.names[id].startswith(cut(plain(name))) else f" {cut(plain(name))}"
             yield f"  result{called and f'{called} ='} {self.made.names[id]}", came if self.backward else ""
 
     def heading(self, one: Vertex) -> str:

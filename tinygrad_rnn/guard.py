@@ -164,7 +164,9 @@ def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
     """``edges`` with a copy of every saved array that user code can write to: an operand, or memory handed out."""
     if _handed:
         _forget_returned()
-    reachable = dict.fromkeys(id(memory(x)) for x in operands if not hasattr(x, "node"))
+    reachable = dict.fromkeys([id(memory(x)) for x in operands if not hasattr(x, "node")])
+    if not reachable and not _handed:
+        return tuple(edges)
     copies: dict[int, Any] = {}
 
     def secure(saved: Any) -> Any:

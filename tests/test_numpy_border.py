@@ -222,6 +222,7 @@ def test_what_needs_no_gradient_is_an_array():
 
 NUMBERS = {
     "float": float, "int": int, "complex": complex, "item": lambda x: x.item(), "math.exp": math.exp,
+    "tolist": lambda x: x.tolist(),
     "math.floor": math.floor, "map": lambda x: next(map(float, [x])), "sum": lambda x: math.fsum([x, x]),
 }  # fmt: skip
 #: What a Tensor may be asked for anywhere: text, truth, and steps, whose gradient is 0.

@@ -110,7 +110,8 @@ class Tensor(Border, Portable):
         return self._alone().item()
 
     def tolist(self) -> Any:
-        return self._array.tolist()
+        """The values as Python numbers, in nested lists."""
+        return self._alone().tolist()
 
     # -- gradients -------------------------------------------------------------------------------------------------
 

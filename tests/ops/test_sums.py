@@ -105,3 +105,25 @@ def test_losses_of_integers_do_not_wrap(loss, dtype):
     assert loss(x, t) == pytest.approx(loss(x.astype(float), t.astype(float)), rel=1e-15)
     g = tg.grad(loss, argnums=1)(x, t.astype(np.float32))
     np.testing.assert_allclose(g, tg.grad(loss, argnums=1)(x.astype(float), t.astype(float)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("gather", [
+    lambda x: x[np.zeros(70_000, int)], lambda x: x[(np.zeros(70_000, int),)], lambda x: tg.repeat(x[:1], 70_000),
+    lambda x: tg.tile(x[:1], 70_000), lambda x: tg.embedding(x[:, None], np.zeros(70_000, int)),
+    lambda x: tg.take_along_axis(x, np.zeros(70_000, int), 0), lambda x: tg.broadcast_to(x[:1], (70_000,)),
+])  # fmt: skip
+def test_many_small_parts_add_up_in_float16(gather):
+    x = tg.tensor(np.array([1, 2], np.float16), requires_grad=True)
+    tg.mean(gather(x)).backward()
+    np.testing.assert_allclose(x.grad, [1, 0], rtol=2e-3)
+    assert x.grad.dtype == np.float16
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "i8", "?"])
+def test_a_cross_entropy_of_integers_is_worked_out_in_float64(dtype):
+    scores, labels = np.array([[200, 1, 0], [1, 1, 0]]).astype(dtype), np.array([0, 2])
+    np.testing.assert_array_equal(
+        tg.softmax_cross_entropy(scores, labels), tg.softmax_cross_entropy(scores.astype(float), labels)
+    )
+    x, w, b = np.ones((2, 2), dtype), np.ones((2, 3), dtype), np.ones(3, dtype)
+    assert tg.affine_cross_entropy(x, w, b, labels) == pytest.approx(np.log(3), rel=1e-15)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..op import case, op
 from .loss import softmax
-from .precision import wide
+from .precision import floats, wide
 
 BLOCK = 1 << 21  # elements in one block; fewer make the products slow, which pack w for every block
 
@@ -98,6 +98,7 @@ def softmax_cross_entropy(x, labels, *, ignore=-1):
     x (..., V) scores, labels (...) integers from 0 to V - 1.  dx = (softmax(x) - onehot(label)) / count, in rows that
     count.  Finite for any finite scores, whatever stands in ignored rows.
     """
+    x = floats(x)
     flat, counts = _checked("softmax_cross_entropy", x.shape, labels, ignore)
     rows = x.reshape(len(flat), x.shape[-1])
     return _forward(lambda here, block: rows[here], x.shape, x.dtype, flat, counts)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..op import case, composite, op
 from .elementwise import where
+from .precision import wide
 from .shaping import along_axis, moveaxis, reshape
 
 _BASIC = {int: 1, slice: 1, type(None): 1, type(Ellipsis): 1}
@@ -57,6 +58,10 @@ def _add_at(total, dy, index):
             view += dy
         else:
             total[index] += dy
+    elif total.dtype == np.float16:  # many small parts, which would be lost one by one
+        parts = np.zeros(total.shape, np.float32)
+        _add_at(parts, wide(dy), index)
+        total += parts
     elif isinstance(index, np.ndarray) and index.dtype.kind in "iu" and total.ndim > 1:
         _add_rows(total, dy, index)
     else:

@@ -11,7 +11,7 @@ from ..op import case, composite, op
 from ..recording import several
 from ..shape import joined, stacked
 from .index import getitem
-from .shaping import along_axis, atleast_1d, atleast_2d, atleast_3d, ravel, reshape
+from .shaping import along_axis, atleast_1d, atleast_2d, atleast_3d, broadcast_to, ravel, reshape
 
 
 def _concatenated(shapes, attrs):
@@ -125,10 +125,11 @@ def tile(x, reps):
     reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
     if any(count < 0 for count in reps):
         raise ValueError(f"tile: reps is {reps}, should be from 0")
-    x = reshape(x, (1,) * (len(reps) - np.ndim(x)) + np.shape(x))
-    for axis, count in enumerate((1,) * (x.ndim - len(reps)) + reps):
-        x = x[along_axis(axis, x.ndim, slice(0, 0))] if count == 0 else concatenate([x] * count, axis=axis)
-    return x
+    rank = max(len(reps), np.ndim(x))
+    reps, shape = (1,) * (rank - len(reps)) + reps, (1,) * (rank - np.ndim(x)) + np.shape(x)
+    apart = reshape(x, tuple(size for n in shape for size in (1, n)))
+    stretched = broadcast_to(apart, shape=tuple(itertools.chain(*zip(reps, shape))))
+    return reshape(stretched, tuple(map(operator.mul, reps, shape)))
 
 
 # -- and those that part an array -------------------------------------------------------------------------------------

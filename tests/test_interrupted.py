@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.mode import mode
 
 PACKAGE = str(Path(tg.__file__).parent)
 
@@ -86,3 +87,17 @@ def test_a_second_pass_is_complete_or_refused(make, retain, error, trials):
         at += trials(7, 1)
     assert complete and (retain or refused)
     assert retain == (refused == 0)
+
+
+@pytest.mark.parametrize("use", ["no_grad", "scope", "trace_nans"])
+def test_a_context_that_is_interrupted_while_it_is_entered_leaves_everything_as_it_was(use):
+    managers = {"no_grad": tg.no_grad, "scope": lambda: tg.scope("part"), "trace_nans": tg.trace_nans}
+
+    for at in range(1, 1000):
+        manager = managers[use]()
+        if not interrupted(manager.__enter__, at, KeyboardInterrupt):
+            manager.__exit__(None, None, None)
+            break
+        del manager
+        assert (mode.recording, mode.scope, mode.observer, mode.special) == (True, (), None, False), at
+    assert 1 < at < 999

@@ -163,7 +163,7 @@ def encoder_and_decoder():
 
 def test_an_encoder_stays_one_where_its_state_is_passed_on():
     y, last, kept, (xs, params, inner, ws) = encoder_and_decoder()
-    assert kept is last and kept.node.run.cell is rnn and kept.name in (None, "h") and last.node.name == "h"
+    assert kept.node is last.node and kept.node.run.cell is rnn and kept.name in (None, "h") and last.node.name == "h"
     arrays, weights = ({name: one.numpy() for name, one in own.items()} for own in (params, inner))
 
     def loss(added, at):
@@ -269,7 +269,7 @@ def test_a_state_that_is_a_leaf_keeps_its_name_and_is_no_parameter():
     first = [Tensor(array, requires_grad=True, name=name) for array, name in zip(state, ("start", "memory"))]
     bare = {name: Tensor(param.numpy(), requires_grad=True) for name, param in params.items()}
     hs, last = scan(keeps, xs, tuple(first), bare)
-    assert last[1] is first[1] and [one.node.name for one in first] == ["start", "memory"]
+    assert last[1].node is first[1].node and [one.node.name for one in first] == ["start", "memory"]
     (row,) = rows_of(hs.sum())
     assert list(row.params) == ["Wx", "Wh", "Wm"]
     flow = gradient_flow(hs.sum())

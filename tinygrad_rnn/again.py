@@ -46,8 +46,8 @@ def stand_in(x: Any, where: str) -> Tensor:
 @contextmanager
 def recording_on(nested: int = 1) -> Iterator[None]:
     before = mode.recording, mode.transforms
-    mode.recording, mode.transforms = True, mode.transforms + nested
     try:
+        mode.recording, mode.transforms = True, mode.transforms + nested
         yield
     finally:
         mode.recording, mode.transforms = before

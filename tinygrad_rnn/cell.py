@@ -7,6 +7,7 @@ checked, and sliced by the names of their blocks (``Wx.f``).
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -200,7 +201,7 @@ class Cell:
         """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""
         self.check(x, state, params)
         arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
-        given = [one if isinstance(one, Tensor) else make(np.array(one), None) for one in (x, *state)]
+        given = [copy.copy(one) if isinstance(one, Tensor) else make(np.array(one), None) for one in (x, *state)]
         bound = self.bind(params)
         run = Run(self, range(1), given[1:], bound)
         run.starts.append(clock())

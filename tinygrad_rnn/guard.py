@@ -128,8 +128,7 @@ class _Lent:
 def hand_out(array: np.ndarray) -> np.ndarray:
     """The same memory as an array of which it is known how long user code can write through it."""
     with _lock:
-        if not _handed:
-            anywhere.count(1)  # operations take the way on which saved arrays are secured
+        anywhere.hand(True)  # operations take the way on which saved arrays are secured
         alive = _handed.setdefault(id(memory(array)), [])
         for handed in [handed() for handed in alive]:
             if handed is not None and handed.__array_interface__ == array.__array_interface__:
@@ -156,8 +155,7 @@ def _forget_returned() -> None:
             _handed[key] = [handed for handed in arrays if handed() is not None]
             if not _handed[key]:
                 del _handed[key]
-        if not _handed:
-            anywhere.count(-1)
+        anywhere.hand(bool(_handed))
 
 
 def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:

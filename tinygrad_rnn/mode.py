@@ -24,24 +24,36 @@ class Mode(threading.local):
             return
         special = not self.recording or self.observer is not None or bool(self.scope)
         if special != self.special:
+            anywhere.in_thread(special)
             super().__setattr__("special", special)
-            anywhere.count(1 if special else -1)
 
 
 class Anywhere:
-    """How many threads are special, and one more while arrays are handed out.
+    """Is a thread special, or is an array handed out that user code can write to?
 
-    An operation asks this first, which is quicker than asking for its own thread.
+    An operation asks this first, which is quicker than asking for its own thread. What is set is worked out anew at
+    every change, so that one that was interrupted is made up for by the next.
     """
 
-    __slots__ = ("_lock", "special")
+    __slots__ = ("_lock", "handed", "special", "threads")
 
     def __init__(self) -> None:
-        self._lock, self.special = threading.RLock(), 0
+        self._lock, self.threads, self.handed, self.special = threading.RLock(), dict[int, bool](), False, False
 
-    def count(self, change: int) -> None:
+    def in_thread(self, special: bool) -> None:
+        """Note that this thread is special, or no longer."""
         with self._lock:
-            self.special += change
+            if special:
+                self.threads[threading.get_ident()] = True
+            else:
+                self.threads.pop(threading.get_ident(), None)
+            self.special = bool(self.threads) or self.handed
+
+    def hand(self, handed: bool) -> None:
+        """Note that arrays are handed out, or none any more."""
+        with self._lock:
+            self.handed = handed
+            self.special = bool(self.threads) or handed
 
 
 anywhere = Anywhere()
@@ -53,8 +65,9 @@ mode = Mode()
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Record nothing inside: results need no gradient, and ``w -= lr * dw`` changes a leaf in place."""
-    before, mode.recording = mode.recording, False
+    before = mode.recording
     try:
+        mode.recording = False
         yield
     finally:
         mode.recording = before
@@ -63,8 +76,9 @@ def no_grad() -> Iterator[None]:
 @contextmanager
 def scope(name: str) -> Iterator[None]:
     """Name the part of a model that runs inside: its picture groups what was made there; scopes nest."""
-    before, mode.scope = mode.scope, (*mode.scope, name)
+    before = mode.scope
     try:
+        mode.scope = (*before, name)
         yield
     finally:
         mode.scope = before

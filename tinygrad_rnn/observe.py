@@ -38,8 +38,8 @@ class _Both:
 def observing(observer: Any) -> Iterator[Any]:
     """Tell ``observer`` of every operation and gradient inside, beside those who observe already."""
     before = mode.observer
-    mode.observer = observer if before is None else _Both(before, observer)
     try:
+        mode.observer = observer if before is None else _Both(before, observer)
         yield observer
     finally:
         mode.observer = before

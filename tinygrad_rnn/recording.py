@@ -50,7 +50,7 @@ _FUNCTION = """def {name}({signature}):{inputs}
     try:{attributes}
         y{results} = _forward({arrays}{passed})
     except Exception as error: _refuse(error, ({arrays}), {attrs})
-    if ({untracked}) or _anywhere.special:
+    if ({untracked}){unruled} or _anywhere.special:
         return _record(_spec, ({arguments}), y, {attrs}, ({edges})){frozen}
     made = _new(_Tensor)
     made._array = y
@@ -78,6 +78,7 @@ def source(spec: Op) -> str:
         arrays=_listed(f"{name}_array" for name in names),
         passed=_listed(f"{name}={name}" for name in spec.attributes),
         attrs="{" + _listed(f"{name!r}: {name}" for name in spec.attributes) + "}" if spec.attributes else "_nothing",
+        unruled="".join(f" or {name}_node is not None" for name in names if name not in ruled),
         untracked=" and ".join(f"{name}_node is None" for name in ruled) or "True",
         frozen="".join(_FROZEN.format(name=name) for name in names if _saved_for_others(spec, name)),
         parents=_listed(f"{name}_node" if name in ruled else "None" for name in names),
@@ -156,8 +157,12 @@ def rewrite(spec: Op) -> None:
 
 def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:
     """``y`` as a Tensor, with a node if it needs one and recording is on; as it is, if no input was a Tensor."""
+    if y is None:
+        raise TypeError(f"{spec.name}: returned None, should return an array; is a return missing?")
     if not any(isinstance(a, Tensor) for a in args):
         return y
+    if mode.recording:
+        _check_rules(spec, args, edges)
     tracked = mode.recording and any(edge is not None for edge in edges)
     made = make(y, Node(secured(edges, args), y.shape, y.dtype, spec, attrs) if tracked else None)
     if mode.scope and made.node is not None:
@@ -165,6 +170,17 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
     if mode.observer is not None:
         mode.observer.operation(spec, args, made)
     return made
+
+
+def _check_rules(spec: Op, args: Sequence[Any], edges: Sequence[Any]) -> None:
+    """An input that needs a gradient has a rule: else its part would be lost without a word."""
+    for k, (a, edge) in enumerate(zip(args, edges)):
+        if edge is None and isinstance(a, Tensor) and a.node is not None:
+            name = spec.arguments[0 if spec.variadic else k]
+            raise TypeError(
+                f"{spec.name}: {name} needs a gradient and has no rule, should have {spec.name}.vjp({name}=...); "
+                f"{name}.detach() is a constant"
+            )
 
 
 def variadic(spec: Op) -> Any:

@@ -132,12 +132,13 @@ def _loop(run: Run, xs: Tensor, state: Any, bound: Any, mask: Any) -> tuple[Tens
     hs: list[Any] = [None] * len(times)
     if mask is not None:
         xs = where(mask, xs, 0)
-    before = running.step
+    before, recording = running.step, running.recording
     try:
         for t in times:
             running.step = t
             starts.append(clock())
-            new = cell.step(xs[:, t], state, bound, check=t == times[0])
+            given = [make(one._array, one.node if recording else None) for one in state]  # the cell may change them
+            new = cell.step(xs[:, t], given, bound, check=t == times[0])
             if mask is not None:
                 here = mask[:, t]
                 new = tuple(where(_fit(here, one), one, old) for one, old in zip(new, state, strict=True))

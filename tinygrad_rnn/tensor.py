@@ -15,7 +15,7 @@ import numpy as np
 
 from . import guard
 from .border import Border
-from .graph import GraphError, Node, backpropagate, newest_first, warn_if_growing
+from .graph import GraphError, Node, backpropagate, mode, newest_first, warn_if_growing
 from .portable import Portable
 from .tree import flatten
 
@@ -212,7 +212,15 @@ def value(x: Any) -> Any:
 
 
 def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> Tensor:
-    """A new Tensor with a copy of ``data``, which may be a Tensor. Python floats become float64, as in NumPy."""
+    """A new Tensor with a copy of ``data``, which may be a Tensor. Python floats become float64, as in NumPy.
+
+    The new one carries no gradient to ``data``: inside of `grad` and its kin and of `scan`, where one is wanted, a
+    Tensor that needs a gradient is refused.
+    """
+    inside = mode.recording and (mode.transforms > 0 or mode.step is not None)
+    if inside and isinstance(data, Tensor) and data.node is not None:
+        raise TypeError("tensor(data): data needs a gradient, which a new Tensor loses, inside of grad or scan; "
+                        "use data as it is, or detach(data) if the gradient is not wanted")  # fmt: skip
     return Tensor(value(data), requires_grad, name)
 
 

@@ -1,5 +1,6 @@
 """`scan` is the loop of its docstring: what it gives, what it records, what it costs."""
 
+import contextlib
 import gc
 
 import numpy as np
@@ -200,3 +201,50 @@ def test_read_only_and_transposed_inputs():
     turned.setflags(write=False)
     assert_same(tg.scan(tg.lstm, turned, s.state, s.params), wanted, rtol=1e-13, atol=1e-15)
     assert turned.shape == (5, T, D)
+
+
+@tg.cell
+def in_place(x, h, c, *, W=Param("D H")):
+    h *= 2.0
+    h += x @ W
+    h[:, 0] = 0.5
+    h = tg.tanh(h)
+    c += h
+    return h, c
+
+
+@tg.cell
+def as_values(x, h, c, *, W=Param("D H")):
+    h = tg.tanh((h * 2.0 + x @ W) * np.array([0, 1, 1]) + np.array([0.5, 0, 0]))
+    return h, c + h
+
+
+@pytest.mark.parametrize("options", [{}, {"reverse": True}, {"lengths": [2, 4]}])
+@pytest.mark.parametrize("kind", ["arrays", "constants", "computed"])
+@pytest.mark.parametrize("recording", [True, False])
+def test_a_cell_may_change_its_state_in_place(options, kind, recording):
+    """Neither the outputs of other steps nor the first state of the caller change."""
+    rng = np.random.default_rng(0)
+    W, xs = tg.tensor(rng.standard_normal((2, 3)), requires_grad=True), rng.standard_normal((2, 4, 2))
+    start, results = (rng.standard_normal((2, 3)), rng.standard_normal((2, 3))), []
+    kinds = {"arrays": np.array, "constants": tg.tensor, "computed": lambda a: tg.tensor(a, requires_grad=True) * 1.0}
+    for one in (in_place, as_values):
+        state = tuple(map(kinds[kind], start))
+        W.grad = None
+        with contextlib.nullcontext() if recording else tg.no_grad():
+            hs, last = tg.scan(one, xs, state, {"W": W}, **options)
+        for given, first in zip(state, start, strict=True):
+            np.testing.assert_array_equal(np.asarray(tg.detach(given)), first)
+        if recording:
+            (tg.sum(hs[:, :-1] * hs[:, 1:]) + tg.sum(last[1])).backward()
+        results.append([*(tg.detach(y).numpy() for y in (hs, *last)), W.grad if recording else 0])
+    for mine, right in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, right, rtol=1e-13, atol=1e-15)
+
+
+def test_a_step_changes_nothing_of_the_callers():
+    rng = np.random.default_rng(0)
+    x, h, c = (tg.tensor(rng.standard_normal(shape)) for shape in ((2, 2), (2, 3), (2, 3)))
+    before = [h.numpy(), c.numpy()]
+    in_place(x, h, c, W=rng.standard_normal((2, 3)))
+    np.testing.assert_array_equal([h.numpy(), c.numpy()], before)

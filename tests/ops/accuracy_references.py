@@ -223,6 +223,18 @@ enter("softmax", lambda x, w: sigma(x - w), x=lambda y: y * (1 - y), w=lambda x,
       call=pair(lambda x: tg.softmax(x)[..., 0]), domain=finite)  # fmt: skip
 enter("log_softmax", lambda x, w: -softplus(w - x), x=lambda y: -mp.expm1(y), w=lambda x, w: -sigma(w - x),
       call=pair(lambda x: tg.log_softmax(x)[..., 0]), domain=finite, scale={"dx": lambda y: mp.mpf(1)})  # fmt: skip
+
+
+def sinc_slope(x, y):
+    """(cos πx - y)/x; near 0 its series in (πx)²."""
+    if abs(x) >= 0.3:
+        return (mp.cospi(x) - y) / x
+    terms = [(-1) ** n * 2 * n * (mp.pi * x) ** (2 * n - 1) / mp.factorial(2 * n + 1) for n in range(1, 40)]
+    return mp.pi * sum(terms)
+
+
+enter("sinc", lambda x: mp.sinpi(x) / (mp.pi * x) if x else mp.mpf(1), x=sinc_slope, domain=finite,
+      scale={"dx": lambda x, y: larger(mp.cospi(x), y) / x if abs(x) >= 0.3 else sinc_slope(x, y)})  # fmt: skip
 enter("logsumexp", REFERENCES["logaddexp"].value, **REFERENCES["logaddexp"].rules, domain=finite, scale=SIZES,
       call=pair(lambda x: tg.logsumexp(x, axis=-1)))  # fmt: skip
 enter("softmax_cross_entropy", lambda x, w: softplus(w - x), x=lambda x, w: -sigma(w - x), w=lambda x, w: sigma(w - x),

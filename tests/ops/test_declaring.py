@@ -141,3 +141,23 @@ def test_a_composite_does_not_take_the_place_of_another():
     assert_refused(BELONGS.format("vstack", "the name vstack"), composite(), vstack)
     vstack.__name__ = "fine"
     assert_refused(BELONGS.format("fine", "np.exp"), composite(numpy=np.exp), vstack)
+
+
+@pytest.mark.parametrize("call", [
+    lambda f, x: f(x, x), lambda f, x: f(np.ones(2), x), lambda f, x: tg.grad(lambda x: tg.sum(f(x, x)))(x),
+])  # fmt: skip
+def test_an_input_without_a_rule_is_refused_where_it_needs_a_gradient(call):
+    fine = declared("x, w", lambda dy: dy)
+    text = "TypeError: fine: w needs a gradient and has no rule, should have fine.vjp(w=...); w.detach() is a constant"
+    assert_refused(text, call, fine, tg.tensor(np.ones(2), requires_grad=True))
+    with tg.no_grad():
+        fine(tg.tensor(np.ones(2)), tg.tensor(np.ones(2), requires_grad=True))
+
+
+@pytest.mark.parametrize("lift", [np.asarray, tg.tensor], ids=["array", "tensor"])
+def test_a_forward_that_returns_nothing_is_refused(lift):
+    def fine(x):
+        x * 2
+
+    text = "TypeError: fine: returned None, should return an array; is a return missing?"
+    assert_refused(text, op()(fine), lift(np.ones(2)))

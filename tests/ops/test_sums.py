@@ -127,3 +127,11 @@ def test_a_cross_entropy_of_integers_is_worked_out_in_float64(dtype):
     )
     x, w, b = np.ones((2, 2), dtype), np.ones((2, 3), dtype), np.ones(3, dtype)
     assert tg.affine_cross_entropy(x, w, b, labels) == pytest.approx(np.log(3), rel=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "i8", "?"])
+def test_the_logarithm_of_a_small_integer_base_is_not_taken_in_float16(dtype):
+    base, w = np.array([2, 3, 1]).astype(dtype), tg.tensor(np.array([0.5, 1.5, 2.0]), requires_grad=True)
+    tg.sum(base**w).backward()
+    x = base.astype(float)
+    np.testing.assert_allclose(w.grad, x ** w.numpy() * np.log(x), rtol=1e-14)

@@ -154,7 +154,8 @@ def dropout(b: Builder) -> None:
 def where(b: Builder) -> None:
     x = b.array()
     w = operand(b, x, -3, 3)
-    shape = np.shape(b.values[x])
+    other = b.values[w] if w in b.values else eval(w, {"np": np})
+    shape = np.broadcast_shapes(np.shape(b.values[x]), np.shape(other))
     c = b.booleans(_partner_shape(b, shape)) if b.chance(0.6) else f"({x} > 0.1)"
     first, second = (x, w) if b.chance(0.5) else (w, x)
     if w.startswith("["):

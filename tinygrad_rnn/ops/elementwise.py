@@ -9,7 +9,7 @@ import numpy as np
 from ..op import case, op
 from ..shape import ShapeError, broadcast, equal
 from .activation import sigmoid
-from .precision import nan_where
+from .precision import floats, nan_where
 
 _ONE = [case((3, 4)), case(()), case((0, 3))]
 _TWO = [
@@ -90,7 +90,7 @@ def _power_w(dy, x, w, y):
     if isinstance(x, (int, float)) and x != 0:  # a NumPy number would widen float32
         return dy * y * (math.log(x) if x > 0 else math.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return dy * y * np.log(np.where((x == 0) & (w >= 0), 1, x)).astype(dy.dtype)
+        return dy * y * np.log(np.where((x == 0) & (w >= 0), 1, floats(x))).astype(dy.dtype)
 
 
 power = _binary(
@@ -143,17 +143,28 @@ arccosh = _unary(np.arccosh, "dy/dx = 1/√(x² - 1)", lambda dy, x: dy / (np.sq
 arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / ((1 - x) * (1 + x)), (-0.9, 0.9))
 
 
+def _half_turns(x):
+    """sin πx and cos πx, by the distances to the nearest integer and the nearest half, which are exact."""
+    nearest = np.rint(x)
+    sign, part = 1 - 2 * np.abs(np.remainder(nearest, 2)), x - nearest
+    return sign * np.sin(math.pi * part), sign * np.sin(math.pi * (0.5 - np.abs(part)))
+
+
+def _sinc(x):
+    return np.where(x == 0, 1, _half_turns(x)[0] / np.where(x == 0, 1, math.pi * x))[()]
+
+
 def _sinc_x(dy, x, y):
     """(cos πx - y)/x; near 0, where that cancels, its series π Σ (-1)ⁿ 2n (πx)²ⁿ⁻¹/(2n + 1)!."""
     square, series = np.square(math.pi * x), 0.0
     for n in range(9, 0, -1):
         series = series * square + (-1) ** n * 2 * n / math.factorial(2 * n + 1)
     near = np.abs(x) < 0.3
-    far = (np.cos(math.pi * x) - y) / np.where(near, 1, x)
+    far = (_half_turns(x)[1] - y) / np.where(near, 1, x)
     return dy * np.where(near, series * (math.pi * math.pi * x), far)
 
 
-sinc = _unary(np.sinc, "y = sin πx/(πx), 1 at 0", _sinc_x)
+sinc = _unary(_sinc, "y = sin πx/(πx), 1 at 0", _sinc_x, name="sinc", numpy=[np.sinc])
 hypot = _binary(
     np.hypot, "y = √(x² + w²),  dy/dx = x/y (0 at 0)", lambda dy, x, y: dy * (x / np.where(y == 0, np.inf, y)),
     lambda dy, w, y: dy * (w / np.where(y == 0, np.inf, y)), (0.5, 2.0),
@@ -229,4 +240,4 @@ def where(c, x, w):
     return np.where(c, x, w)
 
 
-where.vjp(x=lambda dy, c: np.where(c, dy, 0), w=lambda dy, c: np.where(c, 0, dy))
+where.vjp(c=lambda dy: dy * 0, x=lambda dy, c: np.where(c, dy, 0), w=lambda dy, c: np.where(c, 0, dy))

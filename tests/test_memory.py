@@ -328,6 +328,15 @@ def test_the_tables_do_not_grow():
     assert len(guard._written) < 300 and len(guard._handed) <= 1
 
 
+def test_reading_values_leaves_nothing_behind():
+    """Also where nothing is recorded that would look for it."""
+    x = tg.tensor(TWO)
+    with tg.no_grad():
+        for _ in range(1000):
+            x.data, tg.tensor(TWO).data
+    assert len(guard._handed) < 200 and max(map(len, guard._handed.values())) < 5
+
+
 def test_nothing_is_copied_that_user_code_cannot_reach(monkeypatch):
     """Tensors are saved as they are; `frozen` copies plain arrays only."""
     copied = []

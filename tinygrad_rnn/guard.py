@@ -50,6 +50,7 @@ _written: dict[int, tuple[weakref.ref, int]] = {}  # id of the memory -> (the me
 _handed: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
 _newest = 0  # the clock at the newest write
 _sweep_at = 64  # the size of _written at which entries of freed memory are dropped
+_forget_at = 64  # the size of _handed at which what is no longer alive is dropped
 
 
 class MutationError(RuntimeError):
@@ -127,14 +128,17 @@ class _Lent:
 
 def hand_out(array: np.ndarray) -> np.ndarray:
     """The same memory as an array of which it is known how long user code can write through it."""
+    global _forget_at
     with _lock:
+        if len(_handed) > _forget_at:
+            _forget_returned()
+            _forget_at = 64 + 2 * len(_handed)
         anywhere.hand(True)  # operations take the way on which saved arrays are secured
-        alive = _handed.setdefault(id(memory(array)), [])
-        for handed in [handed() for handed in alive]:
-            if handed is not None and handed.__array_interface__ == array.__array_interface__:
-                return handed
-        handed = np.asarray(_Lent(array))
-        alive.append(weakref.ref(handed))
+        key = id(memory(array))
+        alive = [handed for ref in _handed.get(key, ()) if (handed := ref()) is not None]
+        same = [handed for handed in alive if handed.__array_interface__ == array.__array_interface__]
+        handed = same[0] if same else np.asarray(_Lent(array))
+        _handed[key] = [weakref.ref(other) for other in (*alive, *([] if same else [handed]))]
         return handed
 
 

@@ -124,6 +124,14 @@ def _part(target: Path) -> tuple[Path, BinaryIO]:
         file.close()
 
 
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Is the open file the one at ``path``, which another run may remove at any moment?"""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 @contextlib.contextmanager
 def alone_in(folder: Path, where: str) -> Iterator[None]:
     """Hold ``folder`` until the end of the block, or of the process; an error, if another run holds it."""
@@ -136,7 +144,7 @@ def alone_in(folder: Path, where: str) -> Iterator[None]:
         except _HELD as error:
             file.close()
             raise OSError(f"{where}: {folder} is in use by another run, should be a folder of its own") from error
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        if _is_at(file, path):
             break
         file.close()  # the run that held it has ended and removed it
     try:

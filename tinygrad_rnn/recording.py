@@ -161,7 +161,7 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
         raise TypeError(f"{spec.name}: returned None, should return an array; is a return missing?")
     if not any(isinstance(a, Tensor) for a in args):
         return y
-    if mode.recording:
+    if mode.recording and None in edges:
         _check_rules(spec, args, edges)
     tracked = mode.recording and any(edge is not None for edge in edges)
     made = make(y, Node(secured(edges, args), y.shape, y.dtype, spec, attrs) if tracked else None)

@@ -132,22 +132,28 @@ def _loop(run: Run, xs: Tensor, state: Any, bound: Any, mask: Any) -> tuple[Tens
     hs: list[Any] = [None] * len(times)
     if mask is not None:
         xs = where(mask, xs, 0)
-    before, recording = running.step, running.recording
+    before, state = running.step, _twins(state)
     try:
         for t in times:
             running.step = t
             starts.append(clock())
-            given = [make(one._array, one.node if recording else None) for one in state]  # the cell may change them
+            given = state if mask is None else _twins(state)
             new = cell.step(xs[:, t], given, bound, check=t == times[0])
             if mask is not None:
                 here = mask[:, t]
                 new = tuple(where(_fit(here, one), one, old) for one, old in zip(new, state, strict=True))
-            hs[t] = new[0] if mask is None else where(_fit(here, new[0]), new[0], 0)
+            first = new[0]  # the next step may change this Tensor in place: what is collected is another one
+            hs[t] = make(first._array, first.node) if mask is None else where(_fit(here, first), first, 0)
             state = new
             run.states.append(places(new))
     finally:
         running.step, run.end = before, clock()
     return stack(hs, axis=1), tuple(state)
+
+
+def _twins(state: Sequence[Tensor]) -> list[Tensor]:
+    """The same states, for the cell to change in place: neither the caller's change, nor those of the step before."""
+    return [make(one._array, one.node if running.recording else None) for one in state]
 
 
 def _fit(here: np.ndarray, one: Any) -> np.ndarray:

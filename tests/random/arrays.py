@@ -149,12 +149,13 @@ def broadcast_to(b: Builder) -> None:
 
 
 def broadcast_arrays(b: Builder) -> None:
-    x = b.array(ndim=(1, 2))
-    w = b.leaf(np.shape(b.values[x])[-1:])
-    one, two = b.fresh(), f"v{len(b.values) + 1}"
-    text = f"{one}, {two} = np.broadcast_arrays({x}, {w})"
+    """Of Tensors alone: each result is what its own argument is, and `Builder.reached` goes by whole lines."""
+    x = b.tensor(np.shape(b.values[b.array(ndim=(1, 2))]))
+    w = b.leaf(np.shape(b.values[x])[-1:], tracked=True)
+    first, second = b.fresh(), f"v{len(b.values) + 1}"
+    text = f"{first}, {second} = np.broadcast_arrays({x}, {w})"
     b.statement(text, text, "np.broadcast_arrays")
-    b.emit(f"{one} * {two}", subject="multiply")
+    b.emit(f"{first} * {second}", subject="multiply")
 
 
 def roll(b: Builder) -> None:

@@ -72,7 +72,7 @@ def by_differences(at: Callable[[Any], Any]) -> tuple[Any, float]:
     return best[0], float(best[1])
 
 
-def _floor(rtol: float) -> float:
+def floor(rtol: float) -> float:
     """What rounding on the way may leave of numbers around 1 that cancel."""
     return 1e-13 if rtol <= 1e-9 else 0.05 * rtol
 
@@ -110,8 +110,8 @@ class Truth:
         given, size = float(sum(t.sum() for t in terms)), float(sum(np.abs(t).sum() for t in terms))
         if self.exact is not None:
             right, scale = self.exact
-            if abs(given - right) <= rtol * (size + scale) + _floor(rtol):
+            if abs(given - right) <= rtol * (size + scale) + floor(rtol):
                 return
         right, noise = self.differences()
-        if not abs(given - right) <= rtol * (size + abs(right)) + 20 * noise + max(_floor(rtol), 1e-11):
+        if not abs(given - right) <= rtol * (size + abs(right)) + 20 * noise + max(floor(rtol), 1e-11):
             raise AssertionError(f"{what}: the derivative is {float(right):.12g}, the gradient gives {given:.12g}")

@@ -59,7 +59,7 @@ def operand(b: Builder, x: str, low: float, high: float) -> str:
         return b.integers(shape, max(int(np.ceil(low)), 0), int(high) + 1)
     if kind == "booleans" and low < 0:
         return b.booleans(shape)
-    if kind == "list" and 0 < len(shape) < 3 and 0 not in shape:
+    if kind == "list" and 0 < len(shape) < 3 and 0 not in shape and np.ndim(b.values[x]):  # Python's own: [1.0] * y
         return str(b.numbers(shape, low, high).tolist())
     if kind == "scalar":
         bits = 64 if b.program.tight else b.choose([32, 64])

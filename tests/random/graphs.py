@@ -132,7 +132,8 @@ def check_jvp(program: Program) -> None:
     terms = [np.asarray(g, float) * v for g, v in zip(gs, vs)]
     size = sum(np.abs(t).sum() for t in terms) + abs(left)
     error = abs(left - sum(t.sum() for t in terms))
-    assert error <= max(rtol, 1e-8) * size + max(floor(rtol), 1e-11), f"jvp: <u, J v> is {left:.12g}, vjp gives {left - error:.12g} or so"
+    allowed = max(rtol, 1e-8) * size + max(floor(rtol), 1e-11)
+    assert error <= allowed, f"jvp: <u, J v> is {left:.12g}, vjp gives {left - error:.12g} or so"
     for g, g2 in zip(gs, pull([2 * u for u in us])):
         wide, error = np.asarray(g, float), np.abs(np.asarray(g2, float) - 2 * np.asarray(g, float))
         assert error.max(initial=0) <= max(rtol, 1e-12) * 4 * np.abs(wide).max(initial=1), "vjp is not linear"

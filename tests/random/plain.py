@@ -95,6 +95,8 @@ class Plain:
     def _computed_wide(self, function: Callable[..., Any], by_float: bool) -> Callable[..., Any]:
         def apply(x: Any, *args: Any, **attrs: Any) -> Any:
             x = np.asarray(x)
+            if self.wide and x.dtype.kind == "f":
+                x = x.astype(np.longdouble)
             if x.dtype.kind == "c" or x.dtype == np.longdouble:
                 return function(x, *args, **attrs)
             args = tuple(a.astype(np.float64) if getattr(a, "dtype", x.dtype).kind == "f" else a for a in args)

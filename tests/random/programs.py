@@ -221,8 +221,11 @@ class Builder:
         return int(self.rng.integers(-ndim, ndim))
 
     def numbers(self, shape: tuple[int, ...], low: float = -2, high: float = 2) -> Any:
-        """Random numbers, none of them on a round one."""
-        return np.asarray(np.round(self.rng.uniform(low, high, shape), 4) + 3e-5)
+        """Random numbers, none of them on a round one, and no two the same: a tie is a kink of sort and max."""
+        a = np.array(np.round(self.rng.uniform(low, high, shape), 4) + 3e-5)
+        ties = np.setdiff1d(np.arange(a.size), np.unique(a, return_index=True)[1])
+        a.reshape(-1)[ties] += 1e-6 * np.arange(1, len(ties) + 1)
+        return a
 
     # -- values --------------------------------------------------------------------------------------------------
 

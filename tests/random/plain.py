@@ -75,6 +75,8 @@ OF_FIRST = ["mean_squared_error", "binary_cross_entropy", "softmax_cross_entropy
 OF_FLOAT = ["sigmoid", "relu", "leaky_relu", "elu", "erf", "erfc", "gelu", "silu", "softplus", "hard_sigmoid",
             "dropout"]  # fmt: skip
 
+WIDEST = np.dtype(np.clongdouble)
+
 
 class Plain:
     """``F.name(...)`` in NumPy; ``wide`` keeps complex and longdouble through every cast."""
@@ -95,10 +97,9 @@ class Plain:
     def _computed_wide(self, function: Callable[..., Any], by_float: bool) -> Callable[..., Any]:
         def apply(x: Any, *args: Any, **attrs: Any) -> Any:
             x = np.asarray(x)
-            if self.wide and x.dtype.kind == "f":
-                x = x.astype(np.longdouble)
-            if x.dtype.kind == "c" or x.dtype == np.longdouble:
-                return function(x, *args, **attrs)
+            wide = [np.asarray(a).dtype for a in (x, *args) if np.asarray(a).dtype in (np.longdouble, complex, WIDEST)]
+            if wide:
+                return function(x.astype(np.longdouble) if x.dtype.kind == "f" else x, *args, **attrs)
             args = tuple(a.astype(np.float64) if getattr(a, "dtype", x.dtype).kind == "f" else a for a in args)
             dtype = floating(x) if by_float else x.dtype
             return np.asarray(function(x.astype(np.float64), *args, **attrs)).astype(dtype)[()]

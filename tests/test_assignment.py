@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.graph import GraphError
+from tinygrad_rnn.errors import GraphError
 
 N, T, H = 2, 4, 3
 

@@ -10,6 +10,7 @@ from command_line import SMALL, python, write_texts
 import tinygrad_rnn as tg
 from tinygrad_rnn import cli, demo
 from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.errors import NumericalError
 from tinygrad_rnn.train import LanguageModel
 
 pytest.importorskip("safetensors")
@@ -190,7 +191,7 @@ def test_a_demo_that_cannot_write_says_so(at_home, capsys):
 
 @pytest.mark.parametrize(("error", "text"), [
     (MemoryError("Unable to allocate 9 TiB"), "Unable to allocate 9 TiB"), (MemoryError(), "MemoryError"),
-    (FloatingPointError("the loss is nan"), "the loss is nan"),
+    (NumericalError("the loss is nan"), "the loss is nan"),
 ])  # fmt: skip
 def test_what_goes_wrong_on_the_way_is_said_in_one_line_too(error, text, at_home, capsys, monkeypatch):
     def raising(*_):

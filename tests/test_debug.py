@@ -8,8 +8,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, scan
-from tinygrad_rnn.debug import NanError, trace_mutations, trace_nans
-from tinygrad_rnn.guard import MutationError, saved_arrays
+from tinygrad_rnn.debug import trace_mutations, trace_nans
+from tinygrad_rnn.errors import MutationError, NanError
+from tinygrad_rnn.guard import saved_arrays
 from tinygrad_rnn.mode import mode
 
 

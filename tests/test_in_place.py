@@ -9,8 +9,7 @@ import pytest
 from test_assignment import H, T, assert_gradient, leaf, memory
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.graph import GraphError
-from tinygrad_rnn.guard import MutationError
+from tinygrad_rnn.errors import GraphError, MutationError
 
 CHANGES = [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow, operator.imod]
 

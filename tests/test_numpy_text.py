@@ -10,17 +10,8 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import DeriveError
 from tinygrad_rnn.derive import numpy_text as standing_alone
 from tinygrad_rnn.derive.helpers import HELPERS, head
-from tinygrad_rnn.formula import (
-    Constant,
-    Expr,
-    FormulaError,
-    Leaf,
-    known,
-    local_derivative,
-    numpy_text,
-    postorder,
-    simplified,
-)
+from tinygrad_rnn.errors import FormulaError
+from tinygrad_rnn.formula import Constant, Expr, Leaf, known, local_derivative, numpy_text, postorder, simplified
 from tinygrad_rnn.formula.printer import PRODUCT, SUM, infix
 from tinygrad_rnn.formula.styles import Piece
 from tinygrad_rnn.op import OPS

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.graph import GraphError
+from tinygrad_rnn.errors import GraphError
 
 
 def leaf(*shape: int) -> tg.Tensor:

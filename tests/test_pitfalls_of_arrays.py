@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.guard import MutationError
+from tinygrad_rnn.errors import MutationError
 
 
 def leaf(*shape: int, seed: int = 0, dtype: Any = np.float64) -> tg.Tensor:

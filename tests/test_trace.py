@@ -10,7 +10,8 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
 from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.graph import GraphError, newest_first
+from tinygrad_rnn.errors import GraphError
+from tinygrad_rnn.graph import newest_first
 from tinygrad_rnn.mode import mode
 from tinygrad_rnn.observe import locals_of, observing
 from tinygrad_rnn.trace import codes, record_step, sample

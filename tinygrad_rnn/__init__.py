@@ -1,13 +1,14 @@
 """tinygrad_rnn: recurrent cells as forward-only code, on NumPy."""
 
 from .draw import draw  # before the operations: a module named trace must not hide the operation of that name
-from .check import CheckError, check_backward, check_gradients, check_layer
+from .errors import CheckError
+from .check import check_backward, check_gradients, check_layer
 from . import ops
 from .ops import *
-from .graph import GraphError
-from .guard import MutationError
+from .errors import GraphError
+from .errors import MutationError
 from .mode import no_grad, scope
-from .shape import ShapeError
+from .errors import ShapeError
 from .tensor import Tensor, detach, tensor, zeros
 from .cell import Cell, Param, cell
 from .cells import gru, gru_after, layer_norm_lstm, lstm, mgu, peephole_lstm, rnn
@@ -16,10 +17,12 @@ from .scan import scan
 from .wrappers import projected, residual, variational_dropout, zoneout
 from .checkpoint import checkpoint
 from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .debug import NanError, trace_mutations, trace_nans
+from .errors import NanError
+from .debug import trace_mutations, trace_nans
 from . import data, nn, optim, train
 from .draw import draw
 from .flow import gradient_flow
-from .derive import DeriveError, derive
+from .errors import DeriveError
+from .derive import derive
 
 __version__ = "0.1.0"

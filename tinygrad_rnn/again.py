@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import guard
+from .errors import InvalidType
 from .graph import USED, Node, Rule, fitted, leading_to, mode, newest_first
 from .tensor import Tensor, make, value
 
@@ -38,7 +39,7 @@ def stand_in(x: Any, where: str) -> Tensor:
     """
     array = np.array(value(x))
     if array.dtype.kind != "f":
-        raise TypeError(f"{where} is {array.dtype}, should be floating to be differentiated by")
+        raise InvalidType(f"{where} is {array.dtype}, should be floating to be differentiated by")
     parent = getattr(x, "node", None)
     return make(array, StandIn([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import InvalidType
 from .mode import mode
 
 UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, (ufunc, method), or another's name -> operation
@@ -74,25 +75,25 @@ class Border:
         if method != "__call__":
             key, name = (ufunc, method), f"{name}.{method}"
         if kwargs.get("out") is not None:
-            raise TypeError(f"{name}: a Tensor can't be written into an array; {INSTEAD}")
+            raise InvalidType(f"{name}: a Tensor can't be written into an array; {INSTEAD}")
         if key not in UFUNCS:
-            raise TypeError(f"{name} has no operation on Tensors")
+            raise InvalidType(f"{name} has no operation on Tensors")
         return UFUNCS[key](*inputs, **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func not in FUNCTIONS:
             name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
-            raise TypeError(f"{name} has no operation on Tensors")
+            raise InvalidType(f"{name} has no operation on Tensors")
         return FUNCTIONS[func](*args, **kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self.node is not None:
-            raise TypeError(f"this Tensor needs a gradient, which an array would lose; {_advice()}")
+            raise InvalidType(f"this Tensor needs a gradient, which an array would lose; {_advice()}")
         return np.array(self._array, dtype=dtype) if copy else np.asarray(self.data, dtype=dtype)
 
     def __float__(self) -> float:
         if self.node is not None and _into_array(sys._getframe(1)):
-            raise TypeError(f"this Tensor needs a gradient, which an array would lose; {INSTEAD}")
+            raise InvalidType(f"this Tensor needs a gradient, which an array would lose; {INSTEAD}")
         return float(self._alone())
 
     def __int__(self) -> int:
@@ -103,17 +104,17 @@ class Border:
         if self.node is not None and mode.recording:
             told = mode.observer is not None and not getattr(mode.observer, "passive", False)
             if told or mode.transforms or mode.step is not None:
-                raise TypeError(_NUMBER)
+                raise InvalidType(_NUMBER)
         return self._array
 
     def __format__(self, spec: str) -> str:
         if not spec:
             return str(self)
         if self._array.size != 1:
-            raise TypeError(f"format {spec!r}: the Tensor has shape {self._array.shape}, should be one number")
+            raise InvalidType(f"format {spec!r}: the Tensor has shape {self._array.shape}, should be one number")
         return format(self._array.item(), spec)
 
     def __round__(self, digits: int | None = None) -> Any:
         if self._array.size != 1:
-            raise TypeError(f"round: the Tensor has shape {self._array.shape}, should be one number")
+            raise InvalidType(f"round: the Tensor has shape {self._array.shape}, should be one number")
         return round(self._array.item(), digits)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from . import init as schemes
+from .errors import InvalidType, InvalidValue, ShapeError
 from .graph import clock
 from .param import Param, Stacked
 from .param import advice as advice
 from .run import Run, places
-from .shape import ShapeError
 from .tensor import Tensor, make, value
 
 
@@ -43,10 +43,12 @@ class Cell:
         positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         for p in parameters:
             if p.name in positional and isinstance(p.default, Param):
-                raise TypeError(f"{self.name}: {p.name} is a Param among the states, should stand after a *")
+                raise InvalidType(f"{self.name}: {p.name} is a Param among the states, should stand after a *")
         named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         if len(positional) < 2:
-            raise TypeError(f"{self.name}: a cell is written f(x, h, *, ...): an input, at least one state, parameters")
+            raise InvalidType(
+                f"{self.name}: a cell is written f(x, h, *, ...): an input, at least one state, parameters"
+            )
         self.input, *self.states = positional
         self.params = {name: p for name, p in named.items() if isinstance(p, Param)}
         self.config = {name: p for name, p in named.items() if not isinstance(p, Param)}
@@ -88,27 +90,29 @@ class Cell:
         letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
         for letter in letters:
             if letter not in sizes:
-                raise TypeError(f"{self.name}.init: missing size {letter}")
+                raise InvalidType(f"{self.name}.init: missing size {letter}")
         for name, size in sizes.items():
             if name not in letters:
-                raise TypeError(f"{self.name}.init: has no size {name}, only {', '.join(letters)}")
+                raise InvalidType(f"{self.name}.init: has no size {name}, only {', '.join(letters)}")
             if not isinstance(size, (int, np.integer)) or size < 1:
-                raise ValueError(f"{self.name}.init: {name} is {size!r}, should be a whole number from 1")
+                raise InvalidValue(f"{self.name}.init: {name} is {size!r}, should be a whole number from 1")
         for name in init:
             if name not in self.params:
-                raise TypeError(f"{self.name}.init: has no parameter {name}, only {', '.join(self.params)}")
+                raise InvalidType(f"{self.name}.init: has no parameter {name}, only {', '.join(self.params)}")
 
     def sizes(self, params: Mapping[str, Any]) -> dict[str, int]:
         """What each letter stands for, by the parameters' shapes; missing, extra and misshaped ones are errors."""
         for name in self.params:
             if name not in params:
-                raise TypeError(f"{self.name}: missing parameter {name}")
+                raise InvalidType(f"{self.name}: missing parameter {name}")
         for name, default in self.config.items():
             if default is inspect.Parameter.empty and name not in params:
-                raise TypeError(f"{self.name}: missing argument {name}")
+                raise InvalidType(f"{self.name}: missing argument {name}")
         for name in params:
             if name not in self.params and name not in self.config:
-                raise TypeError(f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}")
+                raise InvalidType(
+                    f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}"
+                )
         sizes: dict[str, int] = {}
         owners: dict[str, str] = {}
         for name, param in self.params.items():
@@ -144,11 +148,11 @@ class Cell:
         for place, arg in enumerate((x, *state)):
             if isinstance(arg, Mapping):
                 wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
-                raise TypeError(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
+                raise InvalidType(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
         sizes = self.sizes(params)
         if len(state) != len(self.states):
             got = f"{len(state)} state{'s' * (len(state) != 1)}"
-            raise TypeError(f"{self.name}: got {got}, should be {len(self.states)}: {', '.join(self.states)}")
+            raise InvalidType(f"{self.name}: got {got}, should be {len(self.states)}: {', '.join(self.states)}")
         shape = np.shape(value(x))
         if len(shape) != 2 or shape[1] != sizes.get("D", shape[1]):
             owners = [name for name, param in self.params.items() if "D" in param.words]
@@ -167,7 +171,7 @@ class Cell:
         sizes = {**self.sizes(params), "N": N}
         for word in (word for words in self.words.values() for word in words):
             if word not in sizes:
-                raise TypeError(f"{self.name}: the size {word} of the state is in no parameter; give the state")
+                raise InvalidType(f"{self.name}: the size {word} of the state is in no parameter; give the state")
         return tuple(make(np.zeros([sizes[w] for w in self.words[name]], dtype), None) for name in self.states)
 
     def step(self, x: Any, state: Sequence[Any], bound: Mapping[str, Any], check: bool) -> tuple[Any, ...]:
@@ -182,20 +186,20 @@ class Cell:
         """As many states as there were, of the same shapes and dtypes; for a dtype the text says who else has it."""
         wanted = f"{len(state)}: the new {', '.join(self.states)}"
         if len(new) == 1 and new[0] is None:
-            raise TypeError(f"{self.name}: returned None, should return {wanted}; is a return missing?")
+            raise InvalidType(f"{self.name}: returned None, should return {wanted}; is a return missing?")
         if len(new) != len(state):
             got = "a list" if new and isinstance(new[0], list) else f"{len(new)} value{'s' * (len(new) != 1)}"
-            raise TypeError(f"{self.name}: returns {got}, should return {wanted}")
+            raise InvalidType(f"{self.name}: returns {got}, should return {wanted}")
         for name, old, one in zip(self.states, state, new, strict=True):
             if not isinstance(one, Tensor):
-                raise TypeError(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")
+                raise InvalidType(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")
             if one.shape != old.shape:
                 raise ShapeError(f"{self.name}: the new {name} is {one.shape}, should be {old.shape} as {name} was")
             if one.dtype != old.dtype:
                 alike = [key for key, arg in given.items() if getattr(arg, "dtype", None) == one.dtype]
                 seen = f" ({', '.join(alike)} too)" if alike else ""
                 got = f"{one.dtype}{seen}"
-                raise TypeError(f"{self.name}: the new {name} is {got}, should be {old.dtype} as {name} was")
+                raise InvalidType(f"{self.name}: the new {name} is {got}, should be {old.dtype} as {name} was")
 
     def __call__(self, x: Any, *state: Any, **params: Any) -> Any:
         """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .again import backpropagate_recorded, recording_on, split_at
+from .errors import InvalidType, MutationError
 from .graph import Node, Rule, backpropagate, clock, mode
-from .guard import MutationError
 from .linearize import called
 from .portable import twins
 from .tensor import Tensor
@@ -48,7 +48,7 @@ class _Replay:
         start = clock()
         self.y = f(*args, **options)
         if self.y is None:
-            raise TypeError(f"checkpoint: {called(f)} returned None, should return a value; is a return missing?")
+            raise InvalidType(f"checkpoint: {called(f)} returned None, should return a value; is a return missing?")
         leaves = flatten(self.y)[0]
         new = {id(y): k for k, y in enumerate(leaves) if isinstance(y, Tensor) and y.node and y.node.seq > start}
         self.places = list(new.values())  # of the outputs that this run computed

@@ -19,7 +19,8 @@ from .console import printable
 from .derive import command as derive_command
 from .draw import command as draw_command
 from .draw import draw
-from .userfile import UserFileError, bug, is_bug, own_lines, user_lines
+from .errors import UserFileError
+from .userfile import bug, is_bug, own_lines, user_lines
 
 _ABOUT = "Recurrent cells as forward-only code: draw them, check their gradients, train them."
 _TRAIN = """\

@@ -15,18 +15,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from .errors import MutationError, NanError
 from .graph import Node
-from .guard import MutationError
 from .mode import mode
 from .observe import observing
 from .op import Op
 from .tensor import Tensor, value
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-
-
-class NanError(FloatingPointError):
-    """An operation made NaN or inf."""
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from .check import check_backward
 from .check.by_hand import lstm_backward
 from .data import STORIES, Corpus, grammar, windows
 from .draw import RenderError, draw
+from .errors import InvalidValue
 from .files import alone_in, write_whole
 from .optim import Adam
 from .train.command import writable
@@ -84,7 +85,7 @@ def checked(out: Path) -> list[tuple[Path, str]]:
     wrong = check_backward(lstm, planted)
     print(wrong)
     if not report.ok or wrong.ok:
-        raise ValueError("the check is broken: it should accept the first and refuse the second")
+        raise InvalidValue("the check is broken: it should accept the first and refuse the second")
     path = out / "check.json"
     both = {"right": json.loads(report.to_json()), "planted": json.loads(wrong.to_json())}
     write_whole(path, json.dumps(both, indent=1))

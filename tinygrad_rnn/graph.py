@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import guard
+from .errors import GraphError
 from .mode import mode
 from .totals import Totals
 
@@ -53,10 +54,6 @@ class Node:
         made = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
         name = getattr(self, "name", None)
         return f"{name} ({made})" if name else made
-
-
-class GraphError(RuntimeError):
-    """A backward pass that cannot be."""
 
 
 #: The edges of a node that a backward pass has been through: what they kept is gone.

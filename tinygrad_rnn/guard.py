@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import MutationError
 from .mode import anywhere
 
 _references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda _: sys.maxsize)
@@ -51,10 +52,6 @@ _handed: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays thr
 _newest = 0  # the clock at the newest write
 _sweep_at = 64  # the size of _written at which entries of freed memory are dropped
 _forget_at = 64  # the size of _handed at which what is no longer alive is dropped
-
-
-class MutationError(RuntimeError):
-    """An array that a gradient rule saved was changed before the rule ran."""
 
 
 def memory(array: Any) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import InvalidValue
+
 Scheme = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
@@ -54,7 +56,7 @@ def he(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014); every singular value is 1."""
     if len(shape) != 2:
-        raise ValueError(f"init orthogonal needs a matrix, should not be for {shape}")
+        raise InvalidValue(f"init orthogonal needs a matrix, should not be for {shape}")
     tall = (max(shape), min(shape))
     q, r = np.linalg.qr(rng.standard_normal(tall))
     q = q * np.sign(np.diag(r))  # makes the draw uniform over all such matrices
@@ -68,14 +70,14 @@ def draw(scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], where: s
     """An array of ``shape`` by ``scheme``; ``where`` names the parameter in errors."""
     if isinstance(scheme, str):
         if scheme not in SCHEMES:
-            raise ValueError(f"{where}: init is {scheme!r}, should be one of {', '.join(SCHEMES)}")
+            raise InvalidValue(f"{where}: init is {scheme!r}, should be one of {', '.join(SCHEMES)}")
         scheme = SCHEMES[scheme]
     try:
         made = np.asarray(scheme(rng, shape) if callable(scheme) else scheme, dtype=np.float64)
     except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+        raise InvalidValue(f"{where}: {error}") from error
     if made.shape not in (shape, ()):
-        raise ValueError(f"{where}: init gave shape {made.shape}, should be {shape}")
+        raise InvalidValue(f"{where}: init gave shape {made.shape}, should be {shape}")
     return np.array(np.broadcast_to(made, shape))
 
 
@@ -91,7 +93,7 @@ def draw_blocks(
     schemes = scheme if isinstance(scheme, Mapping) else dict.fromkeys(blocks, scheme)
     for name in schemes:
         if name not in blocks:
-            raise ValueError(f"{where}: init names block {name!r}, should be among {', '.join(blocks)}")
+            raise InvalidValue(f"{where}: init names block {name!r}, should be among {', '.join(blocks)}")
     own = (*shape[:-1], shape[-1] // len(blocks))
     parts = [draw(_default(schemes.get(name), own), rng, own, f"{where}.{name}") for name in blocks]
     return np.concatenate(parts, axis=-1)

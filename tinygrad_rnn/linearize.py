@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .again import backpropagate_recorded, recording_on, split_at, stand_in
+from .errors import InvalidType, InvalidValue
 from .graph import Node, backpropagate, clock, mode
 from .portable import twins
 from .tensor import Tensor, make, value
@@ -57,7 +58,7 @@ class Linearized:
         with recording_on():
             y = f(*inputs, **twins(dict(options)))
         if y is None:
-            raise TypeError(f"{name}: {self.called} returned None, should return a value; is a return missing?")
+            raise InvalidType(f"{name}: {self.called} returned None, should return a value; is a return missing?")
         self.ys, self.build_y = flatten(y)
         if recorded and not self.arrays and not self.deep:  # does f use a Tensor that needs a gradient from outside?
             roots = [y.node for y in self.ys if isinstance(y, Tensor) and y.node is not None]
@@ -86,7 +87,9 @@ class Linearized:
         shapes = [np.shape(value(y)) for y in self.ys]
         if len(self.ys) != 1 or np.prod(shapes[0]) != 1:
             got = shapes[0] if len(self.ys) == 1 else f"{len(self.ys)} values"
-            raise ValueError(f"{self.name}: {self.called} returned {got}, should be one number; jacobian is for arrays")
+            raise InvalidValue(
+                f"{self.name}: {self.called} returned {got}, should be one number; jacobian is for arrays"
+            )
         self.floating(0)
         return self.values[0]
 
@@ -94,7 +97,7 @@ class Linearized:
         dtype = dtype_of(self.ys[k])
         if dtype.kind != "f":
             got = dtype if dtype.kind in "iubc" else f"a {type(self.ys[k]).__name__}"
-            raise TypeError(f"{self.name}: {self.called} returned {got}, should be floating to be differentiated")
+            raise InvalidType(f"{self.name}: {self.called} returned {got}, should be floating to be differentiated")
 
     def gradients(self, dys: Sequence[Any], deep: bool, retain: bool = True) -> list[Any]:
         """The gradient by each stand-in; zeros where the output does not depend on it."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from .cell import Cell, Stacked
+from .errors import InvalidType, ShapeError
 from .ops import dropout
-from .shape import ShapeError
 from .tensor import value
 
 
@@ -60,7 +60,7 @@ def rows(where: str, cell: Cell, name: str) -> list[str]:
     word = "D" if name == cell.input else cell.words[name][-1]
     found = [key for key, param in cell.params.items() if len(param.words) > 1 and param.words[0] == word]
     if not found:
-        raise TypeError(f"{where}: {cell.name} has no matrix with {word} rows, which {name} would go through")
+        raise InvalidType(f"{where}: {cell.name} has no matrix with {word} rows, which {name} would go through")
     return found
 
 
@@ -98,7 +98,7 @@ class Masked(Stacked):
 
     @property
     def _array(self) -> Any:  # type: ignore[override]
-        raise TypeError(f"{self._gate.where}: {self.name} is masked, should be used as a @ {self.name} only")
+        raise InvalidType(f"{self._gate.where}: {self.name} is masked, should be used as a @ {self.name} only")
 
 
 class _Gate:

@@ -7,6 +7,8 @@ import keyword
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .errors import InvalidType, InvalidValue
+
 #: What rules may ask for beside inputs and attributes, and what the written-out function calls its values.
 RESERVED = ("y", "i", "xs", "made", "node", "error", "isinstance", "Exception")
 ENDINGS = ("_shape", "_array", "_node", "_rule")
@@ -19,12 +21,12 @@ def signature(forward: Callable[..., Any]) -> tuple[list[str], dict[str, Any], b
         if parameter.kind is parameter.KEYWORD_ONLY:
             attributes[parameter.name] = parameter.default
         elif parameter.kind is parameter.VAR_KEYWORD or parameter.default is not parameter.empty:
-            raise TypeError(f"{where}: takes {parameter}, should be an array, or an attribute of its own after a *")
+            raise InvalidType(f"{where}: takes {parameter}, should be an array, or an attribute of its own after a *")
         else:
             names.append(parameter.name)
             variadic = variadic or parameter.kind is parameter.VAR_POSITIONAL
     if variadic and len(names) > 1:
-        raise TypeError(
+        raise InvalidType(
             f"{where}: takes {names[0]} and *{names[-1]}, should take *{names[-1]} alone, or so many arrays"
         )
     return names, attributes, variadic
@@ -35,15 +37,19 @@ def check_names(
 ) -> None:
     """A name means one thing, to the rules and in the function that `recording` writes."""
     if not title.isidentifier() or keyword.iskeyword(title) or title in RESERVED:
-        raise TypeError(f"op: {title} cannot name an operation, should be a name that is free: op(name=...)")
+        raise InvalidType(f"op: {title} cannot name an operation, should be a name that is free: op(name=...)")
     names = [*inputs, *attributes, *keeps]
     for k, name in enumerate(names):
         derived = any(name == base + ending for base in names for ending in ENDINGS)
         reserved = name in RESERVED and not (variadic and k == 0 and name == "xs")
         if name in names[:k]:
-            raise TypeError(f"op {title}: {name} names two of its inputs, attributes and kept values, should name one")
+            raise InvalidType(
+                f"op {title}: {name} names two of its inputs, attributes and kept values, should name one"
+            )
         if reserved or derived or name.startswith("_"):
-            raise TypeError(f"op {title}: {name} means something else to rules and the engine, should be another name")
+            raise InvalidType(
+                f"op {title}: {name} means something else to rules and the engine, should be another name"
+            )
 
 
 def check_free(title: str, function: Any, others: Mapping[str, Any]) -> None:
@@ -52,7 +58,7 @@ def check_free(title: str, function: Any, others: Mapping[str, Any]) -> None:
         spec = getattr(other, "spec", other)
         there = getattr(spec, "forward", None) or getattr(spec, "function", other)
         if other is not None and _place(there) != _place(function):
-            raise ValueError(f"op {title}: {what} belongs to another operation already, should be free")
+            raise InvalidValue(f"op {title}: {what} belongs to another operation already, should be free")
 
 
 def _place(function: Any) -> tuple[Any, Any]:

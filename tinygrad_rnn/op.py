@@ -18,9 +18,10 @@ import numpy as np
 
 from . import recording
 from .border import FUNCTIONS, UFUNCS
+from .errors import InvalidIndex, InvalidType, InvalidValue, ShapeError
 from .graph import Rule
 from .naming import check_free, check_names, signature
-from .shape import Shape, ShapeError, ShapeRule, words
+from .shape import Shape, ShapeRule, words
 from .tensor import Tensor
 
 OPS: dict[str, Op] = {}
@@ -49,7 +50,9 @@ class OpRule(Rule):
         parameters = inspect.signature(fn).parameters.values()
         if not parameters or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):
             takes = ", ".join(map(str, parameters)) or "nothing"
-            raise TypeError(f"{spec.name}.vjp: the rule for {argument} takes {takes}, should take dy and what it needs")
+            raise InvalidType(
+                f"{spec.name}.vjp: the rule for {argument} takes {takes}, should take dy and what it needs"
+            )
         self.names = [p.name for p in parameters][1:]
         super().__init__(fn, [spec.source(name) for name in self.names])
         self.places = "(" + "".join(f"{spec.locate(name, argument)}, " for name in self.names) + ")"
@@ -98,13 +101,13 @@ class Op:
         if base in self.arguments:
             known = base == argument  # the input of the rule itself is a Tensor; another one may be a number
             return f"{base}_array" if base == name else f"{base}_array.shape" if known else f"_shape({base}_array)"
-        raise TypeError(f"{self.name}.vjp: the rule for {argument} names {name}, which {self.name} does not have")
+        raise InvalidType(f"{self.name}.vjp: the rule for {argument} names {name}, which {self.name} does not have")
 
     def vjp(self, **rules: Callable[..., Any]) -> None:
         """Set the gradient rule of each input, by its name."""
         for argument, fn in rules.items():
             if argument not in self.arguments:
-                raise TypeError(f"{self.name}.vjp: {argument} is not an input of {self.name}")
+                raise InvalidType(f"{self.name}.vjp: {argument} is not an input of {self.name}")
             self.rules[argument] = OpRule(self, argument, fn)
         if not self.variadic:
             recording.rewrite(self)
@@ -122,7 +125,8 @@ class Op:
         """Raise NumPy's refusal in the operation's own argument names, or in the shape rule's words if it has some."""
         if isinstance(error, ShapeError):
             raise ShapeError(f"{self.name}: {error}") from error
-        kind = next((kind for kind in (ValueError, TypeError, IndexError) if isinstance(error, kind)), None)
+        kinds = ((ValueError, InvalidValue), (TypeError, InvalidType), (IndexError, InvalidIndex))
+        kind = next((ours for builtin, ours in kinds if isinstance(error, builtin)), None)
         if kind is None:
             raise error
         try:

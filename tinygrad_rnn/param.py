@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import InvalidAttribute, InvalidValue
 from .tensor import Tensor
 
 
@@ -28,12 +29,12 @@ class Param:
         self.init = init
         where = f"Param({words!r}, {blocks!r})"
         if not self.words:
-            raise ValueError(f"{where}: the shape is empty, should be letters for its axes, such as 'D H'")
+            raise InvalidValue(f"{where}: the shape is empty, should be letters for its axes, such as 'D H'")
         for k, name in enumerate(self.blocks):
             if hasattr(Tensor, name):
-                raise ValueError(f"{where}: block {name} is what every Tensor has, should be another name")
+                raise InvalidValue(f"{where}: block {name} is what every Tensor has, should be another name")
             if name in self.blocks[:k]:
-                raise ValueError(f"{where}: block {name} is named twice, should be once")
+                raise InvalidValue(f"{where}: block {name} is named twice, should be once")
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape in numbers: "D H" with four blocks, D=3, H=5 -> (3, 20)."""
@@ -58,7 +59,7 @@ class Stacked(Tensor):
     def __getattr__(self, name: str) -> Any:
         blocks = object.__getattribute__(self, "_blocks")
         if name not in blocks:
-            raise AttributeError(f"{self.name} has no block {name!r}, only {', '.join(blocks) or 'the whole'}")
+            raise InvalidAttribute(f"{self.name} has no block {name!r}, only {', '.join(blocks) or 'the whole'}")
         width = self.shape[-1] // len(blocks)
         at = blocks.index(name) * width
         block = self[..., at : at + width]

@@ -6,6 +6,7 @@ import copy
 import copyreg
 from typing import Any
 
+from .errors import InvalidType
 from .graph import Node
 from .tree import flatten
 
@@ -30,7 +31,7 @@ class Portable:
     def __reduce__(self) -> Any:
         """A pickle, or a deep copy: values, name, and of a leaf that it is one, with its gradient."""
         if self.node is not None and self.node.parents:
-            raise TypeError(
+            raise InvalidType(
                 f"pickle, deepcopy: {self.node.label()} belongs to a graph, should be a leaf, or free of it: detach(x)"
             )
         grad, state = getattr(self.node, "grad", None), vars(self) if hasattr(self, "__dict__") else None
@@ -54,7 +55,7 @@ def twins(tree: Any) -> Any:
 
 
 def _refuse(node: Node) -> Any:
-    raise TypeError(f"pickle, deepcopy: the node of {node.label()} stays where it was made; pickle the Tensor")
+    raise InvalidType(f"pickle, deepcopy: the node of {node.label()} stays where it was made; pickle the Tensor")
 
 
 copyreg.pickle(Node, _refuse)

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .errors import InvalidType, InvalidValue
 from .graph import Node, clock
 from .guard import frozen, secured
 from .mode import anywhere, mode
@@ -115,7 +116,7 @@ def settled(name: str, attribute: Any) -> Any:
         return attribute
     if isinstance(attribute, Tensor):
         if attribute.node is not None and mode.recording:
-            raise TypeError(
+            raise InvalidType(
                 f"{name} is a Tensor that needs a gradient, which only positional arguments have; "
                 f"{name}.detach() is a constant"
             )
@@ -158,7 +159,7 @@ def rewrite(spec: Op) -> None:
 def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:
     """``y`` as a Tensor, with a node if it needs one and recording is on; as it is, if no input was a Tensor."""
     if y is None:
-        raise TypeError(f"{spec.name}: returned None, should return an array; is a return missing?")
+        raise InvalidType(f"{spec.name}: returned None, should return an array; is a return missing?")
     if not any(isinstance(a, Tensor) for a in args):
         return y
     if mode.recording and None in edges:
@@ -177,7 +178,7 @@ def _check_rules(spec: Op, args: Sequence[Any], edges: Sequence[Any]) -> None:
     for k, (a, edge) in enumerate(zip(args, edges)):
         if edge is None and isinstance(a, Tensor) and a.node is not None:
             name = spec.arguments[0 if spec.variadic else k]
-            raise TypeError(
+            raise InvalidType(
                 f"{spec.name}: {name} needs a gradient and has no rule, should have {spec.name}.vjp({name}=...); "
                 f"{name}.detach() is a constant"
             )
@@ -196,7 +197,7 @@ def variadic(spec: Op) -> Any:
         elif len(args) == 1 and not led:
             raise several(spec.name, args[0])
         if not args:
-            raise ValueError(f"{spec.name}: needs at least one array")
+            raise InvalidValue(f"{spec.name}: needs at least one array")
         xs = tuple(a._array if isinstance(a, Tensor) else np.asarray(a) for a in args)
         attrs = {**spec.attributes, **attrs}
         try:

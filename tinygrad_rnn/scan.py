@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .cell import Cell
+from .errors import InvalidType, InvalidValue, ShapeError
 from .graph import clock
 from .mode import mode as running
 from .ops import stack, where
 from .run import Run, places
-from .shape import ShapeError
 from .tensor import Tensor, make, value
 
 MODES = ("auto", "eager")
@@ -49,12 +49,12 @@ def scan(
     ``state = detach(state)`` between two calls.
     """
     if mode not in MODES:
-        raise ValueError(f"scan: mode is {mode!r}, should be one of {', '.join(MODES)}")
+        raise InvalidValue(f"scan: mode is {mode!r}, should be one of {', '.join(MODES)}")
     params = {} if params is None else params
     if not isinstance(cell, Cell) or not isinstance(params, Mapping) or isinstance(xs, Mapping | str):
-        raise TypeError(_misused(cell, xs, params))
+        raise InvalidType(_misused(cell, xs, params))
     if isinstance(state, Mapping | str):
-        raise TypeError(_no_state(cell, state))
+        raise InvalidType(_no_state(cell, state))
     if np.ndim(value(xs)) != 3:
         raise ShapeError(f"scan: xs is {np.shape(value(xs))}, should be (N, T, D)")
     N, T, _ = np.shape(value(xs))
@@ -122,7 +122,7 @@ def _mask(lengths: Any, N: int, T: int) -> np.ndarray | None:
         raise ShapeError(f"scan: lengths is {lengths.dtype} {lengths.shape}, should be integers ({N},), one a row")
     wrong = lengths[(lengths < 0) | (lengths > T)]
     if wrong.size:
-        raise ValueError(f"scan: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
+        raise InvalidValue(f"scan: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
     return None if (lengths == T).all() else (np.arange(T) < lengths[:, None])[:, :, None]
 
 

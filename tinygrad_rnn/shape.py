@@ -11,12 +11,10 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .errors import ShapeError
+
 Shape = tuple[int, ...]
 ShapeRule = Callable[[Mapping[str, Shape], Mapping[str, Any]], Shape]
-
-
-class ShapeError(ValueError):
-    """Shapes that do not fit: ``where: what is, what should be``."""
 
 
 def text(shape: Shape) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 
 from . import guard
 from .border import Border
-from .graph import GraphError, Node, backpropagate, mode, newest_first, warn_if_growing
+from .errors import GraphError, InvalidAttribute, InvalidType, InvalidValue
+from .graph import Node, backpropagate, mode, newest_first, warn_if_growing
 from .portable import Portable
 from .tree import flatten
 
@@ -33,14 +34,16 @@ class Tensor(Border, Portable):
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
         if isinstance(data, Tensor):
-            raise TypeError("Tensor(data): data is a Tensor already; detach(data) gives one that is free of its graph")
+            raise InvalidType(
+                "Tensor(data): data is a Tensor already; detach(data) gives one that is free of its graph"
+            )
         self._array = np.array(data)
         if self._array.dtype.kind not in "fiub":
-            raise TypeError(f"Tensor: data has dtype {self._array.dtype}, should be real numbers")
+            raise InvalidType(f"Tensor: data has dtype {self._array.dtype}, should be real numbers")
         self.node: Node | None = None
         if requires_grad:
             if self._array.dtype.kind != "f":
-                raise TypeError(f"Tensor: requires_grad needs a floating dtype, data has {self._array.dtype}")
+                raise InvalidType(f"Tensor: requires_grad needs a floating dtype, data has {self._array.dtype}")
             self.node = Node((), self._array.shape, self._array.dtype)
             self.node.grad = None
         if name is not None:
@@ -96,7 +99,7 @@ class Tensor(Border, Portable):
     def data(self, value: Any) -> None:
         new = np.array(value)
         if new.shape != self.shape or new.dtype != self.dtype:
-            raise ValueError(
+            raise InvalidValue(
                 f"data: got {new.dtype} {new.shape}, should be {self.dtype} {self.shape} as before; make a new Tensor"
             )
         self._array = new
@@ -123,9 +126,9 @@ class Tensor(Border, Portable):
     @grad.setter
     def grad(self, value: np.ndarray | None) -> None:
         if self.node is None or self.node.parents:
-            raise AttributeError("grad can be set on leaves only (tensors made with requires_grad=True)")
+            raise InvalidAttribute("grad can be set on leaves only (tensors made with requires_grad=True)")
         if value is not None and np.shape(value) != self.shape:
-            raise ValueError(f"grad: shape {np.shape(value)}, should be {self.shape}")
+            raise InvalidValue(f"grad: shape {np.shape(value)}, should be {self.shape}")
         self.node.grad = None if value is None else np.array(value, self.dtype)
 
     def backward(self, dy: Any = None, retain_graph: bool = False) -> None:
@@ -162,12 +165,12 @@ class Tensor(Border, Portable):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a Tensor of shape ()")
+            raise InvalidType("len() of a Tensor of shape ()")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise TypeError("a Tensor of shape () cannot be iterated over")
+            raise InvalidType("a Tensor of shape () cannot be iterated over")
         return (self[k] for k in range(len(self)))
 
     def __bool__(self) -> bool:
@@ -219,7 +222,7 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> T
     """
     inside = mode.recording and (mode.transforms > 0 or mode.step is not None)
     if inside and isinstance(data, Tensor) and data.node is not None:
-        raise TypeError("tensor(data): data needs a gradient, which a new Tensor loses, inside of grad or scan; "
+        raise InvalidType("tensor(data): data needs a gradient, which a new Tensor loses, inside of grad or scan; "
                         "use data as it is, or detach(data) if the gradient is not wanted")  # fmt: skip
     return Tensor(value(data), requires_grad, name)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .cell import Cell
+from .errors import InvalidType
 from .tensor import value
 from .watch import Recording, record
 
@@ -23,7 +24,7 @@ def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> di
     letters = dict.fromkeys([*"ND", *itertools.chain(*cell.words.values(), *(p.words for p in cell.params.values()))])
     for name in sizes:
         if name not in letters:
-            raise TypeError(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(letters)}")
+            raise InvalidType(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(letters)}")
     known = {**SIZES, **sizes}
     unasked = (prime for prime in (2, 7, 11, 13, 17, 19, 23, 29, 31) if prime not in known.values())
     full = {letter: known[letter] if letter in known else next(unasked) for letter in letters}

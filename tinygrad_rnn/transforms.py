@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .errors import InvalidType, InvalidValue
 from .graph import Node, mode
 from .linearize import Linearized, called, dtype_of, likeness, pull
 from .ops import stack
@@ -27,12 +28,14 @@ def _positions(where: str, f: Callable[..., Any], argnums: Any, count: int) -> l
     numbers = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for k in numbers:
         if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
-            raise TypeError(f"{where}: argnums is {argnums!r}, should be the number of an argument, or a tuple of them")
+            raise InvalidType(
+                f"{where}: argnums is {argnums!r}, should be the number of an argument, or a tuple of them"
+            )
         if not -count <= k < count:
-            raise ValueError(f"{where}: argnums is {argnums}, {called(f)} got {count} arguments")
+            raise InvalidValue(f"{where}: argnums is {argnums}, {called(f)} got {count} arguments")
     picked = [int(k) % count for k in numbers]
     if len(dict.fromkeys(picked)) < len(picked):
-        raise ValueError(f"{where}: argnums is {argnums}, should name each of the {count} arguments once at most")
+        raise InvalidValue(f"{where}: argnums is {argnums}, should name each of the {count} arguments once at most")
     return picked
 
 
@@ -47,9 +50,9 @@ def _cotangent(where: str, y: Any, dy: Any, reason: str) -> Any:
         return dy
     array = np.asarray(value(dy))
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{where} is {array.dtype}, should be {y.dtype} {reason}")
+        raise InvalidType(f"{where} is {array.dtype}, should be {y.dtype} {reason}")
     if array.shape != y.shape:
-        raise ValueError(f"{where} is {array.shape}, should be {y.shape} {reason}")
+        raise InvalidValue(f"{where} is {array.shape}, should be {y.shape} {reason}")
     if isinstance(dy, Tensor):
         return dy if dy.dtype == y.dtype else dy.astype(y.dtype)
     return make(array.astype(y.dtype), None)
@@ -110,9 +113,9 @@ def _jvp(where: str, f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]
     for name, tree in {"xs": xs, "vs": vs}.items():
         if not isinstance(tree, (tuple, list)):
             kind = type(tree).__name__
-            raise TypeError(f"{where}: {name} is a {kind}, should be a tuple of arguments: {where}(f, (x,), (v,))")
+            raise InvalidType(f"{where}: {name} is a {kind}, should be a tuple of arguments: {where}(f, (x,), (v,))")
     if len(xs) != len(vs):
-        raise ValueError(f"{where}: {len(xs)} inputs but {len(vs)} directions")
+        raise InvalidValue(f"{where}: {len(xs)} inputs but {len(vs)} directions")
     run = Linearized(where, f, xs, range(len(xs)))
     like = [likeness(leaves, build) for leaves, build in run.build]
     directions = _cotangents(like, list(vs), f"{where}: vs", "as the input is")
@@ -138,10 +141,10 @@ def _jacobian(where: str, f: Callable[..., Any], argnums: int) -> Callable[..., 
     @wraps(f, updated=())
     def differentiated(*args: Any, **options: Any) -> Any:
         if isinstance(argnums, (tuple, list)):
-            raise TypeError(f"{where}: argnums is {argnums!r}, should be the number of one argument")
+            raise InvalidType(f"{where}: argnums is {argnums!r}, should be the number of one argument")
         run = Linearized(where, f, args, _positions(where, f, argnums, len(args)), options)
         if len(run.roots) != 1 or len(run.leaves) != 1 or run.leaves[0] is None:
-            raise ValueError(f"{where}: takes one array and gives one array, not a tuple, list or dict")
+            raise InvalidValue(f"{where}: takes one array and gives one array, not a tuple, list or dict")
         run.floating(0)
         return run.out(_table(run, run.leaves[0]), run.deep, shared=False)
 

@@ -6,6 +6,8 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .errors import InvalidType
+
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
     """The leaves of a tree of tuples, lists and dicts, and the function that builds such a tree from new leaves."""
@@ -46,7 +48,7 @@ def matched(like: Any, tree: Any, where: str, reason: str) -> list[tuple[str, An
         _same_length(like, tree, where, reason)
         pairs = [(part, other, f"{where}[{k}]") for k, (part, other) in enumerate(zip(like, tree, strict=True))]
     elif isinstance(tree, (dict, tuple, list)) or (tree is None) != (like is None):
-        raise TypeError(f"{where} is {_kind(tree)}, should be {'None' if like is None else 'one array'} {reason}")
+        raise InvalidType(f"{where} is {_kind(tree)}, should be {'None' if like is None else 'one array'} {reason}")
     else:
         return [(where, tree)]
     return [leaf for part, other, name in pairs for leaf in matched(part, other, name, reason)]
@@ -54,19 +56,19 @@ def matched(like: Any, tree: Any, where: str, reason: str) -> list[tuple[str, An
 
 def _same_keys(like: dict[Any, Any], tree: Any, where: str, reason: str) -> None:
     if not isinstance(tree, Mapping):
-        raise TypeError(f"{where} is {_kind(tree)}, should be {_kind(like)} {reason}")
+        raise InvalidType(f"{where} is {_kind(tree)}, should be {_kind(like)} {reason}")
     missing = ", ".join(repr(key) for key in like if key not in tree)
     extra = ", ".join(repr(key) for key in tree if key not in like)
     if missing or extra:
         wrong = " and ".join([f"lacks {missing}"] * bool(missing) + [f"has {extra}"] * bool(extra))
-        raise TypeError(f"{where} {wrong}, should be {_kind(like)} {reason}")
+        raise InvalidType(f"{where} {wrong}, should be {_kind(like)} {reason}")
 
 
 def _same_length(like: Any, tree: Any, where: str, reason: str) -> None:
     fields = getattr(tree, "_fields", None)  # a namedtuple may stand for a tuple, but not for other names
     renamed = fields is not None and fields != getattr(like, "_fields", fields)
     if not isinstance(tree, (tuple, list)) or len(tree) != len(like) or renamed:
-        raise TypeError(f"{where} is {_kind(tree)}, should be {_kind(like)} {reason}")
+        raise InvalidType(f"{where} is {_kind(tree)}, should be {_kind(like)} {reason}")
 
 
 def _kind(tree: Any) -> str:

@@ -17,13 +17,10 @@ import numpy as np
 
 from .cell import Cell
 from .cells import BUILT_IN
+from .errors import Error, UserFileError
 
 PACKAGE = Path(__file__).resolve().parent
 LONGEST = 10  # lines of a traceback: of one that recurses, the last are enough
-
-
-class UserFileError(ValueError):
-    """The file cannot be read or run, or has no such name; the text says which, with the user's own lines."""
 
 
 def load(place: str) -> Any:
@@ -110,11 +107,8 @@ def _text(error: BaseException) -> str:
 
 
 def is_bug(error: BaseException) -> bool:
-    """Neither a refusal, which a raise of this package made, nor of the system, nor of what a machine can hold."""
-    if isinstance(error, (OSError, MemoryError, ModuleNotFoundError, FloatingPointError, SystemExit)):
-        return False
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return PACKAGE not in Path(last.filename).resolve().parents or not (last.line or "").startswith("raise ")
+    """Is it neither a refusal of this package, nor of the system, nor the end of what a machine can hold?"""
+    return not isinstance(error, (Error, OSError, MemoryError, SystemExit))
 
 
 def bug(error: BaseException) -> str:

@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 
 from .cell import Cell, Param
+from .errors import InvalidType, InvalidValue, ShapeError
 from .masks import Mask, masked, rows
 from .ops import dropout
-from .shape import ShapeError
 
 Equations = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
@@ -57,7 +57,7 @@ def _free(wrapper: str, cell: Cell, *names: str) -> None:
     """The names that a wrapper adds must be new."""
     for name in names:
         if name in cell.words or name in cell.params or name in cell.config or name == cell.input:
-            raise TypeError(f"{wrapper}({cell.name}): {cell.name} has an argument {name} already")
+            raise InvalidType(f"{wrapper}({cell.name}): {cell.name} has an argument {name} already")
 
 
 def _own(cell: Cell, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,12 +69,12 @@ def _check_rates(wrapper: str, cell: Cell, rates: Mapping[str, float], names: li
     """Rates are given by the names in the cell's signature."""
     where = f"{wrapper}({cell.name})"
     if not rates:
-        raise TypeError(f"{where}: no rate is given, should be such as {names[-1]}=0.1, for {', '.join(names)}")
+        raise InvalidType(f"{where}: no rate is given, should be such as {names[-1]}=0.1, for {', '.join(names)}")
     for name, rate in rates.items():
         if name not in names:
-            raise TypeError(f"{where}: {cell.name} has no {name}, only {', '.join(names)}")
+            raise InvalidType(f"{where}: {cell.name} has no {name}, only {', '.join(names)}")
         if not 0 <= rate < 1:
-            raise ValueError(f"{where}: {name} is {rate}, should be at least 0 and less than 1")
+            raise InvalidValue(f"{where}: {name} is {rate}, should be at least 0 and less than 1")
 
 
 def zoneout(cell: Cell, **rates: float) -> Cell:
@@ -165,7 +165,7 @@ def projected(cell: Cell) -> Cell:
     """
     name, out = f"projected({cell.name})", cell.states[0]
     if cell.inner is not None:
-        raise TypeError(f"{name}: projected is the innermost wrapper, should be {_innermost(cell)}")
+        raise InvalidType(f"{name}: projected is the innermost wrapper, should be {_innermost(cell)}")
     _free("projected", cell, "P")
     recurrent = rows(name, cell, out)
     params = {key: _with_rows(one, "P") if key in recurrent else one for key, one in cell.params.items()}

@@ -165,6 +165,6 @@ def test_a_mask_that_would_be_lost():
     """matmul(h, Wh) does not ask Wh first, so the mask could not be applied: said, not passed over."""
     s, one = sample(by_function), variational_dropout(by_function, h=0.5)
     masks = draw_masks(one, np.random.default_rng(0), 5, s.params)
-    text = "TypeError: variational_dropout(by_function): Wh is masked, should be used as a @ Wh only"
+    text = "InvalidType: variational_dropout(by_function): Wh is masked, should be used as a @ Wh only"
     assert refusal(tg.scan, one, s.xs, s.state, {**s.params, **masks}) == text
     assert_same(tg.scan(one, s.xs, s.state, s.params), tg.scan(by_function, s.xs, s.state, s.params))

@@ -32,8 +32,8 @@ def assert_refused_before_work(text, run, *args, **kwargs):
 # -- one step and scan: parameters, states, inputs -------------------------------------------------------------------
 
 PARAMS = {
-    "missing": (lambda p: p.pop("Wh"), "TypeError: lstm: missing parameter Wh"),
-    "extra": (lambda p: p.update(U=p["Wx"]), "TypeError: lstm: has no parameter U, only Wx, Wh, b"),
+    "missing": (lambda p: p.pop("Wh"), "InvalidType: lstm: missing parameter Wh"),
+    "extra": (lambda p: p.update(U=p["Wx"]), "InvalidType: lstm: has no parameter U, only Wx, Wh, b"),
     "rank": (lambda p: p.update(b=p["b"][None]), "ShapeError: lstm: b is (1, 16), should be (4H,)"),
     "scalar": (lambda p: p.update(b=0.0), "ShapeError: lstm: b is (), should be (4H,)"),
     "blocks": (lambda p: p.update(Wx=p["Wx"][:, :15]), "ShapeError: lstm: Wx is (3, 15), should be (D, 4H)"),
@@ -53,9 +53,9 @@ def test_parameters_that_do_not_fit(s, spoil, text):
 
 
 STATES = {
-    "none": (lambda h, c: (), "TypeError: lstm: got 0 states, should be 2: h, c"),
-    "one": (lambda h, c: (h,), "TypeError: lstm: got 1 state, should be 2: h, c"),
-    "three": (lambda h, c: (h, c, c), "TypeError: lstm: got 3 states, should be 2: h, c"),
+    "none": (lambda h, c: (), "InvalidType: lstm: got 0 states, should be 2: h, c"),
+    "one": (lambda h, c: (h,), "InvalidType: lstm: got 1 state, should be 2: h, c"),
+    "three": (lambda h, c: (h, c, c), "InvalidType: lstm: got 3 states, should be 2: h, c"),
     "units": (lambda h, c: (h[:, :3], c), "ShapeError: lstm: h is (5, 3), should be (N, H) = (5, 4)"),
     "rows": (lambda h, c: (h, c[:4]), "ShapeError: lstm: c is (4, 4), should be (N, H) = (5, 4)"),
     "rank": (lambda h, c: (h[0], c), "ShapeError: lstm: h is (4,), should be (N, H) = (5, 4)"),
@@ -70,7 +70,7 @@ def test_states_that_do_not_fit(s, spoil, text):
 
 
 def test_a_bare_state_where_two_are_needed(s):
-    text = "TypeError: lstm: got 1 state, should be 2: h, c"
+    text = "InvalidType: lstm: got 1 state, should be 2: h, c"
     assert_refused_before_work(text, tg.scan, lstm, s.xs, s.state[0], s.params)
 
 
@@ -92,8 +92,8 @@ def test_a_batch_that_differs_from_the_state_s(s):
 
 
 LENGTHS = {
-    "long": ([0, 1, T, T + 1, 2], "ValueError: scan: lengths holds 7, should be from 0 to T = 6"),
-    "negative": ([0, -2, 3, T, 2], "ValueError: scan: lengths holds -2, should be from 0 to T = 6"),
+    "long": ([0, 1, T, T + 1, 2], "InvalidValue: scan: lengths holds 7, should be from 0 to T = 6"),
+    "negative": ([0, -2, 3, T, 2], "InvalidValue: scan: lengths holds -2, should be from 0 to T = 6"),
     "few": ([1, 2], "ShapeError: scan: lengths is int64 (2,), should be integers (5,), one a row"),
     "one": (3, "ShapeError: scan: lengths is int64 (), should be integers (5,), one a row"),
     "column": ([[1]] * 5, "ShapeError: scan: lengths is int64 (5, 1), should be integers (5,), one a row"),
@@ -118,25 +118,25 @@ WRITE = "should be a tuple ({}), or None for zeros; params come after it: scan({
 
 
 def test_parameters_in_the_place_of_the_state_are_told_where_to_stand(s):
-    text = f"TypeError: scan: state is a dict, {WRITE.format('h, c', 'lstm')}"
+    text = f"InvalidType: scan: state is a dict, {WRITE.format('h, c', 'lstm')}"
     assert_refused_before_work(text, tg.scan, lstm, s.xs, s.params)
     assert_refused_before_work(text, tg.scan, lstm, s.xs, dict(zip(lstm.states, s.state)), s.params)
-    text = f"TypeError: scan: state is a str, {WRITE.format('h,', 'rnn')}"
+    text = f"InvalidType: scan: state is a str, {WRITE.format('h,', 'rnn')}"
     assert refusal(tg.scan, tg.rnn, s.xs, "zeros", s.params) == text
 
 
 def test_dicts_of_arrays_are_told_what_to_write(s):
-    text = "TypeError: scan: xs is a dict, should be an array (N, T, D): scan(lstm, xs, None, params)"
+    text = "InvalidType: scan: xs is a dict, should be an array (N, T, D): scan(lstm, xs, None, params)"
     assert_refused_before_work(text, tg.scan, lstm, {"x": s.xs}, None, s.params)
     text = "lstm: argument {} is a dict, should be an array: lstm(x, h, c, **params)"
     x = s.xs[:, 0]
-    assert refusal(lstm, x, *s.state, s.params) == f"TypeError: {text.format(3)}"
-    assert refusal(lstm, x, dict(zip(lstm.states, s.state)), **s.params) == f"TypeError: {text.format(1)}"
-    assert refusal(lstm, {"x": x}, *s.state, **s.params) == f"TypeError: {text.format(0)}"
+    assert refusal(lstm, x, *s.state, s.params) == f"InvalidType: {text.format(3)}"
+    assert refusal(lstm, x, dict(zip(lstm.states, s.state)), **s.params) == f"InvalidType: {text.format(1)}"
+    assert refusal(lstm, {"x": x}, *s.state, **s.params) == f"InvalidType: {text.format(0)}"
     assert refusal(tg.check_gradients, lstm, s.params).endswith(text.format(0))
     assert refusal(tg.check_gradients, lstm, x, *s.state, s.params).endswith(text.format(3))
-    assert refusal(tg.draw, s.params) == "TypeError: draw: target is a dict, should be a cell, a function or a Tensor"
-    text = "TypeError: draw: a cell runs on random inputs; got 1 inputs. For your own, draw a function"
+    assert refusal(tg.draw, s.params) == "InvalidType: draw: target is a dict, should be a cell, a function or a Tensor"
+    text = "InvalidType: draw: a cell runs on random inputs; got 1 inputs. For your own, draw a function"
     assert refusal(tg.draw, lstm, s.params) == text
 
 
@@ -145,16 +145,16 @@ def test_a_cell_of_one_state_without_a_return():
     def silent(x, h, *, W=Param("D H")):
         tg.tanh(x @ W + h)
 
-    text = "TypeError: silent: returned None, should return 1: the new h; is a return missing?"
+    text = "InvalidType: silent: returned None, should return 1: the new h; is a return missing?"
     assert refusal(silent, np.ones((2, 3)), np.ones((2, 3)), W=np.ones((3, 3))) == text
 
 
 def test_what_is_no_cell_and_what_are_no_params(s):
-    text = "TypeError: scan: cell is a function, should be a cell: equations under @cell"
+    text = "InvalidType: scan: cell is a function, should be a cell: equations under @cell"
     assert_refused_before_work(text, tg.scan, lstm.function, s.xs, s.state, s.params)
-    text = "TypeError: scan: params is a list, should be a dict such as lstm.init(...) gives"
+    text = "InvalidType: scan: params is a list, should be a dict such as lstm.init(...) gives"
     assert_refused_before_work(text, tg.scan, lstm, s.xs, s.state, list(s.params.values()))
-    text = "TypeError: lstm: missing parameter Wx"
+    text = "InvalidType: lstm: missing parameter Wx"
     assert_refused_before_work(text, tg.scan, lstm, s.xs, s.state)
 
 
@@ -166,10 +166,10 @@ def test_configuration_that_is_missing_or_unknown():
 
     CALLS.clear()
     s = sample(leaky)
-    text = "TypeError: leaky: missing argument rate"
+    text = "InvalidType: leaky: missing argument rate"
     assert_refused_before_work(text, tg.scan, leaky, s.xs, s.state, s.params)
     assert_refused_before_work(text, leaky, s.xs[:, 0], *s.state, **s.params)
-    text = "TypeError: leaky: has no parameter top, only W, rate, floor"
+    text = "InvalidType: leaky: has no parameter top, only W, rate, floor"
     assert_refused_before_work(text, tg.scan, leaky, s.xs, s.state, {**s.params, "rate": 0.5, "top": 1.0})
 
 
@@ -181,7 +181,7 @@ def test_a_state_whose_size_no_parameter_tells():
 
     CALLS.clear()
     xs = sample(lstm).xs
-    text = "TypeError: adds: the size H of the state is in no parameter; give the state"
+    text = "InvalidType: adds: the size H of the state is in no parameter; give the state"
     assert_refused_before_work(text, tg.scan, adds, xs)
     hs, _ = tg.scan(adds, xs, np.zeros((5, D)))
     np.testing.assert_allclose(hs, np.cumsum(xs, axis=1), rtol=1e-14)
@@ -201,19 +201,20 @@ def cell_that_returns(result):
 
 
 RETURNS = {
-    "one of two": (lambda a, h, c: h + a, "TypeError: mine: returns 1 value, should return 2: the new h, c"),
-    "three": (lambda a, h, c: (h, c, a), "TypeError: mine: returns 3 values, should return 2: the new h, c"),
+    "one of two": (lambda a, h, c: h + a, "InvalidType: mine: returns 1 value, should return 2: the new h, c"),
+    "three": (lambda a, h, c: (h, c, a), "InvalidType: mine: returns 3 values, should return 2: the new h, c"),
     "nothing": (
-        lambda a, h, c: None, "TypeError: mine: returned None, should return 2: the new h, c; is a return missing?"),
-    "an empty tuple": (lambda a, h, c: (), "TypeError: mine: returns 0 values, should return 2: the new h, c"),
-    "a list": (lambda a, h, c: [h, c], "TypeError: mine: returns a list, should return 2: the new h, c"),
-    "an array": (lambda a, h, c: (h + a, c.numpy()), "TypeError: mine: the new c is a ndarray, should be a Tensor"),
-    "a number": (lambda a, h, c: (0.0, c), "TypeError: mine: the new h is a float, should be a Tensor"),
+        lambda a, h, c: None, "InvalidType: mine: returned None, should return 2: the new h, c; is a return missing?"),
+    "an empty tuple": (lambda a, h, c: (), "InvalidType: mine: returns 0 values, should return 2: the new h, c"),
+    "a list": (lambda a, h, c: [h, c], "InvalidType: mine: returns a list, should return 2: the new h, c"),
+    "an array": (lambda a, h, c: (h + a, c.numpy()), "InvalidType: mine: the new c is a ndarray, should be a Tensor"),
+    "a number": (lambda a, h, c: (0.0, c), "InvalidType: mine: the new h is a float, should be a Tensor"),
     "fewer units": (lambda a, h, c: (h[:, :3], c), "ShapeError: mine: the new h is (5, 3), should be (5, 4) as h was"),
     "more axes": (
         lambda a, h, c: (h, c[None]), "ShapeError: mine: the new c is (1, 5, 4), should be (5, 4) as c was"),
     "narrower": (
-        lambda a, h, c: (h.astype(np.float32), c), "TypeError: mine: the new h is float32, should be float64 as h was"),
+        lambda a, h, c: (h.astype(np.float32), c),
+        "InvalidType: mine: the new h is float32, should be float64 as h was"),
 }  # fmt: skip
 
 
@@ -229,9 +230,9 @@ def test_a_state_that_is_narrower_than_the_rest_names_who_is_not(s):
     """A float32 state with float64 inputs is no fault of the cell: the text says who brought the wider dtype."""
     state = tuple(one.astype(np.float32) for one in s.state)
     params = {name: one.astype(np.float32) for name, one in s.params.items()}
-    text = "TypeError: lstm: the new h is float64 (x too), should be float32 as h was"
+    text = "InvalidType: lstm: the new h is float64 (x too), should be float32 as h was"
     assert refusal(tg.scan, lstm, s.xs, state, params) == text
-    text = "TypeError: lstm: the new h is float64 (x, Wh too), should be float32 as h was"
+    text = "InvalidType: lstm: the new h is float64 (x, Wh too), should be float32 as h was"
     assert refusal(tg.scan, lstm, s.xs, state, {**params, "Wh": s.params["Wh"]}) == text
 
 
@@ -247,15 +248,15 @@ def test_a_cell_needs_an_input_and_a_state():
     def nothing():
         return None
 
-    assert refusal(cell, stateless) == f"TypeError: stateless: {NO_STATE}"
-    assert refusal(cell, nothing) == f"TypeError: nothing: {NO_STATE}"
+    assert refusal(cell, stateless) == f"InvalidType: stateless: {NO_STATE}"
+    assert refusal(cell, nothing) == f"InvalidType: nothing: {NO_STATE}"
 
 
 def test_a_param_among_the_states():
     def forgot_the_star(x, h, W=Param("D H")):
         return x @ W
 
-    text = "TypeError: forgot_the_star: W is a Param among the states, should stand after a *"
+    text = "InvalidType: forgot_the_star: W is a Param among the states, should stand after a *"
     assert refusal(cell, forgot_the_star) == text
 
 
@@ -269,7 +270,7 @@ PARAM_TEXTS = {
 
 @pytest.mark.parametrize(("args", "text"), PARAM_TEXTS.items(), ids=str)
 def test_params_that_cannot_be(args, text):
-    assert refusal(Param, *args) == f"ValueError: {text}"
+    assert refusal(Param, *args) == f"InvalidValue: {text}"
 
 
 def test_a_block_that_is_not_there():
@@ -278,9 +279,9 @@ def test_a_block_that_is_not_there():
         return (W.q if h.shape[0] > 1 else V.f) @ x
 
     s = sample(asks)
-    assert refusal(tg.scan, asks, s.xs, s.state, s.params) == "AttributeError: W has no block 'q', only f, g"
+    assert refusal(tg.scan, asks, s.xs, s.state, s.params) == "InvalidAttribute: W has no block 'q', only f, g"
     s = sample(asks, N=1)
-    assert refusal(tg.scan, asks, s.xs, s.state, s.params) == "AttributeError: V has no block 'f', only the whole"
+    assert refusal(tg.scan, asks, s.xs, s.state, s.params) == "InvalidAttribute: V has no block 'f', only the whole"
 
 
 def test_the_sizes_used_above():

@@ -70,32 +70,33 @@ def test_spread_of_the_schemes(scheme, deviation):
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 INITS = {
-    "missing size": ({"D": 3}, "TypeError: lstm.init: missing size H"),
-    "unknown size": ({"D": 3, "H": 4, "P": 2}, "TypeError: lstm.init: has no size P, only D, H"),
-    "parameter as size": ({"D": 3, "H": 4, "Wx": 2}, "TypeError: lstm.init: has no size Wx, only D, H"),
-    "float": ({"D": 3, "H": 4.0}, "ValueError: lstm.init: H is 4.0, should be a whole number from 1"),
-    "zero": ({"D": 0, "H": 4}, "ValueError: lstm.init: D is 0, should be a whole number from 1"),
-    "unknown parameter": ({"init": {"U": 0.0}}, "TypeError: lstm.init: has no parameter U, only Wx, Wh, b"),
-    "size as parameter": ({"init": {"H": 0.0}}, "TypeError: lstm.init: has no parameter H, only Wx, Wh, b"),
+    "missing size": ({"D": 3}, "InvalidType: lstm.init: missing size H"),
+    "unknown size": ({"D": 3, "H": 4, "P": 2}, "InvalidType: lstm.init: has no size P, only D, H"),
+    "parameter as size": ({"D": 3, "H": 4, "Wx": 2}, "InvalidType: lstm.init: has no size Wx, only D, H"),
+    "float": ({"D": 3, "H": 4.0}, "InvalidValue: lstm.init: H is 4.0, should be a whole number from 1"),
+    "zero": ({"D": 0, "H": 4}, "InvalidValue: lstm.init: D is 0, should be a whole number from 1"),
+    "unknown parameter": ({"init": {"U": 0.0}}, "InvalidType: lstm.init: has no parameter U, only Wx, Wh, b"),
+    "size as parameter": ({"init": {"H": 0.0}}, "InvalidType: lstm.init: has no parameter H, only Wx, Wh, b"),
     "unknown scheme": (
         {"init": {"Wx": "glorot"}},
-        "ValueError: lstm: Wx.f: init is 'glorot', should be one of "
+        "InvalidValue: lstm: Wx.f: init is 'glorot', should be one of "
         "zeros, book, embedding, normal, uniform, xavier, he, orthogonal"),
     "unknown scheme of a block": (
         {"init": {"Wx": {"i": "ones"}}},
-        "ValueError: lstm: Wx.i: init is 'ones', should be one of "
+        "InvalidValue: lstm: Wx.i: init is 'ones', should be one of "
         "zeros, book, embedding, normal, uniform, xavier, he, orthogonal"),
     "unknown block": (
-        {"init": {"b": {"q": 1.0}}}, "ValueError: lstm: b: init names block 'q', should be among f, g, i, o"),
+        {"init": {"b": {"q": 1.0}}}, "InvalidValue: lstm: b: init names block 'q', should be among f, g, i, o"),
     "orthogonal vector": (
-        {"init": {"b": "orthogonal"}}, "ValueError: lstm: b.f: init orthogonal needs a matrix, should not be for (4,)"),
+        {"init": {"b": "orthogonal"}},
+        "InvalidValue: lstm: b.f: init orthogonal needs a matrix, should not be for (4,)"),
     "shape of an array": (
-        {"init": {"b": np.zeros(4)}}, "ValueError: lstm: b: init gave shape (4,), should be (16,)"),
+        {"init": {"b": np.zeros(4)}}, "InvalidValue: lstm: b: init gave shape (4,), should be (16,)"),
     "shape of a block": (
-        {"init": {"b": {"f": np.zeros(3)}}}, "ValueError: lstm: b.f: init gave shape (3,), should be (4,)"),
+        {"init": {"b": {"f": np.zeros(3)}}}, "InvalidValue: lstm: b.f: init gave shape (3,), should be (4,)"),
     "shape from a function": (
         {"init": {"Wx": lambda rng, shape: np.zeros(2)}},
-        "ValueError: lstm: Wx.f: init gave shape (2,), should be (3, 4)"),
+        "InvalidValue: lstm: Wx.f: init gave shape (2,), should be (3, 4)"),
 }  # fmt: skip
 
 

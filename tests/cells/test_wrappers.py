@@ -181,27 +181,27 @@ def test_projected_is_written_out():
 REFUSED = {
     "no rate": (
         lambda: zoneout(tg.lstm),
-        "TypeError: zoneout(lstm): no rate is given, should be such as c=0.1, for h, c"),
-    "no such state": (lambda: zoneout(tg.gru, c=0.1), "TypeError: zoneout(gru): gru has no c, only h"),
+        "InvalidType: zoneout(lstm): no rate is given, should be such as c=0.1, for h, c"),
+    "no such state": (lambda: zoneout(tg.gru, c=0.1), "InvalidType: zoneout(gru): gru has no c, only h"),
     "rate": (
-        lambda: zoneout(tg.gru, h=1.0), "ValueError: zoneout(gru): h is 1.0, should be at least 0 and less than 1"),
+        lambda: zoneout(tg.gru, h=1.0), "InvalidValue: zoneout(gru): h is 1.0, should be at least 0 and less than 1"),
     "no such input": (
         lambda: variational_dropout(tg.lstm, u=0.1),
-        "TypeError: variational_dropout(lstm): lstm has no u, only x, h, c"),
+        "InvalidType: variational_dropout(lstm): lstm has no u, only x, h, c"),
     "twice": (
         lambda: variational_dropout(variational_dropout(tg.rnn, x=0.1), x=0.1),
-        "TypeError: variational_dropout(variational_dropout(rnn)): "
+        "InvalidType: variational_dropout(variational_dropout(rnn)): "
         "variational_dropout(rnn) has an argument mask_x already"),
     "residual twice": (
         lambda: residual(residual(tg.rnn)),
-        "TypeError: residual(residual(rnn)): residual(rnn) has an argument y already"),
+        "InvalidType: residual(residual(rnn)): residual(rnn) has an argument y already"),
     "projected outside": (
         lambda: projected(residual(zoneout(tg.lstm, h=0.1))),
-        "TypeError: projected(residual(zoneout(lstm))): projected is the innermost wrapper, "
+        "InvalidType: projected(residual(zoneout(lstm))): projected is the innermost wrapper, "
         "should be residual(zoneout(projected(lstm)))"),
     "no matrix": (
         lambda: projected(cell(no_recurrence)),
-        "TypeError: projected(no_recurrence): no_recurrence has no matrix with H rows, which h would go through"),
+        "InvalidType: projected(no_recurrence): no_recurrence has no matrix with H rows, which h would go through"),
 }  # fmt: skip
 
 
@@ -218,7 +218,7 @@ def test_residual_needs_equal_widths():
     s = sample(residual(tg.lstm))
     text = "ShapeError: residual(lstm): the new h is (5, 4), should be (5, 3) as x is, to be added"
     assert refusal(tg.scan, residual(tg.lstm), s.xs, s.state, s.params) == text
-    text = "TypeError: residual(lstm): got 2 states, should be 3: y, h, c"
+    text = "InvalidType: residual(lstm): got 2 states, should be 3: y, h, c"
     assert refusal(tg.scan, residual(tg.lstm), s.xs, s.state[1:], s.params) == text
 
 

@@ -8,8 +8,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, lstm, sigmoid, tanh
-from tinygrad_rnn.check import CheckError, by_hand, check_backward
+from tinygrad_rnn.check import by_hand, check_backward
 from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.errors import CheckError
 
 SOURCE = inspect.getsource(lstm_backward)
 

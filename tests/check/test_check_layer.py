@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from layers_by_hand import GRU, LSTM, RNN, Affine, Embedding, Layer, Relu, SoftmaxLoss, TimeRNN, sigmoid
 
-from tinygrad_rnn.check import CheckError, check_layer
+from tinygrad_rnn.check import check_layer
+from tinygrad_rnn.errors import CheckError
 
 r = np.random.default_rng(0).standard_normal
 X, H, C, XS, IDS = r((5, 4)), r((5, 3)), r((5, 3)), r((5, 6, 3)), np.array([1, 0, 3, 2, 0])

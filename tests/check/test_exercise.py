@@ -15,8 +15,9 @@ from tinygrad_rnn.check import check_backward
 from tinygrad_rnn.check.exercise.grade import Answers
 from tinygrad_rnn.check.exercise.grading import holds
 from tinygrad_rnn.check.exercise.hints import LEVELS, Hints
-from tinygrad_rnn.check.exercise.lines import Exercise, ExerciseError
+from tinygrad_rnn.check.exercise.lines import Exercise
 from tinygrad_rnn.check.exercise.template import template
+from tinygrad_rnn.errors import ExerciseError
 from tinygrad_rnn.trace import record_step, sample
 
 #: The lines of the LSTM, as somebody may write them.

@@ -12,9 +12,10 @@ from layers_by_hand import Affine, Layer
 from mutants import Mutant
 
 from tinygrad_rnn import draw, lstm
-from tinygrad_rnn.check import CheckError, check_backward, check_layer
+from tinygrad_rnn.check import check_backward, check_layer
 from tinygrad_rnn.check.by_hand import lstm_backward
 from tinygrad_rnn.check.report import VERDICTS, Diagnosis, Report, Row, row
+from tinygrad_rnn.errors import CheckError
 
 FEW = {"N": 3, "T": 4, "D": 2, "H": 5}
 DO, DB = ("do = dh * tanh_c", "do = -dh * tanh_c"), ("db += dA.sum(axis=0)", "db += dA.mean(axis=0)")

@@ -12,10 +12,11 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, dropout, tanh
 from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.derive import DeriveError, command, derive
+from tinygrad_rnn.derive import command, derive
 from tinygrad_rnn.derive.layout import broken_row, seen, wrapped
 from tinygrad_rnn.derive.step import letters
 from tinygrad_rnn.derive.symbols import symbol
+from tinygrad_rnn.errors import DeriveError
 from tinygrad_rnn.op import OPS, OpRule
 from tinygrad_rnn.tensor import Tensor
 from tinygrad_rnn.trace import sample

@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from tinygrad_rnn.cli import main
-from tinygrad_rnn.userfile import UserFileError, load
+from tinygrad_rnn.errors import UserFileError
+from tinygrad_rnn.userfile import load
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 

@@ -13,7 +13,8 @@ from view_targets import LOOKS, TARGETS, params, xs
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import lstm, scan, zoneout
-from tinygrad_rnn.graph import GraphError, newest_first
+from tinygrad_rnn.errors import GraphError
+from tinygrad_rnn.graph import newest_first
 from tinygrad_rnn.mode import mode
 from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
 

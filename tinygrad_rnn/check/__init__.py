@@ -3,7 +3,8 @@
 from .backward import check_backward
 from .gradients import check_gradients
 from .layer import check_layer
-from .report import CheckError, Diagnosis, Report, Row
+from ..errors import CheckError
+from .report import Diagnosis, Report, Row
 from .testing import each_gradient
 
 __all__ = ["check_gradients", "check_backward", "check_layer", "each_gradient", "CheckError", "Report", "Row",

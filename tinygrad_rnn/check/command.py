@@ -15,17 +15,18 @@ import numpy as np
 
 from ..cell import Cell
 from ..cells import BUILT_IN
+from ..errors import ExerciseError, Uncheckable, UserFileError
 from ..files import write_whole
-from ..userfile import UserFileError, add_timeout, cell_at, loaded, own_lines, sizes
+from ..userfile import add_timeout, cell_at, loaded, own_lines, sizes
 from .backward import check_backward
 from .exercise.grading import graded
-from .exercise.lines import Exercise, ExerciseError
+from .exercise.lines import Exercise
 from .exercise.template import MARK, template
 from .layer import checked as checked_layer
 from .layers.build import Builder, is_layer, makes
 from .layers.signature import fitting, is_backward, signatures
 from .layers.which import by_name, by_parameters, guessed, parameters
-from .report import Refused, Report
+from .report import Report
 
 ABOUT = """\
 Check a backward pass that was derived by hand: every gradient is compared with autograd and with numbers; the first
@@ -93,7 +94,7 @@ def run(asked: argparse.Namespace, picture: Callable[[Cell, Any, str], None]) ->
             raise UserFileError("nothing to check is named, should be FILE.py:NAME, or --template CELL for an exercise")
         with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the report
             report = checked(asked, loaded(asked.place))
-    except (UserFileError, ExerciseError, Refused) as error:
+    except (UserFileError, ExerciseError, Uncheckable) as error:
         return refused(asked, str(error))
     except KeyboardInterrupt:
         raise

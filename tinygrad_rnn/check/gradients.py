@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
+from ..errors import InvalidType, InvalidValue
 from ..tensor import value
 from ..trace import sample
 from ..transforms import vjp
@@ -43,7 +44,7 @@ def check_gradients(
     returns is floating.
     """
     if not isinstance(order, int) or order < 1:
-        raise ValueError(f"check_gradients: order is {order!r}, should be 1, or 2 for the gradients of gradients, ...")
+        raise InvalidValue(f"check_gradients: order is {order!r}, should be 1, 2 (gradients of gradients), ...")
     rng = np.random.default_rng(seed)
     title = f.name if isinstance(f, Cell) else getattr(f, "__name__", type(f).__name__)
     report = Report(f"{title}: autograd against numbers")
@@ -100,10 +101,10 @@ def _told(title: str, call: Callable[..., Any], flat: Mapping[str, Any]) -> Call
         try:
             result = call(**now)
         except Exception as error:
-            raise ValueError(f"check_gradients: {title} raised {type(error).__name__} on {names}: {error}") from error
+            raise InvalidValue(f"check_gradients: {title} raised {type(error).__name__} on {names}: {error}") from error
         if not outputs(result):
             kinds = ", ".join(_kind(one) for one in flatten(result)[0]) or "nothing"
-            raise TypeError(f"check_gradients: {title} returned {kinds}, should be floating to have a gradient")
+            raise InvalidType(f"check_gradients: {title} returned {kinds}, should be floating to have a gradient")
         first[0] = False
         return result
 
@@ -118,7 +119,7 @@ def _kind(one: Any) -> str:
 def _repeats(title: str, problem: Problem) -> None:
     again = outputs(vjp(problem.f, *problem.arrays.values())[0])
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(problem.ys, again)):
-        raise ValueError(
+        raise InvalidValue(
             f"check_gradients: {title} gives another result when it is called again, should be a function of its "
             "inputs; make its random generator inside, with a seed, and start from the same state"
         )

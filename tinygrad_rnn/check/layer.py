@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
+from ..errors import Uncheckable
 from .blame.explain import explain
 from .blame.of_layer import NoReference, OfLayer
 from .blame.whole import MATCH, WHOLE
@@ -24,7 +25,7 @@ from .numeric.compare import CLOSE, EMPTY, Problem, compared
 from .numeric.slopes import Slopes, roundoff
 from .promises.layers import KEEPS, manners
 from .promises.protocol import broken
-from .report import Diagnosis, Refused, Report, Row, distance
+from .report import Diagnosis, Report, Row, distance
 
 SINGLE = float(np.finfo(np.float32).eps)
 NONE = "is None"
@@ -100,8 +101,8 @@ def _first_run(hand: Hand) -> Run:
         if keys is None:
             raise
         call = ", ".join(f"inputs[{key!r}]" for key in keys)
-        raise Refused(f"check_layer: {type(hand.layer).__name__}.forward({', '.join(hand.arguments)}) is handed a dict "
-                      f"and raises {type(error).__name__}: {error}; inputs are handed over one by one: "
+        raise Uncheckable(f"check_layer: {type(hand.layer).__name__}.forward({', '.join(hand.arguments)}) is handed a "
+                      f"dict and raises {type(error).__name__}: {error}; inputs are handed over one by one: "
                       f"check_layer(layer, {call})") from error  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import CheckError
 from ..watch import norm
 
 #: From best to worst; a report is as bad as its worst row.
@@ -60,14 +61,6 @@ class Diagnosis:
     match: float
     group: int = 0
     way: tuple[str, str] | None = None
-
-
-class CheckError(AssertionError):
-    """A gradient that is wrong, or that could not be checked."""
-
-
-class Refused(TypeError):
-    """What was handed over cannot be checked; the text says what to write."""
 
 
 @dataclass

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .report import CheckError, Report
+from ..errors import CheckError, MissingDependency
+from .report import Report
 
 MANNERS = "manners"  # the id of the test of all that is not one gradient's
 
@@ -41,7 +42,7 @@ def each_gradient(check: Callable[[], Report]) -> Any:
     try:
         import pytest
     except ImportError as error:
-        raise ModuleNotFoundError("each_gradient needs pytest: pip install 'tinygrad-rnn[test]'") from error
+        raise MissingDependency("each_gradient needs pytest: pip install 'tinygrad-rnn[test]'") from error
     report = check()
     names = [name for name, row in report.tensors.items() if row.counts]
     return pytest.mark.parametrize("gradient", [Gradient(name, report) for name in [*names, MANNERS]],

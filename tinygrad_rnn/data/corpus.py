@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidType, InvalidValue
+
 EOS = "<eos>"  #: ends a line of a text, or a story of the grammar
 UNK = "<unk>"  #: stands for every word that a vocabulary has not
 
@@ -34,7 +36,7 @@ class Corpus:
         object.__setattr__(self, "vocab", vocab)
         if len(self.word_to_id) < len(vocab):
             twice = next(word for i, word in enumerate(vocab) if self.word_to_id[word] != i)
-            raise ValueError(f"Corpus: {twice!r} is in vocab more than once, every word should be there once")
+            raise InvalidValue(f"Corpus: {twice!r} is in vocab more than once, every word should be there once")
 
     @cached_property
     def word_to_id(self) -> Mapping[str, int]:
@@ -65,7 +67,7 @@ def look_up(where: str, words: list[str], word_to_id: Mapping[str, int]) -> list
     unk = word_to_id.get(UNK, -1)
     ids = [word_to_id.get(word, unk) for word in words]
     if -1 in ids:
-        raise ValueError(
+        raise InvalidValue(
             f"{where}: {words[ids.index(-1)]!r} is not in the vocabulary of {len(word_to_id)} words, "
             f"it should be, or the vocabulary should have {UNK} for such words"
         )
@@ -76,14 +78,14 @@ def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
     """``ids`` as an integer array ``(n,)``, with every id in ``0 .. n_words - 1`` where ``n_words`` is given."""
     array = np.asarray(ids)
     if array.ndim != 1:
-        raise ValueError(f"{where}: ids has shape {array.shape}, should have one axis")
+        raise InvalidValue(f"{where}: ids has shape {array.shape}, should have one axis")
     if array.size == 0:
         return array.astype(np.int32)  # NumPy calls an empty list float64
     if not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"{where}: ids is {array.dtype}, should be integers")
+        raise InvalidType(f"{where}: ids is {array.dtype}, should be integers")
     if n_words is None:
         return array
     wrong = array[(array < 0) | (array >= n_words)]
     if wrong.size:
-        raise ValueError(f"{where}: id {wrong[0]} is not in the vocabulary, should be in 0 .. {n_words - 1}")
+        raise InvalidValue(f"{where}: id {wrong[0]} is not in the vocabulary, should be in 0 .. {n_words - 1}")
     return array

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import InvalidValue
 from .corpus import EOS, Corpus
 from .rules import Symbol, Table, check, decoder, parse, symbols
 
@@ -79,7 +80,7 @@ class Grammar:
     def sample(self, n_tokens: int, rng: np.random.Generator) -> Corpus:
         """Draw a corpus of exactly ``n_tokens``; the last story is cut where they end."""
         if isinstance(n_tokens, bool) or not isinstance(n_tokens, (int, np.integer)) or n_tokens < 1:
-            raise ValueError(f"sample: n_tokens is {n_tokens!r}, should be a positive int")
+            raise InvalidValue(f"sample: n_tokens is {n_tokens!r}, should be a positive int")
 
         def choose(rule: str) -> list[Symbol]:
             # One random() a draw: bits of PCG64 scaled to [0, 1), where integers() could choose another method one day.
@@ -123,7 +124,7 @@ class Grammar:
             for word, symbol in self.story(choose):
                 at = len(nats) - 1
                 if words[at] != word:
-                    raise ValueError(f"read: word {at} is {words[at]!r}, should be one like {word!r}")
+                    raise InvalidValue(f"read: word {at} is {words[at]!r}, should be one like {word!r}")
                 forgotten[-1] = 0.0 if symbol.word else self.cost[symbol.slot]
                 nats.append(0.0)
                 forgotten.append(0.0)

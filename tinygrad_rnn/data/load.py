@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ..errors import InvalidValue
 from ..files import read_whole
 from .corpus import Corpus
 from .text import read_text
@@ -57,7 +58,7 @@ def check_md5(where: str, data: bytes, expected: str) -> None:
     """Raise unless ``data`` is what it should be; ``where`` names it. It guards against mishaps, not against malice."""
     found = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if found != expected:
-        raise ValueError(f"{where}: the MD5 is {found}, should be {expected}")
+        raise InvalidValue(f"{where}: the MD5 is {found}, should be {expected}")
 
 
 def _find(home: Path, split: str) -> Path:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..errors import DownloadError
 from ..files import write_whole
 from .load import KNOWN, Splits, check_md5, read_splits
 
@@ -67,7 +68,7 @@ def _fetch(url: str, md5: str) -> bytes:
             data: bytes = answer.read()
     except (OSError, http.client.HTTPException) as error:  # URLError and HTTPError are OSErrors
         why = getattr(error, "reason", None) or error
-        raise ConnectionError(
+        raise DownloadError(
             f"ptb: {url} does not answer ({why}), the network should reach it, or the file should be put by hand "
             "where ptb(folder) looks"
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ..errors import InvalidValue
 from .corpus import EOS
 
 
@@ -28,7 +29,7 @@ def parse(rules: Mapping[str, Sequence[str]]) -> Table:
     for name, texts in rules.items():
         table[name] = [[_symbol(piece) for piece in text.split()] for text in texts]
         if not table[name] or not all(table[name]):
-            raise ValueError(f"Grammar: rule {name} has nothing to draw, every alternative should have a word")
+            raise InvalidValue(f"Grammar: rule {name} has nothing to draw, every alternative should have a word")
     return table
 
 
@@ -49,13 +50,13 @@ def check(table: Table, start: str) -> None:
     sources: dict[str, str] = {}
     for symbol in symbols(table):
         if symbol.word == EOS:
-            raise ValueError(f"Grammar: {EOS} is written in a rule, it should not be: it ends every story by itself")
+            raise InvalidValue(f"Grammar: {EOS} is written in a rule, it should not be: it ends every story by itself")
         if symbol.slot and symbol.rule:
             if sources.setdefault(symbol.slot, symbol.rule) != symbol.rule:
-                raise ValueError(f"Grammar: {symbol.slot} is drawn from {sources[symbol.slot]} and {symbol.rule}, "
+                raise InvalidValue(f"Grammar: {symbol.slot} is drawn from {sources[symbol.slot]} and {symbol.rule}, "
                                  "it should have one rule")  # fmt: skip
             if not all(len(text) == 1 and text[0].word for text in table.get(symbol.rule, ())):
-                raise ValueError(f"Grammar: {symbol.slot} remembers {symbol.rule}, whose alternatives should be "
+                raise InvalidValue(f"Grammar: {symbol.slot} remembers {symbol.rule}, whose alternatives should be "
                                  "single words")  # fmt: skip
     _follow(table, Symbol(rule=start), (), ())
     decoder(table)
@@ -67,12 +68,12 @@ def _follow(table: Table, symbol: Symbol, path: tuple[str, ...], known: tuple[st
         return known
     if not symbol.rule:
         if symbol.slot not in known:
-            raise ValueError(f"Grammar: {symbol.slot}? of rule {path[-1]} is recalled before it is drawn for certain")
+            raise InvalidValue(f"Grammar: {symbol.slot}? of rule {path[-1]} is recalled before it is drawn for certain")
         return known
     if symbol.rule not in table:
-        raise ValueError(f"Grammar: there is no rule {symbol.rule}, it should be in rules")
+        raise InvalidValue(f"Grammar: there is no rule {symbol.rule}, it should be in rules")
     if symbol.rule in path:
-        raise ValueError(f"Grammar: rule {symbol.rule} comes back to itself, every story should end")
+        raise InvalidValue(f"Grammar: rule {symbol.rule} comes back to itself, every story should end")
     outcomes = []
     for text in table[symbol.rule]:
         after = known
@@ -100,6 +101,6 @@ def decoder(table: Table) -> Mapping[str, Mapping[str, list[Symbol]]]:
         for text in texts:
             for word in firsts(text[0]):
                 if found[rule].setdefault(word, text) is not text:
-                    raise ValueError(f"Grammar: two alternatives of {rule} begin with {word!r}, a text should tell "
+                    raise InvalidValue(f"Grammar: two alternatives of {rule} begin with {word!r}, a text should tell "
                                      "by its next word which was drawn")  # fmt: skip
     return found

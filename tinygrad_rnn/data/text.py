@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InvalidValue
 from ..files import read_whole
 from .corpus import EOS, Corpus, look_up
 
@@ -45,7 +46,7 @@ def _lines(path: Path) -> list[str]:
         raise FileNotFoundError(f"read_text: there is no file {path}, it should be a text file")
     lines = _text(path).split("\n")
     if not any(line.strip() for line in lines):
-        raise ValueError(f"read_text: {path} is empty, it should have at least one word")
+        raise InvalidValue(f"read_text: {path} is empty, it should have at least one word")
     return lines[:-1] if lines[-1] == "" else lines
 
 
@@ -60,5 +61,5 @@ def _text(path: Path) -> str:
     if wrong >= 0:
         what = "a NUL byte" if data[wrong] == 0 else f"byte 0x{data[wrong]:02x}"
         line = data.count(b"\n", 0, wrong) + 1
-        raise ValueError(f"read_text: {path} has {what} in line {line}, it should be UTF-8 text")
+        raise InvalidValue(f"read_text: {path} has {what} in line {line}, it should be UTF-8 text")
     return text.removeprefix("\ufeff")

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidValue
 from .corpus import check_ids
 
 
@@ -61,11 +62,11 @@ def windows(ids: Any, N: int, T: int, *, tail: bool = False, start: int = 0) -> 
     ids = check_ids("windows", ids)
     for name, value in (("N", N), ("T", T)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"windows: {name} is {value!r}, should be a positive int")
+            raise InvalidValue(f"windows: {name} is {value!r}, should be a positive int")
     n, N, T = len(ids), int(N), int(T)
     if n - 1 < N * (1 if tail else T):
         least = f"one step of N={N} needs {N + 1}" if tail else f"one batch of N={N}, T={T} needs {N * T + 1}"
-        raise ValueError(f"windows: the corpus has {n} tokens, {least}")
+        raise InvalidValue(f"windows: the corpus has {n} tokens, {least}")
     L = (n - 1) // N
     rows = ids[(np.arange(N)[:, None] * L + np.arange(L + 1) + start) % n]
     served = L if tail else L // T * T

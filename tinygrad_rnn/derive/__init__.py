@@ -14,16 +14,19 @@ and held against autograd (`verify`).
 
 from __future__ import annotations
 
+from ..errors import InvalidType, InvalidValue
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..cell import Cell, advice
-from ..formula import FormulaError
+from ..errors import FormulaError
 from .latex import latex
 from .module import Module
 from .program import Program
-from .step import PRIMES, DeriveError, Step
+from .step import PRIMES, Step
+from ..errors import DeriveError
 from .steps import steps
 from .verify import executed, verify
 
@@ -61,9 +64,9 @@ def derive(cell: Cell, *, form: str = "numpy", loop: bool = False) -> Derived:
     """
     if not isinstance(cell, Cell):
         more = advice(cell, "derive", tensors=False)
-        raise TypeError(f"derive: cell is a {type(cell).__name__}, should be a cell: equations under @cell{more}")
+        raise InvalidType(f"derive: cell is a {type(cell).__name__}, should be a cell: equations under @cell{more}")
     if form not in FORMS:
-        raise ValueError(f"derive: form is {form!r}, should be one of {', '.join(FORMS)}")
+        raise InvalidValue(f"derive: form is {form!r}, should be one of {', '.join(FORMS)}")
     for primes in PRIMES:
         try:
             program = Program(Step(cell, primes))

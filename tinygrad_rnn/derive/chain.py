@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import DeriveError
 from ..formula import Constant, Expr, Leaf, Part, local_derivative, postorder
 from ..formula.expression import DY
 from ..formula.simplify import COMPARISONS, Maker
 from ..op import OPS
 from .names import inner_leaves
-from .step import DeriveError, Step
+from .step import Step
 
 
 def replaced(make: Maker, root: Part, leaves: Mapping[str, Part]) -> Part:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
-from ..formula import Constant, Expr, FormulaError, Leaf, Part
+from ..errors import DeriveError, ShapeError
+from ..formula import Constant, Expr, Leaf, Part
 from ..formula.rule import bare, followed, part_of
 from ..mode import mode
 from ..observe import observing
-from ..shape import ShapeError
 from ..tensor import Tensor, value
 from ..trace import sample
 from ..watch import Recording
@@ -24,10 +24,6 @@ from .callees import Locals
 
 #: The primes that letters stand for while the cell runs; the others are taken if a number of the cell is one of these.
 PRIMES = ((23, 29, 31, 37, 41, 43, 47, 53), (59, 61, 67, 71, 73, 79, 83, 89))
-
-
-class DeriveError(FormulaError):
-    """A cell has no backward that can be printed, or what was derived did not pass its check; the text says why."""
 
 
 class Step:

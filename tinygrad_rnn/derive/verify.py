@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
+from ..errors import DeriveError
 from ..tensor import Tensor, value
 from ..trace import sample
 from .module import Module
-from .step import DeriveError, letters
+from .step import letters
 
 TOLERANCE = 1e-12
 #: Sizes by letter, in the order of `letters`: N, D, H, and what else there is. None but N is less than 3: two numbers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..errors import InvalidType, InvalidValue
+
 import inspect
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +14,7 @@ from ..view import Captured, Graph, of_cell, of_function, of_tensor, resting, vi
 from .look import THEMES
 from .marks import check_marks
 from .picture import Look, Picture
-from .render import RenderError
+from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
@@ -67,9 +69,11 @@ def draw(
     _check(steps, expand, theme, truncate)
     marks = tuple(mark)
     if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
-        raise TypeError(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
+        raise InvalidType(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
     if isinstance(target, Cell) and inputs:
-        raise TypeError(f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function")
+        raise InvalidType(
+            f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function"
+        )
 
     def captured() -> Captured:
         if not isinstance(target, Cell):
@@ -95,29 +99,29 @@ def _views(
 def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:
     for name, count in (("steps", steps), ("truncate", truncate)):
         if count is not None and (not isinstance(count, int) or count < 1):
-            raise ValueError(f"draw: {name} is {count!r}, should be a whole number from 1")
+            raise InvalidValue(f"draw: {name} is {count!r}, should be a whole number from 1")
     if expand not in (None, "adjoint"):
-        raise ValueError(f"draw: expand is {expand!r}, should be 'adjoint' or None")
+        raise InvalidValue(f"draw: expand is {expand!r}, should be 'adjoint' or None")
     if theme not in THEMES:
-        raise ValueError(f"draw: theme is {theme!r}, should be one of {', '.join(THEMES)}")
+        raise InvalidValue(f"draw: theme is {theme!r}, should be one of {', '.join(THEMES)}")
 
 
 def _captured(target: Any, inputs: Any) -> Captured:
     """A Tensor's graph, or a run of a function."""
     if isinstance(target, Tensor):
         if inputs:
-            raise TypeError(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
+            raise InvalidType(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
         return of_tensor(target)
     more = advice(target, "draw")
     if not callable(target) or (isinstance(target, type) and not inputs):
         kind = type(target).__name__
-        raise TypeError(f"draw: target is a {kind}, should be a cell, a function or a Tensor{more}")
+        raise InvalidType(f"draw: target is a {kind}, should be a cell, a function or a Tensor{more}")
     try:
         names = list(inspect.signature(target).bind(*inputs).arguments)
     except (TypeError, ValueError) as error:
         name = getattr(target, "__name__", type(target).__name__)
         told = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)
-        raise TypeError(f"draw: {name} cannot be called so: {error}{told}") from None
+        raise InvalidType(f"draw: {name} cannot be called so: {error}{told}") from None
     names += [f"x{k}" for k in range(len(inputs) - len(names))]
     return of_function(target, inputs, names)
 

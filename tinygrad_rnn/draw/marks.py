@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import InvalidType, InvalidValue
 from ..view import Graph, Vertex
 
 
@@ -27,11 +28,13 @@ def check_marks(graph: Graph, marks: Iterable[tuple[str, str]]) -> None:
     """Raise for a way back that is not there."""
     for one in marks:
         if isinstance(one, str) or len(one) != 2:
-            raise TypeError(f"draw: mark has {one!r}, should be pairs of a value and what reads it: [('o', \"h'\")]")
+            raise InvalidType(f"draw: mark has {one!r}, should be pairs of a value and what reads it: [('o', \"h'\")]")
         value, reader = one
         if not marked(graph, [(value, reader)]):
             names = ", ".join(dict.fromkeys(one.name for one in graph.nodes if one.name))
-            raise ValueError(f"draw: mark: no way back leads from {reader or 'anything'} to {value}; there are {names}")
+            raise InvalidValue(
+                f"draw: mark: no way back leads from {reader or 'anything'} to {value}; there are {names}"
+            )
 
 
 def _reads(target: Vertex, reader: str) -> bool:

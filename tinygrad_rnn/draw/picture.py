@@ -10,6 +10,7 @@ from typing import Any
 
 import graphviz
 
+from ..errors import NoRendererError, RenderError, RenderTimeoutError
 from ..files import write_whole
 from ..view import Graph
 from .compose import compose
@@ -17,7 +18,7 @@ from .dot import digraph
 from .html import View, page
 from .marks import marked
 from .mermaid import mermaid
-from .render import LIMIT, Late, NoRenderer, RenderError, rendered
+from .render import LIMIT, rendered
 from .scene import Scene
 from .terminal import terminal
 
@@ -87,7 +88,7 @@ class Picture:
         try:
             made = [one.rendered("svg", LIMIT) for one in pictures]
             views = [View(one.graph, one.scene, svg.decode()) for one, svg in made]
-        except NoRenderer as error:
+        except NoRendererError as error:
             return page([View(self.graph, self.scene, "")], self.look.title, str(error), self.text())
         return page(views, self.look.title, "", self.text())
 
@@ -106,7 +107,7 @@ class Picture:
         """The picture that was drawn, which may be the coarser one, and its bytes."""
         try:
             return self, rendered(self.source, format, limit)
-        except Late:
+        except RenderTimeoutError:
             if self.coarser is None:
                 raise
         self.coarser.note = COARSER.format(f"{limit:g}")
@@ -144,7 +145,7 @@ class Picture:
         """What a notebook shows: the picture, or where there is no renderer, the text and how to get one."""
         try:
             return {"image/svg+xml": self.pipe("svg").decode(), "text/plain": repr(self)}
-        except NoRenderer as error:
+        except NoRendererError as error:
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
 

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 
+from ..errors import NoRendererError, RenderError, RenderTimeoutError
+
 LIMIT = 20.0  # seconds
 NOBODY = (
     "draw: no Graphviz to render with. Install it (apt install graphviz, brew install graphviz, "
@@ -19,30 +21,18 @@ BUNDLED = (
 )
 
 
-class RenderError(RuntimeError):
-    """The picture cannot be rendered: there is nobody to do it, the format is unknown, or it took too long."""
-
-
-class NoRenderer(RenderError):
-    """There is no Graphviz."""
-
-
-class Late(RenderError):
-    """Rendering took longer than it may."""
-
-
 def rendered(source: str, format: str, limit: float = LIMIT) -> bytes:
     """What Graphviz makes of ``source``, within ``limit`` seconds."""
     if not format.isalnum():
         raise RenderError(f"draw: {format!r} is no format, should be one such as svg, png, pdf or html")
     dot = shutil.which("dot")
     if dot is None and importlib.util.find_spec("pygraphviz") is None:
-        raise NoRenderer(NOBODY)
+        raise NoRendererError(NOBODY)
     command = [dot, f"-T{format}"] if dot else [sys.executable, "-c", BUNDLED, format]
     try:
         done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        raise Late(
+        raise RenderTimeoutError(
             f"draw: Graphviz took longer than {limit:g} s; draw less: level='cell', fewer steps, a part"
         ) from None
     if done.returncode or not done.stdout:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ..errors import InvalidType, InvalidValue
+
 from collections.abc import Mapping
 from typing import Any
 
 from ..cell import Cell, advice
-from ..graph import GraphError, Node, newest_first
+from ..errors import GraphError
+from ..graph import Node, newest_first
 from ..rows import rows
 from ..tensor import Tensor
 from .measure import measure
@@ -53,7 +56,7 @@ def gradient_flow(
     result keeps none of them. Steps inside a `checkpoint` are not recorded, and not seen.
     """
     if not 0.5 < threshold < 1:
-        raise ValueError(f"gradient_flow: threshold is {threshold}, should be more than 0.5 and less than 1")
+        raise InvalidValue(f"gradient_flow: threshold is {threshold}, should be more than 0.5 and less than 1")
     own = {"steps": (steps, 20), "dy": (dy, "last"), "seed": (seed, 0), "params": (params, None)}
     own |= {name: (size, None) for name, size in sizes.items()}
     if isinstance(target, Cell):
@@ -61,9 +64,9 @@ def gradient_flow(
         target = run(target, steps, dy, seed, params, sizes)
     elif not isinstance(target, Tensor):
         more = advice(target, "gradient_flow")
-        raise TypeError(f"gradient_flow: target is a {type(target).__name__}, should be a Tensor or a cell{more}")
+        raise InvalidType(f"gradient_flow: target is a {type(target).__name__}, should be a Tensor or a cell{more}")
     elif asked := [name for name, (one, usual) in own.items() if one != usual]:
-        raise TypeError(f"gradient_flow: a Tensor has the steps and sizes it has; got {', '.join(asked)}")
+        raise InvalidType(f"gradient_flow: a Tensor has the steps and sizes it has; got {', '.join(asked)}")
     else:
         title = f"gradient of {target.name or 'the loss' if target.size == 1 else 'the sum of the elements'}"
     order = _order(target)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import MissingDependency
 from ..files import write_whole
 from .report import Flow, Layer, printable
 
@@ -28,7 +29,7 @@ def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("plot: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
+        raise MissingDependency("plot: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
     panels = [(draw, layer) for layer in flow.layers for draw in (_norms, _saturation, _parts)]
     lines = math.ceil((len(panels) + 1) / 2)
     with rc_context(RECIPE):

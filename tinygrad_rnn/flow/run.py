@@ -10,6 +10,7 @@ import numpy as np
 
 from ..again import recording_on
 from ..cell import Cell
+from ..errors import InvalidValue
 from ..tensor import Tensor, value
 from ..trace import sample
 
@@ -21,9 +22,9 @@ def run(cell: Cell, steps: int, dy: str, seed: int, params: Mapping[str, Any] | 
     config = {name: sizes.pop(name) for name in list(sizes) if name in cell.config}
     for name, size in {"steps": steps, **sizes}.items():
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-            raise ValueError(f"gradient_flow: {name} is {size!r}, should be a whole number from 1")
+            raise InvalidValue(f"gradient_flow: {name} is {size!r}, should be a whole number from 1")
     if dy not in LOSSES:
-        raise ValueError(f"gradient_flow: dy is {dy!r}, should be one of {', '.join(LOSSES)}")
+        raise InvalidValue(f"gradient_flow: dy is {dy!r}, should be one of {', '.join(LOSSES)}")
     rng = np.random.default_rng(seed)
     given, state = _arguments(cell, rng, params, sizes)
     N, D = given.pop(cell.input)
@@ -42,7 +43,7 @@ def _arguments(cell: Cell, rng: np.random.Generator, params: Any, sizes: dict[st
     known = {} if params is None else cell.sizes(params)
     for letter, size in sizes.items():
         if known.get(letter, size) != size:
-            raise ValueError(f"gradient_flow: {letter} is {known[letter]} in params but {size} was asked for")
+            raise InvalidValue(f"gradient_flow: {letter} is {known[letter]} in params but {size} was asked for")
     made = sample(cell, rng, {**known, **sizes})
     if params is None:
         sizes = cell.sizes({name: made[name] for name in cell.params})

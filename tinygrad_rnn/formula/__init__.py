@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from .expression import Constant, Expr, Leaf, Part, evaluate, postorder
 from .notation import along, text
-from .printer import FormulaError
+from ..errors import FormulaError
 from .rule import known, local_derivative, stand_in
 from .simplify import simplified
 

@@ -14,23 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import FormulaError
 from ..op import OPS
 from .expression import Constant, Expr, Part, is_a, number, transposes
-from .printer import (
-    AND,
-    ATOM,
-    COMPARED,
-    NEGATIVE,
-    POWER,
-    PRODUCT,
-    SUM,
-    FormulaError,
-    Printer,
-    Style,
-    complete,
-    infix,
-    options,
-)
+from .printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Printer, Style, complete, infix, options
 from .styles import Piece
 
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..errors import FormulaError
 from .expression import Constant, Expr, Leaf, Part, postorder
 from .styles import Piece
 
@@ -18,10 +19,6 @@ from .styles import Piece
 AND, COMPARED, SUM, PRODUCT, NEGATIVE, POWER, ATOM = range(7)
 
 Style = Callable[[Any, Expr, Sequence[Piece]], Piece]
-
-
-class FormulaError(Exception):
-    """A value, or a function of values, that cannot be written as a formula; the text says why."""
 
 
 class Printer:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidType
 from ..graph import Node, sum_to
 from ..mode import mode
 from ..observe import observing
@@ -33,7 +34,7 @@ def local_derivative(spec: Op, k: int, args: Sequence[Any], attrs: Mapping[str, 
     """
     argument = spec.arguments[0 if spec.variadic else k]
     if argument not in spec.rules:
-        raise TypeError(f"{spec.name} has no gradient rule for {argument}")
+        raise InvalidType(f"{spec.name} has no gradient rule for {argument}")
     rule = spec.rules[argument]
     rng = np.random.default_rng(0)
     xs = [stand_in(one, spec.domain, rng) for one in args]

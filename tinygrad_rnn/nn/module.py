@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..again import StandIn
+from ..errors import InvalidValue
 from ..graph import clock
 from ..guard import wrote
 from ..tensor import Tensor, value
@@ -42,11 +43,11 @@ class Module:
         extra = [name for name in arrays if name not in params]
         if missing or extra:
             parts = [f"{', '.join(missing)} missing"] * bool(missing) + [f"{', '.join(extra)} unknown"] * bool(extra)
-            raise ValueError(f"{where}: {' and '.join(parts)}, should be exactly {', '.join(params)}")
+            raise InvalidValue(f"{where}: {' and '.join(parts)}, should be exactly {', '.join(params)}")
         new = {name: np.asarray(value(arrays[name])) for name in params}
         for name, one in params.items():
             if new[name].shape != one.shape or new[name].dtype.kind not in "fiub":
-                raise ValueError(f"{where}: {name} is {new[name].dtype} {new[name].shape}, "
+                raise InvalidValue(f"{where}: {name} is {new[name].dtype} {new[name].shape}, "
                                  f"should be {one.dtype} {one.shape}")  # fmt: skip
         for name, one in params.items():
             one._array[...] = new[name]

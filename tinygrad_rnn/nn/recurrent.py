@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
+from ..errors import InvalidType
 from ..masks import drawing, draws
 from ..mode import mode
 from ..scan import scan
@@ -47,7 +48,7 @@ class Recurrent(Module):
         self.state: tuple[Tensor, ...] | None = None
         for name in cell.params:
             if hasattr(self, name):
-                raise TypeError(f"Recurrent: {cell.name} has a parameter {name}, which the layer needs for itself")
+                raise InvalidType(f"Recurrent: {cell.name} has a parameter {name}, which the layer needs for itself")
         vars(self).update(cell.init(rng, init=init, dtype=dtype, **sizes))
 
     def __call__(
@@ -57,13 +58,13 @@ class Recurrent(Module):
         for name in config:
             if name not in self.cell.config:
                 known = ", ".join(self.cell.config) or "none"
-                raise TypeError(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
+                raise InvalidType(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
         missing = [name for name in draws(self.cell) if name not in config] if mode.recording else []
         if missing:
             evaluated = ", ".join(f"{name}=None" for name in missing)
             should = f"layer(xs, {drawing(self.cell)}); to evaluate, under no_grad() or with {evaluated}"
             what = f"{self.cell.name} draws {', '.join(missing)} in training"
-            raise TypeError(f"Recurrent: {what}, should be called as {should}")
+            raise InvalidType(f"Recurrent: {what}, should be called as {should}")
         dtype = next(iter(params.values())).dtype
         state = self.state if state is None and self.stateful else state
         if state is not None:
@@ -83,11 +84,11 @@ class Recurrent(Module):
     def set_state(self, *state: Any) -> None:
         """Start the next sequence from ``state``, in the order of the cell, detached."""
         if not self.stateful:
-            raise TypeError(f"Recurrent({self.cell.name}): it holds no state, should be stateful=True; "
+            raise InvalidType(f"Recurrent({self.cell.name}): it holds no state, should be stateful=True; "
                             "or give the state to the call")  # fmt: skip
         if len(state) != len(self.cell.states):
             wanted = f"{len(self.cell.states)}: {', '.join(self.cell.states)}"
-            raise TypeError(f"Recurrent({self.cell.name}): set_state got {len(state)} arrays, should be {wanted}")
+            raise InvalidType(f"Recurrent({self.cell.name}): set_state got {len(state)} arrays, should be {wanted}")
         self.state = tuple(detach(one) if isinstance(one, Tensor) else Tensor(one) for one in state)
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidType, InvalidValue
 from ..op import case, composite
 from .elementwise import where
 from .index import getitem, take_along_axis
@@ -48,11 +49,11 @@ def partition(x, kth, axis=-1):
 def select(condlist, choicelist, default=0):
     """``np.select``: for each element the first choice whose condition holds, else ``default``."""
     if len(condlist) != len(choicelist):
-        raise ValueError(f"select: {len(condlist)} conditions, should be as many as choices, {len(choicelist)}")
+        raise InvalidValue(f"select: {len(condlist)} conditions, should be as many as choices, {len(choicelist)}")
     y = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist)):
         if getattr(condition, "dtype", None) != np.bool_:
-            raise TypeError("select: a condition should be an array of truth values")
+            raise InvalidType("select: a condition should be an array of truth values")
         y = where(condition, choice, y)
     return y
 
@@ -62,17 +63,25 @@ def select(condlist, choicelist, default=0):
 _UNEVEN = np.array([0, 3, 10, 12])
 
 
-@composite(case((5,)), case((3, 4), axis=0), case((3, 4), axis=-1, edge_order=2), case((2,)), case((3, 4)),
-           case((4,), np.array(3)), case((4,), _UNEVEN), case((3, 4), _UNEVEN, axis=1, edge_order=2),
-           case((3, 4), np.array(2), _UNEVEN),
-           case((1, 3), axis=0, raises="gradient: axis 0 of x (1, 3) should have 2 elements or more"))
+@composite(
+    case((5,)),
+    case((3, 4), axis=0),
+    case((3, 4), axis=-1, edge_order=2),
+    case((2,)),
+    case((3, 4)),
+    case((4,), np.array(3)),
+    case((4,), _UNEVEN),
+    case((3, 4), _UNEVEN, axis=1, edge_order=2),
+    case((3, 4), np.array(2), _UNEVEN),
+    case((1, 3), axis=0, raises="gradient: axis 0 of x (1, 3) should have 2 elements or more"),
+)
 def gradient(x, *spacing, axis=None, edge_order=1):  # fmt: skip
     """``np.gradient``: slopes along every axis in ``axis``, from both neighbours; at the edges from one side."""
     (x,) = arrays(x)
     axes = range(np.ndim(x)) if axis is None else [axis] if np.ndim(axis) == 0 else axis
     spacing = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
     if len(spacing) != len(axes):
-        raise TypeError(f"gradient: {len(spacing)} spacings, should be one, or one for each of {len(axes)} axes")
+        raise InvalidType(f"gradient: {len(spacing)} spacings, should be one, or one for each of {len(axes)} axes")
     slopes = [_slope(x, np.asarray(h), a % np.ndim(x), edge_order) for h, a in zip(spacing, axes)]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
@@ -80,10 +89,12 @@ def gradient(x, *spacing, axis=None, edge_order=1):  # fmt: skip
 def _slope(x, spacing, axis, edge_order):
     size, rank = x.shape[axis], np.ndim(x)
     if size < edge_order + 1:
-        raise ValueError(f"gradient: axis {axis} of x {np.shape(x)} should have {edge_order + 1} elements or more")
+        raise InvalidValue(f"gradient: axis {axis} of x {np.shape(x)} should have {edge_order + 1} elements or more")
     steps = np.diff(spacing) if spacing.ndim else np.full(size - 1, spacing)
     if len(steps) != size - 1:
-        raise ValueError(f"gradient: {len(steps) + 1} coordinates for axis {axis} of x {np.shape(x)}, should be {size}")
+        raise InvalidValue(
+            f"gradient: {len(steps) + 1} coordinates for axis {axis} of x {np.shape(x)}, should be {size}"
+        )
     h = np.reshape(steps.astype(x.dtype), (size - 1, *(1,) * (rank - 1 - axis)))
 
     def part(array, start, stop):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidIndex, InvalidType, InvalidValue
 from ..op import case, op
 from .loss import softmax
 from .precision import floats, wide
@@ -20,17 +21,17 @@ def _checked(where, shape, labels, ignore):
     """labels flat, of the right shape and range, and which of them count; ``shape`` is that of the scores."""
     labels = np.asarray(labels)
     if not shape:
-        raise ValueError(f"{where}: the scores are (), should be (..., V), one for each of V classes")
+        raise InvalidValue(f"{where}: the scores are (), should be (..., V), one for each of V classes")
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"{where}: labels is {labels.dtype}, should be integers")
+        raise InvalidType(f"{where}: labels is {labels.dtype}, should be integers")
     if labels.shape != shape[:-1]:
-        raise ValueError(f"{where}: labels is {labels.shape}, should be {shape[:-1]} for scores {shape}")
+        raise InvalidValue(f"{where}: labels is {labels.shape}, should be {shape[:-1]} for scores {shape}")
     flat = labels.reshape(-1)
     counts = flat != ignore
     used = flat[counts]
     if used.size and (used.min() < 0 or used.max() >= shape[-1]):
         wrong = used.min() if used.min() < 0 else used.max()
-        raise IndexError(
+        raise InvalidIndex(
             f"{where}: labels holds {wrong}, should be from 0 to {shape[-1] - 1} (there are {shape[-1]} classes) "
             f"or {ignore} to be ignored"
         )

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from ..errors import InvalidValue, ShapeError
 from ..op import case, op
-from ..shape import ShapeError, broadcast, equal
+from ..shape import broadcast, equal
 from .activation import sigmoid
 from .precision import floats, nan_where
 
@@ -223,7 +224,7 @@ copysign = _binary(
 def clip(x, *, min=None, max=None):
     """y = x held between ``min`` and ``max`` (constants, or None for no bound); dy/dx = 1 up to the bounds, else 0."""
     if min is None and max is None:
-        raise ValueError("needs min or max")
+        raise InvalidValue("needs min or max")
     return np.clip(x, min, max)
 
 

@@ -7,6 +7,7 @@ from string import ascii_lowercase, ascii_uppercase
 import numpy as np
 
 from ..border import ELSEWHERE, FUNCTIONS, INSTEAD, UFUNCS
+from ..errors import InvalidType
 from ..tensor import Tensor, value
 from . import activation, composed, elementwise, index, joining, linear, loss, reduce, shaping, summation
 
@@ -44,7 +45,7 @@ def _writing(name):
     """A function that no Tensor can go through: neither as what is written, nor as where."""
 
     def apply(*args, **kwargs):
-        raise TypeError(f"np.{name}: a Tensor can't be written into an array; {INSTEAD}")
+        raise InvalidType(f"np.{name}: a Tensor can't be written into an array; {INSTEAD}")
 
     return apply
 
@@ -87,7 +88,7 @@ def bincount(x, /, weights=None, minlength=0):
 def unique(x, *args, **kwargs):
     """``np.unique``: its values are parts of x, so their gradient would be lost."""
     if getattr(x, "node", None) is not None:
-        raise TypeError("np.unique has no operation on Tensors that need a gradient; np.unique(x.detach()) has none")
+        raise InvalidType("np.unique has no operation on Tensors that need a gradient; np.unique(x.detach()) has none")
     return np.unique(value(x), *args, **kwargs)
 
 

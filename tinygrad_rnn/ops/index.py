@@ -6,6 +6,7 @@ import builtins
 
 import numpy as np
 
+from ..errors import InvalidIndex, InvalidType, InvalidValue
 from ..op import case, composite, op
 from .elementwise import where
 from .precision import wide
@@ -95,10 +96,10 @@ def embedding(W, ids):
     """Rows of a table.  W (V, D), ids (...) of integers -> (..., D).  dW has the sum of dy for each id, elsewhere 0."""
     ids = np.asarray(ids)
     if ids.dtype.kind not in "iu":
-        raise TypeError(f"embedding: ids is {ids.dtype}, should be integers") from None
+        raise InvalidType(f"embedding: ids is {ids.dtype}, should be integers") from None
     if ids.size and (ids.min() < 0 or ids.max() >= len(W)):
         wrong = ids.min() if ids.min() < 0 else ids.max()
-        raise IndexError(f"embedding: ids holds {wrong}, should be from 0 to {len(W) - 1} (W has {len(W)} rows)")
+        raise InvalidIndex(f"embedding: ids holds {wrong}, should be from 0 to {len(W) - 1} (W has {len(W)} rows)")
     return np.take(W, ids, axis=0)
 
 
@@ -139,7 +140,7 @@ def diag(x, k=0):
     if np.ndim(x) == 2:
         return diagonal(x, k)
     if np.ndim(x) != 1:
-        raise ValueError(f"diag: x is {np.shape(x)}, should have 1 or 2 axes")
+        raise InvalidValue(f"diag: x is {np.shape(x)}, should have 1 or 2 axes")
     size = len(x) + builtins.abs(k)
     rows = np.arange(len(x)) + builtins.max(-k, 0)
     return scatter(x, index=(rows, rows + k), shape=(size, size))

@@ -7,6 +7,7 @@ import operator
 
 import numpy as np
 
+from ..errors import InvalidValue
 from ..op import case, composite, op
 from ..recording import several
 from ..shape import joined, stacked
@@ -124,7 +125,7 @@ def tile(x, reps):
     """The whole array several times along each axis."""
     reps = (reps,) if np.ndim(reps) == 0 else tuple(reps)
     if any(count < 0 for count in reps):
-        raise ValueError(f"tile: reps is {reps}, should be from 0")
+        raise InvalidValue(f"tile: reps is {reps}, should be from 0")
     rank = max(len(reps), np.ndim(x))
     reps, shape = (1,) * (rank - len(reps)) + reps, (1,) * (rank - np.ndim(x)) + np.shape(x)
     apart = reshape(x, tuple(size for n in shape for size in (1, n)))
@@ -148,7 +149,7 @@ def split(x, indices_or_sections, axis=-1):
     """
     sections, size = indices_or_sections, x.shape[axis]
     if np.ndim(sections) == 0 and size % operator.index(sections):
-        raise ValueError(f"split: axis {axis} of x {x.shape} does not make {sections} equal parts")
+        raise InvalidValue(f"split: axis {axis} of x {x.shape} does not make {sections} equal parts")
     return array_split(x, sections, axis)
 
 
@@ -177,7 +178,7 @@ def hsplit(x, indices_or_sections):
 def dsplit(x, indices_or_sections):
     """``np.dsplit``: along axis 2."""
     if np.ndim(x) < 3:
-        raise ValueError(f"dsplit: x is {np.shape(x)}, should have 3 axes or more")
+        raise InvalidValue(f"dsplit: x is {np.shape(x)}, should have 3 axes or more")
     return split(x, indices_or_sections, axis=2)
 
 

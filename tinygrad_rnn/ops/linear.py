@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
+from ..errors import InvalidValue, ShapeError
 from ..op import case, composite, op
-from ..shape import ShapeError
 from .shaping import arrays, moveaxis, reshape, transpose
 
 _RANKS = [
@@ -97,7 +97,7 @@ matmul.spec.cheaper("w", together=_matmul_w_together)
 def affine(x, w, b):
     """y = x @ w + b in one piece of memory.  x (..., D), w (D, H), b (H,) -> (..., H).  db is dy summed over rows."""
     if np.ndim(w) != 2 or np.shape(b) != w.shape[1:]:
-        raise ValueError("w should be (D, H) and b (H,)")
+        raise InvalidValue("w should be (D, H) and b (H,)")
     y = np.dot(_rows(x), w)
     if b.dtype == y.dtype:
         y += b

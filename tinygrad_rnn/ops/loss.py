@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidValue
 from ..op import case, op
 from ..shape import along, broadcast, reduced
 from .activation import sigmoid
@@ -123,7 +124,7 @@ def binary_cross_entropy(x, t):
     It is summed up without a difference, as is dx = (1 - t) σ(x) - t σ(-x): small losses keep their digits.
     """
     if not (np.min(t, initial=0) >= 0 and np.max(t, initial=0) <= 1):
-        raise ValueError("t should be from 0 to 1")
+        raise InvalidValue("t should be from 0 to 1")
     return accumulated(_cross_entropy, floats(x), t)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from .. import guard
 from ..border import FUNCTIONS
-from ..graph import GraphError, clock, mode
+from ..errors import GraphError, InvalidType
+from ..graph import clock, mode
 from ..op import case, op
 from ..shape import broadcast
 from ..tensor import Tensor, value
@@ -58,7 +59,7 @@ def _in_place(symbol, operation, ufunc):
         made = operation(self, w)
         if made.shape != self.shape or not np.can_cast(made.dtype, self.dtype, "same_kind"):
             now, before = f"{made.dtype} {made.shape}", f"{self.dtype} {self.shape}"
-            raise TypeError(f"x {symbol} w: the result is {now}, should be {before} as x is")
+            raise InvalidType(f"x {symbol} w: the result is {now}, should be {before} as x is")
         made = made if made.dtype == self.dtype else astype(made, dtype=self.dtype)
         self._array, self.node = made._array, made.node
         return self

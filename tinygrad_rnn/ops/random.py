@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidType, InvalidValue
 from ..op import case, op
 from ..shape import broadcast
 
@@ -18,9 +19,9 @@ def dropout(x, *, rate=0.5, rng=None):
     ``rng`` (a NumPy generator) draws a new mask at every call; evaluate without calling it.  dx = dy ⊙ mask.
     """
     if not 0 <= rate < 1:
-        raise ValueError(f"rate is {rate}, should be at least 0 and less than 1")
+        raise InvalidValue(f"rate is {rate}, should be at least 0 and less than 1")
     if rng is None:
-        raise TypeError("rng is missing, should be a NumPy generator: dropout(x, rate=0.5, rng=rng)")
+        raise InvalidType("rng is missing, should be a NumPy generator: dropout(x, rate=0.5, rng=rng)")
     dtype = np.result_type(x, np.float16)
     keep = rng.random(np.shape(x), dtype=np.float32) >= rate
     mask = keep.astype(dtype) / dtype.type(1 - rate)

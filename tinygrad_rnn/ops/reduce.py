@@ -6,6 +6,7 @@ import builtins
 
 import numpy as np
 
+from ..errors import InvalidValue
 from ..op import case, composite, op
 from ..shape import along, reduced
 from .precision import accumulated, nan_where, wide
@@ -169,7 +170,7 @@ def norm(x, *, ord=None, axis=None, keepdims=False):
     """
     one_axis = np.ndim(axis) == 0 and (axis is not None or x.ndim == 1)
     if ord not in (None, "fro") and not one_axis:
-        raise ValueError(f"ord={ord!r} of a matrix has no operation; the Euclidean norm has")
+        raise InvalidValue(f"ord={ord!r} of a matrix has no operation; the Euclidean norm has")
     return accumulated(_scaled, np.linalg.norm, x, axis=axis, ord=ord, keepdims=keepdims)
 
 

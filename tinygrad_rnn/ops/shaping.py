@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidValue
 from ..graph import sum_to
 from ..op import case, composite, op
 from ..shape import along
@@ -107,7 +108,7 @@ roll.vjp(x=lambda dy, shift, axis: np.roll(dy, np.negative(shift), axis))
 def pad(x, *, pad_width, mode="constant", constant_values=0):
     """x with a margin of a constant, widths as in ``np.pad``."""
     if mode != "constant" or np.ndim(constant_values):
-        raise ValueError(f"pads with one constant only, got mode={mode!r}")
+        raise InvalidValue(f"pads with one constant only, got mode={mode!r}")
     return np.pad(x, pad_width, constant_values=constant_values)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InvalidType, InvalidValue, ShapeError
 from ..graph import sum_to
 from ..op import case, op
-from ..shape import ShapeError, words
+from ..shape import words
 from .index import scatter
 from .shaping import transpose
 
@@ -60,7 +61,7 @@ def einsum(*xs, subscripts):
 def _terms(subscripts, count):
     """The labels of each operand and of the result, the implied result written out."""
     if not isinstance(subscripts, str):
-        raise TypeError("needs subscripts first, such as einsum('ij,jk->ik', x, w); np.einsum takes lists of labels")
+        raise InvalidType("needs subscripts first, such as einsum('ij,jk->ik', x, w); np.einsum takes lists of labels")
     inputs, arrow, result = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if not arrow:
@@ -102,7 +103,7 @@ def _in_place_of(g, own, shape):
     lead = g.ndim - len(letters)
     if len(letters) < len(labels):
         if start > 0:
-            raise ValueError(f"einsum: {own!r} repeats a label before '...', which has no gradient")
+            raise InvalidValue(f"einsum: {own!r} repeats a label before '...', which has no gradient")
         grid = np.indices(g.shape[lead:], sparse=True)
         return scatter(g, index=(*(slice(None),) * lead, *(grid[letters.index(c)] for c in labels)), shape=shape)
     if start <= 0:

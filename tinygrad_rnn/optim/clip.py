@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..errors import InvalidType, InvalidValue, NumericalError
 from ..tensor import Tensor
 
 
@@ -31,7 +32,9 @@ def named(params: Any) -> dict[str, Tensor]:
     for key, one in params.items() if isinstance(params, Mapping) else enumerate(params):
         name = key if isinstance(key, str) else getattr(one, "name", None) or f"number {key}"
         if not isinstance(one, Tensor) or one.node is None or one.node.parents:
-            raise TypeError(f"optim: parameter {name} is {_what(one)}, should be a leaf Tensor with requires_grad=True")
+            raise InvalidType(
+                f"optim: parameter {name} is {_what(one)}, should be a leaf Tensor with requires_grad=True"
+            )
         if id(one) not in seen:
             seen[id(one)] = None
             found[name if name not in found else f"{name} (number {key})"] = one
@@ -64,12 +67,12 @@ def clip_grad_norm(params: Parameters, max_norm: float) -> float:
     `trace_nans`).
     """
     if not max_norm > 0:
-        raise ValueError(f"clip_grad_norm: max_norm is {max_norm}, should be more than 0")
+        raise InvalidValue(f"clip_grad_norm: max_norm is {max_norm}, should be more than 0")
     params = named(params)
     norm = grad_norm(params)
     if not math.isfinite(norm):
         bad = [name for name, one in params.items() if one.grad is not None and not np.isfinite(one.grad).all()]
-        raise FloatingPointError(f"clip_grad_norm: the gradient of {', '.join(bad)} is not finite")
+        raise NumericalError(f"clip_grad_norm: the gradient of {', '.join(bad)} is not finite")
     rate = max_norm / (norm + 1e-6)
     if rate < 1:
         for one in params.values():

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..errors import InvalidType, InvalidValue
 from ..graph import clock
 from ..guard import wrote
 from .clip import Parameters, named
@@ -24,10 +25,10 @@ class Optimizer:
 
     def __init__(self, params: Parameters, lr: float):
         if not 0 < lr < math.inf:
-            raise ValueError(f"{type(self).__name__}: lr is {lr}, should be more than 0, and finite")
+            raise InvalidValue(f"{type(self).__name__}: lr is {lr}, should be more than 0, and finite")
         self.params, self.lr = named(params), lr
         if not self.params:
-            raise ValueError(f"{type(self).__name__}: there are no parameters, should be at least one")
+            raise InvalidValue(f"{type(self).__name__}: there are no parameters, should be at least one")
 
     def step(self) -> None:
         """Change every parameter that has a gradient, in place."""
@@ -43,7 +44,7 @@ class Optimizer:
 
     def update(self, k: int, here: slice, p: np.ndarray, g: np.ndarray) -> None:
         """Change a block ``here`` of parameter k, flat, in place."""
-        raise TypeError(f"{type(self).__name__} has no update rule")
+        raise InvalidType(f"{type(self).__name__} has no update rule")
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -57,7 +58,7 @@ class SGD(Optimizer):
     def __init__(self, params: Parameters, lr: float, momentum: float = 0.0):
         super().__init__(params, lr)
         if not 0 <= momentum < 1:
-            raise ValueError(f"SGD: momentum is {momentum}, should be from 0 to less than 1")
+            raise InvalidValue(f"SGD: momentum is {momentum}, should be from 0 to less than 1")
         self.momentum = momentum
         self.v = [np.zeros(one.size, one.dtype) for one in self.params.values()] if momentum else []
 
@@ -83,9 +84,9 @@ class Adam(Optimizer):
     ):
         super().__init__(params, lr)
         if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"Adam: betas is {betas}, should be two numbers from 0 to less than 1")
+            raise InvalidValue(f"Adam: betas is {betas}, should be two numbers from 0 to less than 1")
         if not eps > 0:
-            raise ValueError(f"Adam: eps is {eps}, should be more than 0")
+            raise InvalidValue(f"Adam: eps is {eps}, should be more than 0")
         self.betas, self.eps, self.steps = betas, eps, 0
         self.m = [np.zeros(one.size, one.dtype) for one in self.params.values()]
         self.v = [np.zeros(one.size, one.dtype) for one in self.params.values()]

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..cells import BUILT_IN
 from ..data import Splits, load, ptb
+from ..errors import InvalidValue
 from ..files import alone_in
 from .evaluate import ROWS, generate, perplexity
 from .language_model import LanguageModel
@@ -104,7 +105,7 @@ def _long_enough(splits: Splits, N: int, T: int) -> None:
         least = N * T + 1 if name == "train" else ROWS + 1
         if len(corpus) < least:
             why = f"a window of {N} rows and {T} words" if name == "train" else f"{ROWS} rows"
-            raise ValueError(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
+            raise InvalidValue(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
 
 
 def _about(options: Any, splits: Splits) -> dict[str, Any]:

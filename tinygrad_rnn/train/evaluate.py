@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..data import windows
+from ..errors import InvalidValue
 from ..mode import no_grad
 
 ROWS = 10  #: side by side in an evaluation
@@ -33,10 +34,10 @@ def generate(model: Any, start: Any, length: int, rng: np.random.Generator, temp
     Scores are divided by ``temperature``: below 1 the likely words get likelier.
     """
     if not temperature > 0:
-        raise ValueError(f"generate: temperature is {temperature}, should be more than 0")
+        raise InvalidValue(f"generate: temperature is {temperature}, should be more than 0")
     ids, state, words = np.asarray(start, dtype=np.int64).reshape(1, -1), None, []
     if ids.size == 0:
-        raise ValueError("generate: start is empty, should be at least one word")
+        raise InvalidValue("generate: start is empty, should be at least one word")
     with no_grad():
         for _ in range(length):
             scores, state = model(ids, state)

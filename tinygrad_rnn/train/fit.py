@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data import windows
+from ..errors import InvalidValue, NumericalError
 from ..optim import Optimizer, clip_grad_norm
 from ..tensor import detach
 
@@ -61,7 +62,7 @@ def fit(
     batches, state = windows(ids, N, T), start[1]
     words = len(batches) * T
     if not 0 <= start[0] <= len(batches):
-        raise ValueError(f"fit: start is after window {start[0]}, should be from 0 to {len(batches)}")
+        raise InvalidValue(f"fit: start is after window {start[0]}, should be from 0 to {len(batches)}")
     for epoch in range(1, epochs + 1):
         meter, done = _Meter(), start[0] if epoch == 1 else 0
         batches = windows(ids, N, T, start=(passed + epoch - 1) * words)
@@ -81,7 +82,7 @@ def _epoch(
         loss, state = model.loss(xs, ts, state)
         state = detach(state)
         if not math.isfinite(float(loss)):
-            raise FloatingPointError(f"fit: the loss is {float(loss)}; a smaller learning rate or max_norm may help")
+            raise NumericalError(f"fit: the loss is {float(loss)}; a smaller learning rate or max_norm may help")
         loss.backward()
         norm = clip_grad_norm(optimizer.params, max_norm)
         optimizer.step()

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import init as schemes
 from ..cell import Cell
+from ..errors import InvalidType
 from ..masks import drawing, draws
 from ..nn import Embedding, Linear, Module, Recurrent
 from ..ops import affine_cross_entropy
@@ -38,7 +39,7 @@ class LanguageModel(Module):
         if draws(cell):
             what = f"{cell.name} draws {', '.join(draws(cell))} in training, which are not passed on"
             instead = f"an nn.Module whose loss calls its nn.Recurrent as layer(xs, state, {drawing(cell)})"
-            raise TypeError(f"LanguageModel: {what}, should be a cell that draws nothing; or write {instead}")
+            raise InvalidType(f"LanguageModel: {what}, should be a cell that draws nothing; or write {instead}")
         self.embed = Embedding(V, D, rng=rng, init=embedding)
         self.recurrent = Recurrent(cell, D=D, H=H, rng=rng, init=init)
         self.affine = Linear(H, V, rng=rng)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidValue
 from ..files import read_whole
 from ..tensor import Tensor
 from .language_model import LanguageModel
@@ -44,10 +45,10 @@ class Place:
         for name in ("epoch", "done", "unlogged"):
             value = getattr(place, name)
             if type(value) is not int or value < 0:
-                raise ValueError(f"--resume: {path}: {name} is {value!r}, should be a whole number from 0")
+                raise InvalidValue(f"--resume: {path}: {name} is {value!r}, should be a whole number from 0")
         if not place._holds():
             what = f"best is {place.best!r}, valid is {place.valid!r} after {place.epoch} epochs"
-            raise ValueError(f"--resume: {path}: {what}, should be the validation perplexities and the best of them")
+            raise InvalidValue(f"--resume: {path}: {what}, should be the validation perplexities and the best of them")
         return place
 
     def _holds(self) -> bool:
@@ -67,12 +68,12 @@ def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarra
     version = about.get("version", VERSION)
     if type(version) is not int or not 0 < version <= VERSION:
         what = f"is of version {version!r}, should be at most {VERSION}"
-        raise ValueError(f"--resume: {path} {what}; is it of a newer tinygrad_rnn?")
+        raise InvalidValue(f"--resume: {path} {what}; is it of a newer tinygrad_rnn?")
     for name, value in same.items():
         if about.get(name) != value:
-            raise ValueError(f"--resume: {path} is of a run with {name} = {about.get(name)}, should be {value}")
+            raise InvalidValue(f"--resume: {path} is of a run with {name} = {about.get(name)}, should be {value}")
     if about.get("file", path.name) != path.name:
-        raise ValueError(f"--resume: {path} was written as {about['file']}, should be {path.name}")
+        raise InvalidValue(f"--resume: {path} was written as {about['file']}, should be {path.name}")
     return arrays, about
 
 
@@ -85,7 +86,9 @@ def carried(arrays: dict[str, np.ndarray], model: LanguageModel, N: int, place: 
     wanted = {f"{STATE}{k}": f"{zero.dtype} {zero.shape}" for k, zero in enumerate(zeros)}
     is_there = {name: f"{array.dtype} {array.shape}" for name, array in sorted(found.items())}
     if is_there != wanted:
-        raise ValueError(f"--resume: {path}: the state is {is_there or 'not there'}, should be {wanted or 'not there'}")
+        raise InvalidValue(
+            f"--resume: {path}: the state is {is_there or 'not there'}, should be {wanted or 'not there'}"
+        )
     return tuple(Tensor(found[name]) for name in wanted) or None
 
 
@@ -93,11 +96,11 @@ def load_weights(model: LanguageModel, arrays: Mapping[str, np.ndarray], path: P
     """Set every parameter, or none: an error names the file."""
     for name, param in model.params.items():
         if name in arrays and arrays[name].dtype != param.dtype:
-            raise ValueError(f"--resume: {path}: {name} is {arrays[name].dtype}, should be {param.dtype}")
+            raise InvalidValue(f"--resume: {path}: {name} is {arrays[name].dtype}, should be {param.dtype}")
     try:
         model.load_state_dict(arrays)
     except ValueError as error:
-        raise ValueError(f"--resume: {path}: {error}") from error
+        raise InvalidValue(f"--resume: {path}: {error}") from error
 
 
 def check_best(path: Path, about: Mapping[str, Any], place: Place, more: int = 0) -> None:
@@ -106,7 +109,7 @@ def check_best(path: Path, about: Mapping[str, Any], place: Place, more: int = 0
     ahead = 0 < best.epoch - place.epoch <= more and (best.best or 0.0) < (place.best or math.inf)
     if not ahead and (best.best != place.best or best.epoch > place.epoch):
         said = f"says {best.best} after epoch {best.epoch}, but {LAST} {place.best} after epoch {place.epoch}"
-        raise ValueError(f"--resume: {path} {said}, should be the best of the same run")
+        raise InvalidValue(f"--resume: {path} {said}, should be the best of the same run")
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------
@@ -129,7 +132,7 @@ def log_kept(path: Path, place: Place) -> list[str]:
         entry = {name: value for name, value in _entry(line).items() if name != "crc32"}
         if line != log_line(entry) or (entry.get("epoch"), entry.get("valid")) != (epoch, valid):
             what = f"is not as it was written for epoch {epoch} with validation perplexity {valid}"
-            raise ValueError(f"--resume: {path}, line {len(kept) + 1}, {what}; is it damaged, or of another run?")
+            raise InvalidValue(f"--resume: {path}, line {len(kept) + 1}, {what}; is it damaged, or of another run?")
         kept.append(line)
     return kept
 

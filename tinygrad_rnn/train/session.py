@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..data import Splits, windows
+from ..errors import InvalidValue, MissingDependency, NumericalError
 from ..files import write_whole
 from ..optim import SGD
 from ..tensor import Tensor
@@ -30,7 +31,7 @@ def bar(total: int, what: str, done: int = 0) -> Any:
         from tqdm import tqdm
     except ModuleNotFoundError as error:
         need = "the progress bar needs tqdm: pip install 'tinygrad-rnn[train]'"
-        raise ModuleNotFoundError(need, name="tqdm") from error
+        raise MissingDependency(need, name="tqdm") from error
     form = {"unit": " windows", "mininterval": 0.5, "dynamic_ncols": True, "disable": None}
     return tqdm(total=total, initial=done, desc=what, **form)
 
@@ -74,7 +75,7 @@ class Session:
         arrays, about = saved.load_saved(path, self.about)
         place, count = Place.of(about, path), len(windows(self.splits.train.ids, about["rows"], about["window"]))
         if place.done > count:
-            raise ValueError(f"--resume: {path}: done is {place.done}, should be from 0 to {count}")
+            raise InvalidValue(f"--resume: {path}: done is {place.done}, should be from 0 to {count}")
         if place.best is not None:
             saved.check_best(self.out / BEST, saved.load_saved(self.out / BEST, self.about)[1], place, more=1)
         state = saved.carried(arrays, self.model, self.about["rows"], place, path)
@@ -146,7 +147,7 @@ class Session:
                 passed=self.place.epoch)  # fmt: skip
         valid = perplexity(self.model, self.splits.valid.ids, progress=self.watched)
         if not math.isfinite(valid):
-            raise FloatingPointError(f"the validation perplexity is {valid}; a smaller --lr or --clip may help")
+            raise NumericalError(f"the validation perplexity is {valid}; a smaller --lr or --clip may help")
         self.passed(valid, float(np.median(speeds)) if speeds else 0.0)
 
     def watched(self, batches: Iterable[Any]) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidValue, MissingDependency
 from ..files import read_whole, write_whole
 
 SUM = "sha256"  #: the key in the metadata; its value is that of the file with zeros in its place
@@ -21,7 +22,7 @@ def needed() -> Any:
         import safetensors
         import safetensors.numpy
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingDependency(
             "saving and loading models needs safetensors: pip install 'tinygrad-rnn[train]'", name="safetensors"
         ) from error
     return safetensors
@@ -50,14 +51,14 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
         arrays = found.numpy.load(whole)
         metadata = _parts(whole)[0].get("__metadata__") or {}
     except (found.SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ValueError(f"load_model: {path} is not a whole safetensors file ({error})") from error
+        raise InvalidValue(f"load_model: {path} is not a whole safetensors file ({error})") from error
     _intact(path, whole, metadata)
     try:
         about = json.loads(metadata.get("about", "{}"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"load_model: {path}: about cannot be read ({error}), should be JSON") from error
+        raise InvalidValue(f"load_model: {path}: about cannot be read ({error}), should be JSON") from error
     if not isinstance(about, dict):
-        raise ValueError(f"load_model: {path}: about is a {type(about).__name__}, should be a JSON object")
+        raise InvalidValue(f"load_model: {path}: about is a {type(about).__name__}, should be a JSON object")
     return arrays, about
 
 
@@ -78,4 +79,4 @@ def _intact(path: str | os.PathLike[str], whole: bytes, metadata: Mapping[str, s
         return
     written = whole.replace(right.encode("utf-8", "replace"), b"0" * 64, 1)
     if list(metadata) != [SUM, "about"] or _sum(written) != right:
-        raise ValueError(f"load_model: {path} is damaged: it is not as it was written, by its checksum")
+        raise InvalidValue(f"load_model: {path} is damaged: it is not as it was written, by its checksum")

@@ -6,6 +6,8 @@ makes the vertices and edges of the `Graph` that pictures, texts and pages are m
 
 from __future__ import annotations
 
+from ..errors import InvalidValue
+
 from ..graph import USED, Node
 from ..rows import Row, Step
 from .build import Builder
@@ -36,7 +38,7 @@ def view(
     level = level or ("cell" if many else "op")
     for name, one, known in (("level", level, LEVELS), ("fold", fold, FOLDS)):
         if one not in known:
-            raise ValueError(f"draw: {name} is {one!r}, should be one of {', '.join(known)}")
+            raise InvalidValue(f"draw: {name} is {one!r}, should be one of {', '.join(known)}")
     steps = units(made, "module" if level == "module" else "cell", {}, False)
     by_step = measure(made, steps) if many else None
     folds = _folded(made, by_step, fold, unfold, level) if by_step is not None else {}

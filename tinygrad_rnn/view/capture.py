@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..cell import Cell
-from ..graph import GraphError, Node, newest_first
+from ..errors import GraphError
+from ..graph import Node, newest_first
 from ..mode import mode
 from ..observe import locals_of, observing
 from ..op import Op

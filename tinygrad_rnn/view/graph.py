@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
+from ..errors import UnknownName
+
 FORMAT = "tinygrad_rnn.graph/1"
 
 
@@ -112,7 +114,7 @@ class Graph:
             if name in (one.name, one.id):
                 return one
         known = dict.fromkeys(one.name for one in self if one.name)
-        raise KeyError(f"graph: there is no {name!r}, only {', '.join(known)}")
+        raise UnknownName(f"graph: there is no {name!r}, only {', '.join(known)}")
 
     @functools.cached_property
     def known(self) -> dict[str, Vertex]:

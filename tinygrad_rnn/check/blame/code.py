@@ -13,7 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...formula import Constant, Expr, FormulaError, Part, text
+from ...errors import FormulaError
+from ...formula import Constant, Expr, Part, text
 from ...formula.numpy_text import Writer
 from ...formula.printer import AND, ATOM, SUM
 from ...formula.styles import Piece

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
+from ...errors import Uncheckable
 from ...tensor import value
 from ...trace import codes
 from ..layers.which import parameters, takes_anything
 from ..numeric.compare import Problem
-from ..report import Refused
 from .case import Case
 from .tape import taped
 
@@ -84,7 +84,7 @@ def one_step(f: Callable[..., Any], states: dict[str, Any], params: dict[str, An
     try:
         inspect.signature(f).bind(*states.values(), **named)
     except TypeError as error:
-        raise Refused(f"check_backward: {_name(f)}: {error}; it is called as {_called(f, states, named)}") from None
+        raise Uncheckable(f"check_backward: {_name(f)}: {error}; it is called as {_called(f, states, named)}") from None
     except ValueError:  # no signature to read: the call will tell
         pass
     return f(*states.values(), **named)
@@ -107,7 +107,7 @@ def over_time(f: Callable[..., Any], states: dict[str, Any], params: dict[str, A
     if missing or lost:
         why = f"wants {', '.join(missing)}" if missing else f"does not take {', '.join(lost)}"
         told = _called(f, states, {**params, **back})
-        raise Refused(f"check_backward: {_name(f)} {why}; over time it is called as {told}")
+        raise Uncheckable(f"check_backward: {_name(f)} {why}; over time it is called as {told}")
     ahead += [have.pop(n) for n, p in plain.items() if p.kind is p.POSITIONAL_ONLY]
     return f(*ahead, **{n: x for n, x in have.items() if n in wanted or anything})
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
-from ...shape import ShapeError
+from ...errors import ShapeError
 from ...tensor import Tensor, value
 from ...trace import codes
 from ..layers.hand import Hand

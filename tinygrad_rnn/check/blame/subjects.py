@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
+from ...errors import InvalidValue, Uncheckable
 from ...ops import stack
 from ...tensor import value
 from ...trace import sample
 from ..layers.which import binds, parameters, takes_anything
 from ..numeric.given import SIZES, argument_names, by_name
-from ..report import Refused
 from .case import Case
 from .made import case_of_cell, case_of_function, exact, moved, one_step, over_time
 
@@ -107,10 +107,10 @@ class OfCell(Subject):
         sizes = dict(sizes)
         empty = next((letter for letter, n in sizes.items() if n < 1), None)
         if empty is not None:
-            raise ValueError(f"{self.name}: {empty} is {sizes[empty]}, should be at least 1")
+            raise InvalidValue(f"{self.name}: {empty} is {sizes[empty]}, should be at least 1")
         T = sizes.pop("T", STEPS)
         if "T" in self.sizes and not self.timed:
-            raise Refused(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
+            raise Uncheckable(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
         if self.fixed:
             found = {name: self._cut(name, x, sizes.get("N"), T) for name, x in self._whole().items()}
             found = {name: x if seed == self.first else moved(x, rng) for name, x in found.items()}
@@ -126,7 +126,7 @@ class OfCell(Subject):
         own = (*self.order, *self.cell.params)
         missing = [name for name in own if name not in self.fixed]
         if missing:
-            raise Refused(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
+            raise Uncheckable(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
                             f"{', '.join(own)}, or none")  # fmt: skip
         return self.fixed
 
@@ -160,7 +160,7 @@ class OfFunction(Subject):
     def __init__(self, f: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any], dtype: Any,
                  seed: int = 0):  # fmt: skip
         if not inputs:
-            raise Refused("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
+            raise Uncheckable("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
         self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
         self.dtype, self.first, self.asked = np.dtype(dtype or np.float64), seed, (f, backward, inputs)
         self.inputs = {name: exact(x, self.dtype) for name, x in zip(argument_names(f, len(inputs)), inputs)}
@@ -185,7 +185,7 @@ class OfFunction(Subject):
         args = [*given.values(), *dys]
         if not binds(self.backward, args):
             names = ", ".join([*given, *(["dy"] if len(dys) == 1 else [f"dy{k}" for k in range(len(dys))])])
-            raise Refused(f"check_backward: backward({', '.join(wanted)}) should be called as backward({names})")
+            raise Uncheckable(f"check_backward: backward({', '.join(wanted)}) should be called as backward({names})")
         return by_key(self.backward(*args), case)
 
 
@@ -199,5 +199,5 @@ def by_key(hand: Any, case: Case) -> dict[str, Any]:
             return {f"d{name}": g for name, g in zip(names, several) if name in case.problem.names}
     what = f"{len(hand)} gradients" if isinstance(hand, (tuple, list)) else f"a {type(hand).__name__}"
     keys = ", ".join(f"'d{name}': ..." for name in case.problem.names)
-    raise Refused(f"check_backward: backward returned {what}, should be a dict such as {{{keys}}}, or a tuple in that "
-                  "order")  # fmt: skip
+    raise Uncheckable(f"check_backward: backward returned {what}, should be a dict such as {{{keys}}}, or a tuple in "
+                  "that order")  # fmt: skip

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import UserFileError
 from ...trace import record_step, sample
-from ...userfile import UserFileError
 from ..backward import check_backward
 from ..gradients import CLOSE, SIZES
 from ..report import distance

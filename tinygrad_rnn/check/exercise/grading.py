@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...cells import BUILT_IN
-from ...userfile import UserFileError, cell_at
+from ...errors import UserFileError
+from ...userfile import cell_at
 from ..backward import check_backward
 from ..gradients import CLOSE, SIZES
 from ..report import distance

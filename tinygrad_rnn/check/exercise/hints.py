@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...formula import Expr, FormulaError, Leaf, Part, along, local_derivative, postorder, simplified, text
+from ...errors import ExerciseError, FormulaError
+from ...formula import Expr, Leaf, Part, along, local_derivative, postorder, simplified, text
 from ...formula.expression import DY
 from ...formula.numpy_text import Writer
-from .lines import Exercise, ExerciseError, lettered
+from .lines import Exercise, lettered
 
 LEVELS = 3
 TIMES = {2: ", where it stands twice", 3: ", where it stands three times"}

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
-from ...formula import Constant, Expr, FormulaError, Leaf, Part
+from ...errors import ExerciseError, FormulaError, ShapeError
+from ...formula import Constant, Expr, Leaf, Part
 from ...formula.layout import WIDTH, identifier, wrapped
 from ...formula.numpy_text import Writer
 from ...formula.printer import in_letters
-from ...shape import ShapeError
 from ...trace import record_step, sample
 
 #: Primes for sizes, so that a number in a shape or a slice tells its letter.
@@ -32,10 +32,6 @@ WORDS = {"add": "total", "subtract": "diff", "multiply": "prod", "divide": "rati
          "sqrt": "root"}  # fmt: skip
 #: What is too much to be written inside of something else.
 ALWAYS = ("sqrt", "divide")
-
-
-class ExerciseError(ValueError):
-    """A cell that cannot be written down as lines of NumPy; the text says why."""
 
 
 def letters(cell: Cell) -> list[str]:

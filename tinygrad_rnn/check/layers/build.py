@@ -13,8 +13,8 @@ import numpy as np
 
 from ...cell import Cell
 from ...cells import BUILT_IN
+from ...errors import UserFileError
 from ...trace import sample
-from ...userfile import UserFileError
 from ..gradients import SIZES
 from .which import attributes, by_name, by_parameters, by_shapes, guessed, parameters, plain
 

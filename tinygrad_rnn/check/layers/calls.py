@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import Uncheckable
 from ...tree import flatten
 from ..numeric.given import paths
-from ..report import Refused
 from .which import binds, parameters
 
 Call = tuple[list[Any], dict[str, Any]]
@@ -37,7 +37,7 @@ def fits(layer: Any, names: Sequence[str], inputs: Sequence[Any]) -> None:
     if not binds(layer.forward, inputs):
         call = f"check_layer(layer, {', '.join(wanted)})"
         count = f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
-        raise Refused(f"check_layer: {kind}.forward({', '.join(wanted)}) is handed {count}, should be {call}")
+        raise Uncheckable(f"check_layer: {kind}.forward({', '.join(wanted)}) is handed {count}, should be {call}")
 
 
 def cotangents(backward: Callable[..., Any], result: Any, dys: Sequence[Any]) -> list[Call]:
@@ -71,8 +71,8 @@ def bound(layer: Any, ways: Sequence[Call]) -> Call:
     if found is not None:
         return found
     shapes = ", ".join(str(np.shape(dy)) for arg in ways[0][0] for dy in flatten(arg)[0])
-    raise Refused(f"check_layer: {type(layer).__name__}.backward({', '.join(parameters(layer.backward))}) should take "
-                  f"{len(ways[0][0])}: a gradient by each output of forward, {shapes}")  # fmt: skip
+    raise Uncheckable(f"check_layer: {type(layer).__name__}.backward({', '.join(parameters(layer.backward))}) should "
+                  f"take {len(ways[0][0])}: a gradient by each output of forward, {shapes}")  # fmt: skip
 
 
 def gradients_by_input(returned: Any, arguments: Sequence[str], trees: Sequence[Any]) -> tuple[dict[str, Any], int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..report import Refused
+from ...errors import Uncheckable
 
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # an array, and what stands in its place
 
@@ -29,7 +29,9 @@ def copy_with(thing: Any, pairs: Pairs) -> Any:
     try:
         return copy.deepcopy(thing, memo)
     except TypeError as error:
-        raise Refused(f"check: {type(thing).__name__} cannot be copied, should be, for each call: {error}") from error
+        raise Uncheckable(
+            f"check: {type(thing).__name__} cannot be copied, should be, for each call: {error}"
+        ) from error
 
 
 def like(old: np.ndarray, x: Any) -> np.ndarray:

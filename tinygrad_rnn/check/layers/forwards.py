@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...cell import Cell
-from ...shape import ShapeError
+from ...errors import ShapeError
 from ...tensor import value
 from ...tree import flatten
 from ..numeric.given import paths

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import InvalidType, Uncheckable
 from ...tree import flatten
 from ..numeric.given import argument_names, paths
-from ..report import Refused
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import arrays_in, copy_with, like
 
@@ -121,7 +121,7 @@ class Hand:
         memo: dict[int, Any] = {id(p): floats.get(name, p) for name, p in zip(self.param_names, self.params)}
         for array in arrays_in(self.layer):
             if id(array) not in memo and any(np.may_share_memory(array, p) for p in self.params):
-                raise TypeError("it keeps a view of a parameter")
+                raise InvalidType("it keeps a view of a parameter")
         with self.drawing():
             layer = copy.deepcopy(self.layer, memo)
             if self.reset is not None:
@@ -156,10 +156,10 @@ def is_layer(layer: Any) -> None:
     """Raise unless it has what a layer has."""
     kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
     if isinstance(layer, type):
-        raise Refused(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
+        raise Uncheckable(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
     missing = [name for name in PROTOCOL if not hasattr(layer, name)]
     if missing:
-        raise Refused(f"check_layer: {kind} has no {', '.join(missing)}; "
+        raise Uncheckable(f"check_layer: {kind} has no {', '.join(missing)}; "
                       "a layer has params, grads, forward and backward")  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A forward that returns a cache beside its outputs, and the backward that takes it, as a layer.
 
-    out, cache = forward(x, prev_h, Wx, Wh, b)
-    dx, dprev_h, dWx, dWh, db = backward(dout, cache)
+out, cache = forward(x, prev_h, Wx, Wh, b)
+dx, dprev_h, dWx, dWh, db = backward(dout, cache)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...cell import Cell
-from ..report import Refused
+from ...errors import Uncheckable
 from .signature import is_backward
 from .which import a_cell, binds, parameters
 
@@ -23,17 +23,17 @@ def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
     names = [getattr(f, "__name__", getattr(f, "name", type(f).__name__)) for f in (forward, backward)]
     functions = not isinstance(forward, (Cell, type)) and callable(forward) and bool(parameters(backward))
     if isinstance(backward, Cell) or (functions and _by_name(forward) and not _by_name(backward)):
-        raise Refused(f"check_backward: {names[0]} is handed over first and {names[1]} second, should be the forward "
-                      f"and then its backward: check_backward({names[1]}, {names[0]}, ...)")  # fmt: skip
+        raise Uncheckable(f"check_backward: {names[0]} is handed over first and {names[1]} second, should be the "
+                      f"forward and then its backward: check_backward({names[1]}, {names[0]}, ...)")  # fmt: skip
     for what, f, name in zip(("forward", "backward"), (forward, backward), names):
         if isinstance(f, type) or not callable(f):
             kind = f"the class {name}" if isinstance(f, type) else f"a {name}"
-            raise Refused(f"check_backward: {what} is {kind}, should be a function; a layer, an object with forward "
-                          "and backward, is for check_layer")  # fmt: skip
+            raise Uncheckable(f"check_backward: {what} is {kind}, should be a function; a layer, an object with "
+                          "forward and backward, is for check_layer")  # fmt: skip
     if inputs and not isinstance(forward, Cell) and not binds(forward, inputs):
         wanted, count = ", ".join(parameters(forward)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
-        raise Refused(f"check_backward: {names[0]}({wanted}) is handed {count}, should be check_backward({names[0]}, "
-                      f"{names[1]}, {wanted})")  # fmt: skip
+        raise Uncheckable(f"check_backward: {names[0]}({wanted}) is handed {count}, should be check_backward("
+                      f"{names[0]}, {names[1]}, {wanted})")  # fmt: skip
 
 
 def _by_name(f: Callable[..., Any]) -> bool:
@@ -53,8 +53,8 @@ def pair(forward: Any, backward: Any) -> Any:
     def run(self: Any, *inputs: Any) -> Any:
         result = forward(*inputs)
         if not isinstance(result, tuple) or len(result) < 2:
-            raise Refused(f"check_backward: forward returns a {type(result).__name__}, should be out, cache: backward("
-                          f"{', '.join(parameters(backward))}) takes a cache")  # fmt: skip
+            raise Uncheckable(f"check_backward: forward returns a {type(result).__name__}, should be out, cache: "
+                          f"backward({', '.join(parameters(backward))}) takes a cache")  # fmt: skip
         *outputs, self.cache = result
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 

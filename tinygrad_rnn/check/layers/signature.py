@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...cell import Cell
-from ...userfile import UserFileError
+from ...errors import UserFileError
 from .which import parameters
 
 

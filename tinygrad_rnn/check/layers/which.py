@@ -11,8 +11,7 @@ import numpy as np
 
 from ...cell import Cell
 from ...cells import BUILT_IN
-from ...userfile import UserFileError
-from ..report import Refused
+from ...errors import Uncheckable, UserFileError
 
 
 def a_cell(where: str, cell: Any) -> Cell | None:
@@ -22,8 +21,8 @@ def a_cell(where: str, cell: Any) -> Cell | None:
     if isinstance(cell, str):
         known = [name for name in BUILT_IN if name == plain(cell) or name == cell]
         write = f"cell=tg.{known[0]}" if known else f"a cell such as cell=tg.lstm ({', '.join(BUILT_IN)}, or your own)"
-        raise Refused(f"{where}: cell is the string {cell!r}, should be {write}, without quotes")
-    raise Refused(f"{where}: cell is a {type(cell).__name__}, should be a cell: equations under @cell, or tg.lstm")
+        raise Uncheckable(f"{where}: cell is the string {cell!r}, should be {write}, without quotes")
+    raise Uncheckable(f"{where}: cell is a {type(cell).__name__}, should be a cell: equations under @cell, or tg.lstm")
 
 
 def plain(name: str) -> str:

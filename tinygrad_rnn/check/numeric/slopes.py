@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import InvalidValue
 from ...tensor import make, value
 from ...tree import flatten
 from ..report import distance
@@ -72,7 +73,7 @@ def slopes(
     ``noise`` is the rounding in L.
     """
     if not np.array_equal(tried(L, xs), tried(L, xs), equal_nan=True):
-        raise ValueError("check: f gives another result when it is called again, should be a function of its inputs")
+        raise InvalidValue("check: f gives another result when it is called again, should be a function of its inputs")
     found = []
     for k in range(len(xs)) if only is None else [only]:
         x = xs[k]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from ...errors import InvalidValue
 from .columns import Box, Link
 
 
@@ -57,7 +58,7 @@ def _complain(sources: dict[str, list[str]], left: dict[str, int]) -> None:
     while key not in seen:
         seen[key] = True
         target, key = key, next(source for source in sources[key] if source in left)
-    raise ValueError(f"layout: the link {key} -> {target} goes round in a circle")
+    raise InvalidValue(f"layout: the link {key} -> {target} goes round in a circle")
 
 
 def check(boxes: Sequence[Box], links: Sequence[Link]) -> None:
@@ -66,24 +67,24 @@ def check(boxes: Sequence[Box], links: Sequence[Link]) -> None:
     _check_sizes([*boxes, *links])
     for box in boxes:
         if box.key in by_key:
-            raise ValueError(f"layout: there are two boxes {box.key}")
+            raise InvalidValue(f"layout: there are two boxes {box.key}")
         if box.rank not in (None, 0, -1):
-            raise ValueError(f"layout: box {box.key} has rank {box.rank}, should be 0, -1 or None")
+            raise InvalidValue(f"layout: box {box.key} has rank {box.rank}, should be 0, -1 or None")
         by_key[box.key] = box
     for link in links:
         name = f"layout: the link {link.source} -> {link.target}"
         for key in (link.source, link.target):
             if key not in by_key:
-                raise ValueError(f"{name} has no box {key}")
+                raise InvalidValue(f"{name} has no box {key}")
         if link.port and link.port not in by_key[link.source].ports:
-            raise ValueError(f"{name} leaves by port {link.port}, which {link.source} does not have")
+            raise InvalidValue(f"{name} leaves by port {link.port}, which {link.source} does not have")
         if by_key[link.target].rank == 0:
-            raise ValueError(f"{name} leads back into the first column")
+            raise InvalidValue(f"{name} leads back into the first column")
         if by_key[link.source].rank == -1:
-            raise ValueError(f"{name} leads out of the last column")
+            raise InvalidValue(f"{name} leads out of the last column")
 
 
 def _check_sizes(sized: Sequence[Box | Link]) -> None:
     for one in sized:
         if not (0 <= one.width < inf and 0 <= one.height < inf):
-            raise ValueError(f"layout: {one} has a size that is not a length")
+            raise InvalidValue(f"layout: {one} has a size that is not a length")

@@ -5,7 +5,7 @@
 
 from tinygrad_rnn import lstm
 from tinygrad_rnn.check import check_backward
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 
 def with_a_mistake(x, h, c, **given):

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "ops"))
 from op_checks import check_gradients, smooth_sample
 from op_samples import INNER, Sample, pairs
 
-from tinygrad_rnn.op import OPS, OpRule
+from tinygrad_rnn.engine.op import OPS, OpRule
 
 
 def _but_one(g: Any) -> Any:

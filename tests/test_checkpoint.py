@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.graph import mode
+from tinygrad_rnn.engine.graph import mode
 
 ELSE = (
     "checkpoint: f gave another result when run again: something that it reads besides its arguments was changed after "

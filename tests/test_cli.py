@@ -8,8 +8,8 @@ import pytest
 from command_line import SMALL, python, write_texts
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import cli, demo
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cli import demo, main
 from tinygrad_rnn.errors import NumericalError
 from tinygrad_rnn.train import LanguageModel
 
@@ -30,7 +30,7 @@ def at_home(tmp_path, monkeypatch):
 
 def helped(capsys, *command: str) -> str:
     with pytest.raises(SystemExit) as done:
-        cli.main([*command, "--help"])
+        main.main([*command, "--help"])
     assert done.value.code == 0
     return capsys.readouterr().out
 
@@ -45,7 +45,7 @@ def test_help_names_the_commands_and_the_exit_codes(capsys):
 @pytest.mark.parametrize("command", ["train", "demo"])
 def test_every_option_has_a_help_with_its_default(command, capsys):
     text = " ".join(helped(capsys, command).split())
-    actions = next(one for one in cli.parser()._actions if one.choices).choices[command]._actions
+    actions = next(one for one in main.parser()._actions if one.choices).choices[command]._actions
     for one in actions:
         assert one.help and one.option_strings[-1] in text
         if one.default not in (None, False, "==SUPPRESS=="):
@@ -62,7 +62,7 @@ def test_the_module_is_the_command(at_home):
 
 def test_version(capsys):
     with pytest.raises(SystemExit) as done:
-        cli.main(["--version"])
+        main.main(["--version"])
     assert done.value.code == 0 and capsys.readouterr().out == f"tinygrad-rnn {tg.__version__}\n"
 
 
@@ -86,7 +86,7 @@ WRONG_OPTIONS = {
 @pytest.mark.parametrize("line", WRONG_OPTIONS)
 def test_a_wrong_option_is_refused_in_words(line, capsys):
     with pytest.raises(SystemExit) as done:
-        cli.main(line.split())
+        main.main(line.split())
     assert done.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1].endswith(f"error: {WRONG_OPTIONS[line]}")
 
@@ -94,7 +94,7 @@ def test_a_wrong_option_is_refused_in_words(line, capsys):
 @pytest.mark.parametrize(("line", "wrong"), [("train --model transformer", "transformer"), ("fly", "fly")])
 def test_a_wrong_choice_is_answered_with_the_right_ones(line, wrong, capsys):
     with pytest.raises(SystemExit) as done:
-        cli.main(line.split())
+        main.main(line.split())
     err = capsys.readouterr().err
     assert done.value.code == 2 and f"invalid choice: '{wrong}' (choose from" in err
     assert all(name in err for name in (BUILT_IN if "train" in line else ["demo", "train"]))
@@ -164,7 +164,7 @@ def test_what_cannot_be_done_is_said_in_one_line(case, at_home, capsys):
     line, prepare, text = CANNOT[case]
     prepare()
     before = sorted(at_home.rglob("*"))
-    assert cli.main(["train", *line.split()]) == 2
+    assert main.main(["train", *line.split()]) == 2
     assert capsys.readouterr() == ("", f"tinygrad-rnn train: {text}\n")
     assert sorted(at_home.rglob("*")) == before
 
@@ -175,7 +175,7 @@ def test_a_file_that_only_claims_to_be_the_penn_treebank(where, at_home, capsys)
     folder.mkdir(parents=True)
     for name in ("train", "valid", "test"):
         (folder / f"ptb.{name}.txt").write_text("no it was n't black monday\n")
-    assert cli.main(["train", "--data", "data"]) == 2
+    assert main.main(["train", "--data", "data"]) == 2
     path = Path("data", where, "ptb.train.txt")
     err = capsys.readouterr().err
     text = rf"tinygrad-rnn train: {path}: the MD5 is \w{{32}}, should be f26c4b92c5fdc7b3f8c7cdcb991d8420\n"
@@ -184,7 +184,7 @@ def test_a_file_that_only_claims_to_be_the_penn_treebank(where, at_home, capsys)
 
 def test_a_demo_that_cannot_write_says_so(at_home, capsys):
     Path("file").write_text("")
-    assert cli.main(["demo", "--out", "file"]) == 2
+    assert main.main(["demo", "--out", "file"]) == 2
     text = "--out: file cannot be made or written to (File exists), should be a folder"
     assert capsys.readouterr().err == f"tinygrad-rnn demo: {text}\n"
 
@@ -199,7 +199,7 @@ def test_what_goes_wrong_on_the_way_is_said_in_one_line_too(error, text, at_home
 
     write_texts(at_home / "texts")
     monkeypatch.setattr(LanguageModel, "loss", raising)
-    assert cli.main(["train", "--data", "texts", *SMALL]) == 2
+    assert main.main(["train", "--data", "texts", *SMALL]) == 2
     assert capsys.readouterr().err == f"tinygrad-rnn train: {text}\n"
 
 
@@ -210,6 +210,6 @@ def test_a_missing_extra_is_told_before_anything_is_trained(command, module, at_
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setattr(demo, "TOKENS", 2000)
     monkeypatch.setattr(LanguageModel, "loss", None)
-    assert cli.main([command, *(["--data", "texts", *SMALL] if command == "train" else [])]) == 2
+    assert main.main([command, *(["--data", "texts", *SMALL] if command == "train" else [])]) == 2
     err = capsys.readouterr().err
     assert f"needs {module}: pip install 'tinygrad-rnn[train]'" in err and err.count("\n") == 1

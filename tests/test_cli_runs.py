@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from command_line import SMALL, python, write_texts
 
-from tinygrad_rnn import cli, demo
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cli import demo, main
 from tinygrad_rnn.data import load
 from tinygrad_rnn.files import alone_in
 from tinygrad_rnn.train import LanguageModel, load_model, perplexity, session
@@ -37,7 +37,7 @@ def at_home(tmp_path, monkeypatch):
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
 def test_train_says_what_it_does_and_leaves_what_it_says(model, at_home, capsys):
     write_texts(at_home / "texts")
-    assert cli.main(["train", "--data", "texts", "--model", model, *SMALL]) == 0
+    assert main.main(["train", "--data", "texts", "--model", model, *SMALL]) == 0
     out, err = capsys.readouterr()
     assert err == ""  # no bar off a terminal, where every update would be a line
     first, *epochs, tested = out.split("\n\n")[0].splitlines()
@@ -65,14 +65,14 @@ def test_train_says_what_it_does_and_leaves_what_it_says(model, at_home, capsys)
 def test_the_variable_names_the_folder_and_no_sample_is_written(at_home, capsys, monkeypatch):
     write_texts(at_home / "texts")
     monkeypatch.setenv("TINYGRAD_RNN_DATA", "texts")
-    assert cli.main(["train", *SMALL, "--sample", "0", "--epochs", "1"]) == 0
+    assert main.main(["train", *SMALL, "--sample", "0", "--epochs", "1"]) == 0
     assert capsys.readouterr().out.endswith("saved in runs/lstm\n")
 
 
 def test_two_runs_of_one_command_are_the_same_bit_for_bit(at_home, capsys):
     write_texts(at_home / "texts")
     for out in ("a", "b"):
-        assert cli.main(["train", "--data", "texts", "--out", out, *SMALL]) == 0
+        assert main.main(["train", "--data", "texts", "--out", out, *SMALL]) == 0
     for name in ("best.safetensors", "last.safetensors"):
         assert Path("a", name).read_bytes() == Path("b", name).read_bytes()
 
@@ -116,7 +116,7 @@ def test_ctrl_c_elsewhere_is_told_too(at_home, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(demo, "drawn", interrupted)
-    assert cli.main(["demo"]) == cli.main([]) == 130  # no command is the demo
+    assert main.main(["demo"]) == main.main([]) == 130  # no command is the demo
     assert capsys.readouterr().err == "\ninterrupted\n" * 2
 
 
@@ -126,7 +126,7 @@ def test_ctrl_c_elsewhere_is_told_too(at_home, capsys, monkeypatch):
 def test_the_demo_draws_checks_trains_and_lists_its_files(at_home, capsys, monkeypatch):
     monkeypatch.setattr(demo, "TOKENS", 3000)
     monkeypatch.setattr(demo, "VALID", 800)
-    assert cli.main(["demo", "--epochs", "1", "--out", "shown"]) == 0
+    assert main.main(["demo", "--epochs", "1", "--out", "shown"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     for part in ("1. An LSTM step", "2. An LSTM's backward pass", "3. A language model", "4. The files, after"):
@@ -144,7 +144,7 @@ def test_the_demo_draws_checks_trains_and_lists_its_files(at_home, capsys, monke
 def test_two_demos_do_not_write_to_one_folder(at_home, capsys):
     Path("shown").mkdir()
     with alone_in(Path("shown"), "--out"):
-        assert cli.main(["demo", "--out", "shown"]) == 2
+        assert main.main(["demo", "--out", "shown"]) == 2
     text = "--out: shown is in use by another run, should be a folder of its own"
     assert capsys.readouterr() == ("", f"tinygrad-rnn demo: {text}\n")
     assert list(Path("shown").iterdir()) == []

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from command_line import CHECKOUT, ROOT, SMALL, write_texts
 
-from tinygrad_rnn import cli, demo
-from tinygrad_rnn.console import printable
+from tinygrad_rnn.cli import demo
+from tinygrad_rnn.cli import main as cli
+from tinygrad_rnn.cli.console import printable
 
 ENCODINGS = ["ascii", "cp1252", "latin-1", "utf-8"]
 RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))

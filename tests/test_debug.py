@@ -8,10 +8,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, scan
-from tinygrad_rnn.debug import trace_mutations, trace_nans
+from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.debug import trace_mutations, trace_nans
+from tinygrad_rnn.engine.versions import saved_arrays
 from tinygrad_rnn.errors import MutationError, NanError
-from tinygrad_rnn.guard import saved_arrays
-from tinygrad_rnn.mode import mode
 
 
 def leaf(*values, name="x"):

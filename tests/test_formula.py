@@ -14,8 +14,8 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.formula import (
     Constant, Expr, Leaf, along, evaluate, known, local_derivative, postorder, simplified, stand_in, text,
 )  # fmt: skip
-from tinygrad_rnn.graph import sum_to
-from tinygrad_rnn.op import OPS, OpRule
+from tinygrad_rnn.engine.graph import sum_to
+from tinygrad_rnn.engine.op import OPS, OpRule
 
 
 def every_rule():

@@ -18,7 +18,8 @@ before = np.random.get_state()[1].tolist(), random.getstate(), sorted(os.listdir
 environment = dict(os.environ)
 import tinygrad_rnn
 after = np.random.get_state()[1].tolist(), random.getstate(), sorted(os.listdir()), np.geterr(), threading.enumerate()
-heavy = ["matplotlib", "tqdm", "safetensors", "pygraphviz", "torch", "numba", "tinygrad_rnn.demo", "tinygrad_rnn.cli"]
+heavy = ["matplotlib", "tqdm", "safetensors", "pygraphviz", "torch", "numba", "tinygrad_rnn.cli.demo",
+         "tinygrad_rnn.cli.main"]
 print(json.dumps({
     "same": [a == b for a, b in zip(before, after)] + [environment == dict(os.environ)],
     "loaded": [name for name in heavy if name in sys.modules],
@@ -54,14 +55,16 @@ def test_names_at_the_top_survive_the_import_of_every_module(tmp_path):
     lines = [f"import tinygrad_rnn.{'.'.join(path.parts)}" for path in modules]
     code = "\n".join([
         "import tinygrad_rnn as tg", "first = dict(vars(tg))", *lines,
-        "import tinygrad_rnn.trace, tinygrad_rnn.scan, tinygrad_rnn.draw.dot",
+        "import tinygrad_rnn.tracing.sample, tinygrad_rnn.sequence.scan, tinygrad_rnn.draw.formats.dot",
         "print([name for name in first if vars(tg)[name] is not first[name]])",
         "print(tg.trace(2 * __import__('numpy').eye(3)), *map(callable, (tg.scan, tg.draw, tg.checkpoint)))",
     ])  # fmt: skip
     assert run_python(code, tmp_path) == "[]\n6.0 True True True\n"
 
 
-@pytest.mark.parametrize("name", ["trace", "scan", "draw.dot", "checkpoint", "cell"])
+@pytest.mark.parametrize("name", [
+    "tracing.sample", "sequence.scan", "draw.formats.dot", "engine.checkpoint", "cells.cell",
+])  # fmt: skip
 def test_a_module_that_is_imported_first_hides_no_function(name, tmp_path):
     code = f"import tinygrad_rnn.{name}\nimport tinygrad_rnn as tg\n"
     code += "print([type(one).__name__ for one in (tg.trace, tg.scan, tg.draw, tg.checkpoint, tg.cell)])"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.mode import mode
+from tinygrad_rnn.engine.context import mode
 
 PACKAGE = str(Path(tg.__file__).parent)
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import guard
-from tinygrad_rnn.mode import anywhere
+from tinygrad_rnn.engine import versions
+from tinygrad_rnn.engine.context import anywhere
 
 TWO = np.array([1.5, 2.0, -0.5])
 
@@ -24,7 +24,7 @@ def nothing_stays_handed_out():
     gc.collect()
     tg.tensor(TWO, requires_grad=True) * tg.tensor(TWO).data
     tg.tensor(TWO, requires_grad=True) * 2.0
-    assert not guard._handed and not anywhere.special
+    assert not versions._handed and not anywhere.special
 
 
 # -- what user code writes to -----------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_the_tables_do_not_grow():
             y -= 1.0
             y.data[0] = 2.0
     tg.sum(x * x).backward()
-    assert len(guard._written) < 300 and len(guard._handed) <= 1
+    assert len(versions._written) < 300 and len(versions._handed) <= 1
 
 
 def test_reading_values_leaves_nothing_behind():
@@ -334,16 +334,16 @@ def test_reading_values_leaves_nothing_behind():
     with tg.no_grad():
         for _ in range(1000):
             x.data, tg.tensor(TWO).data
-    assert len(guard._handed) < 200 and max(map(len, guard._handed.values())) < 5
+    assert len(versions._handed) < 200 and max(map(len, versions._handed.values())) < 5
 
 
 def test_nothing_is_copied_that_user_code_cannot_reach(monkeypatch):
     """Tensors are saved as they are; `frozen` copies plain arrays only."""
     copied = []
-    monkeypatch.setattr(guard, "frozen", lambda x: copied.append(x) or np.array(x))
+    monkeypatch.setattr(versions, "frozen", lambda x: copied.append(x) or np.array(x))
     x, w = tg.tensor(TWO, requires_grad=True), tg.tensor(TWO)
     y = x * w
-    assert any(array is w._array for array in guard.saved_arrays(y.node)) and not copied
+    assert any(array is w._array for array in versions.saved_arrays(y.node)) and not copied
     d = w.data
     y = x * w
-    assert not any(np.shares_memory(array, d) for array in guard.saved_arrays(y.node)) and len(copied) == 1
+    assert not any(np.shares_memory(array, d) for array in versions.saved_arrays(y.node)) and len(copied) == 1

@@ -4,7 +4,7 @@ import mutation
 import pytest
 from op_checks import check_gradients
 
-from tinygrad_rnn.op import OPS
+from tinygrad_rnn.engine.op import OPS
 
 
 @pytest.mark.parametrize("name", ["tanh", "multiply", "matmul", "getitem", "softmax_cross_entropy", "floor"])

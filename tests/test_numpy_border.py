@@ -13,7 +13,7 @@ import pytest
 from test_numpy_protocols import A, B, leaf, name_of
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.border import FUNCTIONS, UFUNCS
+from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
 
 EVERY = {
     f"{room.__name__}.{name}".replace("numpy", "np", 1): getattr(room, name)

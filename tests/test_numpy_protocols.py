@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.border import UFUNCS
+from tinygrad_rnn.engine.numpy_protocol import UFUNCS
 
 A = np.random.default_rng(0).uniform(0.5, 0.9, (3, 3))
 B = np.random.default_rng(1).uniform(0.5, 0.9, (3, 3))

@@ -8,16 +8,16 @@ from test_formula import every_rule, fresh, numbers, sample
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import DeriveError
-from tinygrad_rnn.derive import numpy_text as standing_alone
+from tinygrad_rnn.derive import standalone_numpy as standing_alone
 from tinygrad_rnn.derive.helpers import HELPERS, head
+from tinygrad_rnn.engine.op import OPS
 from tinygrad_rnn.errors import FormulaError
-from tinygrad_rnn.formula import Constant, Expr, Leaf, known, local_derivative, numpy_text, postorder, simplified
+from tinygrad_rnn.formula import Constant, Expr, Leaf, known, local_derivative, numpy_printer, postorder, simplified
 from tinygrad_rnn.formula.printer import PRODUCT, SUM, infix
-from tinygrad_rnn.formula.styles import Piece
-from tinygrad_rnn.op import OPS
+from tinygrad_rnn.formula.unicode_styles import Piece
 
 
-class Open(numpy_text.Writer):
+class Open(numpy_printer.Writer):
     """All helpers that there are."""
 
     known: ClassVar = [*OPS, *HELPERS]
@@ -91,7 +91,7 @@ def test_a_wrong_style_is_noticed(name, monkeypatch):
     cases = [one.values for one in every_rule() if one.values[0].name == seen_in]
     for spec, case, k in cases:
         holds("with helpers", spec, case, k)
-    monkeypatch.setitem(numpy_text.STYLES, op, style)
+    monkeypatch.setitem(numpy_printer.STYLES, op, style)
     with pytest.raises((AssertionError, ValueError)):
         for spec, case, k in cases:
             holds("with helpers", spec, case, k)
@@ -111,7 +111,7 @@ x, h = Leaf("x", (3, 124)), Leaf("h", (3, 31))
     (Expr("matmul", (h, Constant(np.ones((31, 7)))), {}, (3, 7)), "h @ np.full((H, 7), 1.0)", ["H"]),
 ])  # fmt: skip
 def test_sizes_are_written_by_their_letters(part, said, used):
-    writer = numpy_text.Writer({"H": 31}, {})
+    writer = numpy_printer.Writer({"H": 31}, {})
     assert (writer.text(part), list(writer.used)) == (said, used)
 
 
@@ -123,7 +123,7 @@ def test_what_a_writer_does_not_know_is_refused():
         (Expr("take", (h,), {"indices": Leaf("ids")}), "indices is an array, which is no formula"),
     ]:
         with pytest.raises(FormulaError, match=why):
-            numpy_text.Writer({}, {}).text(part)
+            numpy_printer.Writer({}, {}).text(part)
 
 
 def test_derive_says_of_which_cell(monkeypatch):

@@ -7,9 +7,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, detach, draw, gradient_flow, rnn, scan, tanh
-from tinygrad_rnn.graph import newest_first
-from tinygrad_rnn.rows import rows
-from tinygrad_rnn.view import of_tensor, view
+from tinygrad_rnn.draw.model import of_tensor, view
+from tinygrad_rnn.engine.graph import newest_first
+from tinygrad_rnn.tracing.recurrences import rows
 
 N, T, D, H = 2, 5, 3, 4
 

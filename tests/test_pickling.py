@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import COMPOSITES, OPS
+from tinygrad_rnn.engine.op import COMPOSITES, OPS
 from tinygrad_rnn.train import LanguageModel
 
 WRAPPED = tg.residual(tg.zoneout(tg.variational_dropout(tg.projected(tg.lstm), x=0.1, h=0.2), c=0.3))

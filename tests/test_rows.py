@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, gru, lstm, rnn, stack, tanh
-from tinygrad_rnn.graph import newest_first
-from tinygrad_rnn.rows import rows
+from tinygrad_rnn.engine.graph import newest_first
+from tinygrad_rnn.tracing.recurrences import rows
 
 RNG = np.random.default_rng(0)
 

@@ -9,13 +9,13 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.graph import newest_first
+from tinygrad_rnn.engine.observe import locals_of, observing
 from tinygrad_rnn.errors import GraphError
-from tinygrad_rnn.graph import newest_first
-from tinygrad_rnn.mode import mode
-from tinygrad_rnn.observe import locals_of, observing
-from tinygrad_rnn.trace import codes, record_step, sample
-from tinygrad_rnn.watch import record
+from tinygrad_rnn.tracing.record import record
+from tinygrad_rnn.tracing.sample import codes, record_step, sample
 
 
 def named(trace):

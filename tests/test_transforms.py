@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.graph import mode
+from tinygrad_rnn.engine.graph import mode
 
 RNG = np.random.default_rng(0)
 X, W = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 2))
@@ -514,19 +514,19 @@ def test_a_function_without_a_return_is_refused_by_name(form):
 
 
 ARGNUMS = {
-    "beyond": (2, "ValueError: {}: argnums is 2, f got 2 arguments"),
-    "before": (-3, "ValueError: {}: argnums is -3, f got 2 arguments"),
-    "bool": (True, "TypeError: {}: argnums is True, should be the number of an argument, or a tuple of them"),
-    "float": (1.0, "TypeError: {}: argnums is 1.0, should be the number of an argument, or a tuple of them"),
-    "name": ("x", "TypeError: {}: argnums is 'x', should be the number of an argument, or a tuple of them"),
+    "beyond": (2, "InvalidValue: {}: argnums is 2, f got 2 arguments"),
+    "before": (-3, "InvalidValue: {}: argnums is -3, f got 2 arguments"),
+    "bool": (True, "InvalidType: {}: argnums is True, should be the number of an argument, or a tuple of them"),
+    "float": (1.0, "InvalidType: {}: argnums is 1.0, should be the number of an argument, or a tuple of them"),
+    "name": ("x", "InvalidType: {}: argnums is 'x', should be the number of an argument, or a tuple of them"),
 }
 TWICE = {
-    "twice": ((1, 1), "ValueError: grad: argnums is (1, 1), should name each of the 2 arguments once at most"),
+    "twice": ((1, 1), "InvalidValue: grad: argnums is (1, 1), should name each of the 2 arguments once at most"),
     "from both ends": (
         [0, -2],
-        "ValueError: grad: argnums is [0, -2], should name each of the 2 arguments once at most",
+        "InvalidValue: grad: argnums is [0, -2], should name each of the 2 arguments once at most",
     ),
-    "one wrong": ((0, 2), "ValueError: grad: argnums is (0, 2), f got 2 arguments"),
+    "one wrong": ((0, 2), "InvalidValue: grad: argnums is (0, 2), f got 2 arguments"),
 }
 
 
@@ -540,7 +540,7 @@ def test_an_argument_that_is_not_there(form, argnums, text):
 def test_arguments_that_are_named_twice(argnums, text):
     assert_refused(text, tg.grad(f, argnums), X, W)
     tensors = argnums if isinstance(argnums, tuple) else tuple(argnums)
-    assert_refused(f"TypeError: jacobian: argnums is {tensors}, should be the number of one argument",
+    assert_refused(f"InvalidType: jacobian: argnums is {tensors}, should be the number of one argument",
                    tg.jacobian(f, tensors), X, W)  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from command_line import python
 
-from tinygrad_rnn import cli
-from tinygrad_rnn.draw import command as draw_command
+from tinygrad_rnn.cli import draw as draw_command
+from tinygrad_rnn.cli import main
 
 CELL = """
 from tinygrad_rnn import Param, cell, tanh
@@ -43,7 +43,7 @@ def run(tmp_path, monkeypatch, capfd):
     def run(command, line="pass", top="", *more):
         Path("mine.py").write_text(f"{top}\n{CELL.format(line=line)}")
         monkeypatch.setattr(sys, "argv", ["tinygrad-rnn", *COMMANDS[command], *more])
-        code = cli.program()
+        code = main.program()
         return (code, *capfd.readouterr())
 
     return run
@@ -197,7 +197,7 @@ def test_a_file_does_not_outlive_the_command(how, tmp_path):
 @pytest.mark.parametrize("top", ["", "import os; os._exit(0)"])
 def test_where_a_fork_is_not_safe_the_package_is_imported_again(top, tmp_path):
     (tmp_path / "mine.py").write_text(f"{top}\n{CELL.format(line='pass')}")
-    (tmp_path / "main.py").write_text("import sys\nfrom tinygrad_rnn.cli import program\n"
+    (tmp_path / "main.py").write_text("import sys\nfrom tinygrad_rnn.cli.main import program\n"
                                       "if __name__ == '__main__':\n    sys.platform = 'darwin'\n    sys.exit(program())\n")  # fmt: skip # noqa: E501
     process = python("main.py", *COMMANDS["check"], cwd=tmp_path)
     out, err = process.communicate(timeout=120)

@@ -1,28 +1,39 @@
 """tinygrad_rnn: recurrent cells as forward-only code, on NumPy."""
 
-from .draw import draw  # before the operations: a module named trace must not hide the operation of that name
-from .errors import CheckError
+from . import data, nn, ops, optim, train
+from .cells import initializers as init
+from .cells.builtin import gru, gru_after, layer_norm_lstm, lstm, mgu, peephole_lstm, rnn
+from .cells.cell import Cell, Param, cell
+from .cells.masks import draw_masks
+from .cells.wrappers import projected, residual, variational_dropout, zoneout
 from .check import check_backward, check_gradients, check_layer
-from . import ops
-from .ops import *
-from .errors import GraphError
-from .errors import MutationError
-from .mode import no_grad, scope
-from .errors import ShapeError
-from .tensor import Tensor, detach, tensor, zeros
-from .cell import Cell, Param, cell
-from .cells import gru, gru_after, layer_norm_lstm, lstm, mgu, peephole_lstm, rnn
-from .masks import draw_masks
-from .scan import scan
-from .wrappers import projected, residual, variational_dropout, zoneout
-from .checkpoint import checkpoint
-from .transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .errors import NanError
-from .debug import trace_mutations, trace_nans
-from . import data, nn, optim, train
-from .draw import draw
-from .flow import gradient_flow
-from .errors import DeriveError
 from .derive import derive
+from .draw import draw
+from .engine.checkpoint import checkpoint
+from .engine.context import no_grad, scope
+from .engine.debug import trace_mutations, trace_nans
+from .engine.tensor import Tensor, detach, tensor, zeros
+from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .errors import CheckError, DeriveError, Error, GraphError, MutationError, NanError, RenderError, ShapeError
+from .flow import gradient_flow
+from .ops import *
+from .sequence.scan import scan
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Tensor", "tensor", "zeros", "detach", "no_grad", "scope", "checkpoint",
+    "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
+    "cell", "Cell", "Param", "scan", "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
+    "variational_dropout", "zoneout", "residual", "projected", "draw_masks",
+    "draw", "gradient_flow", "check_gradients", "check_backward", "check_layer", "derive",
+    "trace_nans", "trace_mutations",
+    "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "RenderError",
+    "ops", "nn", "optim", "data", "train", "init",
+    *ops.__all__,
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    """The public names: what `__all__` has, and what every module has."""
+    return [*__all__, *(name for name in globals() if name.startswith("__") and name != "__dir__")]

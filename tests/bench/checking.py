@@ -14,7 +14,7 @@ import numpy as np
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import check_backward, check_gradients, check_layer, scan
-from tinygrad_rnn.op import op
+from tinygrad_rnn.engine.op import op
 
 sys.path.append(str(Path(__file__).parent.parent / "check"))
 

@@ -1,7 +1,7 @@
 """Every cell once more, one element at a time in Python's own arithmetic: what the built-in ones are compared with.
 
 Nothing here is an array before the end. A row of the batch is a list of floats, a matrix a list of rows; gate k of unit
-j stands in column ``k * H + j``. The formulas are those of the docstrings of `tinygrad_rnn.cells`, read off afresh.
+j stands in column ``k * H + j``. The formulas are from the docstrings of `tinygrad_rnn.cells.builtin`.
 """
 
 import math

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.scan import MANY
+from tinygrad_rnn.sequence.scan import MANY
 
 
 def windows(count, retain_graph=False, backward=True, cut=False):

@@ -5,7 +5,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, split
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 
 from . import scalar
 from .samples import CELLS, D, H, assert_gradients, assert_same, assert_second_derivatives, leaves, sample, scanned

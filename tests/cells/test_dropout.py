@@ -5,8 +5,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell
-from tinygrad_rnn.masks import draw_masks
-from tinygrad_rnn.wrappers import variational_dropout, zoneout
+from tinygrad_rnn.cells.masks import draw_masks
+from tinygrad_rnn.cells.wrappers import variational_dropout, zoneout
 
 from . import scalar
 from .samples import CELLS, H, assert_same, leaves, refusal, sample, scanned

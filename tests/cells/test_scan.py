@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell
-from tinygrad_rnn.graph import mode
+from tinygrad_rnn.engine.graph import mode
 
 from .samples import CELLS, LENGTHS, D, H, T, assert_same, everything, flat, leaves, looped, sample, scanned
 

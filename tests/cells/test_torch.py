@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.wrappers import projected
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cells.wrappers import projected
 
 from .samples import CELLS, H, T, assert_same, sample
 
@@ -151,7 +152,7 @@ def test_outputs_and_all_gradients(cell, N, padded, reverse):
 @pytest.mark.parametrize("name", MODULES)
 def test_the_whole_module_in_one_call(name):
     """Our scan is what PyTorch's own loop over time gives, not only its steps."""
-    cell, order = tg.cells.BUILT_IN[name], TORCH_ORDER[name]
+    cell, order = BUILT_IN[name], TORCH_ORDER[name]
     s = sample(cell)
     p = {key: restacked(name, torch.tensor(one), order) for key, one in s.params.items()}
     module = MODULES[name](s.xs.shape[2], H, batch_first=True).double()
@@ -189,7 +190,7 @@ def test_projected_lstm_is_the_one_of_pytorch():
 @pytest.mark.parametrize("name", ["lstm", "gru_after"])
 def test_pitfall_17_gate_orders(name):
     """Weights handed over as they are stacked give another cell; permuted (and with z turned round), the same one."""
-    cell = tg.cells.BUILT_IN[name]
+    cell = BUILT_IN[name]
     s = sample(cell)
     weights, lengths = weights_for(s), np.full(5, T)
     ours = our_side(cell, s, weights, lengths, False)

@@ -5,9 +5,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.masks import draw_masks
-from tinygrad_rnn.wrappers import WRAPPERS, projected, residual, variational_dropout, zoneout
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cells.masks import draw_masks
+from tinygrad_rnn.cells.wrappers import WRAPPERS, projected, residual, variational_dropout, zoneout
 
 from . import scalar
 from .samples import (

@@ -14,7 +14,7 @@ from reading import steps, untrue
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.check import check_backward
-from tinygrad_rnn.trace import sample
+from tinygrad_rnn.tracing.sample import sample
 
 CELLS = {"rnn": tg.rnn, "lstm": tg.lstm, "gru": tg.gru}
 

@@ -11,7 +11,7 @@ from bptt_by_hand import lstm_forward
 from bptt_gru_by_hand import gru_forward
 from layers_by_hand import sigmoid
 
-from tinygrad_rnn.trace import record_step
+from tinygrad_rnn.tracing.sample import record_step
 
 LINE = re.compile(r"(?P<name>\S+) (?P<sign>\+?=) (?P<left>.+?) +-> +(?P=name) (?P=sign) (?P<right>.+)")
 NAME = re.compile(r"[A-Za-z]\w*(?:\.[a-z]\w*)?'?")

@@ -8,8 +8,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, lstm, sigmoid, tanh
-from tinygrad_rnn.check import by_hand, check_backward
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.check import check_backward
+from tinygrad_rnn.cli import demo_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
+from tinygrad_rnn.engine.op import OPS, op
 from tinygrad_rnn.errors import CheckError
 
 SOURCE = inspect.getsource(lstm_backward)
@@ -54,7 +56,7 @@ MUTANTS = {
 
 def mutant(old, new):
     assert SOURCE.count(old) == 1
-    names = dict(vars(by_hand))
+    names = dict(vars(demo_backward))
     exec(SOURCE.replace(old, new), names)
     return names["lstm_backward"]
 
@@ -218,12 +220,12 @@ def test_a_wrong_gradient_rule_of_our_own_is_not_blamed_on_the_user(size):
         report = check_backward(cube, backward, np.linspace(0.5, 1, size))
         wrong = check_backward(cube, lambda x, dy: {"dx": -dy * 3 * x * x}, np.linspace(0.5, 1, size))
     finally:
-        del tg.op.OPS["wrong_cube"]
+        del OPS["wrong_cube"]
     assert report.ok and not wrong.ok and "so a gradient rule is wrong" in report.tensors["dx"].note
 
 
 def _wrong_cube():
-    @tg.op.op(name="wrong_cube", arguments="x", numpy=[])
+    @op(name="wrong_cube", arguments="x", numpy=[])
     def wrong_cube(x):
         return x * x * x
 

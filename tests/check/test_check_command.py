@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from command_line import CHECKOUT, python
 
-from tinygrad_rnn import cli
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cli import main
 
 RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
 MISTAKE = "do = dh' * c'   ->   do = dh' * tanh(c')"
@@ -26,7 +26,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def run(home, capsys):
     def run(place, *more):
-        code = cli.main(["check", place, *more])
+        code = main.main(["check", place, *more])
         out = capsys.readouterr()
         assert "Traceback" not in out.out + out.err
         assert code == 2 or out.err == "" or "in the backward" in out.err
@@ -70,7 +70,7 @@ def test_json_is_the_report_as_data(run):
 
 
 def test_json_says_why_nothing_was_checked(home, capsys):
-    assert cli.main(["check", "mine.py:fails", "--cell", "lstm", "--json"]) == 2
+    assert main.main(["check", "mine.py:fails", "--cell", "lstm", "--json"]) == 2
     out = capsys.readouterr()
     found = json.loads(out.out)
     assert (found["ok"], found["verdict"]) == (False, "unchecked")
@@ -106,7 +106,7 @@ def test_the_cell_is_told_or_found_and_said(run, place, more, cell, told):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_name_tells_the_longest_cell_in_it(name):
-    from tinygrad_rnn.check.layers.which import by_name
+    from tinygrad_rnn.check.layers.guess_cell import by_name
 
     assert by_name(f"Time{name.title().replace('_', '')}").name == by_name(f"{name}_backward").name == name
     assert by_name(f"my{name.replace('_', '')}").name == by_name(f"{name.replace('_', ' ').title()}Cell").name == name
@@ -211,21 +211,21 @@ def test_a_gradient_that_is_no_array_is_wrong(run):
 
 
 def test_nothing_named_is_refused(capsys):
-    assert cli.main(["check"]) == 2
+    assert main.main(["check"]) == 2
     assert "nothing to check is named, should be FILE.py:NAME" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--inputs", "3,a"], ["--sizes", "N=0"], ["--sizes", "N"], ["--dtype", "int8"]])
 def test_options_that_are_none_are_refused(home, option, capsys):
     with pytest.raises(SystemExit) as refused:
-        cli.main(["check", "mine.py:right", *option])
+        main.main(["check", "mine.py:right", *option])
     err = capsys.readouterr().err
     assert refused.value.code == 2 and ("should be" in err or "invalid choice" in err)
 
 
 def test_the_help_teaches(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["check", "--help"])
+        main.main(["check", "--help"])
     out = capsys.readouterr().out
     for text in ("def lstm_bptt(xs, h, c, *, Wx, Wh, b, dhs, dh, dc):", "--template lstm", "exit codes: 0 right"):
         assert text in out

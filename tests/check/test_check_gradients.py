@@ -7,14 +7,14 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Tensor, lstm, nn, scan
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_gradients
-from tinygrad_rnn.check.numeric.ladder import bend, climb
-from tinygrad_rnn.check.numeric.slopes import roundoff
+from tinygrad_rnn.check.numeric.derivatives import roundoff
+from tinygrad_rnn.check.numeric.richardson import bend, climb
 from tinygrad_rnn.check.numeric.taylor import remainder_order, second_opinion
 from tinygrad_rnn.check.report import Row
-from tinygrad_rnn.op import OPS, op
-from tinygrad_rnn.tensor import value
+from tinygrad_rnn.engine.op import OPS, op
+from tinygrad_rnn.engine.tensor import value
 
 rng = np.random.default_rng(0)
 

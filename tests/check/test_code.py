@@ -9,16 +9,16 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, sigmoid, tanh
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_backward
-from tinygrad_rnn.check.blame.code import added, code, enclosed
-from tinygrad_rnn.check.blame.made import case_of_cell
-from tinygrad_rnn.check.numeric.given import by_name
+from tinygrad_rnn.check.diagnose.as_python import added, code, enclosed
+from tinygrad_rnn.check.diagnose.cases import case_of_cell
+from tinygrad_rnn.check.numeric.inputs import by_name
+from tinygrad_rnn.engine.graph import fitted
+from tinygrad_rnn.engine.op import OPS
 from tinygrad_rnn.formula import Constant, Expr, Leaf
-from tinygrad_rnn.formula.numpy_text import STYLES
-from tinygrad_rnn.graph import fitted
-from tinygrad_rnn.op import OPS
-from tinygrad_rnn.trace import sample
+from tinygrad_rnn.formula.numpy_printer import STYLES
+from tinygrad_rnn.tracing.sample import sample
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "derive"))
 from user_cells import CELLS

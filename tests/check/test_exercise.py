@@ -9,16 +9,16 @@ import pytest
 from command_line import python
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import cli
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_backward
-from tinygrad_rnn.check.exercise.grade import Answers
-from tinygrad_rnn.check.exercise.grading import holds
-from tinygrad_rnn.check.exercise.hints import LEVELS, Hints
-from tinygrad_rnn.check.exercise.lines import Exercise
-from tinygrad_rnn.check.exercise.template import template
+from tinygrad_rnn.cli import main
 from tinygrad_rnn.errors import ExerciseError
-from tinygrad_rnn.trace import record_step, sample
+from tinygrad_rnn.exercise.grade import Answers
+from tinygrad_rnn.exercise.grading import holds
+from tinygrad_rnn.exercise.hints import LEVELS, Hints
+from tinygrad_rnn.exercise.template import template
+from tinygrad_rnn.exercise.worksheet import Exercise
+from tinygrad_rnn.tracing.sample import record_step, sample
 
 #: The lines of the LSTM, as somebody may write them.
 LSTM = {
@@ -65,7 +65,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def check(home, capsys):
     def check(*command):
-        code = cli.main(["check", *command])
+        code = main.main(["check", *command])
         out = capsys.readouterr()
         assert "Traceback" not in out.out + out.err
         return code, out.err if code == 2 else out.out

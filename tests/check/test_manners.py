@@ -9,7 +9,7 @@ from layers_by_hand import LSTM, RNN, Affine, Layer, TimeRNN, sigmoid
 
 from tinygrad_rnn import gru, lstm, rnn
 from tinygrad_rnn.check import check_backward, check_layer
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 FEW = {"N": 3, "T": 4, "D": 2, "H": 5}
 r = np.random.default_rng(0).standard_normal

@@ -10,9 +10,9 @@ from mutants import Mutant
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, derive, gru, lstm, rnn, tanh
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_backward
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 FEW = {"N": 3, "T": 4, "D": 2, "H": 5}
 DO = ("do = dh * tanh_c", "do = -dh * tanh_c")

@@ -7,7 +7,7 @@ import re
 from command_line import CHECKOUT
 from test_docs import plain
 
-from tinygrad_rnn import cli
+from tinygrad_rnn.cli import main
 
 PAGE = CHECKOUT / "docs" / "check.md"
 CONSOLE = re.compile(r"^```console\n\$ tinygrad-rnn (.*?)\n(.*?)^```\n", re.S | re.M)
@@ -20,6 +20,6 @@ def test_the_commands_say_what_the_page_shows(monkeypatch):
     for command in (f"check examples/lstm_{kind}.py:lstm_bptt" for kind in ("wrong", "right")):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            codes.append(cli.main(command.split()))
+            codes.append(main.main(command.split()))
         assert plain(out.getvalue()) == plain(found.pop(command)), out.getvalue()
     assert codes == [1, 0] and not found

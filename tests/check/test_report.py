@@ -13,8 +13,8 @@ from mutants import Mutant
 
 from tinygrad_rnn import draw, lstm
 from tinygrad_rnn.check import check_backward, check_layer
-from tinygrad_rnn.check.by_hand import lstm_backward
 from tinygrad_rnn.check.report import VERDICTS, Diagnosis, Report, Row, row
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 from tinygrad_rnn.errors import CheckError
 
 FEW = {"N": 3, "T": 4, "D": 2, "H": 5}

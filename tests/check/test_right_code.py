@@ -6,7 +6,7 @@ from layers_by_hand import GRU, LSTM, RNN, Layer, Relu, sigmoid
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import check_backward, check_gradients, check_layer, scan
-from tinygrad_rnn.trace import sample
+from tinygrad_rnn.tracing.sample import sample
 
 CELLS = {"rnn": (tg.rnn, RNN), "lstm": (tg.lstm, LSTM), "gru": (tg.gru, GRU)}
 

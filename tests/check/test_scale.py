@@ -6,8 +6,8 @@ from layers_by_hand import LSTM, Layer
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import cell, check_backward, check_gradients, check_layer
-from tinygrad_rnn.cell import Param
-from tinygrad_rnn.op import OPS, op
+from tinygrad_rnn.cells.cell import Param
+from tinygrad_rnn.engine.op import OPS, op
 
 SCALES = [10.0**n for n in range(-12, 13, 3)]
 rng = np.random.default_rng(0)

@@ -8,10 +8,10 @@ from mutants import Mutant
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import lstm, sigmoid, tanh
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.check.blame.case import Case
-from tinygrad_rnn.check.blame.subjects import OfCell, OfFunction
-from tinygrad_rnn.check.blame.tape import Edit
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.check.diagnose.case import Case
+from tinygrad_rnn.check.diagnose.tape import Edit
+from tinygrad_rnn.check.diagnose.targets import OfCell, OfFunction
 
 SMALL = {"N": 2, "T": 3, "D": 5, "H": 4}
 OTHER = {"N": 3, "T": 4, "D": 2, "H": 3}

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, check_backward, check_gradients, check_layer
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 r = np.random.default_rng(0).standard_normal
 X, W = r((4, 3)), r((3, 3))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygrad_rnn import Param, cell, tanh
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 
 @cell

@@ -11,15 +11,16 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, dropout, tanh
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.derive import command, derive
-from tinygrad_rnn.derive.layout import broken_row, seen, wrapped
-from tinygrad_rnn.derive.step import letters
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cli import derive as command
+from tinygrad_rnn.derive import derive
 from tinygrad_rnn.derive.symbols import symbol
+from tinygrad_rnn.derive.wrap_lines import broken_row, seen, wrapped
+from tinygrad_rnn.engine.op import OPS, OpRule
+from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.errors import DeriveError
-from tinygrad_rnn.op import OPS, OpRule
-from tinygrad_rnn.tensor import Tensor
-from tinygrad_rnn.trace import sample
+from tinygrad_rnn.tracing.formulas import letters
+from tinygrad_rnn.tracing.sample import sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 from user_cells import CELLS, WRAPPED, gatewise, helped, names, reused, wide
@@ -330,16 +331,16 @@ def test_steps_give_the_local_derivative(one, said):
 
 def test_a_wrong_line_is_never_shown(monkeypatch):
     """Autograd and the printed code would both have a wrong rule; so one is planted between them."""
-    from tinygrad_rnn.derive import numpy_text
+    from tinygrad_rnn.derive import standalone_numpy
 
-    monkeypatch.setitem(numpy_text.STYLES, "square", lambda w, node, parts: parts[0])
+    monkeypatch.setitem(standalone_numpy.STYLES, "square", lambda w, node, parts: parts[0])
     with pytest.raises(DeriveError, match=r"lstm: dx, as derived, differs from autograd by .* it is not shown"):
         derive(tg.lstm)
 
 
 def test_a_wrong_rule_is_caught(monkeypatch):
     """The formula of tanh's rule has a mistake that autograd has not."""
-    from tinygrad_rnn.derive import chain
+    from tinygrad_rnn.tracing import adjoint
 
     wrong = OpRule(OPS["tanh"], "x", lambda dy, y: dy * (1 + y * y))
     right = OPS["tanh"].rules["x"]
@@ -352,8 +353,8 @@ def test_a_wrong_rule_is_caught(monkeypatch):
             if spec.name == "tanh":
                 spec.rules["x"] = right
 
-    real = chain.local_derivative
-    monkeypatch.setattr(chain, "local_derivative", planted)
+    real = adjoint.local_derivative
+    monkeypatch.setattr(adjoint, "local_derivative", planted)
     with pytest.raises(DeriveError, match="rnn: dx, as derived, differs from autograd"):
         derive(tg.rnn)
 

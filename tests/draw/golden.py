@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tinygrad_rnn import draw
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 
 if __name__ == "__main__":
     for name in ("rnn", "lstm", "gru", "peephole_lstm"):

@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from tinygrad_rnn.cli import main
+from tinygrad_rnn.cli.main import main
+from tinygrad_rnn.cli.target import load
 from tinygrad_rnn.errors import UserFileError
-from tinygrad_rnn.userfile import load
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 

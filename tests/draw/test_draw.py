@@ -17,13 +17,13 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.draw import RenderError, draw
-from tinygrad_rnn.draw.compose import compose
-from tinygrad_rnn.draw.html import Reader, View, page
-from tinygrad_rnn.draw.look import block
-from tinygrad_rnn.draw.mermaid import mermaid
-from tinygrad_rnn.draw.terminal import terminal
+from tinygrad_rnn.draw.formats.html import Reader, View, page
+from tinygrad_rnn.draw.formats.mermaid import mermaid
+from tinygrad_rnn.draw.formats.terminal import terminal
+from tinygrad_rnn.draw.scene.compose import compose
+from tinygrad_rnn.draw.scene.theme import block
 
 GOLDEN = Path(__file__).parent / "golden"
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")

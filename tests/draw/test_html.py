@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.draw import render
-from tinygrad_rnn.draw.html import POLICY, Reader, View, data, escaped, order, page
-from tinygrad_rnn.view import Graph
+from tinygrad_rnn.draw.formats import render
+from tinygrad_rnn.draw.formats.html import POLICY, Reader, View, data, escaped, order, page
+from tinygrad_rnn.draw.model import Graph
 
 needs_dot = pytest.mark.skipif(
     not shutil.which("dot") and not importlib.util.find_spec("pygraphviz"), reason="there is no Graphviz"

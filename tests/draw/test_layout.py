@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_rnn.draw.layout import Box, Link, place
-from tinygrad_rnn.draw.layout.columns import BOX, Columns, Item, Join
-from tinygrad_rnn.draw.layout.heights import Heights
-from tinygrad_rnn.draw.layout.order import arrange, crossings
-from tinygrad_rnn.draw.layout.ranks import ranks
+from tinygrad_rnn.draw.scene.layout import Box, Link, place
+from tinygrad_rnn.draw.scene.layout.columns import BOX, Columns, Item, Join
+from tinygrad_rnn.draw.scene.layout.heights import Heights
+from tinygrad_rnn.draw.scene.layout.order import arrange, crossings
+from tinygrad_rnn.draw.scene.layout.ranks import ranks
 
 NEAR = 1e-6
 LANES = [None, None, None, 0.0, 0.0, 0.1, 0.2, 0.9, 1.0, 1.0]

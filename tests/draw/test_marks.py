@@ -7,8 +7,8 @@ import shutil
 import pytest
 
 from tinygrad_rnn import draw, gru, lstm
-from tinygrad_rnn.cli import main
-from tinygrad_rnn.draw.look import THEMES
+from tinygrad_rnn.cli.main import main
+from tinygrad_rnn.draw.scene.theme import THEMES
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 BACKWARD = """
@@ -107,7 +107,7 @@ def test_what_is_no_pair_is_refused(mark):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(BACKWARD)
-    (tmp_path / "right.py").write_text("from tinygrad_rnn.check.by_hand import lstm_backward\n")
+    (tmp_path / "right.py").write_text("from tinygrad_rnn.cli.demo_backward import lstm_backward\n")
     return tmp_path
 
 

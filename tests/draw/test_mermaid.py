@@ -7,10 +7,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import lstm
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.draw.mermaid import escaped, mermaid
-from tinygrad_rnn.draw.words import LONGEST, size_text
-from tinygrad_rnn.view import of_cell, of_tensor, view
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.draw.formats.mermaid import escaped, mermaid
+from tinygrad_rnn.draw.model import of_cell, of_tensor, view
+from tinygrad_rnn.draw.scene.labels import LONGEST, size_text
 
 HOSTILE = ["<b>bold</b>", "a\"b", "a\\nb", "a\nb", "a\0b", "&amp;", "x" * 1000, "\ud800", "end", "style:#fff;",
            "$$x$$", "%%{init: {}}%%", "`md`", "]", "A --> B", "|x|", "#quot;", "{{a}}", "\u202eabc",

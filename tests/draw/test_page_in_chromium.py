@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.draw.words import size_text
+from tinygrad_rnn.draw.scene.labels import size_text
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver import ActionChains, Keys  # noqa: E402

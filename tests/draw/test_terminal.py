@@ -7,10 +7,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import gru, lstm, rnn
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.draw.terminal import terminal
-from tinygrad_rnn.draw.words import LONGEST, cut, plain, size_text, subscript
-from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.draw.formats.terminal import terminal
+from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
+from tinygrad_rnn.draw.scene.labels import LONGEST, cut, plain, size_text, subscript
 
 
 def shown(made, width=100, backward=True, **look):

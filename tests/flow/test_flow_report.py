@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.flow import gradient_flow
-from tinygrad_rnn.flow.report import Flow, Layer, rate
+from tinygrad_rnn.flow.result import Flow, Layer, rate
 from tinygrad_rnn.flow.table import bars
 
 

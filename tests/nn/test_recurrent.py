@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.cells import BUILT_IN
+from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.nn import Recurrent
 
 N, T, D, H = 2, 4, 3, 5

@@ -17,7 +17,7 @@ from accuracy_references import REFERENCES, Reference
 from mpmath import mp
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import OPS, Op
+from tinygrad_rnn.engine.op import OPS, Op
 
 Array = np.ndarray
 

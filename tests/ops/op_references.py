@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from op_samples import is_variadic
 
-from tinygrad_rnn.op import Composite, Op
+from tinygrad_rnn.engine.op import Composite, Op
 
 
 def _erf(x: Any) -> Any:

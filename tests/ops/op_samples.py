@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import COMPOSITES, OPS, Case, Composite, Op
+from tinygrad_rnn.engine.op import COMPOSITES, OPS, Case, Composite, Op
 
 Array = np.ndarray
 

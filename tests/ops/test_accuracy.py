@@ -8,7 +8,7 @@ from accuracy_references import EXCEPTIONS, OTHERS, REFERENCES
 from mpmath import mp
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import OPS
+from tinygrad_rnn.engine.op import OPS
 
 BOUND = 4
 DTYPES = [np.float32, np.float64]

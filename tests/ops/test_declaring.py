@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.border import FUNCTIONS, UFUNCS
-from tinygrad_rnn.naming import ENDINGS, RESERVED
-from tinygrad_rnn.op import COMPOSITES, OPS, composite, op
-from tinygrad_rnn.recording import source
+from tinygrad_rnn.engine.codegen import source
+from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
+from tinygrad_rnn.engine.op import COMPOSITES, OPS, composite, op
+from tinygrad_rnn.engine.op_signature import ENDINGS, RESERVED
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def assert_refused(text, call, *args, **named):
     assert f"{type(caught.value).__name__}: {caught.value}" == text
 
 
-MEANS = "TypeError: op fine: {} means something else to rules and the engine, should be another name"
+MEANS = "InvalidType: op fine: {} means something else to rules and the engine, should be another name"
 WRONG_NAMES = ["y", "i", "xs", "made", "node", "error", "isinstance", "Exception", "_spec", "_new", "_x",
                "x_shape", "x_array", "x_node", "x_rule"]  # fmt: skip
 
@@ -85,16 +85,16 @@ def test_a_rule_gets_what_it_names():
     np.testing.assert_array_equal(tg.hessian(lambda p: fine(p[0], p[1]))(np.array([2.0, 5.0])), [[0, 3], [3, 0]])
 
 
-TAKES = "TypeError: op fine: takes {}, should be an array, or an attribute of its own after a *"
-NAMES = "TypeError: op fine: {} names two of its inputs, attributes and kept values, should name one"
-BELONGS = "ValueError: op {}: {} belongs to another operation already, should be free"
-NO_NAME = "TypeError: op: {} cannot name an operation, should be a name that is free: op(name=...)"
+TAKES = "InvalidType: op fine: takes {}, should be an array, or an attribute of its own after a *"
+NAMES = "InvalidType: op fine: {} names two of its inputs, attributes and kept values, should name one"
+BELONGS = "InvalidValue: op {}: {} belongs to another operation already, should be free"
+NO_NAME = "InvalidType: op: {} cannot name an operation, should be a name that is free: op(name=...)"
 DECLARATIONS = {
     "kept attribute": ("x, *, n=1", {"keeps": ["n"]}, NAMES.format("n")),
     "kept input": ("x", {"keeps": ["x"]}, NAMES.format("x")),
     "default": ("x, w=3.0", {}, TAKES.format("w=3.0")),
     "keywords": ("x, **more", {}, TAKES.format("**more")),
-    "more": ("x, *w", {}, "TypeError: op fine: takes x and *w, should take *w alone, or so many arrays"),
+    "more": ("x, *w", {}, "InvalidType: op fine: takes x and *w, should take *w alone, or so many arrays"),
     "existing": ("x", {"name": "tanh"}, BELONGS.format("tanh", "the name tanh")),
     "composite": ("x", {"name": "vstack"}, BELONGS.format("vstack", "the name vstack")),
     "operator": ("x, w", {"operator": "add"}, BELONGS.format("fine", "the operator add")),
@@ -119,7 +119,7 @@ def test_a_declaration_that_is_not_clear_is_refused(signature, more, text):
     ("rule", "takes"), [(lambda: 1.0, "nothing"), (lambda *a: 1.0, "*a"), (lambda dy, **k: dy, "dy, **k")]
 )
 def test_a_rule_that_does_not_name_what_it_needs_is_refused(rule, takes):
-    text = f"TypeError: fine.vjp: the rule for x takes {takes}, should take dy and what it needs"
+    text = f"InvalidType: fine.vjp: the rule for x takes {takes}, should take dy and what it needs"
     assert_refused(text, declared, "x", rule)
 
 
@@ -148,7 +148,7 @@ def test_a_composite_does_not_take_the_place_of_another():
 ])  # fmt: skip
 def test_an_input_without_a_rule_is_refused_where_it_needs_a_gradient(call):
     fine = declared("x, w", lambda dy: dy)
-    text = "TypeError: fine: w needs a gradient and has no rule, should have fine.vjp(w=...); w.detach() is a constant"
+    text = "InvalidType: fine: w needs a gradient and has no rule, should have fine.vjp(w=...); w.detach() is a constant"
     assert_refused(text, call, fine, tg.tensor(np.ones(2), requires_grad=True))
     with tg.no_grad():
         fine(tg.tensor(np.ones(2)), tg.tensor(np.ones(2), requires_grad=True))
@@ -159,5 +159,5 @@ def test_a_forward_that_returns_nothing_is_refused(lift):
     def fine(x):
         x * 2
 
-    text = "TypeError: fine: returned None, should return an array; is a return missing?"
+    text = "InvalidType: fine: returned None, should return an array; is a return missing?"
     assert_refused(text, op()(fine), lift(np.ones(2)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.ops.output import affine_cross_entropy
+from tinygrad_rnn.ops.fused_output import affine_cross_entropy
 
 
 def gradients(f, *xs):

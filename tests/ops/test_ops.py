@@ -13,7 +13,8 @@ from op_references import reference
 from op_samples import INNER, Array, Sample, attributes, function, is_variadic, pairs, sample, subjects
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import OPS, Op
+from tinygrad_rnn.engine.op import OPS, Op
+from tinygrad_rnn.engine.shape import broadcast
 
 CASES = [pytest.param(subject, case, id=label) for label, subject, case in pairs()]
 RAISING = [pytest.param(subject, case, id=label) for label, subject, case in pairs(raising=True)]
@@ -106,7 +107,7 @@ def test_rules_themselves_stay_in_float32(subject, case):
             assert subject.name in CASTS or rule.fn(np.ones(y.shape, np.float32), *kept).dtype == np.float32
 
 
-BINARY = [spec for spec in subjects() if isinstance(spec, Op) and spec.shape is tg.shape.broadcast]
+BINARY = [spec for spec in subjects() if isinstance(spec, Op) and spec.shape is broadcast]
 BINARY = [spec for spec in BINARY if len(spec.arguments) == 2]
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import COMPOSITES, OPS, Op
+from tinygrad_rnn.engine.op import COMPOSITES, OPS, Op
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "ops.md"
 HEAD = """# Operations

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from programs import Builder
 
-from tinygrad_rnn.border import FUNCTIONS
-from tinygrad_rnn.op import Composite, Op
+from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS
+from tinygrad_rnn.engine.op import Composite, Op
 
 
 def production(spec: Op | Composite) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from programs import Builder, Skip
 
-import tinygrad_rnn as tg
-from tinygrad_rnn.border import FUNCTIONS, UFUNCS
-from tinygrad_rnn.op import OPS, Op
+from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
+from tinygrad_rnn.engine.op import OPS, Op
+from tinygrad_rnn.engine.shape import broadcast
 
 OPERATORS = {
     "add": "({} + {})", "subtract": "({} - {})", "multiply": "({} * {})", "divide": "({} / {})", "power": "({} ** {})",
@@ -27,7 +27,7 @@ def forms(spec: Op) -> list[str]:
 
 
 def _is(spec: Op, count: int) -> bool:
-    return len(spec.arguments) == count and not spec.attributes and spec.shape is tg.shape.broadcast
+    return len(spec.arguments) == count and not spec.attributes and spec.shape is broadcast
 
 
 UNARY = [s for s in OPS.values() if _is(s, 1)]

@@ -18,7 +18,7 @@ from programs import Program
 from ways import grads, total
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.op import OPS
+from tinygrad_rnn.engine.op import OPS
 
 ROOT = str(Path(tg.__file__).parent)
 FORMS = ("fn", "into", "over", "spend", "together")

@@ -19,6 +19,7 @@ import op_references  # in tests/ops
 import op_samples
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.engine.op import COMPOSITES
 
 Array = Any
 
@@ -150,7 +151,7 @@ class Plain:
 
 
 VARIADIC = {s.name for s in op_samples.subjects() if getattr(s, "variadic", False)} | {
-    name for name, s in tg.op.COMPOSITES.items() if op_samples.is_variadic(s.function)
+    name for name, s in COMPOSITES.items() if op_samples.is_variadic(s.function)
 }
 
 

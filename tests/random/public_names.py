@@ -15,7 +15,7 @@ import parts
 import stories
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.border import FUNCTIONS, UFUNCS
+from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
 
 ROOMS = {"tg": tg, "tg.nn": tg.nn, "tg.optim": tg.optim, "tg.data": tg.data, "tg.train": tg.train, "tg.init": tg.init}
 

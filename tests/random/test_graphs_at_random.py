@@ -6,7 +6,7 @@ from sweeps import assert_all_right, in_parts, seeds
 from truth import Truth
 from ways import WAYS
 
-from tinygrad_rnn.op import COMPOSITES, OPS
+from tinygrad_rnn.engine.op import COMPOSITES, OPS
 
 
 @in_parts

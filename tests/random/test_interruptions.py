@@ -8,7 +8,7 @@ import pytest
 from sweeps import assert_all_right, in_parts, seeds
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.graph import newest_first
+from tinygrad_rnn.engine.graph import newest_first
 
 
 def program(seed):

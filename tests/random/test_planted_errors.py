@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import mutation
 
-from tinygrad_rnn.op import OPS
+from tinygrad_rnn.engine.op import OPS
 
 #: Operations whose rules are seldom reached by a graph around themselves, and what reaches them.
 THROUGH = {"cross_entropy_gradient": "softmax_cross_entropy"}

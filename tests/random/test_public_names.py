@@ -8,7 +8,7 @@ import public_names
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.border import UFUNCS
+from tinygrad_rnn.engine.numpy_protocol import UFUNCS
 
 TESTS = Path(__file__).resolve().parents[1]
 

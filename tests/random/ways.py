@@ -10,7 +10,7 @@ import numpy as np
 from programs import Program
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.tensor import make
+from tinygrad_rnn.engine.tensor import make
 
 
 def roots(program: Program, names: dict[str, Any]) -> list[tuple[Any, Any]]:
@@ -164,7 +164,7 @@ WAYS: dict[str, Callable[[Program], list[Any]]] = {
 
 def gradient_at(program: Program, arrays: Sequence[Any], constants: Any) -> list[Any]:
     """The gradient by the plain pass, at any values, complex and longdouble ones too; constants stay as they were."""
-    from tinygrad_rnn.graph import Node
+    from tinygrad_rnn.engine.graph import Node
 
     leaves = [make(np.asarray(a), Node((), np.shape(a), np.asarray(a).dtype)) for a in arrays]
     for leaf in leaves:

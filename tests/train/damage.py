@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_rnn import cli, files
+from tinygrad_rnn import files
+from tinygrad_rnn.cli import main
 from tinygrad_rnn.train import load_model, save_model
 
 # -- kills -------------------------------------------------------------------------------------------------------------
@@ -53,7 +54,7 @@ def run_apart(command: list[str], k: int = 0, how: str = "before") -> tuple[int,
             for name in OPERATIONS:
                 setattr(os, name, dying(getattr(os, name), k, how, count))
             files.open = dying(builtins.open, k, how, count)  # type: ignore[attr-defined]
-            code = cli.main(command)
+            code = main.main(command)
             os.write(writing, bytes(count))
             os._exit(code)
         finally:

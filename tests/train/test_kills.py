@@ -11,7 +11,7 @@ import pytest
 from command_line import SMALL, python, write_texts
 from damage import HOW, LOG, damages, rewritten, run_apart
 
-from tinygrad_rnn import cli
+from tinygrad_rnn.cli import main
 from tinygrad_rnn.train import LanguageModel, load_model
 
 pytest.importorskip("safetensors")
@@ -80,7 +80,7 @@ def stopped(tmp_path, monkeypatch):
         calls.clear()
         with monkeypatch.context() as patch:
             patch.setattr(LanguageModel, "loss", loss)
-            assert cli.main([*command(tmp_path / name), f"--seed={seed}"]) == 130
+            assert main.main([*command(tmp_path / name), f"--seed={seed}"]) == 130
         about = load_model(tmp_path / name / "last.safetensors")[1]
         assert about["epoch"] == 2 and about["done"] > 0
     return tmp_path / "run", tmp_path / "other"
@@ -97,7 +97,7 @@ def test_damage_is_an_error_that_names_the_file_and_changes_nothing(stopped, cap
         shutil.copytree(backup, run)
         resume = command(run)
         damage()
-        assert cli.main([*resume, "--resume"]) == 2, (name, kind)
+        assert main.main([*resume, "--resume"]) == 2, (name, kind)
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1) and str(run / name) in err, (name, kind, err)
         assert all((run / left).read_bytes() == (backup / left).read_bytes() for left in NAMES if left != name)
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(wrong, stopped, capsys):
     is_best = load_model(path)[1]["best"]
     rewritten(path, lambda _, about: about.update(change))
     capsys.readouterr()
-    assert cli.main(command(run)) == 2
+    assert main.main(command(run)) == 2
     said = text.replace("{path}", str(path)).replace("{best}", str(run / NAMES[0])).replace("{is_best}", str(is_best))
     assert capsys.readouterr().err == f"tinygrad-rnn train: --resume: {said}\n"
 
@@ -148,7 +148,7 @@ def test_what_is_wrong_with_the_arrays_is_said_in_one_line(wrong, stopped, capsy
     path, (change, text) = run / NAMES[1], ARRAYS[wrong]
     rewritten(path, lambda arrays, _: change(arrays))
     capsys.readouterr()
-    assert cli.main(command(run)) == 2
+    assert main.main(command(run)) == 2
     assert capsys.readouterr().err.startswith(f"tinygrad-rnn train: --resume: {text.replace('{path}', str(path))}")
 
 
@@ -157,7 +157,7 @@ def test_a_line_of_the_log_that_has_changed_is_named(stopped, capsys):
     text, valid = (run / LOG).read_text(), load_model(run / NAMES[1])[1]["valid"][1]
     (run / LOG).write_text(text.replace('"epoch": 2', '"epoch": 7'))
     capsys.readouterr()
-    assert cli.main(command(run)) == 2
+    assert main.main(command(run)) == 2
     said = f"--resume: {run / LOG}, line 2, is not as it was written for epoch 2 with validation perplexity {valid}; "
     assert capsys.readouterr().err == f"tinygrad-rnn train: {said}is it damaged, or of another run?\n"
 
@@ -167,7 +167,7 @@ def test_what_the_log_has_beyond_the_last_file_is_made_again(stopped):
     right = (run / LOG).read_text()
     for more in ("half a li", '{"epoch": 3, "valid": 1.0}\n', "\n\n", "\udcff".encode("utf-8", "surrogatepass")):
         (run / LOG).write_bytes(right.encode() + (more if isinstance(more, bytes) else more.encode()))
-        assert cli.main([*command(run), "--epochs=2"]) == 0
+        assert main.main([*command(run), "--epochs=2"]) == 0
         assert (run / LOG).read_text() == right
 
 
@@ -180,7 +180,7 @@ def test_a_run_of_a_version_without_checksums_goes_on(stopped, tmp_path, capsys)
     lines = (run / LOG).read_text().splitlines()
     (run / LOG).write_text("".join(re.sub(r', "crc32.*', "}\n", line) for line in lines) + '{"epoch": 3, "va')
     for out in (run, tmp_path / "whole"):
-        assert cli.main(command(out)) == 0
+        assert main.main(command(out)) == 0
     assert [line.split(", ")[:2] for line in log(run)] == [line.split(", ")[:2] for line in log(tmp_path / "whole")]
     for name in NAMES[:2]:
         arrays, right = load_model(run / name)[0], load_model(tmp_path / "whole" / name)[0]
@@ -191,17 +191,17 @@ def test_the_best_of_a_later_epoch_is_not_taken_for_that_of_an_earlier_one(tmp_p
     """Killed between the best and the last file; more epochs go on, as many as the last file has do not."""
     write_texts(tmp_path / "texts")
     out = tmp_path / "out"
-    assert cli.main([*command(out), "--epochs=2"]) == 0
+    assert main.main([*command(out), "--epochs=2"]) == 0
     last = (out / NAMES[1]).read_bytes()
-    assert cli.main(command(out)) == 0
+    assert main.main(command(out)) == 0
     shutil.copytree(out, tmp_path / "whole")
     (out / NAMES[1]).write_bytes(last)
     capsys.readouterr()
-    assert cli.main([*command(out), "--epochs=2"]) == 2
+    assert main.main([*command(out), "--epochs=2"]) == 2
     text = rf"tinygrad-rnn train: --resume: {re.escape(str(out))}/best.safetensors says \S+ after epoch 3, but " \
            r"last.safetensors \S+ after epoch 2, should be the best of the same run\n"  # fmt: skip
     assert re.fullmatch(text, capsys.readouterr().err)
-    assert cli.main(command(out)) == 0
+    assert main.main(command(out)) == 0
     same_run(tmp_path / "whole", out)
 
 
@@ -215,11 +215,11 @@ def test_two_runs_in_one_folder(tmp_path, capsys):
         if said.startswith("epoch 1:"):
             break
     for more in ([], ["--resume"], ["--seed=1"]):
-        assert cli.main([*options, *more]) == 2
+        assert main.main([*options, *more]) == 2
         text = f"tinygrad-rnn train: --out: {out} is in use by another run, should be a folder of its own\n"
         assert capsys.readouterr() == ("", text)
     assert first.poll() is None
     first.send_signal(signal.SIGKILL)
     assert first.communicate(timeout=60)[1] == ""
-    assert cli.main([*options, "--resume", f"--epochs={3 + load_model(out / NAMES[1])[1]['epoch']}"]) == 0
+    assert main.main([*options, "--resume", f"--epochs={3 + load_model(out / NAMES[1])[1]['epoch']}"]) == 0
     assert sorted(os.listdir(out)) == NAMES

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import cli
+from tinygrad_rnn.cli import main
 from tinygrad_rnn.data import grammar, load
 from tinygrad_rnn.train import LanguageModel, load_model, perplexity, session
 
@@ -37,7 +37,7 @@ def train(texts, tmp_path, capsys):
     """``train(out, *options)``: the exit code, what was printed, what was said on the error stream."""
 
     def run(out, *options):
-        code = cli.main(["train", "--data", str(texts), "--out", str(tmp_path / out), *SMALL, *options])
+        code = main.main(["train", "--data", str(texts), "--out", str(tmp_path / out), *SMALL, *options])
         return (code, *capsys.readouterr())
 
     return run

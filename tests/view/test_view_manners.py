@@ -13,10 +13,10 @@ from view_targets import LOOKS, TARGETS, params, xs
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import lstm, scan, zoneout
+from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
+from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.errors import GraphError
-from tinygrad_rnn.graph import newest_first
-from tinygrad_rnn.mode import mode
-from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
 
 
 def a_loss():
@@ -150,11 +150,11 @@ def test_it_is_the_same_again(target):
 
 
 def test_it_is_the_same_in_another_process():
-    code = ("from tinygrad_rnn import gru, lstm; from tinygrad_rnn.view import of_cell, view; "
+    code = ("from tinygrad_rnn import gru, lstm; from tinygrad_rnn.draw.model import of_cell, view; "
             "[print(view(of_cell(c, t), l).to_json()) for c in (gru, lstm) for t in (1, 12) for l in ('op', 'cell')]")
     runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={**os.environ,
             "PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path), "PYTHONUTF8": "1"}).stdout for seed in "12"]
-    assert runs[0] == runs[1] and b"tinygrad_rnn.graph/1" in runs[0]
+    assert runs[0] == runs[1] and b"tinygrad_rnn.engine.graph/1" in runs[0]
 
 
 def test_numbers_that_are_not_finite_are_json():

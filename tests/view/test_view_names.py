@@ -7,9 +7,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, gru, lstm, projected, residual, scan, zoneout
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.trace import record_step, sample
-from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
+from tinygrad_rnn.tracing.sample import record_step, sample
 
 HOSTILE = ['a"b', "a\nb", "a\0b", "<b>bold</b>", "x" * 1000, "", "\ud800", "</script>", "\u202e"]
 

@@ -16,10 +16,10 @@ from view_targets import CELLS, LOOKS, TARGETS
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import lstm, scan
-from tinygrad_rnn.graph import Node
-from tinygrad_rnn.trace import record_step, sample
-from tinygrad_rnn.view import of_cell, of_tensor, view
-from tinygrad_rnn.view.measure import TOGETHER, Sizes, _Passing, size
+from tinygrad_rnn.draw.model import of_cell, of_tensor, view
+from tinygrad_rnn.draw.model.measure import TOGETHER, Sizes, _Passing, size
+from tinygrad_rnn.engine.graph import Node
+from tinygrad_rnn.tracing.sample import record_step, sample
 
 
 @pytest.mark.parametrize("look", LOOKS)

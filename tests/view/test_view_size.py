@@ -6,7 +6,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import gru, lstm, rnn
-from tinygrad_rnn.view import of_cell, of_function, of_tensor, view
+from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
 
 
 @pytest.mark.parametrize("fold", ["auto", "full"])

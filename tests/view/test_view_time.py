@@ -9,8 +9,8 @@ from view_targets import CELLS
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import gru, lstm
-from tinygrad_rnn.trace import sample
-from tinygrad_rnn.view import extremes, of_cell, of_function, view
+from tinygrad_rnn.draw.model import extremes, of_cell, of_function, view
+from tinygrad_rnn.tracing.sample import sample
 
 N = 2
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from tinygrad_rnn import view as views
-from tinygrad_rnn.graph import backpropagate, fitted
-from tinygrad_rnn.run import is_block
-from tinygrad_rnn.view import Edge, Fold, Graph, RowOfSteps, Vertex, view
+from tinygrad_rnn.cells.step_run import is_block
+from tinygrad_rnn.draw import model as views
+from tinygrad_rnn.draw.model import Edge, Fold, Graph, RowOfSteps, Vertex, view
+from tinygrad_rnn.engine.graph import backpropagate, fitted
 
 TOLERANCE = 1e-12
 

@@ -4,8 +4,8 @@ import numpy as np
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, cell, gru, lstm, projected, residual, rnn, scan, zoneout
-from tinygrad_rnn.cells import BUILT_IN
-from tinygrad_rnn.view import of_cell, of_function, of_tensor
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor
 
 D, H, N, T = 3, 4, 2, 5
 

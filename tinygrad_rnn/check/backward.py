@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ..cell import Cell
-from .blame.case import Case
-from .blame.explain import explain
-from .blame.subjects import OfCell, OfFunction, Subject
+from ..cells.cell import Cell
+from .contract.functions import promises
+from .diagnose.case import Case
+from .diagnose.explain import explain
+from .diagnose.targets import OfCell, OfFunction, Subject
 from .layer import checked
-from .layers.pair import pair, right_way_round, takes_cache
+from .layers.cache_pair import pair, right_way_round, takes_cache
 from .numeric.compare import CLOSE, EMPTY, ROUNDED
-from .promises.functions import promises
 from .report import Report, Row, distance, row
 
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ..cell import Cell
+from ..cells.cell import Cell
+from ..engine.pytree import flatten
+from ..engine.tensor import value
+from ..engine.transforms import vjp
 from ..errors import InvalidType, InvalidValue
-from ..tensor import value
-from ..trace import sample
-from ..transforms import vjp
-from ..tree import flatten
+from ..tracing.sample import sample
 from .numeric.compare import CLOSE as CLOSE
 from .numeric.compare import ROUNDED as ROUNDED
 from .numeric.compare import Problem, compared, gap
-from .numeric.given import SIZES, Given, by_name
-from .numeric.given import argument_names as argument_names
-from .numeric.slopes import outputs
+from .numeric.derivatives import outputs
+from .numeric.inputs import SIZES, Given, by_name
+from .numeric.inputs import argument_names as argument_names
 from .numeric.taylor import remainder_order, second_opinion
 from .report import Report, Row
 

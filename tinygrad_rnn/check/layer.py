@@ -13,18 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from ..cell import Cell
+from ..cells.cell import Cell
 from ..errors import Uncheckable
-from .blame.explain import explain
-from .blame.of_layer import NoReference, OfLayer
-from .blame.whole import MATCH, WHOLE
-from .layers.forwards import compared_forward
-from .layers.hand import Hand, Reset, Run
-from .layers.which import a_cell
+from .contract.layers import KEEPS, manners
+from .contract.protocol import broken
+from .diagnose.explain import explain
+from .diagnose.layer_target import NoReference, OfLayer
+from .diagnose.tensor_edits import MATCH, WHOLE
+from .layers.adapter import Hand, Reset, Run
+from .layers.forward_match import compared_forward
+from .layers.guess_cell import a_cell
 from .numeric.compare import CLOSE, EMPTY, Problem, compared
-from .numeric.slopes import Slopes, roundoff
-from .promises.layers import KEEPS, manners
-from .promises.protocol import broken
+from .numeric.derivatives import Slopes, roundoff
 from .report import Diagnosis, Report, Row, distance
 
 SINGLE = float(np.finfo(np.float32).eps)

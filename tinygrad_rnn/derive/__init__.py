@@ -20,14 +20,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..cell import Cell, advice
+from ..cells.cell import Cell, advice
 from ..errors import FormulaError
 from .latex import latex
 from .module import Module
 from .program import Program
-from .step import PRIMES, Step
+from ..tracing.formulas import PRIMES, Step
 from ..errors import DeriveError
-from .steps import steps
+from .prose import steps
 from .verify import executed, verify
 
 __all__ = ["FORMS", "DeriveError", "Derived", "derive"]

@@ -12,11 +12,11 @@ from typing import ClassVar
 from ..formula import Expr
 from ..formula.expression import is_a
 from ..formula.printer import ATOM, COMPARED, Printer, Style
-from ..formula.styles import Piece
+from ..formula.unicode_styles import Piece
 from .latex_styles import STYLES, function, joined_text
-from .layout import broken_row
 from .program import Line, Program
 from .symbols import Names, bracketed, escaped, symbol
+from .wrap_lines import broken_row
 
 HEAD = r"& \text{gradients: } \mathrm{d}q = \partial L / \partial q"
 INSIDE = r"\text{, and } A_q \text{ is what } q \text{ is a function of}"

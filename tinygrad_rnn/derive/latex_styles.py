@@ -10,7 +10,7 @@ import numpy as np
 from ..formula import Expr
 from ..formula.expression import is_a, number, transposes
 from ..formula.printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Style, infix
-from ..formula.styles import Piece
+from ..formula.unicode_styles import Piece
 from .symbols import FUNCTIONS, bracketed
 
 

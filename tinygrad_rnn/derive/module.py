@@ -6,9 +6,9 @@ import re
 
 from ..formula import Leaf, postorder
 from .helpers import head
-from .layout import function
-from .numpy_text import Writer
 from .program import Line, Program
+from .standalone_numpy import Writer
+from .wrap_lines import function
 
 LOOP = '''
 def {name}_bptt(xs, {states}, params, dhs{last}):

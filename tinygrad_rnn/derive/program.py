@@ -10,11 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..formula import Expr, Leaf, Part, postorder
-from .chain import Chain, replaced
-from .collect import Collector
-from .lines import SMALL, Line, once
-from .names import Names, derived_name, inner_leaves, user_names
-from .step import Step, letters
+from ..tracing.adjoint import Chain, replaced
+from ..tracing.cse import SMALL, Line, once
+from ..tracing.formulas import Step, letters
+from ..tracing.names import Names, derived_name, inner_leaves, user_names
+from .factor import Collector
+from .helpers import HELPERS
+
+#: Names that the printed module uses for itself.
+RESERVED = ("np", "math", *HELPERS, "cache", "caches", "params", "xs", "dxs", "dhs", "grads", "step", "name", "range",
+            "reversed", "T", "t")  # fmt: skip
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Program:
 
     def __post_init__(self) -> None:
         step = self.step
-        self.names = Names(*letters(step.cell))
+        self.names = Names(RESERVED, letters(step.cell))
         self.known = user_names(step, self.names)
         self.chain = Chain(step, self.known)
         self.choose()
@@ -90,7 +95,7 @@ class Program:
 
     def name_gradients(self) -> None:
         """``df`` for f; of the new h it is ``dh`` and of the old ``dh_prev``."""
-        step, gradients, scratch = self.step, {}, Names(*self.known.values())
+        step, gradients, scratch = self.step, {}, Names(RESERVED, self.known.values())
         self.bases = dict(self.known)
         for state, number in reversed(list(zip(step.cell.states, step.new))):
             self.leaves[f"in:{state}"] = gradients[number] = self.names.new(f"d{self.known[step.numbers[state]]}")

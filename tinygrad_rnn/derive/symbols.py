@@ -9,7 +9,7 @@ import re
 import unicodedata
 
 from ..formula import Expr, Leaf
-from .names import GATES
+from ..tracing.names import GATES
 from .program import Program
 
 FUNCTIONS = ("tanh", "exp", "sin", "cos", "log")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..cell import Cell
+from ..cells.cell import Cell
+from ..engine.tensor import Tensor, value
 from ..errors import DeriveError
-from ..tensor import Tensor, value
-from ..trace import sample
+from ..tracing.formulas import letters
+from ..tracing.sample import sample
 from .module import Module
-from .step import letters
 
 TOLERANCE = 1e-12
 #: Sizes by letter, in the order of `letters`: N, D, H, and what else there is. None but N is less than 3: two numbers

@@ -8,12 +8,12 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from ..cell import Cell, advice
-from ..tensor import Tensor
-from ..view import Captured, Graph, of_cell, of_function, of_tensor, resting, view
-from .look import THEMES
-from .marks import check_marks
-from .picture import Look, Picture
+from ..cells.cell import Cell, advice
+from ..engine.tensor import Tensor
+from .model import Captured, Graph, of_cell, of_function, of_tensor, resting, view
+from .scene.theme import THEMES
+from .scene.marks import check_marks
+from .formats.picture import Look, Picture
 from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]

@@ -7,15 +7,15 @@ from ..errors import InvalidType, InvalidValue
 from collections.abc import Mapping
 from typing import Any
 
-from ..cell import Cell, advice
+from ..cells.cell import Cell, advice
 from ..errors import GraphError
-from ..graph import Node, newest_first
-from ..rows import rows
-from ..tensor import Tensor
-from .measure import measure
-from .report import Flow
-from .run import run
-from .steps import Steps
+from ..engine.graph import Node, newest_first
+from ..tracing.recurrences import rows
+from ..engine.tensor import Tensor
+from .norms import measure
+from .result import Flow
+from .sample_run import run
+from .state_history import Steps
 
 __all__ = ["Flow", "gradient_flow"]
 

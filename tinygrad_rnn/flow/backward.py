@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, backpropagate, fitted
-from ..observe import observing
-from .steps import Steps
+from ..engine.graph import Node, backpropagate, fitted
+from ..engine.observe import observing
+from .state_history import Steps
 
 
 def norm(x: Any) -> float:

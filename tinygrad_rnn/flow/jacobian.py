@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, fitted, leading_to
-from ..rows import Step
-from .steps import Steps
+from ..engine.graph import Node, fitted, leading_to
+from ..tracing.recurrences import Step
+from .state_history import Steps
 
 
 def size(steps: Steps) -> int:

@@ -7,11 +7,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingDependency
 from ..files import write_whole
-from .report import Flow, Layer, printable
+from .table import printable
+
+if TYPE_CHECKING:
+    from .result import Flow, Layer
 
 #: Lines that can be told apart without colours (those of Okabe and Ito 2008, for colour-blind readers).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

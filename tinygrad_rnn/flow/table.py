@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from .report import Flow, Layer, printable
+if TYPE_CHECKING:
+    from .result import Flow, Layer
 
 LINES, BAR = 40, 8  # steps of a layer at most; characters of the longest bar
 LEAST = math.log(1000)  # from a short bar to a full one, at least
@@ -92,3 +94,8 @@ def bars(values: Sequence[float]) -> list[str]:
     span = max(high - min(known, default=0.0), LEAST)
     eighths = [0 if one is None else 1 + round((8 * BAR - 1) * (1 - (high - one) / span)) for one in logs]
     return [(BLOCKS[8] * (n // 8) + BLOCKS[n % 8].strip()).ljust(BAR) for n in eighths]
+
+
+def printable(text: str) -> str:
+    """With a space for every character that does not print: it stays on its line, and can be encoded."""
+    return "".join(c if c.isprintable() else " " for c in text)

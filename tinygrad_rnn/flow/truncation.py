@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Node, backpropagate
+from ..engine.graph import Node, backpropagate
 from .backward import norm
-from .steps import Steps
+from .state_history import Steps
 
 
 def truncations(order: Sequence[Node], rows: Sequence[Steps], full: Mapping[Node, Any]) -> dict[int, float]:

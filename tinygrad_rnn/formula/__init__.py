@@ -17,7 +17,7 @@ from __future__ import annotations
 from .expression import Constant, Expr, Leaf, Part, evaluate, postorder
 from .notation import along, text
 from ..errors import FormulaError
-from .rule import known, local_derivative, stand_in
+from .from_rule import known, local_derivative, stand_in
 from .simplify import simplified
 
 __all__ = ["Constant", "Expr", "FormulaError", "Leaf", "Part", "along", "evaluate", "known", "local_derivative",

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..op import OPS
+from ..engine.op import OPS
 
 #: The name of the gradient that comes in.
 DY = "dy"

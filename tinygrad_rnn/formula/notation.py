@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from .expression import DY, PRODUCTS, Expr, Leaf, Part, postorder
 from .simplify import simplified
-from .styles import STYLES, Names, Piece, called, constant, negative
+from .unicode_styles import STYLES, Names, Piece, called, constant, negative
 
 NO_NAMES: Mapping[str, str] = {}
 

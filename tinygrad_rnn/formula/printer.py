@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import FormulaError
 from .expression import Constant, Expr, Leaf, Part, postorder
-from .styles import Piece
+from .unicode_styles import Piece
 
 #: How tightly text holds together, loosest first.
 AND, COMPARED, SUM, PRODUCT, NEGATIVE, POWER, ATOM = range(7)

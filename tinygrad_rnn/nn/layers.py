@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import init as schemes
+from ..cells import initializers as schemes
+from ..engine.tensor import Tensor
 from ..ops import affine, embedding
-from ..tensor import Tensor
 from .module import Module, parameter
 
 
 class Embedding(Module):
     """Words to vectors: ids (...) of integers from 0 to V - 1 -> (..., D), rows of ``W`` (V, D).
 
-    ``init`` is a scheme of `tinygrad_rnn.init`, by default normal with deviation 1/100, as in the book.
+    ``init`` is a scheme of `tinygrad_rnn.cells.initializers`, by default normal with deviation 1/100, as in the book.
     """
 
     def __init__(

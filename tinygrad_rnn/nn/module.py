@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..again import StandIn
+from ..engine.graph import clock
+from ..engine.higher_order import StandIn
+from ..engine.tensor import Tensor, value
+from ..engine.versions import wrote
 from ..errors import InvalidValue
-from ..graph import clock
-from ..guard import wrote
-from ..tensor import Tensor, value
 
 
 class Module:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ..cell import Cell
+from ..cells.cell import Cell
+from ..cells.masks import drawing, draws
+from ..engine.context import mode
+from ..engine.tensor import Tensor, detach
 from ..errors import InvalidType
-from ..masks import drawing, draws
-from ..mode import mode
-from ..scan import scan
-from ..tensor import Tensor, detach
+from ..sequence.scan import scan
 from .layers import as_dtype
 from .module import Module
 

@@ -58,7 +58,7 @@ from .elementwise import (
 )
 from .activation import sigmoid, relu, leaky_relu, elu, erf, erfc, gelu, silu, softplus, hard_sigmoid
 from .linear import matmul, affine, dot, inner, outer, tensordot, kron, cross
-from .summation import einsum
+from .einsum import einsum
 from .reduce import sum, mean, var, std, prod, max, min, norm, cumsum, sort, trace, diff
 from .shaping import (
     reshape,
@@ -81,7 +81,7 @@ from .shaping import (
     rollaxis,
     repeat,
 )
-from .joining import (
+from .join_split import (
     concatenate,
     stack,
     append,
@@ -102,8 +102,8 @@ from .assignment import assign
 from .composed import nan_to_num, linspace, partition, select, gradient
 from .loss import softmax, log_softmax, logsumexp, mean_squared_error, binary_cross_entropy
 from .cross_entropy import softmax_cross_entropy
-from .output import affine_cross_entropy
+from .fused_output import affine_cross_entropy
 from .random import dropout
-from .methods import copy, astype
+from .tensor_methods import copy, astype
 
 __all__ = [name for name, one in globals().items() if callable(one)]

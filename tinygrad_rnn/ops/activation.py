@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ..op import case, op
-from ..shape import broadcast
+from ..engine.op import case, op
+from ..engine.shape import broadcast
 from .precision import nan_where
 
 _CASES = [case((3, 4)), case(()), case((0, 3))]

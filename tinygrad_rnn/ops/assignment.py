@@ -7,12 +7,12 @@ import sys
 
 import numpy as np
 
-from .. import guard
+from ..engine import versions
+from ..engine.codegen import record, settled
+from ..engine.graph import clock, mode, sum_to
+from ..engine.op import case, op
+from ..engine.tensor import value
 from ..errors import GraphError, InvalidIndex, InvalidType
-from ..graph import clock, mode, sum_to
-from ..op import case, op
-from ..recording import record, settled
-from ..tensor import value
 from .index import basic
 
 
@@ -91,7 +91,7 @@ def setitem(self, index, v):
 
     The write goes into x's own memory if nobody else holds that, else into a copy: filling hs step by step is linear.
     """
-    if guard.holders((self,), 0) <= guard.OF_TEMPORARY and not _in_locals(self, sys._getframe(1)):
+    if versions.holders((self,), 0) <= versions.OF_TEMPORARY and not _in_locals(self, sys._getframe(1)):
         raise InvalidIndex(
             "x[i][j] = v: x[i] is a value of its own that nothing keeps, so x would not change; should be x[i, j] = v, "
             "or y = x[i] and then y[j] = v for a changed copy"
@@ -101,12 +101,12 @@ def setitem(self, index, v):
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
     self._array = np.asarray(self._array)
     if self.node is not None and not mode.recording:
-        guard.wrote(self._array, clock())
+        versions.wrote(self._array, clock())
         _write(self._array, index, written)
         return
     if getattr(v, "node", None) is not None and self.dtype.kind != "f":
         raise InvalidType(f"x[...] = v: v needs a gradient, and x is {self.dtype}; make x with a floating dtype")
-    if guard.holders((self._array,), 0) > 1 or self._array.base is not None or self.ndim == 0:
+    if versions.holders((self._array,), 0) > 1 or self._array.base is not None or self.ndim == 0:
         self._array = np.array(self._array)
     _write(self._array, index, written)
     self.node = _assigned(v, self, index).node

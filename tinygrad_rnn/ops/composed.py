@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.op import case, composite
 from ..errors import InvalidType, InvalidValue
-from ..op import case, composite
 from .elementwise import where
 from .index import getitem, take_along_axis
-from .joining import concatenate
+from .join_split import concatenate
 from .shaping import along_axis, arrays, moveaxis, ravel, reshape
 
 

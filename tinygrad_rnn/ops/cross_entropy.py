@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.op import case, op
 from ..errors import InvalidIndex, InvalidType, InvalidValue
-from ..op import case, op
 from .loss import softmax
 from .precision import floats, wide
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from ..engine.op import case, op
+from ..engine.shape import broadcast, equal
 from ..errors import InvalidValue, ShapeError
-from ..op import case, op
-from ..shape import broadcast, equal
 from .activation import sigmoid
 from .precision import floats, nan_where
 

@@ -6,8 +6,8 @@ import builtins
 
 import numpy as np
 
+from ..engine.op import case, composite, op
 from ..errors import InvalidIndex, InvalidType, InvalidValue
-from ..op import case, composite, op
 from .elementwise import where
 from .precision import wide
 from .shaping import along_axis, moveaxis, reshape

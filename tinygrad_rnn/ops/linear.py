@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 
+from ..engine.op import case, composite, op
 from ..errors import InvalidValue, ShapeError
-from ..op import case, composite, op
 from .shaping import arrays, moveaxis, reshape, transpose
 
 _RANKS = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.op import case, op
+from ..engine.shape import along, broadcast, reduced
 from ..errors import InvalidValue
-from ..op import case, op
-from ..shape import along, broadcast, reduced
 from .activation import sigmoid
 from .precision import accumulated, floats, wide
 from .reduce import spread

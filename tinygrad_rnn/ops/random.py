@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.op import case, op
+from ..engine.shape import broadcast
 from ..errors import InvalidType, InvalidValue
-from ..op import case, op
-from ..shape import broadcast
 
 
 @op(broadcast, keeps=["mask"], cases=[

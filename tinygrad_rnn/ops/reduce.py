@@ -6,9 +6,9 @@ import builtins
 
 import numpy as np
 
+from ..engine.op import case, composite, op
+from ..engine.shape import along, reduced
 from ..errors import InvalidValue
-from ..op import case, composite, op
-from ..shape import along, reduced
 from .precision import accumulated, nan_where, wide
 from .shaping import along_axis
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.graph import sum_to
+from ..engine.op import case, composite, op
+from ..engine.shape import along
 from ..errors import InvalidValue
-from ..graph import sum_to
-from ..op import case, composite, op
-from ..shape import along
 
 
 def along_axis(axis, ndim, one):

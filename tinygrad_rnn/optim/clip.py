@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..errors import InvalidType, InvalidValue, NumericalError
-from ..tensor import Tensor
 
 
 class HasParams(Protocol):

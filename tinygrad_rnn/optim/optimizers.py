@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from ..engine.graph import clock
+from ..engine.versions import wrote
 from ..errors import InvalidType, InvalidValue
-from ..graph import clock
-from ..guard import wrote
 from .clip import Parameters, named
 
 #: Updates work through blocks of so many elements, which stay in cache.

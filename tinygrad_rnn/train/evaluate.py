@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..data import windows
+from ..engine.context import no_grad
 from ..errors import InvalidValue
-from ..mode import no_grad
 
 ROWS = 10  #: side by side in an evaluation
 

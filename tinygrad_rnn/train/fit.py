@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data import windows
+from ..engine.tensor import detach
 from ..errors import InvalidValue, NumericalError
 from ..optim import Optimizer, clip_grad_norm
-from ..tensor import detach
 
 
 @dataclass

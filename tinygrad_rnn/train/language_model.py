@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import init as schemes
-from ..cell import Cell
+from ..cells import initializers as schemes
+from ..cells.cell import Cell
+from ..cells.masks import drawing, draws
+from ..engine.tensor import Tensor
 from ..errors import InvalidType
-from ..masks import drawing, draws
 from ..nn import Embedding, Linear, Module, Recurrent
 from ..ops import affine_cross_entropy
-from ..tensor import Tensor
 
 
 class LanguageModel(Module):

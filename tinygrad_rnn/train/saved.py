@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.tensor import Tensor
 from ..errors import InvalidValue
 from ..files import read_whole
-from ..tensor import Tensor
 from .language_model import LanguageModel
 from .store import load_model
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..data import Splits, windows
+from ..engine.tensor import Tensor
 from ..errors import InvalidValue, MissingDependency, NumericalError
 from ..files import write_whole
 from ..optim import SGD
-from ..tensor import Tensor
 from . import saved
 from .evaluate import perplexity
 from .fit import Progress, fit

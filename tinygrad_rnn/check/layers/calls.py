@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.pytree import flatten
 from ...errors import Uncheckable
-from ...tree import flatten
-from ..numeric.given import paths
-from .which import binds, parameters
+from ..numeric.inputs import paths
+from .guess_cell import binds, parameters
 
 Call = tuple[list[Any], dict[str, Any]]
 

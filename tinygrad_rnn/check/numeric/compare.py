@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ...tensor import make, value
-from ...transforms import vjp
-from ...tree import flatten
-from ...watch import norm
+from ...engine.pytree import flatten
+from ...engine.tensor import make, value
+from ...engine.transforms import vjp
+from ...tracing.record import norm
 from ..report import Row, distance, length, row
-from .halving import worst_element
-from .ladder import bend, climb, tried
-from .slopes import ONE_BY_ONE, Number, Scalar, Slopes, outputs, roundoff, slopes, slopes_along
+from .bisect import worst_element
+from .derivatives import ONE_BY_ONE, Number, Scalar, Slopes, outputs, roundoff, slopes, slopes_along
+from .richardson import bend, climb, tried
 
 CLOSE = 1e-7  # float64 that is right differs by less
 ROUNDED = 1e-5  # and by less where something inside is float32

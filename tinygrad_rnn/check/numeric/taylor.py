@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..report import Row
-from .ladder import Number, moved, scale, tried
+from .richardson import Number, moved, scale, tried
 
 RUNGS = 30  # by quarters: the last is 1e-18 of x
 

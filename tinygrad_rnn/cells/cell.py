@@ -1,0 +1,233 @@
+"""`@cell` turns the equations of one time step into a cell; `Param` says what parameters they use.
+
+A cell stays a pure function. What this file adds is knowledge about it, read from its signature: the names of the
+input, of the states and of the parameters, and their shapes in words, so that parameters can be made (`Cell.init`),
+checked, and sliced by the names of their blocks (``Wx.f``).
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..engine.graph import clock
+from ..engine.tensor import Tensor, make, value
+from ..errors import InvalidType, InvalidValue, ShapeError
+from . import initializers as schemes
+from .param import Param, Stacked
+from .param import advice as advice
+from .step_run import Run, places
+
+
+class Cell:
+    """The equations of one time step, and what their signature says. Made by `cell`, and by wrappers.
+
+    ``input``, ``states``: the names of the positional arguments; ``words``: the shape of each state, in letters;
+    ``params``: the `Param` of each parameter; ``config``: the defaults of the other keywords. All in written order.
+    """
+
+    inner: Cell | None = None  # the cell that a wrapper goes around
+    wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` makes this cell anew
+
+    def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
+        self.function = function
+        self.name = function.__name__
+        self.__name__, self.__doc__, self.__module__ = self.name, function.__doc__, function.__module__
+        self.__wrapped__ = function
+        parameters = inspect.signature(function).parameters.values()
+        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        for p in parameters:
+            if p.name in positional and isinstance(p.default, Param):
+                raise InvalidType(f"{self.name}: {p.name} is a Param among the states, should stand after a *")
+        named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+        if len(positional) < 2:
+            raise InvalidType(
+                f"{self.name}: a cell is written f(x, h, *, ...): an input, at least one state, parameters"
+            )
+        self.input, *self.states = positional
+        self.params = {name: p for name, p in named.items() if isinstance(p, Param)}
+        self.config = {name: p for name, p in named.items() if not isinstance(p, Param)}
+        self.words = {name: tuple((states or {}).get(name, "N H").split()) for name in self.states}
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}({', '.join([self.input, *self.states])}, *, {', '.join(self.params)})>"
+
+    def __reduce__(self) -> Any:
+        """In a pickle: by its name where its module has it under that, as functions are; else by its parts."""
+        if self.wrap is not None:
+            return self.wrap, (self.inner,)
+        there: Any = sys.modules.get(self.__module__)
+        for name in self.function.__qualname__.split("."):
+            there = getattr(there, name, None)
+        if there is self:
+            return self.function.__qualname__
+        return type(self), (self.function, {name: " ".join(words) for name, words in self.words.items()})
+
+    # -- parameters ------------------------------------------------------------------------------------------------
+
+    def init(
+        self, rng: np.random.Generator, *, dtype: Any = np.float32, init: Mapping[str, Any] | None = None, **sizes: int
+    ) -> dict[str, Tensor]:
+        """Parameters for sizes such as ``D=100, H=100``: leaves that require grad, in the order of the signature.
+
+        ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal", "b": {"f": 1.0}}``.
+        """
+        self._check_init(init or {}, sizes)
+        made = {}
+        for name, param in self.params.items():
+            scheme, where = (init or {}).get(name, param.init), f"{self.name}: {name}"
+            array = schemes.draw_blocks(scheme, rng, param.shape(sizes), param.blocks, where).astype(dtype)
+            made[name] = Tensor(array, requires_grad=True, name=name)
+        return made
+
+    def _check_init(self, init: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
+        """Sizes and parameters are told apart: a scheme for a size, or the other way round, would be passed over."""
+        letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
+        for letter in letters:
+            if letter not in sizes:
+                raise InvalidType(f"{self.name}.init: missing size {letter}")
+        for name, size in sizes.items():
+            if name not in letters:
+                raise InvalidType(f"{self.name}.init: has no size {name}, only {', '.join(letters)}")
+            if not isinstance(size, (int, np.integer)) or size < 1:
+                raise InvalidValue(f"{self.name}.init: {name} is {size!r}, should be a whole number from 1")
+        for name in init:
+            if name not in self.params:
+                raise InvalidType(f"{self.name}.init: has no parameter {name}, only {', '.join(self.params)}")
+
+    def sizes(self, params: Mapping[str, Any]) -> dict[str, int]:
+        """What each letter stands for, by the parameters' shapes; missing, extra and misshaped ones are errors."""
+        for name in self.params:
+            if name not in params:
+                raise InvalidType(f"{self.name}: missing parameter {name}")
+        for name, default in self.config.items():
+            if default is inspect.Parameter.empty and name not in params:
+                raise InvalidType(f"{self.name}: missing argument {name}")
+        for name in params:
+            if name not in self.params and name not in self.config:
+                raise InvalidType(
+                    f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}"
+                )
+        sizes: dict[str, int] = {}
+        owners: dict[str, str] = {}
+        for name, param in self.params.items():
+            shape, count = np.shape(value(params[name])), max(len(param.blocks), 1)
+            if len(shape) != len(param.words) or shape[-1] % count:
+                raise ShapeError(f"{self.name}: {name} is {shape}, should be {param}")
+            own = (*shape[:-1], shape[-1] // count)
+            for word, size in zip(param.words, own, strict=True):
+                self._agree(sizes, owners, word, size, f"{name} {shape}")
+        return sizes
+
+    def _agree(self, sizes: dict[str, int], owners: dict[str, str], word: str, size: int, owner: str) -> None:
+        if sizes.setdefault(word, size) != size:
+            raise ShapeError(f"{self.name}: {word} is {sizes[word]} in {owners[word]} but {size} in {owner}")
+        owners.setdefault(word, owner)
+
+    def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of the function: parameters that know their blocks, and the configuration given."""
+        bound = {name: one for name, one in params.items() if name not in self.params}
+        for name, param in self.params.items():
+            given = params[name]
+            stacked = Stacked.__new__(Stacked)
+            stacked._array = np.asarray(given._array) if isinstance(given, Tensor) else np.array(given)
+            stacked.node = getattr(given, "node", None)
+            stacked._blocks, stacked._name = param.blocks, name
+            bound[name] = stacked
+        return bound
+
+    # -- one step --------------------------------------------------------------------------------------------------
+
+    def check(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
+        """The sizes of everything; raises in the cell's own names where input, state and parameters do not fit."""
+        for place, arg in enumerate((x, *state)):
+            if isinstance(arg, Mapping):
+                wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
+                raise InvalidType(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
+        sizes = self.sizes(params)
+        if len(state) != len(self.states):
+            got = f"{len(state)} state{'s' * (len(state) != 1)}"
+            raise InvalidType(f"{self.name}: got {got}, should be {len(self.states)}: {', '.join(self.states)}")
+        shape = np.shape(value(x))
+        if len(shape) != 2 or shape[1] != sizes.get("D", shape[1]):
+            owners = [name for name, param in self.params.items() if "D" in param.words]
+            known = f" with D = {sizes['D']} as in {owners[0]}" if owners else ""
+            raise ShapeError(f"{self.name}: {self.input} is {shape}, should be (N, D){known}")
+        sizes["N"] = shape[0]
+        for name, one in zip(self.states, state, strict=True):
+            got, words = np.shape(value(one)), self.words[name]
+            want = tuple(sizes.setdefault(word, got[k] if k < len(got) else 0) for k, word in enumerate(words))
+            if got != want:
+                raise ShapeError(f"{self.name}: {name} is {got}, should be ({', '.join(words)}) = {want}")
+        return sizes
+
+    def zero_state(self, N: int, params: Mapping[str, Any], dtype: Any) -> tuple[Tensor, ...]:
+        """Every state as zeros."""
+        sizes = {**self.sizes(params), "N": N}
+        for word in (word for words in self.words.values() for word in words):
+            if word not in sizes:
+                raise InvalidType(f"{self.name}: the size {word} of the state is in no parameter; give the state")
+        return tuple(make(np.zeros([sizes[w] for w in self.words[name]], dtype), None) for name in self.states)
+
+    def step(self, x: Any, state: Sequence[Any], bound: Mapping[str, Any], check: bool) -> tuple[Any, ...]:
+        """The new state, as a tuple, from Tensors and bound parameters."""
+        new = self.function(x, *state, **bound)  # whatever is added to this line is paid at every step
+        new = new if isinstance(new, tuple) else (new,)
+        if check:
+            self._check_new({self.input: x, **dict(zip(self.states, state)), **bound}, state, new)
+        return new
+
+    def _check_new(self, given: Mapping[str, Any], state: Sequence[Any], new: Sequence[Any]) -> None:
+        """As many states as there were, of the same shapes and dtypes; for a dtype the text says who else has it."""
+        wanted = f"{len(state)}: the new {', '.join(self.states)}"
+        if len(new) == 1 and new[0] is None:
+            raise InvalidType(f"{self.name}: returned None, should return {wanted}; is a return missing?")
+        if len(new) != len(state):
+            got = "a list" if new and isinstance(new[0], list) else f"{len(new)} value{'s' * (len(new) != 1)}"
+            raise InvalidType(f"{self.name}: returns {got}, should return {wanted}")
+        for name, old, one in zip(self.states, state, new, strict=True):
+            if not isinstance(one, Tensor):
+                raise InvalidType(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")
+            if one.shape != old.shape:
+                raise ShapeError(f"{self.name}: the new {name} is {one.shape}, should be {old.shape} as {name} was")
+            if one.dtype != old.dtype:
+                alike = [key for key, arg in given.items() if getattr(arg, "dtype", None) == one.dtype]
+                seen = f" ({', '.join(alike)} too)" if alike else ""
+                got = f"{one.dtype}{seen}"
+                raise InvalidType(f"{self.name}: the new {name} is {got}, should be {old.dtype} as {name} was")
+
+    def __call__(self, x: Any, *state: Any, **params: Any) -> Any:
+        """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""
+        self.check(x, state, params)
+        arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
+        given = [copy.copy(one) if isinstance(one, Tensor) else make(np.array(one), None) for one in (x, *state)]
+        bound = self.bind(params)
+        run = Run(self, range(1), given[1:], bound)
+        run.starts.append(clock())
+        new = self.step(given[0], given[1:], bound, check=True)
+        run.states.append(places(new))
+        run.end = clock()
+        run.mark(*new)
+        result = tuple(one._array for one in new) if arrays else new
+        return result if len(result) > 1 else result[0]
+
+
+def cell(function: Callable[..., Any] | None = None, *, states: Mapping[str, str] | None = None) -> Any:
+    """Make a cell from its equations::
+
+        @cell
+        def rnn(x, h, *, Wx=Param("D H"), Wh=Param("H H"), b=Param("H")):
+            return tanh(x @ Wx + h @ Wh + b)
+
+    The first argument is the input (N, D), the other positional ones are the states, (N, H) unless ``states`` says
+    otherwise (``states={"h": "N P"}``); keyword-only `Param` defaults are parameters, other ones configuration. It
+    returns the new states in the order of its arguments; the first is the output.
+    """
+    if function is None:
+        return lambda f: Cell(f, states)
+    return Cell(function, states)

@@ -1,0 +1,103 @@
+"""Where parameters start: initialisation schemes by name.
+
+A scheme is a function ``scheme(rng, shape) -> float64 array``; a matrix is (in, out). Wherever one is asked for, a
+name from `SCHEMES`, a number (every element), a function, or an array will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidValue
+
+Scheme = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+
+def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """All zero: biases."""
+    return np.zeros(shape)
+
+
+def book(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with standard deviation 1/√n, n inputs: the book's for Wx, Wh and affine layers."""
+    return rng.standard_normal(shape) / np.sqrt(shape[0])
+
+
+def embedding(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with standard deviation 1/100: the book's for embeddings."""
+    return rng.standard_normal(shape) / 100
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with standard deviation 1: for embeddings under an adaptive optimiser."""
+    return rng.standard_normal(shape)
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform in ±1/√n, n inputs."""
+    bound = 1 / np.sqrt(shape[0])
+    return rng.uniform(-bound, bound, shape)
+
+
+def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Uniform with variance 2/(n + m), n inputs and m outputs (Glorot and Bengio 2010)."""
+    bound = np.sqrt(6 / (shape[0] + shape[-1]))
+    return rng.uniform(-bound, bound, shape)
+
+
+def he(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Normal with variance 2/n, n inputs: for relu (He et al. 2015)."""
+    return rng.standard_normal(shape) * np.sqrt(2 / shape[0])
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014); every singular value is 1."""
+    if len(shape) != 2:
+        raise InvalidValue(f"init orthogonal needs a matrix, should not be for {shape}")
+    tall = (max(shape), min(shape))
+    q, r = np.linalg.qr(rng.standard_normal(tall))
+    q = q * np.sign(np.diag(r))  # makes the draw uniform over all such matrices
+    return q if shape == tall else q.T
+
+
+SCHEMES: dict[str, Scheme] = {f.__name__: f for f in (zeros, book, embedding, normal, uniform, xavier, he, orthogonal)}
+
+
+def draw(scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """An array of ``shape`` by ``scheme``; ``where`` names the parameter in errors."""
+    if isinstance(scheme, str):
+        if scheme not in SCHEMES:
+            raise InvalidValue(f"{where}: init is {scheme!r}, should be one of {', '.join(SCHEMES)}")
+        scheme = SCHEMES[scheme]
+    try:
+        made = np.asarray(scheme(rng, shape) if callable(scheme) else scheme, dtype=np.float64)
+    except ValueError as error:
+        raise InvalidValue(f"{where}: {error}") from error
+    if made.shape not in (shape, ()):
+        raise InvalidValue(f"{where}: init gave shape {made.shape}, should be {shape}")
+    return np.array(np.broadcast_to(made, shape))
+
+
+def draw_blocks(
+    scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], blocks: tuple[str, ...], where: str
+) -> np.ndarray:
+    """A stacked array, each block of its last axis drawn by itself.
+
+    ``{"f": 1.0}`` sets one block, the others are drawn as by default. An array is the whole parameter.
+    """
+    if not blocks or isinstance(scheme, (np.ndarray, list)):
+        return draw(_default(scheme, shape), rng, shape, where)
+    schemes = scheme if isinstance(scheme, Mapping) else dict.fromkeys(blocks, scheme)
+    for name in schemes:
+        if name not in blocks:
+            raise InvalidValue(f"{where}: init names block {name!r}, should be among {', '.join(blocks)}")
+    own = (*shape[:-1], shape[-1] // len(blocks))
+    parts = [draw(_default(schemes.get(name), own), rng, own, f"{where}.{name}") for name in blocks]
+    return np.concatenate(parts, axis=-1)
+
+
+def _default(scheme: Any, shape: tuple[int, ...]) -> Any:
+    return (book if len(shape) > 1 else zeros) if scheme is None else scheme

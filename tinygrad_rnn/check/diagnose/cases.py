@@ -1,0 +1,120 @@
+"""The tape of a step, of all steps or of a function, with random cotangents: what a `Case` is made of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...cells.cell import Cell
+from ...engine.tensor import value
+from ...errors import Uncheckable
+from ...tracing.sample import codes
+from ..layers.guess_cell import parameters, takes_anything
+from ..numeric.compare import Problem
+from .case import Case
+from .tape import taped
+
+
+def case_of_cell(
+    cell: Cell, function: Any, given: Mapping[str, Any], rng: np.random.Generator, timed: bool
+) -> Case:  # fmt: skip
+    """The tape of a step or of all steps, and random cotangents."""
+    order = [cell.input, *cell.states]
+    kinds = {order[0]: "input", "xs": "input", **dict.fromkeys(cell.states, "state")}
+    kinds |= dict.fromkeys(cell.params, "parameter")
+
+    def results(made: Any) -> dict[str, Any]:
+        new = made[1:] if timed else made if isinstance(made, tuple) else (made,)
+        return {f"{name}'": one for name, one in zip(cell.states, new)}
+
+    tape, made = taped(lambda **now: function(**now), given, kinds, codes(cell), results, order)
+    hs = function.hs if timed else []  # of this run
+    problem = Problem(function, given, rng)
+    new = list(results(made).values())
+    N = len(given[cell.states[0]])
+    if timed:
+        T = len(hs)
+        groups = {"dhs": {tape.number(h): problem.dys[0][:, t] for t, h in enumerate(hs)}}
+        groups |= {f"d{name}": {tape.number(one): dy} for name, one, dy in zip(cell.states, new, problem.dys[1:])}
+    else:
+        T = 1
+        groups = {f"d{name}": {tape.number(one): dy} for name, one, dy in zip(cell.states, new, problem.dys)}
+    blocks: dict[int, tuple[str, ...]] = {}
+    for name, param in cell.params.items():
+        if param.blocks:
+            blocks.setdefault(np.shape(given[name])[-1], param.blocks)
+    counts = {"N": N, "T": T}
+    return Case(problem, tape, groups, counts, timed, blocks)
+
+
+def case_of_function(f: Callable[..., Any], given: Mapping[str, Any], rng: np.random.Generator) -> Case:
+    """The tape of a function of arrays."""
+
+    def results(made: Any) -> dict[str, Any]:
+        every = list(made) if isinstance(made, (tuple, list)) else [made]
+        return dict(zip(["y"] if len(every) == 1 else [f"y{k}" for k in range(len(every))], every))
+
+    tape, made = taped(lambda **now: f(*now.values()), given, {}, codes(f), results, list(given))
+    problem = Problem(lambda **now: f(*now.values()), given, rng)
+    names = ["dy"] if len(tape.outputs) == 1 else [f"dy{k}" for k in range(len(tape.outputs))]
+    groups: dict[str, dict[int, Any]] = {}
+    for name, number, dy in zip(names, map(tape.number, results(made).values()), problem.dys):
+        groups[name] = {number: dy}
+    first = next(iter(given.values()))
+    return Case(problem, tape, groups, {"N": len(first) if np.ndim(first) else 1, "T": 1}, False, {})
+
+
+def exact(x: Any, dtype: Any) -> Any:
+    """An input as float64, of numbers that ``dtype`` has, so that rounding hides nothing; integers as they are."""
+    array = np.asarray(value(x))
+    return array.astype(dtype).astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def moved(x: Any, rng: np.random.Generator) -> Any:
+    """Other numbers of about the same size and of the same signs."""
+    return x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x
+
+
+def one_step(f: Callable[..., Any], states: dict[str, Any], params: dict[str, Any], back: dict[str, Any]) -> Any:
+    """Call a backward of one step."""
+    named = {**params, **back}
+    try:
+        inspect.signature(f).bind(*states.values(), **named)
+    except TypeError as error:
+        raise Uncheckable(f"check_backward: {_name(f)}: {error}; it is called as {_called(f, states, named)}") from None
+    except ValueError:  # no signature to read: the call will tell
+        pass
+    return f(*states.values(), **named)
+
+
+def over_time(f: Callable[..., Any], states: dict[str, Any], params: dict[str, Any], back: dict[str, Any]) -> Any:
+    """Call a backward over time with what its signature asks for; it may leave out dh and dc."""
+    wanted = parameters(f)
+    have = {**states, **({"params": params} if "params" in wanted else params), **back}
+    anything, star = takes_anything(f), any(one.kind is one.VAR_POSITIONAL for one in wanted.values())
+    first = next(iter(wanted))
+    if first not in have and not star:
+        have = {first: have.pop("xs"), **have}
+    taken = list(states) if star else []  # by position
+    ahead = [have.pop(name) for name in taken]
+    stars = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    plain = {n: p for n, p in wanted.items() if p.kind not in stars and n not in taken}
+    missing = [n for n, p in plain.items() if p.default is p.empty and n not in have]
+    lost = [n for n in have if n not in wanted and n not in back and not anything]
+    if missing or lost:
+        why = f"wants {', '.join(missing)}" if missing else f"does not take {', '.join(lost)}"
+        told = _called(f, states, {**params, **back})
+        raise Uncheckable(f"check_backward: {_name(f)} {why}; over time it is called as {told}")
+    ahead += [have.pop(n) for n, p in plain.items() if p.kind is p.POSITIONAL_ONLY]
+    return f(*ahead, **{n: x for n, x in have.items() if n in wanted or anything})
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", "backward")
+
+
+def _called(f: Callable[..., Any], states: Iterable[str], named: Iterable[str]) -> str:
+    return f"{_name(f)}({', '.join(states)}, *, {', '.join(named)})"

@@ -1,0 +1,164 @@
+"""``tinygrad-rnn demo``: what this project does, in under two minutes, with the files to look at afterwards."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import train as training
+from ..cells.builtin import BUILT_IN, lstm
+from ..check import check_backward
+from ..data import STORIES, Corpus, grammar, windows
+from ..draw import RenderError, draw
+from ..errors import InvalidValue
+from ..files import alone_in, write_whole
+from ..optim import Adam
+from ..train.session import bar, status
+from ..train.store import needed
+from .demo_backward import lstm_backward
+from .train import writable
+
+TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 100, 1.0
+#: What each cell is trained with: epochs, learning rate, scheme.
+PLANS: dict[str, tuple[int, float, Any]] = {
+    "rnn": (4, 0.002, None),
+    "lstm": (8, 0.005, {"b": {"f": 1.0}}),
+}
+
+
+def run(options: Any) -> int:
+    """Draw, check, train; say where the files are."""
+    needed()
+    out = writable(options.out)
+    with alone_in(out, "--out"):
+        return demonstrate(options, out)
+
+
+def demonstrate(options: Any, out: Path) -> int:
+    """All of it, in a folder that nobody else writes to."""
+    start = time.perf_counter()
+    files = [drawn(out), *checked(out)]
+    corpus, valid = corpora(options.seed)
+    curves = {name: trained(name, corpus, valid, options, out) for name in PLANS}
+    files += [(out / f"{name}.safetensors", f"the trained {name}") for name in PLANS]
+    files += compared(curves, out)
+    print(f"\n4. The files, after {time.perf_counter() - start:.0f} seconds")
+    for path, what in files:
+        print(f"   {path}  {what}")
+    return 0
+
+
+def heading(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+def drawn(out: Path) -> tuple[Path, str]:
+    """One LSTM step, forward and backprop, as a picture; as DOT where nothing can render it."""
+    heading("1. An LSTM step, forward and backprop, drawn from its equations")
+    picture = draw(lstm)
+    picture.save(out / "lstm.dot")
+    try:
+        picture.save(out / "lstm.svg")
+    except RenderError as error:
+        print(f"   {error}")
+        return out / "lstm.dot", "the picture, as DOT"
+    print(f"   {out / 'lstm.svg'}")
+    return out / "lstm.svg", "the picture: open it in a browser"
+
+
+def checked(out: Path) -> list[tuple[Path, str]]:
+    """A backward pass derived by hand, right and then with one sign wrong."""
+    heading("2. An LSTM's backward pass, derived by hand, against autograd and against numbers")
+    report = check_backward(lstm, lstm_backward)
+    print(report)
+    print("\n   The same with one mistake planted, db with the wrong sign:\n")
+
+    def planted(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        found = lstm_backward(*args, **kwargs)
+        return {**found, "db": -found["db"]}
+
+    wrong = check_backward(lstm, planted)
+    print(wrong)
+    if not report.ok or wrong.ok:
+        raise InvalidValue("the check is broken: it should accept the first and refuse the second")
+    path = out / "check.json"
+    both = {"right": json.loads(report.to_json()), "planted": json.loads(wrong.to_json())}
+    write_whole(path, json.dumps(both, indent=1))
+    return [(path, "both reports as data")]
+
+
+def corpora(seed: int) -> tuple[Corpus, Corpus]:
+    """Stories to train on and to validate with, and what is known about them."""
+    heading("3. A language model on stories whose best possible perplexity is known")
+    corpus, valid = grammar(TOKENS, seed), grammar(VALID, seed + 1)
+    print(f"   {' '.join(corpus.decode(corpus.ids[:44]))} ...")
+    print(f"   best possible perplexity {STORIES.perplexity:.3f}", end=", ")
+    print(f"for who remembers nobody {STORIES.forgetful_perplexity:.3f}\n", flush=True)
+    return corpus, valid
+
+
+def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -> list[float]:
+    """The validation perplexity after each epoch of a model on the generated corpus."""
+    epochs, lr, init = PLANS[name]
+    epochs, rng = options.epochs or epochs, np.random.default_rng(options.seed)
+    cell, V = BUILT_IN[name], len(corpus.vocab)
+    model = training.LanguageModel(cell, V, SIZE, SIZE, rng=rng, init=init, embedding="normal")
+    optimizer, curve = Adam(model, lr=lr), list[float]()
+    with bar(epochs * len(windows(corpus.ids, N, T)), f"   {name}") as shown:
+
+        def report(progress: training.Progress) -> None:
+            found = f"validation {curve[-1]:.3f}" if curve else f"perplexity {progress.perplexity:.2f}"
+            shown.set_postfix_str(status(found, progress), refresh=False)
+            shown.update()
+
+        def after_epoch(epoch: int) -> None:
+            curve.append(training.perplexity(model, valid.ids, N, T))
+            optimizer.lr *= 0.6 if epoch > epochs // 2 else 1
+            if shown.disable:  # no terminal, no bar
+                print(f"   {name} epoch {epoch}/{epochs}: validation perplexity {curve[-1]:.3f}", flush=True)
+
+        training.fit(model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
+                     after_epoch=after_epoch)  # fmt: skip
+    print(f"   {name:5s} validation perplexity {curve[-1]:.3f}  (limit {STORIES.perplexity:.3f})", flush=True)
+    training.save_model(out / f"{name}.safetensors", model.state_dict(), {"model": name, "valid": curve[-1]})
+    print(f"         it writes: {written(model, corpus, rng)}\n", flush=True)
+    return curve
+
+
+def written(model: Any, corpus: Any, rng: np.random.Generator) -> str:
+    """One story of the model's own."""
+    eos = corpus.word_to_id["<eos>"]
+    words = training.generate(model, [eos], 60, rng, temperature=0.5)
+    return " ".join(corpus.decode(words[: words.index(eos)] if eos in words else words))
+
+
+def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]]:
+    """The curves as a plot, where matplotlib is installed, and as numbers."""
+    path = out / "perplexity.json"
+    limits = {"best possible": STORIES.perplexity, "without memory": STORIES.forgetful_perplexity}
+    write_whole(path, json.dumps({**curves, **limits}, indent=1))
+    files = [(path, "validation perplexity by epoch")]
+    try:
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        print("   no plot of them: it needs matplotlib, pip install 'tinygrad-rnn[train]'")
+        return files
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, curve in curves.items():
+        axes.plot(range(1, len(curve) + 1), curve, marker="o", label=name)
+    for (name, limit), style in zip(limits.items(), ("-", ":")):
+        axes.axhline(limit, color="gray", linestyle=style, label=f"{name}, {limit:.3f}")
+    axes.set(xlabel="epoch", ylabel="validation perplexity", title="Remembering who came in, and with what")
+    axes.set_ylim(1.5, 4)
+    axes.legend()
+    drawing = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(drawing)
+    write_whole(out / "perplexity.svg", drawing.getvalue())
+    return [*files, (out / "perplexity.svg", "the same as a plot")]

@@ -1,0 +1,43 @@
+"""``tinygrad-rnn derive``: the backward pass of a cell, built in or of the user's, on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+
+from ..cells.builtin import BUILT_IN
+from ..derive import FORMS, derive
+from ..files import write_whole
+from .target import add_timeout, cell_at
+
+ABOUT = """\
+Derive the backward pass of a cell from its equations: as NumPy in the book's style, as LaTeX, or in explained steps.
+CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own. What is printed has been executed, and gave
+the gradients of autograd."""
+EXAMPLES = """\
+examples:
+  tinygrad-rnn derive lstm --loop -o lstm_by_hand.py     with backpropagation through time
+  tinygrad-rnn derive gru --form latex
+  tinygrad-rnn derive mycells.py:mycell --form steps"""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Everything that can be asked for."""
+    parser.add_argument("cell", metavar="CELL", help=f"{', '.join(BUILT_IN)}, or FILE.py:NAME")
+    parser.add_argument("--form", choices=FORMS, default="numpy", help="what is printed (%(default)s)")
+    parser.add_argument("--loop", action="store_true", help="print backpropagation through time too")
+    parser.add_argument("-o", "--out", metavar="FILE", default="-", help="where it goes (default: the terminal)")
+    add_timeout(parser)
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Derive and print; the exit code."""
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of what is derived
+        text = f"{derive(cell_at(asked.cell), form=asked.form, loop=asked.loop)}".rstrip() + "\n"
+    if asked.out == "-":
+        sys.stdout.write(text)
+        return 0
+    write_whole(asked.out, text)
+    print(f"wrote {asked.out}")
+    return 0

@@ -1,0 +1,129 @@
+"""``tinygrad-rnn train``: the notes' language model on three texts, with progress on the screen and weights on disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cells.builtin import BUILT_IN
+from ..data import Splits, load, ptb
+from ..errors import InvalidValue
+from ..files import alone_in
+from ..train.evaluate import ROWS, generate, perplexity
+from ..train.language_model import LanguageModel
+from ..train.session import Session
+from ..train.store import needed
+
+VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder of the texts
+
+
+def writable(folder: str | os.PathLike[str]) -> Path:
+    """The folder, made if need be; an error now if nothing can be written there."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(f"--out: {path} cannot be made or written to ({why}), should be a folder") from error
+
+
+def corpora(data: str | None, download: bool) -> Splits:
+    """The three texts that the options name: of any folder that has them, else the Penn Treebank."""
+    named = data or os.environ.get(VARIABLE)
+    should = "should be a folder with train.txt, valid.txt and test.txt"
+    if not named:
+        raise FileNotFoundError(f"--data: no folder is named, {should}; with --download it may be empty")
+    folder = Path(named)
+    if download:
+        print(f"the Penn Treebank in {folder}, fetched where it is missing", flush=True)
+        return ptb(folder, download=True)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise NotADirectoryError(f"--data: {folder} {what}, {should}; --download fetches the Penn Treebank")
+    if any(folder.glob("*train.txt")):
+        return load(folder)
+    if (folder / "ptb").is_dir():
+        return ptb(folder)
+    raise FileNotFoundError(f"--data: {folder} has no train.txt, {should}; --download fetches the Penn Treebank")
+
+
+def run(options: Any) -> int:
+    """Train, validate after every epoch, test the best weights, write some text."""
+    needed()
+    splits = corpora(options.data, options.download)
+    _long_enough(splits, options.rows, options.window)
+    out = writable(options.out or Path("runs") / options.model)
+    with alone_in(out, "--out"):
+        return _run(options, splits, out)
+
+
+def _run(options: Any, splits: Splits, out: Path) -> int:
+    """The run, in a folder that nobody else writes to."""
+    rng = np.random.default_rng(options.seed)
+    session = _session(options, splits, out, rng)
+    try:
+        with session.patient():
+            while session.place.epoch < options.epochs:
+                session.train(options)
+                session.pause()
+    except KeyboardInterrupt:
+        if not session.stopped:
+            raise
+        saved = f"saved in {session.out}, the same command with --resume goes on"
+        print(f"\nstopped after {session.where()}; {saved}", flush=True)
+        return 130
+    _finish(session, options, rng)
+    return 0
+
+
+def _session(options: Any, splits: Splits, out: Path, rng: np.random.Generator) -> Session:
+    """The run that the options describe, new or taken up; whatever is wrong with them is told here."""
+    model = LanguageModel(BUILT_IN[options.model], len(splits.train.vocab), options.embed, options.hidden, rng=rng)
+    session = Session(model, splits, out, _about(options, splits))
+    if options.resume:
+        session.resume()
+    else:
+        session.begin()
+    count = sum(one.size for one in model.params.values())
+    words = f"{len(splits.train):,} words, {len(splits.train.vocab):,} different"
+    print(f"{options.model}: {count:,} parameters; {words}; weights go to {out}", flush=True)
+    if options.resume:
+        print(f"resumed after {session.where()}", flush=True)
+    return session
+
+
+def _long_enough(splits: Splits, N: int, T: int) -> None:
+    """A text that is too short is told now, not after an epoch."""
+    for name, corpus in splits._asdict().items():
+        least = N * T + 1 if name == "train" else ROWS + 1
+        if len(corpus) < least:
+            why = f"a window of {N} rows and {T} words" if name == "train" else f"{ROWS} rows"
+            raise InvalidValue(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
+
+
+def _about(options: Any, splits: Splits) -> dict[str, Any]:
+    """What has to be the same for a run to go on."""
+    names = ("model", "embed", "hidden", "rows", "window", "lr", "clip", "seed")
+    text = zlib.crc32(" ".join(splits.train.vocab).encode(), zlib.crc32(splits.train.ids.tobytes()))
+    same = {name: getattr(options, name) for name in names}
+    return {**same, "V": len(splits.train.vocab), "training text": f"{text:08x}"}
+
+
+def _finish(session: Session, options: Any, rng: np.random.Generator) -> None:
+    """Test the best weights, and let them write."""
+    epoch = session.take_best()
+    test = perplexity(session.model, session.splits.test.ids)
+    print(f"test perplexity {test:.2f} (weights of epoch {epoch}), saved in {session.out}")
+    if options.sample > 0:
+        corpus = session.splits.train
+        start = corpus.ids[:1]
+        words = [*start.tolist(), *generate(session.model, start, options.sample, rng)]
+        lines = " ".join(corpus.decode(words)).split("<eos>")
+        print("\n" + "\n".join(line.strip() for line in lines))

@@ -1,0 +1,30 @@
+"""The lines of a printed function, and the rows of LaTeX, broken where they are too long."""
+
+from __future__ import annotations
+
+import re
+
+from ..formula.line_breaks import WIDTH, filled, split, wrapped
+
+WIDE = 80  # of a row of LaTeX, in characters that are seen
+
+
+def function(head: str, body: list[str]) -> str:
+    """A function, long lines wrapped."""
+    lines = [line for text in body for line in wrapped(text, WIDTH - 4)]
+    return "\n".join([*wrapped(head, WIDTH), *(f"    {line}" for line in lines)]) + "\n"
+
+
+def broken_row(row: str) -> list[str]:
+    """A row that is too wide in two, before a summand."""
+    left, _, right = row.partition(" &= ")
+    if seen(row) <= WIDE or not right:
+        return [row]
+    first, *rest = filled(split(right, r" (?=[+-] )"), WIDE - seen(left), seen)
+    return [f"{left} &= {first}", *(rf"&\qquad {{}} {one}" for one in rest)]
+
+
+def seen(text: str) -> int:
+    """How many characters there are to be seen, about."""
+    hidden = r"\\(mathrm|mathit|mathsf|operatorname|left|right|middle|,|;)|[{}_^\s]"
+    return len(re.sub(r"\\[a-zA-Z]+", "a", re.sub(hidden, "", text)))

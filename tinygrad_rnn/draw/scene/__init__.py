@@ -1,0 +1,1 @@
+"""The picture as geometry: boxes, lines and texts with their places."""

@@ -1,0 +1,1 @@
+"""Automatic differentiation: Tensors, operations, the graph, and transforms of functions."""

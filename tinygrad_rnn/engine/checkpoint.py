@@ -1,0 +1,170 @@
+"""`checkpoint`: run again instead of keeping."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidType, MutationError
+from .graph import Node, Rule, backpropagate, clock, mode
+from .higher_order import backpropagate_recorded, recording_on, split_at
+from .linearize import called
+from .pickling import twins
+from .pytree import flatten
+from .tensor import Tensor
+
+
+class _Parts(list):
+    """The gradients of several outputs, side by side; None where nothing has arrived."""
+
+    shape = dtype = None
+    base = "several"  # never added to in place
+
+    def __add__(self, other: Any) -> _Parts:
+        return _Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
+
+
+def _one_part(dy: Any, k: int, count: int) -> _Parts:
+    return _Parts(dy if j == k else None for j in range(count))
+
+
+_PART = Rule(_one_part)
+
+
+class _Replay:
+    """A run of f whose graph was let go of: run again when its gradients are asked for.
+
+    The two runs use the same nodes from before, ``outer``: those of the arguments, and of what f closes over. The
+    gradients are right if everything is the same that the rules of the two graphs compute with. To compare it without
+    keeping it there is a fingerprint of each output's graph.
+    """
+
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]):
+        self.f, self.args, self.transforms = f, twins((args, options)), mode.transforms
+        start = clock()
+        self.y = f(*args, **options)
+        if self.y is None:
+            raise InvalidType(f"checkpoint: {called(f)} returned None, should return a value; is a return missing?")
+        leaves = flatten(self.y)[0]
+        new = {id(y): k for k, y in enumerate(leaves) if isinstance(y, Tensor) and y.node and y.node.seq > start}
+        self.places = list(new.values())  # of the outputs that this run computed
+        self.outputs = [leaves[k] for k in self.places]
+        inside, self.outer = split_at([y.node for y in self.outputs], lambda node: node.seq < start or _is_leaf(node))
+        self.fingerprints, arrays = _fingerprints(self.outputs, inside, self.outer)
+        self.arguments = [_fingerprint(leaf, arrays) for leaf in flatten(self.args)[0]]
+
+    def gradients(self, parts: _Parts) -> list[Any]:
+        """The gradients by the outer nodes."""
+        deep = any(isinstance(dy, Tensor) for dy in parts)
+        args, options = twins(self.args)
+        start = clock()
+        with recording_on(self.transforms - mode.transforms):
+            leaves = flatten(self.f(*args, **options))[0]
+        outputs = [leaves[k] for k in self.places if k < len(leaves)]
+        nodes = [getattr(y, "node", None) for y in outputs]
+        known = dict.fromkeys(self.outer)
+        inside, _ = split_at([node for node in nodes if node], lambda node: node in known)
+        if _fingerprints(outputs, inside, self.outer)[0] != self.fingerprints:
+            self.refuse()
+        totals: dict[Any, Any] = {}
+        for node, dy in zip(nodes, parts, strict=True):
+            if dy is not None:
+                totals[node] = totals[node] + dy if node in totals else dy
+        shared = inside[0].seq < start  # with the first run, such as a block of weights
+        found: Any = backpropagate_recorded(totals, self.outer) if deep else backpropagate(totals, self.outer, shared)
+        return [found.get(node, np.zeros(node.shape, node.dtype)) for node in self.outer]
+
+    def refuse(self) -> None:
+        """Say what is not as it was."""
+        f, (args, options) = called(self.f), self.args
+        owners = [*enumerate(args), *options.items()]
+        named = [(name, leaf) for name, arg in owners for leaf in flatten(arg)[0]]
+        for (name, leaf), before in zip(named, self.arguments, strict=True):
+            if _fingerprint(leaf, {}) != before:
+                raise MutationError(
+                    f"checkpoint: argument {name} of {f}, an array of shape {np.shape(leaf)}, was changed after the "
+                    "forward pass; change it after backward(), or pass a copy"
+                )
+        raise MutationError(
+            f"checkpoint: {f} gave another result when run again: something that it reads besides its arguments was "
+            f"changed after the forward pass; change it after backward(), and make a random generator inside {f}"
+        )
+
+
+def _is_leaf(node: Node) -> bool:
+    """Is it a leaf of the user's, that `backward` fills?"""
+    return hasattr(node, "grad")
+
+
+def _fingerprints(outputs: Iterable[Any], inside: list[Node], outer: list[Node]) -> tuple[list[Any], dict[int, Any]]:
+    """One for each output: of the operations it is made by, the outer nodes, and what the rules have kept.
+
+    Then those of all arrays kept, by id.
+    """
+    arrays: dict[int, Any] = {}
+    of: dict[Any, Any] = {node: k for k, node in enumerate(outer)}
+    for node in inside:
+        edges = [edge and (of[edge[0]], _fingerprint(edge[2], arrays)) for edge in node.edges]
+        of[node] = hash((node.op and node.op.name, node.shape, *edges))
+    return [of.get(getattr(y, "node", None)) for y in outputs], arrays
+
+
+def _fingerprint(x: Any, arrays: dict[int, Any]) -> Any:
+    """What is equal for equal values, and hardly ever else."""
+    x = x._array if isinstance(x, Tensor) else x
+    if isinstance(x, np.ndarray):
+        if id(x) not in arrays:
+            arrays[id(x)] = x.dtype.str, x.shape, _checksum(x)
+        return arrays[id(x)]
+    if isinstance(x, (tuple, list)):
+        return tuple([_fingerprint(part, arrays) for part in x])
+    if isinstance(x, _Replay):
+        return tuple(x.fingerprints)
+    plain = isinstance(x, (int, float, str, slice, np.generic, np.dtype)) or x is None or x is Ellipsis
+    return repr(x) if plain else type(x).__name__
+
+
+def _checksum(x: np.ndarray) -> int:
+    if x.dtype.char == "g":  # has bytes that mean nothing
+        with np.errstate(invalid="ignore"):
+            x = np.stack([x.astype(float), (x - x.astype(float)).astype(float)])
+    return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``checkpoint(f)(*args)`` is ``f(*args)``, but keeps only its inputs: f is run again when the gradient is needed.
+
+    Memory for time (Chen et al. 2016). f may use other Tensors that need a gradient; run again, it must do the same:
+    MutationError where something was changed in between that its gradient depends on.
+    """
+
+    @wraps(f, updated=())
+    def checkpointed(*args: Any, **options: Any) -> Any:
+        if not mode.recording:
+            return f(*args, **options)
+        replay = _Replay(f, args, options)
+        y, outputs = replay.y, replay.outputs
+        del replay.y, replay.outputs  # with the graph
+        hub = Node([(node, _gradient(k), (replay,)) for k, node in enumerate(replay.outer)], None, None)
+        for k, output in enumerate(outputs if replay.outer else ()):
+            name = getattr(output.node, "name", None)
+            output.node = Node([(hub, _PART, (k, len(outputs)))], output.shape, output.dtype)
+            output.node.name = name
+        return y
+
+    return checkpointed
+
+
+def _gradient(k: int) -> Rule:
+    """Gradient k of a replay; the first one asked for computes them all."""
+
+    def fn(parts: _Parts, replay: _Replay) -> Any:
+        if not hasattr(parts, "done"):
+            parts.done = replay.gradients(parts)  # type: ignore[attr-defined]
+        return parts.done[k]  # type: ignore[attr-defined]
+
+    return Rule(fn)

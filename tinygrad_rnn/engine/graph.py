@@ -1,0 +1,245 @@
+"""The graph: nodes in order of creation, and the walk back through them.
+
+A node is one recorded value. It holds no array of its own, only, for each input that needs a gradient, the input's
+node, the gradient rule, and what that rule asked to be kept. Nodes point from newer to older, so nothing here is a
+cycle, and *newest first is the backward order*: no recursion, no heap. A backward pass lets go of what the rules kept;
+who came from whom stays, so that a graph can be looked at before and after.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError
+from . import versions
+from .accumulation import Totals
+from .context import mode
+
+clock = itertools.count(1).__next__
+
+
+class Node:
+    """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient.
+
+    ``parents`` are those of the edges; a leaf has none. ``edges`` is `USED` when a backward pass has been through.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "parents", "passed", "run", "scope",
+                 "seq", "shape")  # fmt: skip
+    edges: Any
+    grad: Any  # of a leaf
+    name: str | None
+    scope: tuple[str, ...]  # the names of the scopes that were open, if any were
+    passed: int  # when a backward pass first left it usable
+    run: Any  # of a state that a cell made: which steps of which cell lie behind it
+
+    def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
+        self.seq = clock()
+        self.edges = edges
+        self.parents = tuple([edge and edge[0] for edge in edges])
+        self.shape = shape
+        self.dtype = dtype
+        self.op = op
+        self.attrs = attrs
+
+    def label(self) -> str:
+        """What messages call this value: its name, and what made it."""
+        made = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
+        name = getattr(self, "name", None)
+        return f"{name} ({made})" if name else made
+
+
+#: The edges of a node that a backward pass has been through: what they kept is gone.
+USED: Any = []
+
+
+class Rule:
+    """A gradient rule of one input: ``fn(dy, *kept)``.
+
+    It may come with forms that cost less. ``into(total, dy, *kept)`` adds the same result to ``total`` in place.
+    ``over(dy, *kept)`` may overwrite ``dy``, ``spend(dy, *kept)`` what the operation alone has kept.
+    ``together(dys, *kepts)`` is the sum over several uses of one array: the gradient of a weight that every time step
+    uses is one large product instead of T small ones.
+    ``sources[k]`` tells where kept value k came from: the number of an input, "y", "xs", or None for a plain value.
+    """
+
+    __slots__ = ("fn", "into", "over", "plain", "sources", "spend", "together")
+
+    def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
+        self.fn, self.sources = fn, sources
+        self.cheaper()
+
+    def cheaper(self, into: Any = None, over: Any = None, spend: Any = None, together: Any = None) -> None:
+        """Set the forms that cost less; a rule is plain without."""
+        self.into, self.over, self.spend, self.together = into, over, spend, together
+        self.plain = into is over is spend is together is None
+
+
+def newest_first(
+    roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({}), used: bool = False
+) -> list[Node]:
+    """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out.
+
+    A node that a backward pass has ``used`` up is an error, unless it is only to be looked at.
+    """
+    found = list(dict.fromkeys(roots))
+    seen: dict[Node | None, None] = dict.fromkeys([None, *found])  # None is the parent of what needs no gradient
+    since = min((node.seq for node in ends), default=0)
+    for node in found:  # which grows
+        if ends and node in ends:
+            continue
+        if node.edges is USED and not used:
+            raise GraphError(
+                f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that "
+                "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
+            )
+        for parent in node.parents:
+            if parent not in seen and (not since or parent.seq >= since):
+                seen[parent] = None
+                found.append(parent)
+    return sorted(found, key=operator.attrgetter("seq"), reverse=True)
+
+
+def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
+    """The nodes of ``order`` that are made from a wanted one: gradients need to flow only there."""
+    found = dict.fromkeys(wanted)
+    for node in reversed(order):
+        if node not in found and any(parent in found for parent in node.parents):
+            found[node] = None
+    return found
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """``g`` summed over what broadcasting had stretched, so that it has ``shape``: the one place of un-broadcasting."""
+    if g.dtype.char == "e":  # of more than 2048 ones, a sum in float16 is 2048
+        g = g.astype(np.float32)
+    lead = g.ndim - len(shape)
+    if lead == 1 and g.shape[1:] == shape:  # a bias: quickly
+        return np.add.reduce(g, 0)
+    gone = tuple(range(lead)) + tuple(k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
+    if gone:
+        g = np.add.reduce(g, axis=gone[0] if len(gone) == 1 else gone)
+    return g if g.shape == shape else np.reshape(g, shape)
+
+
+def fitted(g: Any, node: Node) -> Any:
+    """``g`` as a gradient of ``node``: of its shape and of its dtype."""
+    if node.shape is None:  # not an array: several outputs side by side
+        return g
+    if g.shape != node.shape:
+        g = sum_to(g, node.shape)
+    return g if g.dtype == node.dtype else g.astype(node.dtype)
+
+
+def backpropagate(
+    roots: dict[Node, Any], wanted: Iterable[Node] | None = None, retain: bool = False
+) -> dict[Node, Any]:
+    """The gradients of ``Σ <dy, root>``, given arrays ``roots[node] = dy``, by all leaves or by the ``wanted`` nodes.
+
+    Walks newest first: when a node's turn comes, every path into it has been summed. The gradients returned are arrays
+    of their own memory. A node is used up before its rules run, unless ``retain``: a pass that was interrupted cannot
+    be taken up again in the middle.
+    """
+    ends = dict.fromkeys(wanted or ())
+    order = newest_first(roots, ends)
+    along = None if wanted is None else leading_to(order, ends)
+    totals, found, observer = Totals(roots), {}, mode.observer
+    arrays, waiting = totals.arrays, totals.waiting
+    if observer is None:  # all nodes, before the first is used up; an observer may have more to say of each
+        versions.check(order, ends, along)
+    for node in order:
+        if waiting and node in waiting:
+            _settle(node, totals)
+        if node not in arrays or (along is not None and node not in along):
+            continue
+        if observer is not None:
+            observer.gradient(node, arrays[node])
+        if not node.parents or (ends and node in ends):
+            found[node] = totals.taken(node)
+        else:
+            if observer is not None:
+                versions.check((node,), ends, along)
+            edges = node.edges
+            if not retain:
+                node.edges = USED
+            _step(node, edges, totals, along, retain)
+        del arrays[node]
+    return found
+
+
+def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> None:
+    """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
+    arrays, owned = totals.arrays, totals.owned
+    dy = arrays[node]
+    for edge in edges:
+        if edge is None or (along is not None and edge[0] not in along):
+            continue
+        parent, rule, saved = edge
+        if rule.plain:
+            g = rule.fn(dy, *saved)
+        elif (g := _cheaply(node, edge, totals, retain)) is None:
+            continue
+        if g.dtype is not parent.dtype or g.shape != parent.shape:
+            g = fitted(g, parent)
+        if parent not in arrays:
+            arrays[parent] = g
+        elif parent in owned:
+            arrays[parent] += g
+        else:  # as Totals.add does
+            arrays[parent] = total = arrays[parent] + g
+            if total.__class__ is np.ndarray:
+                owned[parent] = True
+
+
+def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:
+    """What a rule gives in the form that costs less; None if it is in the total already, or waits for it."""
+    parent, rule, saved = edge
+    dy = totals.arrays[node]
+    if rule.together is not None:
+        totals.waiting.setdefault(parent, []).append((rule, dy, saved))
+        return None
+    if rule.into is not None:
+        rule.into(totals.writable(parent), dy, *saved)
+        return None
+    if rule.spend is not None and not retain:
+        return rule.spend(dy, *saved)
+    if rule.over is not None and totals.sole(node, others=2):  # dy here, and in our caller
+        return rule.over(dy, *saved)
+    return rule.fn(dy, *saved)
+
+
+def _settle(node: Node, totals: Totals) -> None:
+    """Add what has waited for ``node``: all uses under one rule in one go."""
+    rules: dict[Rule, list[Any]] = {}
+    for rule, dy, saved in totals.waiting.pop(node):
+        rules.setdefault(rule, []).append((dy, *saved))
+    for rule, calls in rules.items():
+        g = rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls))
+        totals.add(node, fitted(g, node))
+
+
+def warn_if_growing(order: list[Node]) -> None:
+    """Warn when the graph, newest first, has grown after each of the last three passes through it.
+
+    A state carried on without detach brings new nodes with every iteration, made after the pass before. Many losses
+    from one trunk make two generations of nodes, and losses at many depths of one graph are older than the first pass.
+    """
+    now, newest = clock(), dict[int, Node]()  # by the time of the first pass through them
+    for node in order:
+        if node.parents:
+            node.passed = getattr(node, "passed", now)
+            newest.setdefault(node.passed, node)
+    times = sorted(newest)
+    if sum(newest[after].seq > before for before, after in itertools.pairwise(times)) == 3 and times[-1] == now:
+        warnings.warn(
+            f"backward(): the graph grows with every iteration, through {newest[times[-2]].label()}, made before "
+            "the last backward() and carried on. Cut it there: state = detach(state)",
+            stacklevel=3,
+        )

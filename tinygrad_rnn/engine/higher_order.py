@@ -1,0 +1,109 @@
+"""The backward pass on Tensors: gradients that can be differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidType
+from . import versions
+from .graph import USED, Node, Rule, fitted, leading_to, mode, newest_first
+from .tensor import Tensor, make, value
+
+_SAME = Rule(lambda dy: dy)
+
+
+class StandIn(Node):
+    """The node to differentiate by. A backward pass inside the user's function does not use it up: it keeps nothing."""
+
+    __slots__ = ("_edges",)
+
+    @property
+    def edges(self) -> Any:
+        return self._edges
+
+    @edges.setter
+    def edges(self, edges: Any) -> None:
+        if edges is not USED:
+            self._edges = edges
+
+
+def stand_in(x: Any, where: str) -> Tensor:
+    """A Tensor with a copy of an input: on a node of its own, behind which is the input's own graph if it has one.
+
+    It counts as computed, so that the user's function may change it in place; neither the input nor the node to
+    differentiate by is changed by that.
+    """
+    array = np.array(value(x))
+    if array.dtype.kind != "f":
+        raise InvalidType(f"{where} is {array.dtype}, should be floating to be differentiated by")
+    parent = getattr(x, "node", None)
+    return make(array, StandIn([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
+
+
+@contextmanager
+def recording_on(nested: int = 1) -> Iterator[None]:
+    before = mode.recording, mode.transforms
+    try:
+        mode.recording, mode.transforms = True, mode.transforms + nested
+        yield
+    finally:
+        mode.recording, mode.transforms = before
+
+
+def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) -> dict[Node, Tensor]:
+    """As `backpropagate`, but every rule runs on Tensors, so that the gradients can be differentiated again."""
+    ends = dict.fromkeys(wanted)
+    order = newest_first(roots, ends)
+    along = leading_to(order, ends)
+    versions.check(order, ends, along)
+    total: dict[Node, Any] = dict(roots)
+    found: dict[Node, Any] = {}
+    for node in order:
+        if node not in total or node not in along:
+            continue
+        dy = total.pop(node)
+        if mode.observer is not None:
+            mode.observer.gradient(node, value(dy))
+        if node in ends:
+            found[node] = dy
+            continue
+        for edge in node.edges:
+            if edge is not None and edge[0] in along:
+                parent, rule, kept = edge
+                g = rule.fn(dy, *_lifted(node, rule, kept))
+                g = fitted(g, parent)
+                total[parent] = g if parent not in total else total[parent] + g
+    return found
+
+
+def _lifted(node: Node, rule: Rule, kept: Sequence[Any]) -> list[Any]:
+    """What a rule kept, as Tensors on the nodes that the arrays came from."""
+    parents = node.parents
+    lifted = []
+    for source, one in zip(rule.sources or [None] * len(kept), kept, strict=True):
+        if source == "xs":
+            lifted.append(tuple(_on(x, parent) for x, parent in zip(one, parents, strict=True)))
+        else:
+            lifted.append(_on(one, node if source == "y" else None if source is None else parents[source]))
+    return lifted
+
+
+def _on(array: Any, node: Node | None) -> Any:
+    return array if node is None or isinstance(array, Tensor) else make(np.asarray(array), node)
+
+
+def split_at(roots: Iterable[Node], ends: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:
+    """The nodes that the roots are made from, without the ends, and the ends; each oldest first."""
+    seen: dict[Node, bool] = {node: ends(node) for node in roots}
+    todo = list(seen)
+    for node in todo:  # which grows
+        for parent in node.parents if not seen[node] else ():
+            if parent is not None and parent not in seen:
+                seen[parent] = ends(parent)
+                todo.append(parent)
+    todo.sort(key=lambda node: node.seq)
+    return [node for node in todo if not seen[node]], [node for node in todo if seen[node]]

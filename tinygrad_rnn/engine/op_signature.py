@@ -1,0 +1,66 @@
+"""What an operation and its inputs may be called: a name means one thing, and belongs to one."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..errors import InvalidType, InvalidValue
+
+#: What rules may ask for beside inputs and attributes, and what the written-out function calls its values.
+RESERVED = ("y", "i", "xs", "made", "node", "error", "isinstance", "Exception")
+ENDINGS = ("_shape", "_array", "_node", "_rule")
+
+
+def signature(forward: Callable[..., Any]) -> tuple[list[str], dict[str, Any], bool]:
+    """Names of the arrays; attributes with their defaults; is the number of arrays open?"""
+    names, attributes, variadic, where = [], {}, False, f"op {forward.__name__}"
+    for parameter in inspect.signature(forward).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            attributes[parameter.name] = parameter.default
+        elif parameter.kind is parameter.VAR_KEYWORD or parameter.default is not parameter.empty:
+            raise InvalidType(f"{where}: takes {parameter}, should be an array, or an attribute of its own after a *")
+        else:
+            names.append(parameter.name)
+            variadic = variadic or parameter.kind is parameter.VAR_POSITIONAL
+    if variadic and len(names) > 1:
+        raise InvalidType(
+            f"{where}: takes {names[0]} and *{names[-1]}, should take *{names[-1]} alone, or so many arrays"
+        )
+    return names, attributes, variadic
+
+
+def check_names(
+    title: str, inputs: Iterable[str], attributes: Iterable[str], keeps: Iterable[str], variadic: bool
+) -> None:
+    """A name means one thing, to the rules and in the function that `recording` writes."""
+    if not title.isidentifier() or keyword.iskeyword(title) or title in RESERVED:
+        raise InvalidType(f"op: {title} cannot name an operation, should be a name that is free: op(name=...)")
+    names = [*inputs, *attributes, *keeps]
+    for k, name in enumerate(names):
+        derived = any(name == base + ending for base in names for ending in ENDINGS)
+        reserved = name in RESERVED and not (variadic and k == 0 and name == "xs")
+        if name in names[:k]:
+            raise InvalidType(
+                f"op {title}: {name} names two of its inputs, attributes and kept values, should name one"
+            )
+        if reserved or derived or name.startswith("_"):
+            raise InvalidType(
+                f"op {title}: {name} means something else to rules and the engine, should be another name"
+            )
+
+
+def check_free(title: str, function: Any, others: Mapping[str, Any]) -> None:
+    """Nobody else has the name, the operator or the NumPy functions. The same declaration may be run again."""
+    for what, other in others.items():
+        spec = getattr(other, "spec", other)
+        there = getattr(spec, "forward", None) or getattr(spec, "function", other)
+        if other is not None and _place(there) != _place(function):
+            raise InvalidValue(f"op {title}: {what} belongs to another operation already, should be free")
+
+
+def _place(function: Any) -> tuple[Any, Any]:
+    """Where a function is written."""
+    return getattr(function, "__module__", None), getattr(function, "__qualname__", function)

@@ -1,0 +1,244 @@
+"""Tensor: an array, and the node that recorded how it was made.
+
+Arithmetic on it comes from the operations, which attach themselves (`op` sets the operators); this file is what a
+Tensor is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ..errors import GraphError, InvalidAttribute, InvalidType, InvalidValue
+from . import versions
+from .graph import Node, backpropagate, mode, newest_first, warn_if_growing
+from .numpy_protocol import Border
+from .pickling import Portable
+from .pytree import flatten
+
+
+class Tensor(Border, Portable):
+    """An array that can be differentiated through.
+
+    ``data``, anything NumPy makes an array of, is copied. With ``requires_grad=True`` this is a leaf: ``backward()``
+    adds the gradient of the loss by it to ``.grad``. Everything computed from it needs a gradient too. ``name`` is what
+    messages and pictures call it.
+    """
+
+    __slots__ = ("__weakref__", "_array", "_name", "node")
+    __hash__ = object.__hash__  # a tensor is known by identity; == compares values, as in NumPy
+
+    def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
+        if isinstance(data, Tensor):
+            raise InvalidType(
+                "Tensor(data): data is a Tensor already; detach(data) gives one that is free of its graph"
+            )
+        self._array = np.array(data)
+        if self._array.dtype.kind not in "fiub":
+            raise InvalidType(f"Tensor: data has dtype {self._array.dtype}, should be real numbers")
+        self.node: Node | None = None
+        if requires_grad:
+            if self._array.dtype.kind != "f":
+                raise InvalidType(f"Tensor: requires_grad needs a floating dtype, data has {self._array.dtype}")
+            self.node = Node((), self._array.shape, self._array.dtype)
+            self.node.grad = None
+        if name is not None:
+            self.name = name
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        return self._array.size
+
+    @property
+    def requires_grad(self) -> bool:
+        """Does a gradient flow through here? True for a leaf made so, and for all that is computed from one."""
+        return self.node is not None
+
+    @property
+    def name(self) -> str | None:
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        self._name = name
+        if self.node is not None:
+            self.node.name = name
+
+    @property
+    def data(self) -> np.ndarray:
+        """The array itself: a write to it, or to a view of it, changes this tensor.
+
+        What was computed before stays as it was: where a graph or another tensor shares the memory, ``.data`` first
+        gives this tensor memory of its own.
+        """
+        self._array = np.asarray(self._array)
+        shared = self._array.base is not None or versions.holders((self._array,), 0) > 1
+        if shared and not versions.exposed(self._array):
+            self._array = np.array(self._array)
+        return versions.hand_out(self._array)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        new = np.array(value)
+        if new.shape != self.shape or new.dtype != self.dtype:
+            raise InvalidValue(
+                f"data: got {new.dtype} {new.shape}, should be {self.dtype} {self.shape} as before; make a new Tensor"
+            )
+        self._array = new
+
+    def numpy(self) -> np.ndarray:
+        """The values as an array of their own."""
+        return np.array(self._array)
+
+    def item(self) -> Any:
+        """The only value, as a Python number."""
+        return self._alone().item()
+
+    def tolist(self) -> Any:
+        """The values as Python numbers, in nested lists."""
+        return self._alone().tolist()
+
+    # -- gradients -------------------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> np.ndarray | None:
+        """The gradient that ``backward()`` has added up for this leaf: an array of its own, or None."""
+        return getattr(self.node, "grad", None)
+
+    @grad.setter
+    def grad(self, value: np.ndarray | None) -> None:
+        if self.node is None or self.node.parents:
+            raise InvalidAttribute("grad can be set on leaves only (tensors made with requires_grad=True)")
+        if value is not None and np.shape(value) != self.shape:
+            raise InvalidValue(f"grad: shape {np.shape(value)}, should be {self.shape}")
+        self.node.grad = None if value is None else np.array(value, self.dtype)
+
+    def backward(self, dy: Any = None, retain_graph: bool = False) -> None:
+        """Add the gradients of this tensor, weighted by ``dy``, to the ``.grad`` of every leaf it was made from.
+
+        ``dy`` has this tensor's shape; only a scalar implies ``dy = 1``. Gradients accumulate over calls. The graph is
+        used up, and a second pass through it raises `GraphError`, unless ``retain_graph=True``. Leaves that this
+        tensor does not depend on keep the ``.grad`` they have (None at first).
+        """
+        if self.node is None:
+            raise GraphError("backward(): this tensor depends on nothing that was made with requires_grad=True")
+        if dy is None:
+            if self.size != 1:
+                raise GraphError(
+                    f"backward() needs dy for a tensor of shape {self.shape}; only a scalar implies dy = 1"
+                )
+            dy = 1.0
+        dy = np.asarray(dy._array if isinstance(dy, Tensor) else dy, self.dtype)
+        if dy.shape != self.shape and dy.size != 1:
+            raise GraphError(f"backward(): dy has shape {dy.shape}, should be {self.shape}")
+        dy = np.array(np.broadcast_to(dy, self.shape))
+        if retain_graph:
+            warn_if_growing(newest_first([self.node]))
+        found = backpropagate({self.node: dy}, retain=retain_graph)
+        leaves = [leaf for leaf in found if hasattr(leaf, "grad")]  # not the stand-ins of grad and its kin
+        grads = [np.asarray(found[leaf] if leaf.grad is None else leaf.grad + found[leaf]) for leaf in leaves]
+        deque(map(setattr, leaves, repeat("grad"), grads), maxlen=0)  # in C: Ctrl-C comes before all of them or after
+
+    def detach(self) -> Tensor:
+        """The same values, free of the graph: no gradient flows past here."""
+        return make(self._array, None)
+
+    # -- as a Python object ----------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise InvalidType("len() of a Tensor of shape ()")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise InvalidType("a Tensor of shape () cannot be iterated over")
+        return (self[k] for k in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._array)
+
+    def __index__(self) -> int:
+        return self._array.__index__()
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self._array
+
+    def __repr__(self) -> str:
+        text = np.array2string(np.asarray(self._array), separator=", ", prefix="Tensor(")
+        extras = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
+        extras += [f"name={self.name!r}"] if self.name else []
+        extras += ["requires_grad=True"] if self.node is not None and not self.node.parents else []
+        extras += [f"made by {self.node.op.name}"] if self.node is not None and self.node.op else []
+        return f"Tensor({', '.join([text, *extras])})"
+
+    if TYPE_CHECKING:  # operators and methods are set by the operations, in ops
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, v: Any) -> None: ...
+
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = cast(Any, None)
+        __matmul__ = __rmatmul__ = __pow__ = __rpow__ = __mod__ = __neg__ = __pos__ = __abs__ = cast(Any, None)
+        __lt__ = __le__ = __gt__ = __ge__ = cast(Any, None)
+
+
+def make(array: Any, node: Node | None) -> Tensor:
+    """A Tensor from its two parts: what every operation ends with."""
+    made = Tensor.__new__(Tensor)
+    made._array = array
+    made.node = node
+    return made
+
+
+def value(x: Any) -> Any:
+    """The array in a Tensor; anything else as it is."""
+    return x._array if isinstance(x, Tensor) else x
+
+
+def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> Tensor:
+    """A new Tensor with a copy of ``data``, which may be a Tensor. Python floats become float64, as in NumPy.
+
+    The new one carries no gradient to ``data``: inside of `grad` and its kin and of `scan`, where one is wanted, a
+    Tensor that needs a gradient is refused.
+    """
+    inside = mode.recording and (mode.transforms > 0 or mode.step is not None)
+    if inside and isinstance(data, Tensor) and data.node is not None:
+        raise InvalidType("tensor(data): data needs a gradient, which a new Tensor loses, inside of grad or scan; "
+                        "use data as it is, or detach(data) if the gradient is not wanted")  # fmt: skip
+    return Tensor(value(data), requires_grad, name)
+
+
+def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Tensor:
+    """A Tensor of zeros, to be filled by ``hs[:, t] = h``, which is differentiable.
+
+    float32, as layers are; what is written into it is cast, as in NumPy, so for float64 say ``dtype=h.dtype``.
+    """
+    return make(np.zeros(shape, dtype), None)
+
+
+def detach(x: Any) -> Any:
+    """The same values, free of the graph; for a Tensor, or a tuple, list or dict of them.
+
+    ``state = detach(state)`` between two windows is truncated BPTT.
+    """
+    leaves, build = flatten(x)
+    return build([leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves])

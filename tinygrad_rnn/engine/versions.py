@@ -1,0 +1,180 @@
+"""Which memory a graph may save, and which writes a backward pass has to refuse.
+
+A gradient rule computes with arrays saved in the forward pass, so these must not change. There are two kinds of
+writes. The library's own (``w -= lr * dw`` under no_grad, an optimiser's step) go to the memory of a Tensor and are
+noted (`wrote`): a backward pass through an older node that saved this memory raises `MutationError`. Writes by user
+code cannot be seen, so a graph never saves memory that user code can reach: an operand that is the user's own array is
+copied (`frozen`), and so is what lives in memory that was handed out by ``.data`` while the array handed out, or a view
+of it, is alive (`hand_out`, `exposed`). Arrays are known by the memory they live in: a view and its base are the same.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import MutationError
+from .context import anywhere
+
+_references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda _: sys.maxsize)
+_of_no_holder = 0
+
+
+def holders(container: Any, key: Any) -> int:
+    """How many references ``container[key]`` has beside that of the container; many where Python cannot tell."""
+    item = container[key]
+    return _references(item) - _of_no_holder
+
+
+_of_no_holder = holders({0: object()}, 0) if hasattr(sys, "getrefcount") else 0
+
+
+class _Temporary:
+    """Tells, in its own ``__setitem__``, how many hold an object that only the running expression knows."""
+
+    count: int
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        type(self).count = holders((self,), 0)
+
+
+_Temporary()[0] = None
+OF_TEMPORARY = _Temporary.count  # seen in __setitem__, by holders((self,), 0)
+
+_lock = threading.RLock()
+_written: dict[int, tuple[weakref.ref, int]] = {}  # id of the memory -> (the memory, the clock at the last write)
+_handed: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
+_newest = 0  # the clock at the newest write
+_sweep_at = 64  # the size of _written at which entries of freed memory are dropped
+_forget_at = 64  # the size of _handed at which what is no longer alive is dropped
+
+
+def memory(array: Any) -> Any:
+    """The array that owns the memory of ``array``."""
+    return array if getattr(array, "base", None) is None else array.base
+
+
+# -- writes of the library -------------------------------------------------------------------------------------------
+
+
+def wrote(array: np.ndarray, now: int) -> None:
+    """Note that the library writes to ``array`` at ``now``."""
+    global _newest, _sweep_at
+    owner = memory(array)
+    with _lock:
+        _written[id(owner)] = weakref.ref(owner), now
+        _newest = max(_newest, now)
+        if len(_written) > _sweep_at:
+            for key in [key for key, (owner_ref, _) in _written.items() if owner_ref() is None]:
+                del _written[key]
+            _sweep_at = 64 + 2 * len(_written)
+
+
+def check(order: Sequence[Any], ends: Any, along: Any) -> None:
+    """Raise `MutationError` if an array saved for a rule that will run was written to after its node was made.
+
+    ``order`` is that of the pass, newest first. The rules of ``ends`` do not run, nor, with ``along``, those that lead
+    to a node outside of it.
+    """
+    oldest = next((node.seq for node in reversed(order) if node.parents), 0)
+    if _newest <= oldest:
+        return
+    for node in order:
+        for array in saved_arrays(node, along) if node not in ends else ():
+            owner = memory(array)
+            owner_ref, when = _written.get(id(owner), (None, 0))
+            if when > node.seq and owner_ref is not None and owner_ref() is owner:
+                raise MutationError(
+                    f"{node.op.name}: an array of shape {array.shape} that its gradient needs was changed "
+                    "after the forward pass; change it after backward(), or compute with a copy"
+                )
+
+
+def saved_arrays(node: Any, along: Any = None) -> Iterator[np.ndarray]:
+    """Every array that the rules of a node have saved, also those that a deferred array is made from."""
+    for edge in node.edges:
+        for saved in edge[2] if edge is not None and (along is None or edge[0] in along) else ():
+            for array in saved if isinstance(saved, tuple) else getattr(saved, "made_from", (saved,)):
+                if isinstance(array, np.ndarray):
+                    yield array
+
+
+# -- writes of user code ---------------------------------------------------------------------------------------------
+
+_UNCHANGING = (int, float, complex, str, np.generic, type(None), slice, type(...))
+
+
+def frozen(x: Any) -> Any:
+    """An operand of the user's as a graph may save it: a copy of an array or a list, a number as it is."""
+    if x.__class__ is np.ndarray:
+        return np.array(x)
+    return x if isinstance(x, _UNCHANGING) else np.array(x)
+
+
+class _Lent:
+    """What an array handed out has as its base, so that it is the base of its views and dies after the last of them."""
+
+    def __init__(self, array: np.ndarray):
+        self.array, self.__array_interface__ = array, array.__array_interface__
+
+
+def hand_out(array: np.ndarray) -> np.ndarray:
+    """The same memory as an array of which it is known how long user code can write through it."""
+    global _forget_at
+    with _lock:
+        if len(_handed) > _forget_at:
+            _forget_returned()
+            _forget_at = 64 + 2 * len(_handed)
+        anywhere.hand(True)  # operations take the way on which saved arrays are secured
+        key = id(memory(array))
+        alive = [handed for ref in _handed.get(key, ()) if (handed := ref()) is not None]
+        same = [handed for handed in alive if handed.__array_interface__ == array.__array_interface__]
+        handed = same[0] if same else np.asarray(_Lent(array))
+        _handed[key] = [weakref.ref(other) for other in (*alive, *([] if same else [handed]))]
+        return handed
+
+
+def exposed(array: Any) -> bool:
+    """Can user code write to the memory of ``array``, through an array that was handed out?"""
+    return bool(_handed) and any(handed() is not None for handed in _handed.get(id(memory(array)), ()))
+
+
+def saveable(operand: Any, array: Any) -> Any:
+    """The array of an operand as a graph may save it: a copy if user code can write to its memory."""
+    return frozen(array) if array is operand or exposed(array) else array
+
+
+def _forget_returned() -> None:
+    """Drop what was handed out and is no longer alive."""
+    with _lock:
+        for key, arrays in list(_handed.items()):
+            _handed[key] = [handed for handed in arrays if handed() is not None]
+            if not _handed[key]:
+                del _handed[key]
+        anywhere.hand(bool(_handed))
+
+
+def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
+    """``edges`` with a copy of every saved array that user code can write to: an operand, or memory handed out."""
+    if _handed:
+        _forget_returned()
+    reachable = dict.fromkeys([id(memory(x)) for x in operands if not hasattr(x, "node")])
+    if not reachable and not _handed:
+        return tuple(edges)
+    copies: dict[int, Any] = {}
+
+    def secure(saved: Any) -> Any:
+        if isinstance(saved, tuple):
+            return tuple([secure(part) for part in saved])
+        if id(memory(saved)) not in reachable and not exposed(saved):
+            return saved
+        if id(saved) not in copies:
+            copies[id(saved)] = frozen(saved)
+        return copies[id(saved)]
+
+    return tuple([edge and (edge[0], edge[1], secure(edge[2])) for edge in edges])

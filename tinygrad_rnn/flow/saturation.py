@@ -1,0 +1,32 @@
+"""How far the gates are saturated: where they are close to a limit, their slope is close to 0 and passes nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..engine.graph import Node
+from .gate_names import LIMITS
+from .state_history import Steps
+
+
+def saturation(steps: Steps, names: list[str], threshold: float) -> dict[str, list[float]]:
+    """The share of saturated elements of every gate at every step; NaN where a step does not have the gate."""
+    found = {}
+    places = [after for after, node in steps.at[steps.model].items() if node.op.name in LIMITS]
+    for name, after in zip(names, places, strict=True):
+        nodes = [steps.same(t, after) for t in range(len(steps.nodes))]
+        found[name] = [math.nan if node is None else _share(node, threshold) for node in nodes]
+    return found
+
+
+def _share(node: Node, threshold: float) -> float:
+    """Of σ: how much is above ``threshold`` or below 1 - threshold; of tanh: above threshold or below -threshold."""
+    low, _ = LIMITS[node.op.name]
+    _, rule, kept = node.edges[0]
+    y: Any = kept[rule.sources.index("y")]
+    if np.isnan(y).any():
+        return math.nan
+    return float(np.mean((y > threshold) | (y < (-threshold if low else 1 - threshold)))) if np.size(y) else math.nan

@@ -1,0 +1,190 @@
+"""Formulas as NumPy: the table STYLES.
+
+::
+
+    Writer({"H": 31}, {"y": "f", "dy": "df"}).text(e)      # "df * f * (1 - f)"
+
+What has no entry in the table is a call: of NumPy's function where it has one of that name, else of a helper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..engine.op import OPS
+from ..errors import FormulaError
+from .expression import Constant, Expr, Part, is_a, number, transposes
+from .printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Printer, Style, complete, infix, options
+from .unicode_styles import Piece
+
+
+class Writer(Printer):
+    """Writes formulas in NumPy, and remembers which helpers they call; ``leaves`` are the names of their leaves."""
+
+    numpy: ClassVar[str] = "np."
+    known: ClassVar[Container[str]] = OPS  # what may be called beside NumPy's functions
+
+    def __init__(self, sizes: Mapping[str, int], leaves: Mapping[str, str]):
+        super().__init__(sizes)
+        self.leaves = leaves
+        self.helpers: dict[str, None] = {}
+
+    def leaf(self, name: str) -> Piece:
+        return Piece(self.leaves.get(name, name), ATOM)
+
+    def number(self, one: Any) -> str:
+        """Python writes nan and inf, and knows neither."""
+        text = super().number(one)
+        return text if np.isfinite(one) else f"-{self.numpy}{text[1:]}" if one < 0 else self.numpy + text
+
+    def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
+        """A function of NumPy, or a helper."""
+        name = name or (f"{self.numpy}{node.op}" if hasattr(np, node.op) else self.helper(node.op))
+        return Piece(f"{name}({', '.join([*(part.text for part in parts), *options(node.attrs)])})", ATOM)
+
+    def helper(self, name: str) -> str:
+        """The name of a function that NumPy lacks, which whoever runs the text has to have."""
+        if name not in self.known:
+            raise FormulaError(f"{name} is not in the table of what is written in NumPy")
+        self.helpers[name] = None
+        return name
+
+
+def _product(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """Products of products need no parentheses, but @ and / hold as tightly as * and go from left to right."""
+    left = f"({parts[0].text})" if is_a(node.args[0], "matmul") else w.held(parts[0], PRODUCT)
+    right = f"({parts[1].text})" if _ends(node.args[1]) else w.held(parts[1], PRODUCT)
+    return Piece(f"{left} * {right}", PRODUCT)
+
+
+def _ends(part: Part) -> bool:
+    """Is there a division or a matrix product somewhere on the left of a product?"""
+    while isinstance(part, Expr) and part.op in ("multiply", "hadamard", "negative"):
+        part = part.args[0]
+    return isinstance(part, Expr) and part.op in ("matmul", "divide")
+
+
+def _quotient(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """a @ b / c is (a @ b) / c, and is written so."""
+    left = f"({parts[0].text})" if is_a(node.args[0], "matmul") else w.held(parts[0], PRODUCT)
+    return Piece(f"{left} / {w.held(parts[1], NEGATIVE)}", PRODUCT)
+
+
+def _matmul(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return infix("@", PRODUCT, NEGATIVE, NEGATIVE)(w, node, _whole(w, node, parts))
+
+
+def _whole(w: Writer, node: Expr, parts: Sequence[Piece]) -> list[Piece]:
+    """The operands of what does not broadcast: an array of one number throughout is an array."""
+    return [
+        Piece(f"{w.numpy}full({w.shape(arg.shape)}, {part.text})", ATOM) if isinstance(arg, Constant) else part
+        for arg, part in zip(node.args, parts)
+    ]
+
+
+def _square(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return Piece(f"{w.held(parts[0], ATOM)}**2", POWER)
+
+
+def _negative(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return Piece(f"-{w.held(parts[0], PRODUCT)}", NEGATIVE if parts[0].level > PRODUCT else SUM)
+
+
+def _transpose(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    if transposes(node) and len(node.shape) == 2:
+        return Piece(f"{w.held(parts[0], ATOM)}.T", ATOM)
+    return w.called(node, parts)
+
+
+def _method(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """a.sum(axis=0)"""
+    return Piece(f"{w.held(parts[0], ATOM)}.{node.op}({', '.join(options(node.attrs))})", ATOM)
+
+
+def _slice(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return Piece(f"{w.held(parts[0], ATOM)}[{w.index(node.attrs['index'], node.args[0].shape)}]", ATOM)
+
+
+def _padded(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """A slice's gradient, with zeros around it; what was read by steps is put into zeros."""
+    index = complete(node.attrs["index"], len(node.shape))
+    index += [slice(None)] * (len(node.shape) - len(index))
+    if not index:
+        return parts[0]
+    if not all(isinstance(one, slice) and one.step in (None, 1) for one in index):
+        at = w.index(node.attrs["index"], node.shape)
+        return Piece(f"{w.helper('put')}({parts[0].text}, {w.numpy}s_[{at}], {w.shape(node.shape)})", ATOM)
+    ends = [one.indices(n) for one, n in zip(index, node.shape)]
+    pads = [f"({w.within(a, n)}, {w.within(n - b, n)})" for (a, b, _), n in zip(ends, node.shape)]
+    return Piece(f"{w.numpy}pad({parts[0].text}, ({', '.join(pads)}{',' if len(pads) == 1 else ''}))", ATOM)
+
+
+def _assigned(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    at = w.index(node.attrs["index"], node.shape)
+    return Piece(f"{w.helper('assigned')}({parts[1].text}, {w.numpy}s_[{at}], {parts[0].text})", ATOM)
+
+
+def _to_shape(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return Piece(f"{w.numpy}{node.op}({parts[0].text}, {w.shape(node.shape)})", ATOM)
+
+
+def _joined(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """np.hstack((df, dg))"""
+    inside = ", ".join(part.text for part in _whole(w, node, parts))
+    return w.called(node, [Piece(f"({inside}{',' * (len(parts) == 1)})")])
+
+
+def _einsum(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    inside = ", ".join([f'"{node.attrs["subscripts"]}"', *(part.text for part in _whole(w, node, parts))])
+    return Piece(f"{w.numpy}einsum({inside})", ATOM)
+
+
+def _clip(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return Piece(f"{w.numpy}clip({parts[0].text}, {node.attrs.get('min')}, {node.attrs.get('max')})", ATOM)
+
+
+def _chosen(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """a * where(c, 1, s) would be wide; it is where(c, a, s * a)."""
+    for k, one in enumerate(node.args):
+        if isinstance(one, Expr) and one.op == "where" and all(number(arg) is not None for arg in one.args[1:]):
+            condition, yes, no = (w.piece(arg) for arg in one.args)
+            a = w.held(parts[1 - k], PRODUCT)
+            sides = [a if side.text in ("1", "1.0") else f"{side.text} * {a}" for side in (yes, no)]
+            return Piece(f"{w.numpy}where({condition.text}, {', '.join(sides)})", ATOM)
+    return _product(w, node, parts)
+
+
+STYLES: Mapping[str, Style] = {
+    "add": infix("+", SUM, SUM, SUM),
+    "subtract": infix("-", SUM, SUM, PRODUCT),
+    **dict.fromkeys(["multiply", "hadamard"], _chosen),
+    "divide": _quotient,
+    "matmul": _matmul,
+    "power": infix("**", POWER, ATOM, ATOM),
+    "square": _square,
+    "negative": _negative,
+    **dict.fromkeys(["transpose", "swapaxes"], _transpose),
+    **dict.fromkeys(["sum", "mean", "max", "min", "prod"], _method),
+    **dict.fromkeys(["var", "std"], _method),
+    "getitem": _slice,
+    "scatter": _padded,
+    "assign": _assigned,
+    **dict.fromkeys(["broadcast_to", "reshape"], _to_shape),
+    **dict.fromkeys(["hstack", "concatenate", "stack"], _joined),
+    "einsum": _einsum,
+    "clip": _clip,
+    "asarray": lambda w, node, parts: parts[0],
+    "astype": lambda w, node, parts: Piece(f"{w.held(parts[0], ATOM)}.astype({np.dtype(node.attrs['dtype']).name!r})"),
+    "less": infix("<", COMPARED, SUM, SUM),
+    "less_equal": infix("<=", COMPARED, SUM, SUM),
+    "greater": infix(">", COMPARED, SUM, SUM),
+    "greater_equal": infix(">=", COMPARED, SUM, SUM),
+    "equal": infix("==", COMPARED, SUM, SUM),
+    "not_equal": infix("!=", COMPARED, SUM, SUM),
+    **dict.fromkeys(["logical_and", "bitwise_and"], infix("&", AND, SUM, SUM)),
+    **dict.fromkeys(["logical_or", "bitwise_or"], infix("|", AND, SUM, SUM)),
+}
+Writer.styles = STYLES

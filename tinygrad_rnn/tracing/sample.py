@@ -1,0 +1,69 @@
+"""One step of a cell, run under watch on small random inputs: what it computes, by the names in its code (`watch`)."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..cells.cell import Cell
+from ..engine.tensor import value
+from ..errors import InvalidType
+from .record import Recording, record
+
+#: Sizes that no one has asked for otherwise: small, and all different.
+SIZES = {"N": 1, "D": 3, "H": 5}
+
+
+def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Random arguments of a cell by name, in the order of its signature, no parameter left at zero. float64."""
+    letters = dict.fromkeys([*"ND", *itertools.chain(*cell.words.values(), *(p.words for p in cell.params.values()))])
+    for name in sizes:
+        if name not in letters:
+            raise InvalidType(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(letters)}")
+    known = {**SIZES, **sizes}
+    unasked = (prime for prime in (2, 7, 11, 13, 17, 19, 23, 29, 31) if prime not in known.values())
+    full = {letter: known[letter] if letter in known else next(unasked) for letter in letters}
+    own: dict[str, Any] = {word: full[word] for p in cell.params.values() for word in p.words}
+    given = {cell.input: rng.standard_normal((full["N"], full["D"]))}
+    for name in cell.states:
+        given[name] = rng.standard_normal([full[word] for word in cell.words[name]])
+    for name, one in cell.init(rng, dtype=np.float64, **own).items():
+        given[name] = value(one) + 0.1 * rng.standard_normal(one.shape)
+    return given
+
+
+def record_step(cell: Cell, given: Mapping[str, Any]) -> Recording:
+    """One step of ``cell`` on arguments by name; its outputs are the new states, in their order."""
+    kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state"), **dict.fromkeys(cell.params, "parameter")}
+    order = [cell.input, *cell.states]
+
+    def call(**tensors: Any) -> Any:
+        return cell(*[tensors.pop(name) for name in order], **tensors)
+
+    recording, new = record(call, given, kinds, codes(cell))
+    new = new if isinstance(new, tuple) else (new,)
+    recording.finish({f"{name}'": one for name, one in zip(cell.states, new)}, order)
+    return recording
+
+
+def record_sample(cell: Cell, sizes: Mapping[str, int]) -> Recording | None:
+    """One step of ``cell`` on random arguments of ``sizes``, for its names; None where it cannot be had by itself."""
+    if any(default is inspect.Parameter.empty for default in cell.config.values()):
+        return None
+    with contextlib.suppress(Exception):  # a name is not worth an error: some cell may not run on random numbers
+        return record_step(cell, sample(cell, np.random.default_rng(0), sizes))
+    return None
+
+
+def codes(f: Any) -> list[Any]:
+    """The code of a function, or of a cell and of those it wraps."""
+    found = []
+    while f is not None:
+        found.append(getattr(getattr(f, "function", f), "__code__", None))
+        f = getattr(f, "inner", None)
+    return found

@@ -102,6 +102,9 @@ EXACT = {
     ("softmax", 0, A): ("y ⊙ (dy − Σ over columns of dy ⊙ y)",) * 2,
     ("sum", 0, A): ("dy spread over all", "spread over all"),
     ("softplus", 0, A): ("dy ⊙ σ(x)", "⊙ σ(x)"),
+    ("erf", 0, A): ("dy ⊙ 1.128·exp(−x²)", "⊙ 1.128·exp(−x²)"),
+    ("gelu", 0, A): ("dy ⊙ (0.5·erfc(−0.7071·x) + 0.3989·x ⊙ exp(−0.5·x²))",
+                     "⊙ (0.5·erfc(−0.7071·x) + 0.3989·x ⊙ exp(−0.5·x²))"),
     ("mean_squared_error", 0, A, A): ("dy·2 / 15 ⊙ (x − t)", "·2 / 15 ⊙ (x − t)"),
     ("mean_squared_error", 0, (3, 4), (3, 4)): ("dy / 6 ⊙ (x − t)", "/ 6 ⊙ (x − t)"),
 }

@@ -14,8 +14,11 @@ from tinygrad_rnn.engine.op import COMPOSITES, OPS, Case, Composite, Op
 
 Array = np.ndarray
 
-#: Operations that users do not call, and the operation whose second derivative goes through them.
-INNER = {"cross_entropy_gradient": "softmax_cross_entropy"}
+#: Operations that users do not call, and the operation whose derivatives go through them.
+INNER = {
+    "gaussian": "erf", "gelu_slope": "gelu",
+    "cross_entropy_gradient": "softmax_cross_entropy",
+}  # fmt: skip
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from op_samples import INNER
 from programs import Builder, Skip
 
 from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
@@ -27,7 +28,8 @@ def forms(spec: Op) -> list[str]:
 
 
 def _is(spec: Op, count: int) -> bool:
-    return len(spec.arguments) == count and not spec.attributes and spec.shape is broadcast
+    elementwise = not spec.attributes and spec.shape is broadcast
+    return elementwise and len(spec.arguments) == count and spec.name not in INNER
 
 
 UNARY = [s for s in OPS.values() if _is(s, 1)]

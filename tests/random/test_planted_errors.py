@@ -7,6 +7,7 @@ from pathlib import Path
 import cells_at_random
 import graphs
 import pytest
+from op_samples import INNER
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -14,8 +15,6 @@ import mutation
 
 from tinygrad_rnn.engine.op import OPS
 
-#: Operations whose rules are seldom reached by a graph around themselves, and what reaches them.
-THROUGH = {"cross_entropy_gradient": "softmax_cross_entropy"}
 #: Programs that are tried before an error counts as missed.
 TRIES = 150
 
@@ -31,7 +30,7 @@ def mutants(name):
 def noticed(name, slot):
     """Does a random graph around the operation go wrong? Uses that are taken together are those over time."""
     for seed in range(TRIES):
-        program = cells_at_random.build(seed) if slot == "together" else graphs.build(seed, THROUGH.get(name, name))
+        program = cells_at_random.build(seed) if slot == "together" else graphs.build(seed, INNER.get(name, name))
         if graphs.error_of(program):
             return True
     return False

@@ -82,6 +82,7 @@ class Op:
     keeps: Sequence[str]
     domain: tuple[float, float]
     doc: str
+    formula: Callable[..., Any] | None = None
     rules: dict[str, OpRule] = field(default_factory=dict)
     function: Any = None  # the public function
 
@@ -154,6 +155,7 @@ def op(
     name: str = "",
     arguments: str = "",
     doc: str = "",
+    formula: Callable[..., Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare an operation from its forward function on arrays.
 
@@ -161,7 +163,8 @@ def op(
     ``operator`` the Python operator it is (``"matmul"``), ``numpy`` the NumPy functions that lead to it (by default the
     one of the same name), ``cases`` and ``domain`` (the range inputs are drawn from) its samples for the tests.
     ``keeps`` names what the forward function returns after its value, for its rules: constants, such as a mask.
-    ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not.
+    ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not. ``formula`` is
+    what an inner operation computes, in NumPy: it is printed in its place.
     """
 
     module = sys._getframe(1).f_globals.get("__name__", __name__)  # where it can be found, for a pickle
@@ -170,7 +173,7 @@ def op(
         own, attributes, variadic = (arguments.split(), {}, False) if arguments else signature(forward)
         rule = words(shape) if isinstance(shape, str) else shape
         title = name or forward.__name__
-        spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps, domain, doc)
+        spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps, domain, doc, formula)
         spec.doc = doc or inspect.getdoc(forward) or ""
         check_names(title, own, attributes, keeps, variadic)
         check_free(title, forward, _others(title, operator, numpy))

@@ -155,8 +155,11 @@ class _Follower:
         return self.tensor(name, x) if source is not None and x.dtype.kind == "f" else self.array(name, x)
 
     def operation(self, spec: Op, args: Any, made: Tensor) -> None:
-        """Called after each operation of the rule."""
+        """Called after each operation of the rule; an inner one is the formula that it declares."""
         attrs = {} if made.node is None else dict(made.node.attrs)
+        if spec.formula is not None:
+            made._array = followed(made._array, self.part(spec.formula(*args, **attrs)))
+            return
         named = {name: self.attribute(one) for name, one in attrs.items()}
         made._array = followed(made._array, Expr(spec.name, tuple(map(self.part, args)), named, made.shape))
 

@@ -56,7 +56,8 @@ from .elementwise import (
     clip,
     where,
 )
-from .activation import sigmoid, relu, leaky_relu, elu, erf, erfc, gelu, silu, softplus, hard_sigmoid
+from .activation import sigmoid, relu, leaky_relu, elu, silu, softplus, hard_sigmoid
+from .gaussian import erf, erfc, gelu
 from .linear import matmul, affine, dot, inner, outer, tensordot, kron, cross
 from .einsum import einsum
 from .reduce import sum, mean, var, std, prod, max, min, norm, cumsum, sort, trace, diff

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..engine.op import case, op
@@ -61,40 +59,6 @@ def elu(x, *, alpha=1.0):
 
 
 elu.vjp(x=lambda dy, x, alpha: np.where(x > 0, dy, dy * (alpha * np.exp(np.minimum(x, 0)))))
-
-
-@op(broadcast, cases=_CASES)
-def erf(x):
-    """The error function.  y = 2/√π ∫₀ˣ e^(-t²) dt,  dy/dx = 2/√π e^(-x²), within x² ulp as x² is rounded."""
-    return _each(math.erf, x)
-
-
-@op(broadcast, cases=_CASES)
-def erfc(x):
-    """1 - erf x, also where that is close to 0.  dy/dx = -2/√π e^(-x²)."""
-    return _each(math.erfc, x)
-
-
-def _each(function, x):
-    """A function of Python's, of each element in float64; the result has the dtype that NumPy's functions give."""
-    return np.asarray(np.frompyfunc(function, 1, 1)(x), dtype=np.result_type(np.asarray(x).dtype, np.float16))[()]
-
-
-erf.vjp(x=lambda dy, x: dy * (2 / math.sqrt(math.pi) * np.exp(-x * x)))
-erfc.vjp(x=lambda dy, x: -dy * (2 / math.sqrt(math.pi) * np.exp(-x * x)))
-
-
-@op(broadcast, cases=_CASES)
-def gelu(x):
-    """y = x Φ(x), the exact form (Hendrycks and Gimpel 2016).  dy/dx = Φ(x) + x φ(x).
-
-    Φ(x) = erfc(-x/√2)/2 keeps its digits in the lower tail, within x² ulp in float64, as x/√2 is rounded.
-    """
-    return _each(lambda x: x * 0.5 * math.erfc(-x * math.sqrt(0.5)), x)
-
-
-gelu.vjp(x=lambda dy, x: dy * (
-    0.5 * erfc(x * -math.sqrt(0.5)) + x * np.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))  # fmt: skip
 
 
 @op(broadcast, cases=_CASES)

@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.numpy_protocol import ELSEWHERE, FUNCTIONS, INSTEAD, UFUNCS
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidType
-from . import activation, composed, elementwise, index, join_split, linear, loss, reduce, shaping
+from . import activation, composed, elementwise, gaussian, index, join_split, linear, loss, reduce, shaping
 from .einsum import einsum as einsum_of
 
 #: Their result has no gradient: answers about shape, order or truth.
@@ -175,7 +175,7 @@ FUNCTIONS.update({
 })  # fmt: skip
 UFUNCS.update({
     "expit": activation.sigmoid,  # of scipy.special
-    "erf": activation.erf,
+    "erf": gaussian.erf,
     (np.add, "reduce"): _reduced(reduce.sum),
     (np.multiply, "reduce"): _reduced(reduce.prod),
     (np.maximum, "reduce"): _reduced(reduce.max),

@@ -16,8 +16,8 @@ Array = np.ndarray
 
 #: Operations that users do not call, and the operation whose derivatives go through them.
 INNER = {
-    "gaussian": "erf", "gelu_slope": "gelu",
-    "cross_entropy_gradient": "softmax_cross_entropy",
+    "sigmoid_of_difference": "logaddexp", "power_below": "power", "arctan_slope": "arctan",
+    "gaussian": "erf", "gelu_slope": "gelu", "cross_entropy_gradient": "softmax_cross_entropy",
 }  # fmt: skip
 
 

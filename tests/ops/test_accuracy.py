@@ -65,6 +65,28 @@ def test_tails_keep_their_digits_in_float32(f, x, right):
     np.testing.assert_allclose(np.float64(y), right, rtol=3e-6 if abs(right) > 1e-38 else 0.02)
 
 
+@every_dtype
+@pytest.mark.parametrize(("f", "x", "right"), [
+    (tg.erf, -9.3, lambda x: -4 * x / mp.sqrt(mp.pi) * mp.exp(-x * x)),
+    (tg.gelu, -12.2, lambda x: (2 - x * x) * mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)),
+    (tg.arctan, 1e12, lambda x: -2 * x / (1 + x * x) ** 2),
+    (lambda x: tg.logaddexp(x, 0.125), -60.3, lambda x: 1 / (2 + 2 * mp.cosh(x - 0.125))),
+    (lambda x: tg.logaddexp2(x, 0.125), -90.3, lambda x: mp.ln2 / (2 + 2 * mp.cosh((x - 0.125) * mp.ln2))),
+])  # fmt: skip
+def test_second_derivatives_keep_their_digits_in_tails(f, x, right, dtype):
+    x = dtype(x)
+    with mp.workprec(200):
+        assert distance(tg.grad(tg.grad(f))(x), right(mpmath.mpf(float(x))), dtype) <= 2 * BOUND
+
+
+@every_dtype
+def test_a_number_as_exponent_is_one_of_the_dtype(dtype):
+    x, w = dtype(1e-30), dtype(0.1)
+    with mp.workprec(200):
+        right = mpmath.mpf(float(w)) * mpmath.mpf(float(x)) ** (mpmath.mpf(float(w)) - 1)
+        assert distance(tg.grad(lambda x: x**0.1)(x), right, dtype) <= BOUND
+
+
 # -- the testers -------------------------------------------------------------------------------------------------------
 
 

@@ -85,6 +85,8 @@ def pairwise(f):
     (lambda x: tg.sum(x**2), [0, -1], [[250, 0], [0, 250]]), (lambda x: tg.sum(x**1), [0, -1], 0),
     (tg.var, [1, 1], [[62.5, -62.5], [-62.5, 62.5]]), (lambda x: tg.sum(tg.silu(x)), [0, 0], [[62.5, 0], [0, 62.5]]),
     (lambda x: tg.sum(tg.softplus(x)), [0, 0], [[31.25, 0], [0, 31.25]]),
+    (pairwise(tg.power), [0, 0], 0), (pairwise(tg.power), [2, 0], [[0, 62.5], [62.5, 125 * np.log(2) ** 2]]),
+    (lambda x: tg.sum(tg.gelu(x)), [-1e200, 1e200], 0),
     (tg.logsumexp, [5, 5], [[31.25, -31.25], [-31.25, 31.25]]),
 ])  # fmt: skip
 def test_second_derivatives_at_special_points(f, x, right):

@@ -77,10 +77,10 @@ def _operand(make: Maker, made: Expr, a: Part, *rest: Part) -> Part | None:
 
 
 def _ones(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
-    """1·x, x·1."""
-    if number(a) == 1 and b.shape == made.shape:
-        return b
-    return _right_one(make, made, a, b)
+    """1·x = x, x·1 = x, x·(1/w) = x/w."""
+    if is_a(b, "divide") and number(operand(b)) == 1:
+        return make("divide", a, operand(b, 1), shape=made.shape)
+    return b if number(a) == 1 and b.shape == made.shape else _right_one(make, made, a, b)
 
 
 def _right_one(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:

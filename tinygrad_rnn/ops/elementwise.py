@@ -9,8 +9,8 @@ import numpy as np
 from ..engine.op import case, op
 from ..engine.shape import broadcast, equal
 from ..errors import InvalidValue, ShapeError
-from .activation import sigmoid
-from .precision import floats, nan_where
+from .compensated import arctan_slope, power_w, power_x, sigmoid_of_difference
+from .precision import nan_where
 
 _ONE = [case((3, 4)), case(()), case((0, 3))]
 _TWO = [
@@ -79,23 +79,8 @@ def hadamard(x, w):
 hadamard.vjp(x=lambda dy, w: dy * w, w=lambda dy, x: dy * x)
 
 
-def _power_x(dy, x, w):
-    """w xʷ⁻¹; where w is 0 the derivative is 0, also at x = 0."""
-    if isinstance(w, (int, float)):
-        return dy * (w * x ** (w - 1)) if w else dy * 0
-    return dy * w * x ** np.where(w == 0, 1, w - 1)
-
-
-def _power_w(dy, x, w, y):
-    """y ln x; at x = 0 it is 0 for w ≥ 0, else -inf. NaN for x < 0, where xʷ is real for integers w only."""
-    if isinstance(x, (int, float)) and x != 0:  # a NumPy number would widen float32
-        return dy * y * (math.log(x) if x > 0 else math.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return dy * y * np.log(np.where((x == 0) & (w >= 0), 1, floats(x))).astype(dy.dtype)
-
-
 power = _binary(
-    np.power, "y = xʷ,  dy/dx = w xʷ⁻¹,  dy/dw = y ln x", _power_x, _power_w, (0.5, 2.0), symbol="^", operator="pow"
+    np.power, "y = xʷ,  dy/dx = w xʷ⁻¹,  dy/dw = y ln x", power_x, power_w, (0.5, 2.0), symbol="^", operator="pow"
 )
 
 # -- powers, exponentials, logarithms --------------------------------------------------------------------------------
@@ -111,12 +96,13 @@ log2 = _unary(np.log2, "y = log₂ x,  dy/dx = 1/(x ln 2)", lambda dy, x: dy / m
 log10 = _unary(np.log10, "y = log₁₀ x,  dy/dx = 1/(x ln 10)", lambda dy, x: dy / math.log(10) / x, (0.5, 2.0))
 log1p = _unary(np.log1p, "y = ln(1 + x), exact near 0,  dy/dx = 1/(1 + x)", lambda dy, x: dy / (1 + x), (-0.5, 2.0))
 logaddexp = _binary(
-    np.logaddexp, "y = ln(eˣ + eʷ),  dy/dx = σ(x - w), within |x - w| ulp as x - w is rounded",
-    lambda dy, x, w: dy * sigmoid(x - w), lambda dy, x, w: dy * sigmoid(w - x),
+    np.logaddexp, "y = ln(eˣ + eʷ),  dy/dx = σ(x - w)", lambda dy, x, w: dy * sigmoid_of_difference(x, w),
+    lambda dy, x, w: dy * sigmoid_of_difference(w, x),
 )  # fmt: skip
 logaddexp2 = _binary(
-    np.logaddexp2, "y = log₂(2ˣ + 2ʷ),  dy/dx = σ((x - w) ln 2)", lambda dy, x, w: dy * sigmoid((x - w) * math.log(2)),
-    lambda dy, x, w: dy * sigmoid((w - x) * math.log(2)),
+    np.logaddexp2, "y = log₂(2ˣ + 2ʷ),  dy/dx = σ((x - w) ln 2)",
+    lambda dy, x, w: dy * sigmoid_of_difference(x, w, base=2),
+    lambda dy, x, w: dy * sigmoid_of_difference(w, x, base=2),
 )  # fmt: skip
 
 # -- trigonometric and hyperbolic ------------------------------------------------------------------------------------
@@ -126,7 +112,7 @@ cos = _unary(np.cos, "y = cos x", lambda dy, x: -dy * np.sin(x))
 tan = _unary(np.tan, "y = tan x,  dy/dx = 1 + y²", lambda dy, y: dy * (1 + y * y), (-1.2, 1.2))
 arcsin = _unary(np.arcsin, "dy/dx = 1/√(1 - x²)", lambda dy, x: dy / np.sqrt((1 - x) * (1 + x)), (-0.9, 0.9))
 arccos = _unary(np.arccos, "dy/dx = -1/√(1 - x²)", lambda dy, x: -dy / np.sqrt((1 - x) * (1 + x)), (-0.9, 0.9))
-arctan = _unary(np.arctan, "dy/dx = 1/(1 + x²)", lambda dy, x: dy / (1 + x * x))
+arctan = _unary(np.arctan, "dy/dx = 1/(1 + x²)", lambda dy, x: dy * arctan_slope(x))
 arctan2 = _binary(
     np.arctan2, "the angle of the point (w, x)", lambda dy, x, w: dy * (w / np.hypot(x, w)) / np.hypot(x, w),
     lambda dy, x, w: -dy * (x / np.hypot(x, w)) / np.hypot(x, w), (0.5, 2.0),

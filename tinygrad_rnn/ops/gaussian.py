@@ -61,7 +61,7 @@ def _normal(x):
 
 def _tail(x):
     """-x Φ(x)/φ(x) for x far below 0: 1 - 1/x² + 3/x⁴ - 15/x⁶ + ..."""
-    inverse, series = 1 / np.square(x), 1.0
+    inverse, series = 1 / np.square(np.clip(x, -200, _TAIL)), 1.0
     for k in range(17, 0, -2):
         series = 1 - k * inverse * series
     return series
@@ -89,7 +89,7 @@ def gelu(x):
 
 
 def _gelu(x):
-    tail = _bell(x, 0.5, -_tail(np.minimum(x, _TAIL)) / _ROOT_2PI)
+    tail = _bell(x, 0.5, -_tail(x) / _ROOT_2PI)
     return np.where((x < _TAIL) & (x > -np.inf), tail, x * _normal(x))
 
 
@@ -115,8 +115,14 @@ def gelu_slope(x):
     return _doubled(_gelu_slope)(x)
 
 
+def _bend(dy, x):
+    """(2 - x²) φ(x), also where x² overflows."""
+    bell = gaussian(x, factor=0.5)
+    return dy * ((2 * bell - x * (x * bell)) * (1 / _ROOT_2PI))
+
+
 gaussian.vjp(x=lambda dy, x, y, factor: dy * (x * y * (-2 * factor)))
-gelu_slope.vjp(x=lambda dy, x: dy * ((2 - x * x) * gaussian(x, factor=0.5) * (1 / _ROOT_2PI)))
+gelu_slope.vjp(x=_bend)
 erf.vjp(x=lambda dy, x: dy * (2 / math.sqrt(math.pi) * gaussian(x)))
 erfc.vjp(x=lambda dy, x: -dy * (2 / math.sqrt(math.pi) * gaussian(x)))
 gelu.vjp(x=lambda dy, x: dy * gelu_slope(x))

@@ -2,7 +2,8 @@
 
 Scores for V = 10000 words are a large array, so it is gone through as few times as can be, in blocks of rows that stay
 in cache. Forward keeps eˣ and the sums of its rows; backward scales that in place, and it is the gradient. A sum is
-kept without the largest, which is 1: where a row is sure of its label, loss and gradient are as small as the others.
+kept in two parts, the largest term and all others: where a row is sure of its label, loss and gradient are as small as
+those.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..engine.op import case, op
 from ..errors import InvalidIndex, InvalidType, InvalidValue
-from .loss import softmax
+from .loss import exact_exp, shift, softmax
 from .precision import floats, wide
 
 BLOCK = 1 << 21  # elements in one block; fewer make the products slow, which pack w for every block
@@ -39,14 +40,14 @@ def _checked(where, shape, labels, ignore):
 
 
 def _forward(scores, shape, dtype, flat, counts):
-    """The loss, eˣ with the shape of the scores x, and its row sums but for the largest, 1; ``scores(here, block)``
-    gives a block of rows.
+    """The loss, eˣ with the shape of the scores x, and for each row its largest eˣ and the sum of all others.
 
-    It may use ``block``, which is overwritten. eˣ is taken at each row's largest x, so nothing overflows.
+    ``scores(here, block)`` gives a block of rows. It may use ``block``, which is overwritten. x is shifted in each row,
+    so nothing overflows.
     """
     e, count = np.empty(shape, dtype), len(flat)
     rows, ones = e.reshape(count, shape[-1]), wide(np.ones(shape[-1], dtype))
-    others, losses = np.empty((count, 1), ones.dtype), np.zeros(count, ones.dtype)
+    sums, losses = np.empty((2, count), ones.dtype), np.zeros(count, ones.dtype)
     label, step = np.where(counts, flat, 0), max(1, BLOCK // max(shape[-1], 1))
     with np.errstate(invalid="ignore", over="ignore"):  # ignored rows may hold inf
         for here in (slice(start, min(start + step, count)) for start in range(0, count if e.size else 0, step)):
@@ -54,34 +55,41 @@ def _forward(scores, shape, dtype, flat, counts):
             each, largest = np.arange(len(x)), x.argmax(axis=1)
             top = x[each, largest]
             losses[here] = top - x[each, label[here]]
-            np.subtract(x, top[:, None], out=rows[here])
-            np.exp(rows[here], out=rows[here])
-            first = rows[here][each, largest]  # 1, or NaN
+            c = shift(top, shape[-1])
+            np.exp(np.subtract(x, c[:, None], out=rows[here]) if c.any() else x, out=rows[here])
+            first = exact_exp(top - c)
             rows[here][each, largest] = 0
-            others[here, 0] = rows[here].dot(ones)
+            sums[:, here] = first, rows[here].dot(ones)
             rows[here][each, largest] = first
     kept = np.flatnonzero(counts)
-    losses = losses[kept] + np.log1p(others[kept, 0])
-    return dtype.type(losses.sum(dtype=np.float64) / max(len(kept), 1)), e, others
+    losses = losses[kept] + np.log1p(sums[1, kept] / sums[0, kept])
+    return dtype.type(losses.sum(dtype=np.float64) / max(len(kept), 1)), e, sums
 
 
-def _finish(dy, labels, e, others, ignore):
+def _finish(dy, labels, e, sums, ignore):
     """The gradient by the scores, dy (e/total - onehot(label)) / count, in the memory of e; 0 in ignored rows."""
     flat = np.asarray(labels).reshape(-1)
     counts = flat != ignore
     rows = e.reshape(len(flat), e.shape[-1])
-    weight = np.where(counts, wide(dy) / max(np.count_nonzero(counts), 1), 0).astype(others.dtype)
-    kept = np.flatnonzero(counts)
-    at_label = rows[kept, flat[kept]] - 1 - others[kept, 0]  # e - total
+    weight = np.where(counts, wide(dy) / max(np.count_nonzero(counts), 1), 0).astype(sums.dtype)
+    kept, (first, others), total = np.flatnonzero(counts), sums, sums[0] + sums[1]
+    at_label = (rows[kept, flat[kept]] - first[kept] - others[kept]) / total[kept]  # softmax - 1
     with np.errstate(invalid="ignore"):
-        weight = weight[:, None] / (1 + others)
-        rows *= weight
-    rows[kept, flat[kept]] = weight[kept, 0] * at_label
+        for factor in _factors(weight, total):
+            rows *= factor[:, None]
+    rows[kept, flat[kept]] = weight[kept] * at_label
     rows[~counts] = 0
     return e
 
 
-@op(symbol="softmax\nloss", keeps=["e", "others"], cases=[
+def _factors(weight, total):
+    """weight/total, or two factors where that has lost digits."""
+    both = weight / total
+    lost = (np.abs(both) < np.finfo(both.dtype).tiny) & (weight != 0)
+    return [1 / total, weight] if lost.any() else [both]
+
+
+@op(symbol="softmax\nloss", keeps=["e", "sums"], cases=[
     case((3, 4), np.array([0, 3, 1])), case((2, 3, 4), np.array([[0, -1, 1], [2, 2, -1]])),
     case((3, 4), np.array([-1, -1, -1])), case((4,), np.array(2)), case((2, 3), np.array([5, 1]), ignore=5),
     case((0, 3), np.zeros(0, int)), case((2, 0, 3), np.zeros((2, 0), int)),
@@ -106,9 +114,9 @@ def softmax_cross_entropy(x, labels, *, ignore=-1):
 
 
 @op(numpy=[], cases=[])
-def cross_entropy_gradient(dy, x, labels, e, others, *, ignore=-1):
+def cross_entropy_gradient(dy, x, labels, e, sums, *, ignore=-1):
     """dx of `softmax_cross_entropy`, a function of dy and x that can be differentiated again."""
-    return _finish(dy, labels, np.array(e), others, ignore)
+    return _finish(dy, labels, np.array(e), sums, ignore)
 
 
 def _unit(x, labels, ignore):
@@ -133,9 +141,9 @@ def _by_x(g, dy, x, labels, ignore):
 
 
 softmax_cross_entropy.vjp(
-    x=lambda dy, x, labels, e, others, ignore: cross_entropy_gradient(dy, x, labels, e, others, ignore=ignore)
+    x=lambda dy, x, labels, e, sums, ignore: cross_entropy_gradient(dy, x, labels, e, sums, ignore=ignore)
 )
 softmax_cross_entropy.spec.cheaper(
-    "x", spend=lambda dy, x, labels, e, others, ignore: _finish(dy, labels, e, others, ignore)
+    "x", spend=lambda dy, x, labels, e, sums, ignore: _finish(dy, labels, e, sums, ignore)
 )
 cross_entropy_gradient.vjp(dy=_by_dy, x=_by_x)

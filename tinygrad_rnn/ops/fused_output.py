@@ -38,7 +38,7 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
     watched = not mode.recording or mode.observer is not None or np.result_type(*arrays).kind != "f"
     if watched or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
         return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
-    loss, e, others = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
+    loss, e, sums = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
     arrays = [saveable(one, array) for one, array in zip((x, w, b), arrays)]
     scores = Deferred(affine.spec.forward, tuple(arrays), e.shape, e.dtype)
     names = dict(zip(affine.spec.arguments, arrays))
@@ -46,7 +46,7 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
     made = record(affine.spec, (x, w, b), scores, {}, edges)
     if not isinstance(made, Tensor):
         return loss
-    kept = {"x": scores, "labels": value(labels), "e": e, "others": others, "ignore": ignore}
+    kept = {"x": scores, "labels": value(labels), "e": e, "sums": sums, "ignore": ignore}
     edges = [_edge(softmax_cross_entropy.spec, "x", made, kept), None]
     return record(softmax_cross_entropy.spec, (made, labels), loss, {"ignore": ignore}, edges)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 
 from ..engine.op import case, op
@@ -21,8 +24,34 @@ def softmax(x, *, axis=-1):
 
 
 def _softmax(x, axis):
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return y / np.sum(y, axis=axis, keepdims=True)
+    top = np.max(x, axis=axis, keepdims=True)
+    c = shift(top, x.size // max(top.size, 1))
+    y = np.exp(x - c)
+    with np.errstate(invalid="ignore"):  # inf is the largest
+        error = exact_exp(top - c) - np.exp(top - c)  # most of that of the sum
+    return y / (np.sum(y, axis=axis, keepdims=True) + error)
+
+
+def exact_exp(x):
+    """eˣ rounded once: NumPy's of float32 is up to 2.5 ulp off."""
+    return np.exp(x.astype(np.result_type(x, np.float64))).astype(x.dtype)
+
+
+@functools.cache
+def _room(dtype, count):
+    """The largest whole number r for which ``count`` times eʳ is far from infinite."""
+    return max(int(np.finfo(dtype).maxexp * math.log(2) - math.log(max(count, 1))) - 2, 0)
+
+
+def shift(top, count):
+    """What is taken from x ≤ ``top`` so that Σ eˣ of ``count`` terms is finite and not 0: a whole number c.
+
+    x - top would be rounded, and eˣ multiplies that error by x - top. x - c is exact for top < 0, where c is of the
+    sign of x and no larger. For top > 0, c is 0 as long as e^top leaves room for the sum; beyond that x - c is exact,
+    or small, or eˣ⁻ᶜ too small to count.
+    """
+    whole, room = np.trunc(top), _room(top.dtype, count)
+    return np.where((top < 0) | (top > 1 / np.finfo(top.dtype).eps), whole, np.maximum(whole - room, 0))
 
 
 softmax.vjp(x=lambda dy, y, axis: y * (wide(dy) - np.sum(wide(dy) * y, axis=axis, keepdims=True)))
@@ -30,25 +59,27 @@ softmax.vjp(x=lambda dy, y, axis: y * (wide(dy) - np.sum(wide(dy) * y, axis=axis
 
 @op(along, cases=_ROWS)
 def log_softmax(x, *, axis=-1):
-    """y = x - ln Σ eˣ along ``axis``, finite for any x.  dx = dy - eʸ Σ dy."""
+    """y = x - ln Σ eˣ along ``axis``, finite for any x.  dx = dy - softmax(x) Σ dy."""
     return accumulated(_log_softmax, floats(x), axis=axis)
 
 
 def _log_softmax(x, axis):
-    shifted = x - np.max(x, axis=axis, keepdims=True)
-    return shifted - _log_of_sum(shifted, axis)
+    top = np.max(x, axis=axis, keepdims=True)
+    return (x - top) - _log_of_sum(x, top, axis)
 
 
-log_softmax.vjp(x=lambda dy, y, axis: wide(dy) - np.exp(y) * np.sum(wide(dy), axis=axis, keepdims=True))
+log_softmax.vjp(
+    x=lambda dy, x, axis: wide(dy) - softmax(x, axis=axis) * np.sum(wide(dy), axis=axis, keepdims=True)
+)
 
 
-def _log_of_sum(d, axis):
-    """ln Σ eᵈ, of which the largest d is 0, as ln(1 + Σ of the others): accurate also where they are far below."""
-    largest = d == 0
+def _log_of_sum(x, top, axis):
+    """ln Σ e^(x - top), as ln(1 + Σ of all but the largest): accurate also where they are far below."""
+    largest, c = x == top, shift(top, x.size // max(top.size, 1))
     with np.errstate(divide="ignore", over="ignore"):  # -inf throughout, or inf
-        others = np.sum(np.where(largest, 0, np.exp(d)), axis=axis, keepdims=True, dtype=d.dtype)
+        others = np.sum(np.where(largest, 0, np.exp(x - c)), axis=axis, keepdims=True, dtype=x.dtype)
         count = np.sum(largest, axis=axis, keepdims=True)
-        return np.log1p(others + (count - 1).astype(d.dtype))
+        return np.log1p(others / exact_exp(top - c) + (count - 1).astype(x.dtype))
 
 
 @op(reduced, cases=[
@@ -63,7 +94,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
 def _logsumexp(x, axis, keepdims):
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0).astype(top.dtype)
-    y = _log_of_sum(x - top, axis) + top
+    y = _log_of_sum(x, top, axis) + top
     return y if keepdims else np.squeeze(y, axis) if axis is not None else y.reshape(())[()]
 
 

@@ -16,7 +16,7 @@ Array = np.ndarray
 
 #: Operations that users do not call, and the operation whose derivatives go through them.
 INNER = {
-    "sigmoid_of_difference": "logaddexp", "power_below": "power", "arctan_slope": "arctan",
+    "sigmoid_of_difference": "logaddexp", "power_below": "power", "arctan_slope": "arctan", "arctan2_slope": "arctan2",
     "gaussian": "erf", "gelu_slope": "gelu", "cross_entropy_gradient": "softmax_cross_entropy",
 }  # fmt: skip
 

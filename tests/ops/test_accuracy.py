@@ -111,6 +111,7 @@ def test_the_truth_does_not_depend_on_the_bits_it_is_worked_out_with(spec, trial
                 values.append(truth(reference.value, row))
         few, many = values
         same = few is many or few == many or (mpmath.isnan(few) and mpmath.isnan(many))
+        same = same or (few is not None and many is not None and max(abs(few), abs(many)) < mpmath.mpf(2) ** -1200)
         assert same or abs(few - many) <= abs(many) * mpmath.mpf(2) ** -120, row
 
 

@@ -91,7 +91,7 @@ def _below_x(dy, x, w):
 
 power_below.vjp(x=_below_x, w=lambda dy, x, w, y: power_w(dy, x, _exponent(x, w), y))
 
-# -- a square that overflows -------------------------------------------------------------------------------------------
+# -- squares that over- or underflow ---------------------------------------------------------------------------------
 
 
 @op(broadcast, numpy=[], formula=lambda x: 1 / (1 + x * x))
@@ -103,3 +103,19 @@ def arctan_slope(x):
 
 
 arctan_slope.vjp(x=lambda dy, x, y: dy * (x * y * y * -2))
+
+
+@op(broadcast, numpy=[], formula=lambda x, w: w / np.hypot(x, w) / np.hypot(x, w))
+def arctan2_slope(x, w):
+    """w/(x² + w²); where both are next to subnormal, of larger ones, whose hypot is not rounded as coarsely."""
+    dtype = np.result_type(x, w, np.float16)
+    x, w, info = np.asarray(x, dtype), np.asarray(w, dtype), np.finfo(dtype)
+    scale = np.where(np.maximum(np.abs(x), np.abs(w)) < info.tiny / info.eps, 1 / info.eps, 1).astype(dtype)
+    x, w = x * scale, w * scale
+    return ((w / np.hypot(x, w)) / np.hypot(x, w) * scale)[()]
+
+
+arctan2_slope.vjp(
+    x=lambda dy, x, w, y: dy * (-2 * y * arctan2_slope(w, x)),
+    w=lambda dy, x, w, y: dy * ((arctan2_slope(w, x) - y) * (arctan2_slope(w, x) + y)),
+)

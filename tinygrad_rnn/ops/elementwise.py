@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.op import case, op
 from ..engine.shape import broadcast, equal
 from ..errors import InvalidValue, ShapeError
-from .compensated import arctan_slope, power_w, power_x, sigmoid_of_difference
+from .compensated import arctan2_slope, arctan_slope, power_w, power_x, sigmoid_of_difference
 from .precision import nan_where
 
 _ONE = [case((3, 4)), case(()), case((0, 3))]
@@ -114,8 +114,8 @@ arcsin = _unary(np.arcsin, "dy/dx = 1/√(1 - x²)", lambda dy, x: dy / np.sqrt(
 arccos = _unary(np.arccos, "dy/dx = -1/√(1 - x²)", lambda dy, x: -dy / np.sqrt((1 - x) * (1 + x)), (-0.9, 0.9))
 arctan = _unary(np.arctan, "dy/dx = 1/(1 + x²)", lambda dy, x: dy * arctan_slope(x))
 arctan2 = _binary(
-    np.arctan2, "the angle of the point (w, x)", lambda dy, x, w: dy * (w / np.hypot(x, w)) / np.hypot(x, w),
-    lambda dy, x, w: -dy * (x / np.hypot(x, w)) / np.hypot(x, w), (0.5, 2.0),
+    np.arctan2, "the angle of the point (w, x)", lambda dy, x, w: dy * arctan2_slope(x, w),
+    lambda dy, x, w: -dy * arctan2_slope(w, x), (0.5, 2.0),
 )  # fmt: skip
 _TANH = """Hyperbolic tangent.  y = tanh x,  dy/dx = 1 - y²
 

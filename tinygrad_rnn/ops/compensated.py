@@ -107,10 +107,12 @@ arctan_slope.vjp(x=lambda dy, x, y: dy * (x * y * y * -2))
 
 @op(broadcast, numpy=[], formula=lambda x, w: w / np.hypot(x, w) / np.hypot(x, w))
 def arctan2_slope(x, w):
-    """w/(x² + w²); where both are next to subnormal, of larger ones, whose hypot is not rounded as coarsely."""
+    """w/(x² + w²), of larger or smaller ones where hypot would be subnormal or infinite."""
     dtype = np.result_type(x, w, np.float16)
     x, w, info = np.asarray(x, dtype), np.asarray(w, dtype), np.finfo(dtype)
-    scale = np.where(np.maximum(np.abs(x), np.abs(w)) < info.tiny / info.eps, 1 / info.eps, 1).astype(dtype)
+    size = np.maximum(np.abs(x), np.abs(w))
+    less = np.where(size > info.max / 4, info.eps, 1)
+    scale = np.where(size < info.tiny / info.eps, 1 / info.eps, less).astype(dtype)
     x, w = x * scale, w * scale
     return ((w / np.hypot(x, w)) / np.hypot(x, w) * scale)[()]
 

@@ -13,8 +13,9 @@ from tinygrad_rnn.errors import CheckError
 
 FINALS = ["dWx", "dWh", "db", "dx", "dh", "dc"]
 FILE = '''
+from tinygrad_rnn import lstm
 from tinygrad_rnn.check import check_backward, each_gradient
-from tinygrad_rnn.check.by_hand import lstm_backward
+from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 calls = []
 

@@ -507,7 +507,7 @@ def forms(graph):
 @pytest.mark.parametrize("level", ["op", "cell"])
 @pytest.mark.parametrize("made", [long_row, many_rows, many_outputs, a_chain])
 def test_the_work_of_every_form_grows_as_the_graph_does(made, level, monkeypatch):
-    for module in ("compose", "mermaid"):  # whose names are short here, and whose lists shall go on counting
+    for module in ("scene.compose", "formats.mermaid"):  # short names; counting lists go on
         monkeypatch.setattr(importlib.import_module(f"tinygrad_rnn.draw.{module}"), "tame", lambda graph: graph)
     work = {}
     for size in (20, 40, 80):

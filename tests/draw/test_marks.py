@@ -12,7 +12,7 @@ from tinygrad_rnn.draw.scene.theme import THEMES
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 BACKWARD = """
-from tinygrad_rnn.check.by_hand import lstm_backward as right
+from tinygrad_rnn.cli.demo_backward import lstm_backward as right
 
 def lstm_backward(x, h, c, *, Wx, Wh, b, dh, dc):
     found = right(x, h, c, Wx=Wx, Wh=Wh, b=b, dh=dh, dc=dc)

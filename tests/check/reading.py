@@ -12,6 +12,7 @@ from bptt_gru_by_hand import gru_forward
 from layers_by_hand import sigmoid
 
 from tinygrad_rnn.tracing.sample import record_step
+from tinygrad_rnn.tracing.trace import pull
 
 LINE = re.compile(r"(?P<name>\S+) (?P<sign>\+?=) (?P<left>.+?) +-> +(?P=name) (?P=sign) (?P<right>.+)")
 NAME = re.compile(r"[A-Za-z]\w*(?:\.[a-z]\w*)?'?")
@@ -31,7 +32,7 @@ def steps(cell, arrays, params, dys):
     for t, one in reversed(list(enumerate(values))):
         record = record_step(cell, {name: one[name] for name in [cell.input, *cell.states, *cell.params]})
         carried[0] = carried[0] + dys["dhs"][:, t]
-        totals, parts = record.pull(dict(zip(record.outputs.values(), carried)))
+        totals, parts = pull(record, dict(zip(record.outputs.values(), carried)))
         numbers = {f"d{name}": number for name, number in record.named().items()}
         gradients = {name: totals[number] for name, number in numbers.items()}
         ways = {name: _parts(record, number, parts) for name, number in numbers.items()}
@@ -41,7 +42,7 @@ def steps(cell, arrays, params, dys):
 
 
 def _parts(record, number, parts):
-    keys = [(edge.target, edge.operand) for edge in record.edges if edge.source == number]
+    keys = [(equation.out, k) for equation, k in record.readers(number)]
     return [parts[key] for key in keys if key in parts]
 
 

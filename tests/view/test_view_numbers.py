@@ -20,6 +20,7 @@ from tinygrad_rnn.draw.model import of_cell, of_tensor, view
 from tinygrad_rnn.draw.model.measure import TOGETHER, Sizes, _Passing, size
 from tinygrad_rnn.engine.graph import Node
 from tinygrad_rnn.tracing.sample import record_step, sample
+from tinygrad_rnn.tracing.trace import pull
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -63,7 +64,7 @@ def test_one_step_is_the_one_that_a_recording_goes_back_through(name):
     rng = np.random.default_rng(0)
     recording = record_step(cell, sample(cell, rng, {"N": 2, **sizes}))
     dys = {number: rng.standard_normal(recording.values[number].shape) for number in recording.outputs.values()}
-    totals, parts = recording.pull(dys)
+    totals, parts = pull(recording, dys)
     graph = read_back(view(of_cell(cell, N=2, **sizes), level="op"))
     theirs = [one.number for one in recording.values if one.kind == "operation"]
     ours = [one for one in graph if one.kind == "operation"]

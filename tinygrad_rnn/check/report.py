@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckError
-from ..tracing.record import norm
+from ..tracing.trace import norm
 
 #: From best to worst; a report is as bad as its worst row.
 VERDICTS = ("right", "precision", "unchecked", "wrong")

@@ -5,7 +5,6 @@ and the line itself. All of it is read off the recorded step and the gradient ru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ..errors import ExerciseError, FormulaError
 from ..formula import Expr, Leaf, Part, along, local_derivative, postorder, simplified, text
 from ..formula.expression import DY
 from ..formula.numpy_printer import Writer
+from ..tracing.trace import Equation, pull
 from .worksheet import Exercise, lettered
 
 LEVELS = 3
@@ -26,7 +26,7 @@ class Hints:
         self.exercise, self.recording = exercise, exercise.recording
         outputs = list(self.recording.outputs.values())
         ones = {number: np.ones(self.recording.values[number].shape or ()) for number in outputs}
-        self.flows = self.recording.pull(ones)[1]
+        self.flows = pull(self.recording, ones)[1]
         names = {number: f"d{name}" for number, name in exercise.names.items()}
         self.numbers = {name: number for number, name in names.items()}
         lines = {called: name for name, called in exercise.called.items()}
@@ -75,27 +75,26 @@ class Hints:
     def ways(self, number: int) -> list[tuple[int, Part]]:
         """The next values that have a gradient of their own, and what comes back from each, as a formula of dy."""
         found: list[tuple[int, Part]] = []
-        for edge in self.recording.edges:
-            if edge.source == number and (edge.target, edge.operand) in self.flows:
-                own = self.local(edge)
-                if edge.target in self.names or edge.target in self.incoming:
-                    found.append((edge.target, own))
+        for equation, k in self.recording.readers(number):
+            if (equation.out, k) in self.flows:
+                own = self.local(equation, k)
+                if equation.out in self.names or equation.out in self.incoming:
+                    found.append((equation.out, own))
                 else:
-                    further = self.ways(edge.target)
+                    further = self.ways(equation.out)
                     found += [(at, replaced(own, {DY: outer})) for at, outer in further]
         return found
 
-    def local(self, edge: Any) -> Part:
-        """What comes back along one edge."""
-        node, exercise = self.recording.nodes[edge.target], self.exercise
-        into = sorted((one for one in self.recording.edges if one.target == edge.target), key=lambda one: one.operand)
-        parts = [exercise.part(one.source) for one in into]
+    def local(self, equation: Equation, k: int) -> Part:
+        """What comes back along one operand."""
+        spec, exercise = equation.op, self.exercise
+        parts = [exercise.part(source) for source in equation.args]
         args = [getattr(part, "value", part.shape) for part in parts]
-        formula = local_derivative(node.op, edge.operand, args, node.attrs or {})
-        leaves = dict(zip(node.op.named(args), parts))
-        leaves |= {DY: Leaf(DY, node.shape), "y": exercise.part(edge.target)}
+        formula = local_derivative(spec, k, args, equation.attrs)
+        leaves = dict(zip(spec.named(args), parts))
+        leaves |= {DY: Leaf(DY, self.recording.values[equation.out].shape or ()), "y": exercise.part(equation.out)}
         if any(isinstance(one, Leaf) and one.name not in leaves for one in postorder(formula)):
-            raise ExerciseError(f"the rule of {node.op.name} cannot be told as a formula")
+            raise ExerciseError(f"the rule of {spec.name} cannot be told as a formula")
         return replaced(formula, leaves)
 
     # -- the line

@@ -23,6 +23,7 @@ from ..formula.line_breaks import WIDTH, identifier, wrapped
 from ..formula.numpy_printer import Writer
 from ..formula.printer import in_letters
 from ..tracing.sample import record_step, sample
+from ..tracing.trace import pull
 
 #: Primes for sizes, so that a number in a shape or a slice tells its letter.
 PRIMES = (23, 29, 31, 37, 41, 43, 47, 53)
@@ -91,7 +92,7 @@ class Exercise:
         taken = dict.fromkeys([*self.sizes, "np"])
         found: dict[int, str] = {}
         new = {number: f"{state}_next" for state, number in zip(self.cell.states, self.recording.outputs.values())}
-        reads = [edge.source for edge in self.recording.edges]
+        reads = [source for equation in self.recording.equations.values() for source in equation.args]
         for one in self.recording.values:
             own = reads.count(one.number) > 1 or one.op in ALWAYS
             wanted = one.name or self._inside(one.number) or (own and WORDS.get(one.op, one.op))
@@ -102,7 +103,7 @@ class Exercise:
 
     def _inside(self, number: int) -> str:
         """A_z for what z is an activation of."""
-        uses = [self.recording.values[edge.target] for edge in self.recording.edges if edge.source == number]
+        uses = [self.recording.values[equation.out] for equation, _ in self.recording.readers(number)]
         plain = self.recording.values[number].op not in ("", "getitem")
         if plain and len(uses) == 1 and uses[0].op in ACTIVATIONS:
             return f"A_{uses[0].name.replace(chr(39), '')}" if uses[0].name else f"A_{uses[0].op}"
@@ -112,13 +113,12 @@ class Exercise:
 
     def _read(self) -> None:
         """Every value as a formula of the values that have a name."""
-        operands: dict[int, list[Part]] = {}
-        for edge in self.recording.edges:
-            operands.setdefault(edge.target, []).append(self.part(edge.source))
-            node, one = self.recording.nodes.get(edge.target), self.recording.values[edge.target]
-            if node is None or one.shape is None:
-                raise ExerciseError(f"{self.cell.name}: {one.op} draws or keeps what no line of NumPy tells")
-            self.parts[edge.target] = Expr(one.op, tuple(operands[edge.target]), dict(node.attrs or {}), one.shape)
+        for number, equation in self.recording.equations.items():
+            shape = self.recording.values[number].shape
+            if number not in self.recording.nodes or shape is None:
+                raise ExerciseError(f"{self.cell.name}: {equation.op.name} draws or keeps what no line of NumPy tells")
+            parts = tuple([self.part(source) for source in equation.args])
+            self.parts[number] = Expr(equation.op.name, parts, dict(equation.attrs), shape)
 
     def part(self, number: int) -> Part:
         """A value where it is read: its name, or what it is made of."""
@@ -184,8 +184,8 @@ class Exercise:
 
     def functions(self) -> dict[str, Any]:
         """What the lines call."""
-        nodes = [node for node in self.recording.nodes.values() if node.op]
-        return {"np": np, **{node.op.name: node.op.function for node in nodes if node.op.name in self.helpers}}
+        specs = [equation.op for equation in self.recording.equations.values()]
+        return {"np": np, **{spec.name: spec.function for spec in specs if spec.name in self.helpers}}
 
     def _plain(self) -> Cell:
         """The lines as a cell."""
@@ -210,8 +210,8 @@ class Exercise:
         """The blanks: the gradients that there are, but for one that only comes in."""
         cell, recording = self.cell, self.recording
         outputs = list(recording.outputs.values())
-        totals, parts = recording.pull({n: np.ones(recording.values[n].shape or ()) for n in outputs})
-        inner = {edge.source for edge in recording.edges if (edge.target, edge.operand) in parts}
+        totals, parts = pull(recording, {n: np.ones(recording.values[n].shape or ()) for n in outputs})
+        inner = [recording.equations[number].args[k] for number, k in parts]
         blanks = [n for n in reversed(self.made()) if n in totals and recording.values[n].kind != "block"]
         blanks = [number for number in blanks if number not in outputs or number in inner]
         numbers = recording.named()

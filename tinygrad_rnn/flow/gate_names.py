@@ -7,10 +7,9 @@ plain names have to do. Weights have the names in the cell's signature.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..engine.graph import Node
 from ..tracing.sample import record_sample
+from ..tracing.trace import Trace
 from .state_history import Steps
 
 #: Operations with limits, which saturate close to them.
@@ -53,20 +52,11 @@ def _sizes(steps: Steps) -> dict[str, int]:
     return {word: n for words, shape in shapes for word, n in zip(words, shape)}
 
 
-def _operands(recorded: Any) -> dict[int, list[Any]]:
-    """The values that each operation got, by its number."""
-    found: dict[int, list[Any]] = {}
-    for edge in recorded.edges:
-        found.setdefault(edge.target, []).append(recorded.values[edge.source])
-    return found
-
-
-def _gates(recorded: Any) -> list[tuple[str, str]]:
+def _gates(recorded: Trace) -> list[tuple[str, str]]:
     """The operation and the name of every gate: its variable, or what it is made from, ``tanh(c')``."""
-    operands = _operands(recorded)
     found = []
     for value in recorded.values:
-        if value.op in LIMITS:
-            source = operands[value.number][0].name
+        if value.op in LIMITS and value.equation is not None:
+            source = recorded.values[value.equation.args[0]].name
             found.append((value.op, value.name or (f"{value.op}({source})" if source else "")))
     return found

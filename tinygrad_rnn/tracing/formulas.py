@@ -19,7 +19,7 @@ from ..errors import DeriveError, ShapeError
 from ..formula import Constant, Expr, Leaf, Part
 from ..formula.from_rule import bare, followed, part_of
 from .called_functions import Locals
-from .record import Recording
+from .record import Recorder
 from .sample import sample
 
 #: The primes that letters stand for while the cell runs; the others are taken if a number of the cell is one of these.
@@ -56,11 +56,11 @@ class Step:
         """Run the cell on arrays by name, watched."""
         self.made, self.args, self.spec, order = {}, {}, {}, [self.cell.input, *self.cell.states]
         self.numbers = {name: number for number, name in enumerate(given)}
-        self.recording, tensors = Recording(), {}
+        self.recording, tensors = Recorder(), {}
         for name, array in given.items():
             tensors[name] = Tensor(np.array(array), name=name, requires_grad=True)
             tensors[name]._array = followed(array, self.leaf(self.numbers[name], array.shape))
-            self.recording.given(tensors[name], name, "parameter" if name in self.cell.params else "state")
+            self.recording.leaf(tensors[name], name, "parameter" if name in self.cell.params else "state")
         names = Locals(self.cell, self.recording.number, self.recording.locals, self.entered)
         before, mode.recording = mode.recording, True
         try:

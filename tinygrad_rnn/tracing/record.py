@@ -1,7 +1,4 @@
-"""Watching a computation: what it computes, from what, and what the user calls it.
-
-A `Recording` is an observer that numbers every value in the order in which it comes to be. It holds the graph for as
-long as it is looked at.
+"""The recorder: it runs a function and notes what is computed, from what, and what the user calls it.
 
 A name is the one in the user's code. ``Tensor(name=...)`` wins, parameters have theirs, their blocks are ``Wx.f``, and
 a local variable of the function names the value that it holds at the end: ``f = sigmoid(f)`` makes the gate ``f``. An
@@ -11,168 +8,92 @@ argument keeps its name, so what is assigned to it is primed: ``c = f * c + g * 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..engine.context import mode
-from ..engine.graph import Node, fitted
+from ..engine.graph import Node
 from ..engine.observe import locals_of, observing
 from ..engine.op import Op
 from ..engine.tensor import Tensor, value
+from .trace import Equation, Trace, Value
 
 
-@dataclass
-class Value:
-    """One value; its kind is "input", "state", "parameter", "block" (of one), "constant" or "operation"."""
-
-    number: int
-    kind: str
-    op: str
-    symbol: str
-    name: str
-    shape: tuple[int, ...] | None
-    dtype: str
-    norm: float | None
-    detail: str = ""  # which part a slice takes
-    scope: str = ""  # the scopes that were open when it was made, "encoder/attention"
-
-
-@dataclass
-class Edge:
-    """Operand ``operand`` of the operation that made ``target``, by its name there, is ``source``."""
-
-    source: int
-    target: int
-    operand: int
-    argument: str
-
-
-def norm(x: Any) -> float:
-    """‖x‖, the root of the sum of squares, taken in float64."""
-    return float(np.sqrt(np.sum(np.square(np.asarray(x, np.float64)))))
-
-
-class Recording:
-    """A computation while it is looked at; it holds the graph."""
+class Recorder(Trace):
+    """An observer that numbers every value in the order in which it is computed. It holds the graph."""
 
     def __init__(self) -> None:
-        self.values: list[Value] = []
-        self.edges: list[Edge] = []
-        self.outputs: dict[str, int] = {}
-        self.nodes: dict[int, Node] = {}  # by the number of their value
+        super().__init__()
         self._numbers: dict[int, int] = {}  # by the id of a node, or of a constant
         self._alive: list[Any] = []  # so that no id is used twice
-        self._bound: list[tuple[str, int]] = []
+        self._bound: dict[str, int] = {}  # the value that each local variable is bound to now
 
-    # what happens
+    # -- events
 
-    def given(self, x: Any, name: str, kind: str) -> int:
-        """Note a value that no operation made."""
-        array = value(x)
-        if not name and np.ndim(array) == 0:
-            name = f"{array}"
-        return self.add(x, kind, name, np.shape(array), np.asarray(array).dtype, array)
+    def leaf(self, x: Any, name: str, kind: str) -> int:
+        """Note a value that no operation computed; its number."""
+        array = np.asarray(value(x))
+        return self.add(x, kind, name or (f"{value(x)}" if array.ndim == 0 else ""), array)
 
     def operation(self, spec: Op, args: Any, made: Tensor) -> None:
-        operands = [self.number(a) for a in args]
-        number = self.add(made, "operation", "", made.shape, made.dtype, made._array, spec)
-        self.values[number].detail = slices(made.node)
-        for k, (source, argument) in enumerate(zip(operands, spec.named(list(map(value, args))))):
-            self.edges.append(Edge(source, number, k, argument))
+        """Note an operation that has run."""
+        operands = tuple([self.number(a) for a in args])
+        number = self.add(made, "operation", "", made._array)
+        attrs = (made.node.attrs if made.node is not None else None) or {}
+        self.equations[number] = self.values[number].equation = Equation(number, spec, operands, attrs)
 
     def gradient(self, node: Node, dy: Any) -> None:
-        """Not needed: `pull` goes back by itself."""
+        """Not needed: `pull` walks back by itself."""
 
-    def locals(self, variables: dict[str, Any]) -> None:
-        """Note which values the variables are bound to, wherever that is new."""
-        latest = dict(self._bound)
-        for name, one in variables.items():
-            number = self._numbers.get(id(_key(one))) if isinstance(one, Tensor) else None
-            if number is not None and latest.get(name) != number:
-                self._bound.append((name, number))
+    def locals(self, variables: Mapping[str, Any]) -> None:
+        """Note which values the local variables are bound to."""
+        for name, x in variables.items():
+            number = self._numbers.get(id(_key(x))) if isinstance(x, Tensor) else None
+            if number is not None:
+                self._bound[name] = number
 
     def number(self, x: Any) -> int:
         """The number of a value; one that was not seen before is a constant."""
-        found = self._numbers.get(id(_key(x)))
-        return self.given(x, getattr(x, "name", None) or "", "constant") if found is None else found
+        number = self._numbers.get(id(_key(x)))
+        return self.leaf(x, getattr(x, "name", None) or "", "constant") if number is None else number
 
-    def add(self, x: Any, kind: str, name: str, shape: Any, dtype: Any, array: Any, spec: Any = None) -> int:
+    def add(self, x: Any, kind: str, name: str, array: Any) -> int:
         """Note one more value; its number."""
         number, key = len(self.values), _key(x)
-        op, symbol = (spec.name, spec.symbol) if spec else ("", "")
-        size = None if array is None else norm(array)
-        self.values.append(Value(number, kind, op, symbol, name, shape, str(dtype), size, scope="/".join(mode.scope)))
-        self._numbers[id(key)] = number
+        self.values.append(Value(number, kind, name, np.shape(array), str(array.dtype), "/".join(mode.scope)))
+        self.arrays[number], self._numbers[id(key)] = array, number
         self._alive.append(key)
         if isinstance(key, Node):
             self.nodes[number] = key
         return number
 
-    # what it comes to
+    # -- the end
 
     def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:
         """Give every value its name; the names of ``results`` are for those that have no other."""
         for number, key in enumerate(self._alive):
             self.values[number].name = getattr(key, "name", None) or self.values[number].name
-        for name, number in dict(self._bound).items():
-            one = self.values[number]
-            one.name = one.name or (f"{name}'" if name in arguments else name)
-        for name, result in results.items():
-            one = self.values[self.number(result)]
-            one.name = one.name or name
-            self.outputs[untaken(one.name, self.outputs)] = one.number
-        for edge in self.edges:
-            source, target = self.values[edge.source], self.values[edge.target]
-            if source.kind == "parameter" and target.op == "getitem" and target.name.startswith(f"{source.name}."):
-                target.kind = "block"
-
-    def named(self) -> dict[str, int]:
-        """The number of each value that has a name of its own."""
-        return {one.name: one.number for one in self.values if one.name and one.kind != "constant"}
-
-    def pull(self, cotangents: Mapping[int, Any], instead: Mapping[int, Any] | None = None) -> tuple[Any, Any]:
-        """Backpropagation that forgets nothing: the gradients by value number, and their parts by (target, operand).
-
-        A gradient in ``instead`` is the one that is passed on in the place of the right one.
-        """
-        totals, parts = dict(cotangents), {}
-        for number in range(len(self.values) - 1, -1, -1):
-            if number not in totals or number not in self.nodes:
-                continue
-            dy = instead.get(number, totals[number]) if instead else totals[number]
-            for k, edge in enumerate(self.nodes[number].edges):
-                source = None if edge is None else self._numbers.get(id(edge[0]))
-                if source is not None and edge[0].shape is not None:
-                    part = np.array(fitted(edge[1].fn(dy, *edge[2]), edge[0]))
-                    parts[number, k] = part
-                    totals[source] = totals[source] + part if source in totals else part
-        return totals, parts
+        for name, number in self._bound.items():
+            bound = self.values[number]
+            bound.name = bound.name or (f"{name}'" if name in arguments else name)
+        for name, x in results.items():
+            result = self.values[self.number(x)]
+            result.name = result.name or name
+            self.outputs[untaken(result.name, self.outputs)] = result.number
+        for equation in self.equations.values():
+            source, target = self.values[equation.args[0]] if equation.args else None, self.values[equation.out]
+            if source and source.kind == "parameter" and target.op == "getitem":
+                target.kind = "block" if target.name.startswith(f"{source.name}.") else target.kind
 
 
 def untaken(name: str, taken: Mapping[str, Any]) -> str:
     """The name, with a number where it is taken: ``y·2``."""
-    found, count = name, 1
-    while found in taken:
+    candidate, count = name, 1
+    while candidate in taken:
         count += 1
-        found = f"{name}·{count}"
-    return found
-
-
-def slices(node: Node | None) -> str:
-    """The index of a slice as Python writes it: ``[..., 0:5]``; nothing for other operations."""
-    if node is None or node.op is None or node.op.name != "getitem":
-        return ""
-    index = node.attrs["index"]
-    return f"[{', '.join(map(_index, index if isinstance(index, tuple) else (index,)))}]"
-
-
-def _index(part: Any) -> str:
-    if isinstance(part, slice):
-        ends = ["" if end is None else str(end) for end in (part.start, part.stop, part.step)]
-        return ":".join(ends if ends[2] else ends[:2])
-    return "..." if part is Ellipsis else str(part) if np.ndim(part) == 0 else f"array {np.shape(part)}"
+        candidate = f"{name}·{count}"
+    return candidate
 
 
 def _key(x: Any) -> Any:
@@ -182,21 +103,21 @@ def _key(x: Any) -> Any:
 
 def record(
     call: Callable[..., Any], inputs: Mapping[str, Any], kinds: Mapping[str, str], codes: Sequence[Any],
-    recording: Any = None,
+    recorder: Any = None,
 ) -> Any:  # fmt: skip
-    """Run ``call(**tensors)`` on new leaves for ``inputs`` and note all it does: the `Recording` and the result.
+    """Run ``call(**tensors)`` on new leaves for ``inputs``: the `Recorder` and the result.
 
-    ``codes`` are those of the functions whose local variables name the values; ``recording`` may be one of one's own.
+    ``codes`` are those of the functions whose local variables name the values.
     """
-    recording, before = recording or Recording(), mode.recording
+    recorder, before = recorder or Recorder(), mode.recording
     tensors = {}
     for name, array in inputs.items():
         floats = np.asarray(array).dtype.kind == "f"
         tensors[name] = Tensor(np.array(array), name=name, requires_grad=True) if floats else array
-        recording.given(tensors[name], name, kinds.get(name, "input"))
+        recorder.leaf(tensors[name], name, kinds.get(name, "input"))
     mode.recording = True
     try:
-        with observing(recording), locals_of(codes, recording.locals):
-            return recording, call(**tensors)
+        with observing(recorder), locals_of(codes, recorder.locals):
+            return recorder, call(**tensors)
     finally:
         mode.recording = before

@@ -13,7 +13,7 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.tensor import value
 from ..errors import InvalidType
-from .record import Recording, record
+from .record import Recorder, record
 
 #: Sizes that no one has asked for otherwise: small, and all different.
 SIZES = {"N": 1, "D": 3, "H": 5}
@@ -37,7 +37,7 @@ def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> di
     return given
 
 
-def record_step(cell: Cell, given: Mapping[str, Any]) -> Recording:
+def record_step(cell: Cell, given: Mapping[str, Any]) -> Recorder:
     """One step of ``cell`` on arguments by name; its outputs are the new states, in their order."""
     kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state"), **dict.fromkeys(cell.params, "parameter")}
     order = [cell.input, *cell.states]
@@ -45,13 +45,13 @@ def record_step(cell: Cell, given: Mapping[str, Any]) -> Recording:
     def call(**tensors: Any) -> Any:
         return cell(*[tensors.pop(name) for name in order], **tensors)
 
-    recording, new = record(call, given, kinds, codes(cell))
+    recorder, new = record(call, given, kinds, codes(cell))
     new = new if isinstance(new, tuple) else (new,)
-    recording.finish({f"{name}'": one for name, one in zip(cell.states, new)}, order)
-    return recording
+    recorder.finish({f"{name}'": one for name, one in zip(cell.states, new)}, order)
+    return recorder
 
 
-def record_sample(cell: Cell, sizes: Mapping[str, int]) -> Recording | None:
+def record_sample(cell: Cell, sizes: Mapping[str, int]) -> Recorder | None:
     """One step of ``cell`` on random arguments of ``sizes``, for its names; None where it cannot be had by itself."""
     if any(default is inspect.Parameter.empty for default in cell.config.values()):
         return None

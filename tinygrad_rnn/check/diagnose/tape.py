@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...engine.graph import fitted
-from ...tracing.record import Recording, record
+from ...tracing.record import Recorder, record
 from .readings import variable
 
 Line: TypeAlias = tuple[Any, ...]
@@ -47,12 +47,11 @@ class Edit:
     rank: int = 0  # of several that give the same numbers, the lowest is the likeliest
 
 
-class Tape(Recording):
+class Tape(Recorder):
     """A recording that keeps every array, and knows which values were made by one line."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.arrays: list[Any] = []
         self.site: list[Line] = []
         self.lines: dict[Line, list[int]] = {}
         self.variables: dict[str, list[int]] = {}  # the values that each variable was bound to
@@ -65,10 +64,9 @@ class Tape(Recording):
         self.current = 0  # the value whose gradient is being passed on
         self.parts: dict[int, list[Any]] = {}  # what each was the sum of: (operation and operand, or cotangent), part
 
-    def add(self, x: Any, kind: str, name: str, shape: Any, dtype: Any, array: Any, spec: Any = None) -> int:
-        number = super().add(x, kind, name, shape, dtype, array, spec)
+    def add(self, x: Any, kind: str, name: str, array: Any) -> int:
+        number = super().add(x, kind, name, array)
         line = (*_line(), _part(x)) if kind == "operation" else ("given", name or number)
-        self.arrays.append(np.asarray(array))
         self.site.append(line)
         self.run.append(len(self.lines.setdefault(line, [])))
         self.lines[line].append(number)
@@ -83,8 +81,8 @@ class Tape(Recording):
             name = next((self.values[n].name for n in reversed(numbers) if self.values[n].name), "")
             for n in numbers:
                 self.values[n].name = name
-        for edge in self.edges:
-            self.operands[edge.target, edge.operand] = edge.source
+        for equation in self.equations.values():
+            self.operands.update({(equation.out, k): source for k, source in enumerate(equation.args)})
         for number, node in self.nodes.items():
             self.ways[number] = [
                 (k, self.operands[number, k], way[1].fn, way[2], way[0])

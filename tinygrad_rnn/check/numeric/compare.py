@@ -16,7 +16,7 @@ import numpy as np
 from ...engine.pytree import flatten
 from ...engine.tensor import make, value
 from ...engine.transforms import vjp
-from ...tracing.record import norm
+from ...tracing.trace import norm
 from ..report import Row, distance, length, row
 from .bisect import worst_element
 from .derivatives import ONE_BY_ONE, Number, Scalar, Slopes, outputs, roundoff, slopes, slopes_along

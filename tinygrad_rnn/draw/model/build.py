@@ -15,7 +15,7 @@ from ...cells.step_run import is_block
 from ...engine.graph import Node
 from ...engine.tensor import value
 from ...formula import along, local_derivative, text
-from ...tracing.record import slices
+from ...tracing.trace import slice_text
 from .capture import Captured
 from .graph import Edge, Fold, Graph, Vertex
 from .groups import Unit
@@ -91,7 +91,8 @@ class Builder:
         own = "block" if block and self.made.kinds.get(node.parents[0]) == "parameter" else "operation"
         kind = "input" if step is not None and is_input(node) else self.made.kinds.get(node, own)
         op, symbol = (node.op.name, node.op.symbol) if node.op else ("checkpoint" * (node.shape is None), "")
-        one = Vertex("", kind, self.made.names.get(node) or "", op, symbol, slices(node), _scope(node), row, step)
+        detail = slice_text(node.op, node.attrs)
+        one = Vertex("", kind, self.made.names.get(node) or "", op, symbol, detail, _scope(node), row, step)
         one.operations = int(bool(node.parents))
         if block:
             self.join(node.parents[0], node, 0, one)
@@ -207,7 +208,8 @@ class Builder:
     def called(self, node: Node) -> str:
         """The name of a value, or how it is made from one that has a name: ``tanh(c')``."""
         name = self.made.names.get(node)
-        if name or node.op is None or is_block(node) or slices(node) or not 1 <= len(node.parents) <= 2:
+        sliced = slice_text(node.op, node.attrs)
+        if name or node.op is None or is_block(node) or sliced or not 1 <= len(node.parents) <= 2:
             return name or ""
         inner = [self.made.names.get(one) if one is not None else self.number(node, k)
                  for k, one in enumerate(node.parents)]  # fmt: skip

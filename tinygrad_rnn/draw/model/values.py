@@ -9,9 +9,9 @@ import numpy as np
 
 from ...cells.step_run import is_block
 from ...engine.graph import Node
-from ...tracing.record import Recording
 from ...tracing.recurrences import Row, Step
 from ...tracing.sample import record_sample
+from ...tracing.trace import Trace
 from .capture import Captured
 from .groups import Unit
 from .measure import size
@@ -83,7 +83,7 @@ def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
 
 
 def _matched(
-    recording: Recording, done: Sequence[str], given: Sequence[str], used: Sequence[int]
+    recording: Trace, done: Sequence[str], given: Sequence[str], used: Sequence[int]
 ) -> tuple[int, list[str]] | None:
     """Where in a step that did ``done`` the recorded one begins, and the names of its values.
 
@@ -92,14 +92,14 @@ def _matched(
     """
     traced = {one.number: None for one in recording.values if one.kind not in ("operation", "block")
               and one.name in given}  # fmt: skip
-    for edge in recording.edges:  # oldest first
-        if edge.source in traced:
-            traced[edge.target] = None
+    for number, equation in recording.equations.items():
+        if any(source in traced for source in equation.args):
+            traced[number] = None
     new = list(recording.outputs.values())
     leading = dict.fromkeys(new[k] for k in used if k < len(new))
-    for edge in reversed(recording.edges):
-        if edge.target in leading:
-            leading[edge.source] = None
+    for number, equation in reversed(recording.equations.items()):
+        if number in leading:
+            leading.update(dict.fromkeys(equation.args))
     own = [one for one in recording.values
            if one.kind == "operation" and one.number in traced and one.number in leading]  # fmt: skip
     places = range(len(done) - len(own) + 1)

@@ -1,0 +1,108 @@
+"""A recorded computation: its values, the equations that computed them, and the plain walk back.
+
+A `Trace` is a list of equations, like a jaxpr: ``values[5] = op(values[2], values[4], **attrs)``. The arrays and the
+nodes of the graph are side tables, by the number of a value. Every tool reads it; `record` makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine.graph import Node, fitted
+from ..engine.op import Op
+
+
+@dataclass
+class Equation:
+    """``out = op(*args, **attrs)``; ``out`` and ``args`` are numbers of values, in the order of the operands."""
+
+    out: int
+    op: Op
+    args: tuple[int, ...]
+    attrs: Mapping[str, Any]
+
+
+@dataclass
+class Value:
+    """One value; its kind is "input", "state", "parameter", "block" (of one), "constant" or "operation"."""
+
+    number: int
+    kind: str
+    name: str
+    shape: tuple[int, ...] | None
+    dtype: str
+    scope: str = ""  # the open scopes at its operation, "encoder/attention"
+    equation: Equation | None = field(default=None, repr=False)  # None for what no operation computed
+
+    @property
+    def op(self) -> str:
+        """The name of the operation that computed it, or nothing."""
+        return self.equation.op.name if self.equation else ""
+
+    @property
+    def symbol(self) -> str:
+        """The symbol of that operation, or nothing."""
+        return self.equation.op.symbol if self.equation else ""
+
+    @property
+    def detail(self) -> str:
+        """The part that a slice takes, ``[..., 0:5]``; nothing for other operations."""
+        return slice_text(self.equation.op, self.equation.attrs) if self.equation else ""
+
+
+class Trace:
+    """Values in the order in which they were computed, and the equations between them, oldest first."""
+
+    def __init__(self) -> None:
+        self.values: list[Value] = []
+        self.equations: dict[int, Equation] = {}  # by the number of the value that it computes
+        self.outputs: dict[str, int] = {}
+        self.arrays: dict[int, Any] = {}
+        self.nodes: dict[int, Node] = {}
+
+    def named(self) -> dict[str, int]:
+        """The number of each value that has a name, constants apart."""
+        return {value.name: value.number for value in self.values if value.name and value.kind != "constant"}
+
+    def readers(self, number: int) -> list[tuple[Equation, int]]:
+        """The equations that read a value, and as which operand."""
+        return [(equation, k) for equation in self.equations.values() for k, source in enumerate(equation.args)
+                if source == number]  # fmt: skip
+
+
+def pull(trace: Trace, cotangents: Mapping[int, Any]) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:
+    """The gradients by value number, and their parts by (value, operand): the specification of every backward pass."""
+    totals, parts = dict(cotangents), dict[tuple[int, int], Any]()
+    for equation in reversed(trace.equations.values()):
+        if equation.out in totals and equation.out in trace.nodes:
+            for k, edge in enumerate(trace.nodes[equation.out].edges):
+                if edge is not None and edge[0].shape is not None:
+                    parent, rule, saved = edge
+                    part = np.array(fitted(rule.fn(totals[equation.out], *saved), parent))
+                    source, parts[equation.out, k] = equation.args[k], part
+                    totals[source] = totals[source] + part if source in totals else part
+    return totals, parts
+
+
+def slice_text(op: Op | None, attrs: Mapping[str, Any] | None) -> str:
+    """The index of a slice as Python writes it, ``[..., 0:5]``; nothing for other operations."""
+    if op is None or op.name != "getitem" or not attrs:
+        return ""
+    index = attrs["index"]
+    return f"[{', '.join(map(_index_part, index if isinstance(index, tuple) else (index,)))}]"
+
+
+def _index_part(part: Any) -> str:
+    if isinstance(part, slice):
+        ends = ["" if end is None else str(end) for end in (part.start, part.stop, part.step)]
+        return ":".join(ends if ends[2] else ends[:2])
+    return "..." if part is Ellipsis else str(part) if np.ndim(part) == 0 else f"array {np.shape(part)}"
+
+
+def norm(x: Any) -> float:
+    """‖x‖, the root of the sum of squares, taken in float64."""
+    return float(np.sqrt(np.sum(np.square(np.asarray(x, np.float64)))))

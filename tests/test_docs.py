@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from helpers.pages import plain
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PRINTS = re.compile(r"^\s*print\(.*#\s*prints (.*)$")
 #: A Python block, and the output that follows it, if any does.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
-ROUNDING = re.compile(r"(?<![\w.])(0|\d(\.\d+)?e-1[2-9])(?![\w.])")
-
-
-def plain(text: str) -> list[list[str]]:
-    """The words of each line, all numbers of the size of rounding the same: they depend on the machine."""
-    return [ROUNDING.sub("~0", line).split() for line in text.rstrip().splitlines()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

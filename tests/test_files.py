@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from command_line import ROOT
 
+from helpers.command_line import ROOT
 from tinygrad_rnn.files import alone_in, read_whole, write_whole
 
 

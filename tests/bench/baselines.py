@@ -10,6 +10,7 @@ adds up the weight gradients step by step.  Gates are stacked f g i o::
 from collections.abc import Callable
 
 import numpy as np
+
 from cases import LSTMCase, lstm_case
 from spec import Array, Job
 

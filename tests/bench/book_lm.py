@@ -1,6 +1,7 @@
 """The same training step the book's way: a class a layer, a new array for every expression (not ``hoisted_lm``)."""
 
 import numpy as np
+
 from baselines import TimeLSTM
 from cases import LMCase
 from hoisted_lm import LR, MAX_NORM

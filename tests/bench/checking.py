@@ -16,7 +16,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import check_backward, check_gradients, check_layer, scan
 from tinygrad_rnn.engine.op import op
 
-sys.path.append(str(Path(__file__).parent.parent / "check"))
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 SCALES = [10.0**n for n in range(-12, 13, 3)]
 
@@ -233,14 +233,14 @@ def by_scan():
 
 
 def through_time():
-    from bptt_by_hand import lstm_in_the_loop
+    from helpers.bptt_by_hand import lstm_in_the_loop
 
     return check_backward(tg.lstm, lstm_in_the_loop)
 
 
 def over_time():
-    from layers_by_hand import LSTM
-    from test_right_code import OverTime
+    from helpers.layers_by_hand import LSTM
+    from helpers.over_time import OverTime
 
     return check_layer(OverTime(LSTM, 7, 11), np.random.default_rng(0).standard_normal((3, 5, 7)))
 

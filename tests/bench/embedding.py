@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from spec import Array, Bench, Job, Target, library
 from table import main
 

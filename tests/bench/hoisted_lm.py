@@ -7,6 +7,7 @@ buffer that becomes the probabilities and then their own gradient; everything of
 """
 
 import numpy as np
+
 from cases import LMCase
 from spec import Array
 

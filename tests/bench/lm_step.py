@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+
 from book_lm import BookLM, LeanLM
 from cases import LMCase, lm_case
 from hoisted_lm import LR, MAX_NORM, HoistedLM

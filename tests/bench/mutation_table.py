@@ -1,7 +1,7 @@
 """What `check_backward` says of backpropagation through time with mistakes: ``python tests/bench/mutation_table.py``.
 
 A table in Markdown: each mutant, with the gradients by what a step computes and with the final ones only; then totals.
-The verdict on what is said is that of tests/check/judging.py.
+The verdict on what is said is that of tests/helpers/judging.py.
 """
 
 import argparse
@@ -9,10 +9,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "check"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from judging import outcome
-from more_mutants import TABLES
+from helpers.judging import outcome
+from helpers.more_mutants import TABLES
 
 FORMS = {"intermediates": False, "finals": True}
 VERDICTS = ("right", "in part", "place only", "wrong", "missed")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import run
 from baselines import LSTMStep, OwningStep, TimeLSTM, layer, loss_and_gradients
 from book_lm import BookLM

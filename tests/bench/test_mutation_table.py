@@ -1,10 +1,10 @@
 """The table of mutants prints what the judge says; no time is asserted."""
 
-import mutation_table
 import pytest
-from more_mutants import TABLES
-from mutants import SINGLE
 
+import mutation_table
+from helpers.more_mutants import TABLES
+from helpers.mutants import SINGLE
 from tinygrad_rnn.check import Diagnosis, Report
 
 NAME = "lstm in the loop: do with c'"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
 from cases import LSTMCase, lstm_case
 from spec import Array, Job, library
 

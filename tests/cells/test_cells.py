@@ -4,11 +4,20 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers import scalar_cells as scalar
+from helpers.cell_samples import (
+    CELLS,
+    D,
+    H,
+    assert_gradients,
+    assert_same,
+    assert_second_derivatives,
+    leaves,
+    sample,
+    scanned,
+)
 from tinygrad_rnn import Param, cell, split
 from tinygrad_rnn.cells.builtin import BUILT_IN
-
-from . import scalar
-from .samples import CELLS, D, H, assert_gradients, assert_same, assert_second_derivatives, leaves, sample, scanned
 
 each_cell = pytest.mark.parametrize("one", CELLS, ids=lambda one: one.name)
 each_batch = pytest.mark.parametrize("N", [1, 5])

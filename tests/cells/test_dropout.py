@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers import scalar_cells as scalar
+from helpers.cell_samples import CELLS, H, assert_same, leaves, refusal, sample, scanned
 from tinygrad_rnn import Param, cell
 from tinygrad_rnn.cells.masks import draw_masks
 from tinygrad_rnn.cells.wrappers import variational_dropout, zoneout
-
-from . import scalar
-from .samples import CELLS, H, assert_same, leaves, refusal, sample, scanned
 
 each_cell = pytest.mark.parametrize("one", CELLS, ids=lambda one: one.name)
 

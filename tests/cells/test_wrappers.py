@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import Param, cell
-from tinygrad_rnn.cells.builtin import BUILT_IN
-from tinygrad_rnn.cells.masks import draw_masks
-from tinygrad_rnn.cells.wrappers import WRAPPERS, projected, residual, variational_dropout, zoneout
-
-from . import scalar
-from .samples import (
+from helpers import scalar_cells as scalar
+from helpers.cell_samples import (
     CELLS,
     LENGTHS,
     D,
@@ -23,6 +18,10 @@ from .samples import (
     sample,
     scanned,
 )
+from tinygrad_rnn import Param, cell
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cells.masks import draw_masks
+from tinygrad_rnn.cells.wrappers import WRAPPERS, projected, residual, variational_dropout, zoneout
 
 each_cell = pytest.mark.parametrize("one", CELLS, ids=lambda one: one.name)
 

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from layers_by_hand import GRU, LSTM, RNN, Affine, Embedding, Layer, Relu, SoftmaxLoss, TimeRNN, sigmoid
 
+from helpers.layers_by_hand import GRU, LSTM, RNN, Affine, Embedding, Layer, Relu, SoftmaxLoss, TimeRNN, sigmoid
 from tinygrad_rnn.check import check_layer
 from tinygrad_rnn.errors import CheckError
 

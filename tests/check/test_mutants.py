@@ -5,14 +5,14 @@ Each mutant is checked twice: with the gradients by what a step computes, and wi
 
 from types import SimpleNamespace
 
-import judging
 import numpy as np
 import pytest
-from bptt_by_hand import BY_HAND
-from judging import CELLS, autograd, broken, case, cell_of, finals_only, inner, judge, lines, outcome, pairs
-from more_mutants import DOUBLE, OUTSIDE, TABLES
-from mutants import SINGLE, Mutant
 
+from helpers import judging
+from helpers.bptt_by_hand import BY_HAND
+from helpers.judging import CELLS, autograd, broken, case, cell_of, finals_only, inner, judge, lines, outcome, pairs
+from helpers.more_mutants import DOUBLE, OUTSIDE, TABLES
+from helpers.mutants import SINGLE, Mutant
 from tinygrad_rnn.check import Diagnosis, check_backward
 from tinygrad_rnn.check.report import distance
 

@@ -1,14 +1,13 @@
 """A backward over time: it is handed the right things however it is called, and its lines are found by any name."""
 
-import bptt_by_hand
-import judging
 import numpy as np
 import pytest
-from bptt_by_hand import gru_in_the_loop, lstm_in_the_loop, rnn_in_the_loop
-from judging import case
-from mutants import Mutant
 
 import tinygrad_rnn as tg
+from helpers import bptt_by_hand, judging
+from helpers.bptt_by_hand import gru_in_the_loop, lstm_in_the_loop, rnn_in_the_loop
+from helpers.judging import case
+from helpers.mutants import Mutant
 from tinygrad_rnn import Param, cell, derive, gru, lstm, rnn, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_backward

@@ -1,10 +1,11 @@
 """A line to change is read back: what is so passes, what is not is noticed, what cannot be read is not counted."""
 
 import pytest
-from bptt_by_hand import BY_HAND
-from judging import CELLS, case
-from mutants import SINGLE
-from reading import steps, untrue
+
+from helpers.bptt_by_hand import BY_HAND
+from helpers.judging import CELLS, case
+from helpers.mutants import SINGLE
+from helpers.reading import steps, untrue
 
 #: Handwriting or mutant, the line, which sides are not so, how many could be read.
 LINES = {

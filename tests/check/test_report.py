@@ -3,14 +3,14 @@
 import functools
 import json
 
-import judging
 import numpy as np
 import pytest
-from bptt_by_hand import lstm_in_the_loop
-from judging import finals_only
-from layers_by_hand import Affine, Layer
-from mutants import Mutant
 
+from helpers import judging
+from helpers.bptt_by_hand import lstm_in_the_loop
+from helpers.judging import finals_only
+from helpers.layers_by_hand import Affine, Layer
+from helpers.mutants import Mutant
 from tinygrad_rnn import draw, lstm
 from tinygrad_rnn.check import check_backward, check_layer
 from tinygrad_rnn.check.report import VERDICTS, Diagnosis, Report, Row, row

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from layers_by_hand import LSTM, Layer
 
 import tinygrad_rnn as tg
+from helpers.layers_by_hand import LSTM, Layer
 from tinygrad_rnn import cell, check_backward, check_gradients, check_layer
 from tinygrad_rnn.cells.cell import Param
 from tinygrad_rnn.engine.op import OPS, op

@@ -1,12 +1,12 @@
 """The backward pass that can be edited: without edits it is autograd's; with one, the same mistake made by hand."""
 
-import judging
 import numpy as np
 import pytest
-from bptt_by_hand import lstm_in_the_loop
-from mutants import Mutant
 
 import tinygrad_rnn as tg
+from helpers import judging
+from helpers.bptt_by_hand import lstm_in_the_loop
+from helpers.mutants import Mutant
 from tinygrad_rnn import lstm, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check.diagnose.case import Case

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from judging import judge
-from layers_by_hand import Layer, TimeRNN, sigmoid
 
+from helpers.judging import judge
+from helpers.layers_by_hand import Layer, TimeRNN, sigmoid
 from tinygrad_rnn import lstm
 from tinygrad_rnn.check import check_layer
 

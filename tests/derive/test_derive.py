@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers import user_cells
+from helpers.user_cells import CELLS, WRAPPED, gatewise, helped, names, reused, wide
 from tinygrad_rnn import Param, cell, dropout, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.cli import derive as command
@@ -21,9 +23,6 @@ from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.errors import DeriveError
 from tinygrad_rnn.tracing.formulas import letters
 from tinygrad_rnn.tracing.sample import sample
-
-sys.path.insert(0, str(Path(__file__).parent))
-from user_cells import CELLS, WRAPPED, gatewise, helped, names, reused, wide
 
 ALL = [*BUILT_IN.values(), *WRAPPED, *CELLS]
 IDS = [one.name for one in ALL]
@@ -389,7 +388,7 @@ def test_the_command(tmp_path, capsys):
     command.options(parser)
     assert command.run(parser.parse_args(["rnn", "--form", "steps"])) == 0
     assert capsys.readouterr().out == derive(tg.rnn).steps
-    place, out = f"{Path(__file__).parent / 'user_cells.py'}:gatewise", tmp_path / "own.py"
+    place, out = f"{Path(user_cells.__file__)}:gatewise", tmp_path / "own.py"
     assert command.run(parser.parse_args([place, "--loop", "-o", str(out)])) == 0
     assert out.read_text() == derive(gatewise, loop=True).source
     with pytest.raises(ValueError, match="'nothing' is no built-in cell"):

@@ -4,15 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
-from flow_references import (
+
+import tinygrad_rnn as tg
+from helpers.flow_references import (
     parts_by_copies,
     states_by_perturbation,
     step_jacobian,
     truncated_gradients,
     unrolled,
 )
-
-import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.engine.graph import newest_first

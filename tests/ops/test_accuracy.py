@@ -3,12 +3,12 @@
 import mpmath
 import numpy as np
 import pytest
-from accuracy import columns, distance, elementwise, measured, truth, worst
-from accuracy_references import OTHERS, REFERENCES
 from mpmath import mp
-from op_samples import INNER
 
 import tinygrad_rnn as tg
+from helpers.accuracy import columns, distance, elementwise, measured, truth, worst
+from helpers.accuracy_references import OTHERS, REFERENCES
+from helpers.op_samples import INNER
 from tinygrad_rnn.engine.op import OPS
 
 BOUND = 4

@@ -8,11 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from op_checks import check_adjoint, check_jvp, check_second_order, differences, direction, leaves_of, smooth_sample
-from op_references import reference
-from op_samples import INNER, Array, Sample, attributes, function, is_variadic, pairs, sample, subjects
 
 import tinygrad_rnn as tg
+from helpers.op_checks import (
+    check_adjoint,
+    check_jvp,
+    check_second_order,
+    differences,
+    direction,
+    leaves_of,
+    smooth_sample,
+)
+from helpers.op_references import reference
+from helpers.op_samples import INNER, Array, Sample, attributes, function, is_variadic, pairs, sample, subjects
 from tinygrad_rnn.engine.op import OPS, Op
 from tinygrad_rnn.engine.shape import broadcast
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from accuracy import elementwise
-from accuracy_references import REFERENCES
 
 import tinygrad_rnn as tg
+from helpers.accuracy import elementwise
+from helpers.accuracy_references import REFERENCES
 
 
 def gradients(f, *xs):

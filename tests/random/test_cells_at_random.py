@@ -1,8 +1,8 @@
 """Random cells over time: `scan`, the loop that it equals, `nn.Recurrent` and the wrappers."""
 
-import cells_at_random
-import graphs
-from sweeps import assert_all_right, in_parts, seeds
+from helpers.random import cells as cells_at_random
+from helpers.random import graphs
+from helpers.random.sweeps import assert_all_right, in_parts, seeds
 
 
 @in_parts

@@ -1,12 +1,12 @@
 """Random graphs over all operations: values, dtypes, first and second derivatives, in every way to get them."""
 
-import graphs
 import pytest
-from op_samples import INNER
-from sweeps import assert_all_right, in_parts, seeds
-from truth import Truth
-from ways import WAYS
 
+from helpers.op_samples import INNER
+from helpers.random import graphs
+from helpers.random.sweeps import assert_all_right, in_parts, seeds
+from helpers.random.truth import Truth
+from helpers.random.ways import WAYS
 from tinygrad_rnn.engine.op import COMPOSITES, OPS
 
 

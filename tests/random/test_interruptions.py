@@ -1,13 +1,12 @@
 """Backward passes cut short at a random place: a second call raises, or is complete."""
 
-import cells_at_random
-import graphs
-import interruptions
 import numpy as np
 import pytest
-from sweeps import assert_all_right, in_parts, seeds
 
 import tinygrad_rnn as tg
+from helpers.random import cells as cells_at_random
+from helpers.random import graphs, interruptions
+from helpers.random.sweeps import assert_all_right, in_parts, seeds
 from tinygrad_rnn.engine.graph import newest_first
 
 

@@ -1,18 +1,13 @@
 """Test the testers: every kind of error in a gradient rule is noticed by random graphs."""
 
 import itertools
-import sys
-from pathlib import Path
 
-import cells_at_random
-import graphs
 import pytest
-from op_samples import INNER
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import mutation
-
+from helpers import rule_mutants as mutation
+from helpers.op_samples import INNER
+from helpers.random import cells as cells_at_random
+from helpers.random import graphs
 from tinygrad_rnn.engine.op import OPS
 
 #: Programs that are tried before an error counts as missed.

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-import public_names
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.random import public_names
 from tinygrad_rnn.engine.numpy_protocol import UFUNCS
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -1,9 +1,9 @@
 """Random sequences of reads and writes: the gradient of the values at forward time, or `MutationError`."""
 
 import pytest
-import stories
-from sweeps import assert_all_right, in_parts, seeds
 
+from helpers.random import stories
+from helpers.random.sweeps import assert_all_right, in_parts, seeds
 from tinygrad_rnn.engine import versions
 
 

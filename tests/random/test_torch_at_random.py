@@ -2,12 +2,12 @@
 
 import re
 
-import elementwise
-import graphs
 import numpy as np
 import pytest
-from sweeps import assert_all_right
-from ways import by_hvp, by_total
+
+from helpers.random import elementwise, graphs
+from helpers.random.sweeps import assert_all_right
+from helpers.random.ways import by_hvp, by_total
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch

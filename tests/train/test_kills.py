@@ -8,9 +8,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from command_line import SMALL, python, write_texts
-from damage import HOW, LOG, damages, rewritten, run_apart
 
+from helpers.command_line import SMALL, python, write_texts
+from helpers.damage import HOW, LOG, damages, rewritten, run_apart
 from tinygrad_rnn.cli import main
 from tinygrad_rnn.train import LanguageModel, load_model
 

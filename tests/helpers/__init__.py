@@ -1,0 +1,1 @@
+"""What the tests share: samples, references, judges, code by hand."""

@@ -1,0 +1,164 @@
+"""Which generator or which test holds each public name: operations, tools, layers, optimisers, NumPy's functions."""
+
+from __future__ import annotations
+
+import functools
+import re
+import types
+from collections.abc import Iterator
+
+import tinygrad_rnn as tg
+from helpers.random import arrays, elementwise, graphs, parts, stories
+from helpers.random import cells as cells_at_random
+from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
+
+ROOMS = {"tg": tg, "tg.nn": tg.nn, "tg.optim": tg.optim, "tg.data": tg.data, "tg.train": tg.train, "tg.init": tg.init}
+
+
+def public() -> Iterator[str]:
+    """Every name that users may call, by the path that they write."""
+    for where, room in ROOMS.items():
+        for name in getattr(room, "__all__", None) or [name for name in vars(room) if not name.startswith("_")]:
+            imported = room is not tg and getattr(vars(room)[name], "__module__", "") == "tinygrad_rnn.errors"
+            if not isinstance(vars(room)[name], types.ModuleType) and _is_ours(vars(room)[name]) and not imported:
+                yield f"{where}.{name}"
+    for name in vars(tg.Tensor):
+        if not name.startswith("_") or callable(vars(tg.Tensor)[name]):
+            yield f"tg.Tensor.{name}"
+    for function in [*FUNCTIONS, *UFUNCS]:
+        yield numpy_name(function)
+
+
+def _is_ours(value: object) -> bool:
+    """Not something that a module has imported for itself."""
+    module = getattr(value, "__module__", None) or type(value).__module__
+    return callable(value) and module.startswith("tinygrad_rnn")
+
+
+def numpy_name(function: object) -> str:
+    if isinstance(function, str):
+        return f"scipy.special.{function}"
+    if isinstance(function, tuple):
+        return f"{numpy_name(function[0])}.{function[1]}"
+    linear = getattr(function, "__module__", "") == "numpy.linalg"
+    return f"np.{'linalg.' * linear}{function.__name__}"  # type: ignore[attr-defined]
+
+
+#: Names that no generator writes, and the test that states what they promise. Of several tests one is named. A third
+#: word is what the test calls it.
+TABLE = """
+tg.draw draw/test_draw.py::test_what_cannot_be_drawn_is_refused
+tg.Error test_errors.py::test_refusals_are_both errors
+tg.RenderError draw/test_draw.py::test_an_unknown_format_leaves_what_was_there
+tg.CheckError check/test_check_backward.py::test_a_mistake_is_caught_and_told
+tg.check_backward check/test_check_backward.py::test_the_right_one_is_right
+tg.check_gradients check/test_check_gradients.py::test_every_cell_is_right
+tg.check_layer check/test_check_layer.py::test_a_right_layer_is_right
+tg.GraphError sequence/test_carry.py::test_the_second_backward_names_the_state_it_came_through
+tg.ShapeError cells/test_cell_errors.py::test_inputs_that_do_not_fit
+tg.Cell cells/test_wrappers.py::test_a_wrapped_cell_is_a_cell
+tg.draw_masks cells/test_dropout.py::test_masks_hold_for_the_whole_sequence
+tg.NanError engine/test_debug.py::test_the_log_of_a_negative_number
+tg.trace_nans engine/test_debug.py::test_the_log_of_a_negative_number
+tg.gradient_flow flow/test_flow.py::test_dh_is_the_gradient_by_the_state_after_each_step
+tg.derive derive/test_derive.py::test_the_printed_code_equals_autograd
+tg.DeriveError derive/test_derive.py::test_what_cannot_be_derived_is_refused
+tg.MutationError random/test_stories.py::test_an_error_without_a_write_is_noticed
+tg.trace_mutations engine/test_debug.py::test_a_write_that_the_library_cannot_see
+tg.nn.Recurrent nn/test_recurrent.py::test_it_says_what_it_holds
+tg.optim.SGD random/test_stories.py::test_statements_are_of_every_kind
+np.copyto engine/test_numpy_protocol.py::test_functions_that_write_into_arrays_are_refused
+np.place engine/test_numpy_protocol.py::test_functions_that_write_into_arrays_are_refused
+np.put engine/test_numpy_protocol.py::test_functions_that_write_into_arrays_are_refused
+np.putmask engine/test_numpy_protocol.py::test_functions_that_write_into_arrays_are_refused
+np.put_along_axis engine/test_numpy_protocol.py::test_functions_that_write_into_arrays_are_refused
+np.fill_diagonal engine/test_numpy_protocol.py::test_functions_that_write_into_arrays_are_refused
+scipy.special.expit engine/test_numpy_protocol.py::test_functions_of_scipy_record
+scipy.special.erf engine/test_numpy_protocol.py::test_functions_of_scipy_record
+tg.nn.Embedding nn/test_layers.py::test_embedding_gives_the_rows_of_its_matrix
+tg.nn.Linear nn/test_layers.py::test_linear_is_x_W_plus_b_and_so_are_its_gradients
+tg.nn.Module nn/test_module.py::test_every_layer_is_a_module_with_float32_parameters
+tg.optim.Optimizer optim/test_optimizers.py::test_parameters_come_as_a_dict_a_list_a_generator_or_a_module
+tg.optim.clip_grad_norm optim/test_clip.py::test_gradients_are_scaled_by_one_factor_to_the_norm
+tg.optim.grad_norm optim/test_clip.py::test_no_gradient_at_all_has_norm_0
+tg.data.Corpus data/test_corpus.py::test_encode_inverts_decode
+tg.data.Grammar data/test_grammar.py::test_the_documented_numbers
+tg.data.Splits data/test_ptb.py::test_any_folder_of_three_texts_is_loaded splits
+tg.data.Reading data/test_entropy.py::test_the_reader_pays_what_the_forward_algorithm_pays read
+tg.data.Windows data/test_windows.py::test_all_windows_but_the_tail_are_full
+tg.data.grammar data/test_grammar.py::test_a_seed_is_a_text_forever
+tg.data.grammar_entropy data/test_entropy.py::test_a_perplexity_is_the_exponential_of_an_entropy
+tg.data.load data/test_ptb.py::test_any_folder_of_three_texts_is_loaded
+tg.data.ptb data/test_ptb.py::test_the_folder_is_an_argument_or_a_variable
+tg.data.read_text data/test_text.py::test_only_words_and_line_ends_count
+tg.data.windows data/test_windows.py::test_all_windows_but_the_tail_are_full
+tg.train.LanguageModel train/test_fit.py::test_a_gradient_that_is_not_finite_raises_before_it_changes_anything
+tg.train.Progress train/test_fit.py::test_it_reports_every_window_and_every_epoch
+tg.train.fit train/test_fit.py::test_fit_is_the_loop_of_its_docstring_bit_for_bit
+tg.train.generate train/test_evaluate.py::test_words_come_as_often_as_the_model_says
+tg.train.load_model train/test_store.py::test_a_model_comes_back_bit_for_bit
+tg.train.perplexity data/test_entropy.py::test_a_perplexity_is_the_exponential_of_an_entropy
+tg.train.save_model train/test_store.py::test_a_model_comes_back_bit_for_bit
+tg.init.draw cells/test_initializers.py::test_schemes_by_name_number_function_and_array init
+tg.init.draw_blocks cells/test_initializers.py::test_forget_bias_is_one_where_it_is_asked_for init
+tg.init.book cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+tg.init.zeros cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+tg.init.embedding nn/test_layers.py::test_layers_start_as_in_the_book
+tg.init.normal cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+tg.init.uniform cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+tg.init.xavier cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+tg.init.he cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+tg.init.orthogonal cells/test_initializers.py::test_schemes_by_name_number_function_and_array
+"""
+#: What the names of the classes and of the rooms are held by: tests beside this table.
+HERE = {
+    "test_a_tensor_is_a_python_object_as_an_array_is": "shape dtype ndim size item tolist name requires_grad node "
+    "__len__ __iter__ __bool__ __int__ __index__ __contains__ __repr__ __hash__ __init__",
+    "test_unique_values_are_numpys": "unique",
+    "test_comparisons_on_an_outer_grid_are_numpys": "outer",
+}
+#: How the generators write what has no name.
+SYNTAX = {
+    "add": r"\w \+ ", "radd": r"\d \+ ", "sub": r"\w - ", "rsub": r"\d - v", "mul": r"\w \* ", "rmul": r"\d \* v",
+    "truediv": r"\w / ", "rtruediv": r"\d / v", "neg": r"\(-v", "pos": r"\(\+v", "mod": r"\w % ", "rmod": r"\d % v",
+    "pow": r"\w \*\* ", "rpow": r"\d \*\* v", "abs": r"\babs\(", "getitem": r"v\d+\[", "setitem": r"v\d+\[.*\] = ",
+    "matmul": r"v\d+ @ ", "rmatmul": r"@ v", "floordiv": r"v\d+//", "rfloordiv": r"1//", "lt": "<", "le": " <= ",
+    "gt": " > ", "ge": " >= ", "eq": " == ", "ne": " != ", "iadd": r"\+= ", "isub": "-= ", "imul": r"\*= ",
+    "itruediv": "/= ", "imatmul": "@= ", "ipow": r"\*\*= ", "imod": "%= ",
+}  # fmt: skip
+
+
+WORD = re.compile(r"\b(?:tg|F|np)\.[a-zA-Z_][\w.]*")
+METHOD = re.compile(r"(?<=\w|\)|\])\.([a-zA-Z]\w*)")
+
+
+@functools.cache
+def generated() -> dict[str, None]:
+    """The names that the generators write."""
+    texts = [" ".join(elementwise.PLAIN).format(x="v0")]
+    texts += [form for spec in elementwise.UNARY + elementwise.BINARY for form in elementwise.forms(spec)]
+    texts += [f"v0 {symbol}= v1" for symbol in parts.IN_PLACE]
+    texts += [f"v0 {symbol} v1" for symbol in elementwise.SYMBOLS] + [f"np.{name}.reduce" for name in arrays.REDUCED]
+    for name in graphs.PRODUCTIONS:
+        for seed in range(14):
+            program = graphs.build(seed, name)
+            texts += [*program.preamble, *(f"{line.ours} # tg.{line.subject}" for line in program.lines)]
+    texts += [line.ours for seed in range(40) for line in cells_at_random.build(seed).lines]
+    texts += [stories.told(seed) for seed in range(80)]
+    whole = "\n".join(texts)
+    names = dict.fromkeys(word.replace("F.", "tg.", 1) for word in WORD.findall(whole))
+    names.update(dict.fromkeys(f"tg.Tensor.{method}" for method in METHOD.findall(whole)))
+    names.update(dict.fromkeys(f"tg.Tensor.__{n}__" for n, pattern in SYNTAX.items() if re.search(pattern, whole)))
+    return names
+
+
+def where() -> dict[str, str]:
+    """Every public name, and what holds it; "" if nothing does."""
+    table = {line.split()[0]: line.split()[1] for line in TABLE.strip().splitlines()}
+    here = {name: f"random/test_public_names.py::{test}" for test, names in HERE.items() for name in names.split()}
+    found = {}
+    for name in public():
+        last = name.rsplit(".", 1)[1] if name.startswith(("tg.Tensor.", "np.")) else ""
+        found[name] = "random graphs" if name in generated() else table.get(name) or here.get(last, "")
+    return found
+

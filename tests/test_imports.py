@@ -205,7 +205,7 @@ def test_a_wrong_import_is_noticed(name, tmp_path):
 
 @pytest.mark.parametrize("text", [
     "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from ..nn import Linear",
-    "from . import versions\nimport numpy as np\nfrom .context import mode",
+    "from . import versions\nimport numpy as np\nfrom .context import context",
     "from ..errors import GraphError",
 ])  # fmt: skip
 def test_a_right_import_is_not(text, tmp_path):

@@ -14,7 +14,7 @@ import tinygrad_rnn as tg
 from helpers.model_targets import LOOKS, TARGETS, params, xs
 from tinygrad_rnn import lstm, scan, zoneout
 from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
-from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.context import context
 from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.errors import GraphError
 
@@ -88,12 +88,12 @@ def test_nothing_of_a_function_is_kept_alive():
 
 
 def test_everything_is_left_as_it_was():
-    before = mode.recording, mode.observer, mode.scope, sys.gettrace(), gc.isenabled()
+    before = context.recording, context.observer, context.scope, sys.gettrace(), gc.isenabled()
     with tg.no_grad():
         assert view(of_cell(lstm))["x"].gradient > 0
         assert view(of_function(lambda x: tg.sum(x * x), [np.ones(3)], ["x"]))["x"].gradient > 0
-        assert not mode.recording
-    assert (mode.recording, mode.observer, mode.scope, sys.gettrace(), gc.isenabled()) == before
+        assert not context.recording
+    assert (context.recording, context.observer, context.scope, sys.gettrace(), gc.isenabled()) == before
 
 
 @pytest.mark.parametrize("recording", [True, False])
@@ -102,16 +102,16 @@ def test_an_error_inside_leaves_everything_as_it_was(recording):
         with tg.scope("inside"):
             raise KeyError("inside")
 
-    before = mode.observer, mode.scope, sys.gettrace(), gc.isenabled()
-    outer = mode.recording
-    mode.recording = recording
+    before = context.observer, context.scope, sys.gettrace(), gc.isenabled()
+    outer = context.recording
+    context.recording = recording
     try:
         with pytest.raises(KeyError, match="inside"):
             of_function(broken, [np.ones(3)], ["x"])
-        assert mode.recording is recording
+        assert context.recording is recording
     finally:
-        mode.recording = outer
-    assert (mode.observer, mode.scope, sys.gettrace(), gc.isenabled()) == before
+        context.recording = outer
+    assert (context.observer, context.scope, sys.gettrace(), gc.isenabled()) == before
 
 
 @pytest.mark.parametrize("look", LOOKS)

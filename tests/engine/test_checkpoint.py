@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.engine.graph import mode
+from tinygrad_rnn.engine.graph import context
 
 ELSE = (
     "checkpoint: f gave another result when run again: something that it reads besides its arguments was changed after "
@@ -290,10 +290,10 @@ def test_an_error_in_the_function_leaves_nothing_switched():
             raise KeyError("half way")
         return x * x
 
-    y, before = tg.checkpoint(fails_at_the_second_call)(leaf(3.0)), (mode.recording, mode.transforms)
+    y, before = tg.checkpoint(fails_at_the_second_call)(leaf(3.0)), (context.recording, context.transforms)
     with tg.no_grad(), pytest.raises(KeyError):
         y.backward(retain_graph=True)
-    assert (mode.recording, mode.transforms) == before
+    assert (context.recording, context.transforms) == before
     y.backward()
     assert calls[0].grad == 6
 

@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, scan
-from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.context import context
 from tinygrad_rnn.engine.debug import trace_mutations, trace_nans
 from tinygrad_rnn.engine.versions import saved_arrays
 from tinygrad_rnn.errors import MutationError, NanError
@@ -42,7 +42,7 @@ def test_zero_by_zero_in_step_3_of_a_users_cell():
     params = normalised.init(np.random.default_rng(0), D=3, H=4, dtype=np.float64)
     with trace_nans(), pytest.raises(NanError, match=r"divide: made NaN \(8 of 8\) from .*, in time step 3$"):
         scan(normalised, xs, None, params)
-    assert mode.step is None
+    assert context.step is None
 
 
 def test_inf_times_zero_in_backward():
@@ -169,13 +169,13 @@ def test_both_at_once_in_either_order(order):
         saved(y)[0] = 3
         with pytest.raises(MutationError):
             y.sum().backward()
-    assert mode.observer is None
+    assert context.observer is None
 
 
 def test_everything_is_as_before_after_an_error():
     before = np.geterr()
     with pytest.raises(NanError), trace_nans():
         tg.log(leaf(-1))
-    assert mode.observer is None and np.geterr() == before
+    assert context.observer is None and np.geterr() == before
     with np.errstate(invalid="ignore"):
         assert np.isnan(tg.log(leaf(-1)).data).all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.context import context
 
 PACKAGE = str(Path(tg.__file__).parent)
 
@@ -99,5 +99,5 @@ def test_a_context_that_is_interrupted_while_it_is_entered_leaves_everything_as_
             manager.__exit__(None, None, None)
             break
         del manager
-        assert (mode.recording, mode.scope, mode.observer, mode.special) == (True, (), None, False), at
+        assert (context.recording, context.scope, context.observer, context.special) == (True, (), None, False), at
     assert 1 < at < 999

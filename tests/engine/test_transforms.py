@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.engine.graph import mode
+from tinygrad_rnn.engine.graph import context
 
 RNG = np.random.default_rng(0)
 X, W = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 2))
@@ -436,12 +436,12 @@ def test_an_error_half_way_leaves_nothing_switched():
         raise KeyError("half way")
 
     for form in FORMS.values():
-        before = mode.recording, mode.transforms, mode.special
+        before = context.recording, context.transforms, context.special
         with pytest.raises(KeyError):
             form(f, V)
         with tg.no_grad(), pytest.raises(KeyError):
             form(f, V)
-        assert (mode.recording, mode.transforms, mode.special) == before
+        assert (context.recording, context.transforms, context.special) == before
 
 
 def test_threads_do_not_share_what_is_differentiated():

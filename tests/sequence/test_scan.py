@@ -9,7 +9,7 @@ import pytest
 import tinygrad_rnn as tg
 from helpers.cell_samples import CELLS, LENGTHS, D, H, T, assert_same, everything, flat, leaves, looped, sample, scanned
 from tinygrad_rnn import Param, cell
-from tinygrad_rnn.engine.graph import mode
+from tinygrad_rnn.engine.graph import context
 
 each_cell = pytest.mark.parametrize("one", CELLS, ids=lambda one: one.name)
 each_batch = pytest.mark.parametrize("N", [1, 5])
@@ -162,18 +162,18 @@ def test_the_step_is_known_inside_and_forgotten_after():
 
     @cell
     def looks(x, h, *, W=Param("D H"), fail_at=99):
-        seen.append(mode.step)
-        if mode.step == fail_at:
+        seen.append(context.step)
+        if context.step == fail_at:
             raise RuntimeError("as planned")
         return tg.tanh(x @ W) + h
 
     s = sample(looks, T=3)
     tg.scan(looks, s.xs, None, s.params)
     tg.scan(looks, s.xs, None, s.params, reverse=True)
-    assert (seen, mode.step) == ([0, 1, 2, 2, 1, 0], None)
+    assert (seen, context.step) == ([0, 1, 2, 2, 1, 0], None)
     with pytest.raises(RuntimeError, match="as planned"):
         tg.scan(looks, s.xs, None, {**s.params, "fail_at": 1})
-    assert mode.step is None
+    assert context.step is None
 
 
 # -- inputs ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, lstm, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
-from tinygrad_rnn.engine.context import mode
+from tinygrad_rnn.engine.context import context
 from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.engine.observe import locals_of, observing
 from tinygrad_rnn.errors import GraphError
@@ -91,8 +91,8 @@ def test_it_works_where_nothing_is_recorded_and_leaves_everything_as_it_was():
     before = sys.gettrace()
     with tg.no_grad():
         assert named(step(lstm))["f"].op == "sigmoid"
-        assert not mode.recording
-    assert mode.observer is None and sys.gettrace() is before
+        assert not context.recording
+    assert context.observer is None and sys.gettrace() is before
 
 
 def test_an_error_inside_the_cell_leaves_everything_as_it_was():
@@ -103,7 +103,7 @@ def test_an_error_inside_the_cell_leaves_everything_as_it_was():
     before = sys.gettrace()
     with pytest.raises(KeyError):
         step(broken)
-    assert mode.observer is None and sys.gettrace() is before
+    assert context.observer is None and sys.gettrace() is before
 
 
 def test_observers_nest():

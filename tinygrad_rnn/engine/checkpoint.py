@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidType, MutationError
-from .graph import Node, Rule, backpropagate, clock, mode
+from .graph import Node, Rule, backpropagate, clock, context
 from .higher_order import backpropagate_recorded, recording_on, split_at
 from .linearize import called
 from .pickling import twins
@@ -44,7 +44,7 @@ class _Replay:
     """
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]):
-        self.f, self.args, self.transforms = f, twins((args, options)), mode.transforms
+        self.f, self.args, self.transforms = f, twins((args, options)), context.transforms
         start = clock()
         self.y = f(*args, **options)
         if self.y is None:
@@ -62,7 +62,7 @@ class _Replay:
         deep = any(isinstance(dy, Tensor) for dy in parts)
         args, options = twins(self.args)
         start = clock()
-        with recording_on(self.transforms - mode.transforms):
+        with recording_on(self.transforms - context.transforms):
             leaves = flatten(self.f(*args, **options))[0]
         outputs = [leaves[k] for k in self.places if k < len(leaves)]
         nodes = [getattr(y, "node", None) for y in outputs]
@@ -144,7 +144,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(f, updated=())
     def checkpointed(*args: Any, **options: Any) -> Any:
-        if not mode.recording:
+        if not context.recording:
             return f(*args, **options)
         replay = _Replay(f, args, options)
         y, outputs = replay.y, replay.outputs

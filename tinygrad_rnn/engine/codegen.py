@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidType, InvalidValue
-from .context import anywhere, mode
+from .context import anywhere, context
 from .graph import Node, clock
 from .tensor import Tensor, make
 from .versions import frozen, secured
@@ -115,7 +115,7 @@ def settled(name: str, attribute: Any) -> Any:
                 return tuple([settled(name, part) for part in attribute])
         return attribute
     if isinstance(attribute, Tensor):
-        if attribute.node is not None and mode.recording:
+        if attribute.node is not None and context.recording:
             raise InvalidType(
                 f"{name} is a Tensor that needs a gradient, which only positional arguments have; "
                 f"{name}.detach() is a constant"
@@ -162,14 +162,14 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
         raise InvalidType(f"{spec.name}: returned None, should return an array; is a return missing?")
     if not any(isinstance(a, Tensor) for a in args):
         return y
-    if mode.recording and None in edges:
+    if context.recording and None in edges:
         _check_rules(spec, args, edges)
-    tracked = mode.recording and any(edge is not None for edge in edges)
+    tracked = context.recording and any(edge is not None for edge in edges)
     made = make(y, Node(secured(edges, args), y.shape, y.dtype, spec, attrs) if tracked else None)
-    if mode.scope and made.node is not None:
-        made.node.scope = mode.scope
-    if mode.observer is not None:
-        mode.observer.operation(spec, args, made)
+    if context.scope and made.node is not None:
+        made.node.scope = context.scope
+    if context.observer is not None:
+        context.observer.operation(spec, args, made)
     return made
 
 

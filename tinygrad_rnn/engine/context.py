@@ -1,4 +1,4 @@
-"""What holds for the code that runs now: is it recorded, observed, at which time step, in which scope."""
+"""Per-thread execution context: recording on or off, the observer, scan's current time step, the open scopes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Mode(threading.local):
-    """What holds for the code that runs now, in this thread. Changed by context managers only."""
+class Context(threading.local):
+    """The execution context of one thread. Only context managers change it."""
 
-    recording: bool = True  # no_grad() turns it off
-    observer: Any = None  # trace_nans() and its kin: told of every operation
-    step: int | None = None  # the time step, inside scan
-    scope: tuple[str, ...] = ()  # the names of the open scopes
-    transforms: int = 0  # how many of grad, vjp, ... enclose this code
-    special: bool = False  # not recording, observed, or in a scope
+    recording: bool = True  # off inside no_grad()
+    observer: Any = None  # notified of every operation, e.g. by trace_nans()
+    step: int | None = None  # the current time step inside scan
+    scope: tuple[str, ...] = ()  # the names of the open scopes, outermost first
+    transforms: int = 0  # the number of enclosing transforms (grad, vjp, ...)
+    special: bool = False  # True if not recording, observed, or in a scope
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name == "step":  # set at every time step
+        if name == "step":  # set at every time step, and never special
             return
         special = not self.recording or self.observer is not None or bool(self.scope)
         if special != self.special:
@@ -29,10 +29,10 @@ class Mode(threading.local):
 
 
 class Anywhere:
-    """Is a thread special, or is an array handed out that user code can write to?
+    """Whether any thread is special, or any array is handed out that user code can write to.
 
-    An operation asks this first, which is quicker than asking for its own thread. What is set is worked out anew at
-    every change, so that one that was interrupted is made up for by the next.
+    An operation reads ``special`` first, because that is faster than reading thread-local data. Every change computes
+    ``special`` anew, so that the next change repairs one that was interrupted.
     """
 
     __slots__ = ("_lock", "handed", "special", "threads")
@@ -41,7 +41,7 @@ class Anywhere:
         self._lock, self.threads, self.handed, self.special = threading.RLock(), dict[int, bool](), False, False
 
     def in_thread(self, special: bool) -> None:
-        """Note that this thread is special, or no longer."""
+        """Record whether this thread is special."""
         with self._lock:
             if special:
                 self.threads[threading.get_ident()] = True
@@ -50,7 +50,7 @@ class Anywhere:
             self.special = bool(self.threads) or self.handed
 
     def hand(self, handed: bool) -> None:
-        """Note that arrays are handed out, or none any more."""
+        """Record whether any array is handed out."""
         with self._lock:
             self.handed = handed
             self.special = bool(self.threads) or handed
@@ -59,26 +59,26 @@ class Anywhere:
 anywhere = Anywhere()
 
 
-mode = Mode()
+context = Context()
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
     """Record nothing inside: results need no gradient, and ``w -= lr * dw`` changes a leaf in place."""
-    before = mode.recording
+    before = context.recording
     try:
-        mode.recording = False
+        context.recording = False
         yield
     finally:
-        mode.recording = before
+        context.recording = before
 
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Name the part of a model that runs inside: its picture groups what was made there; scopes nest."""
-    before = mode.scope
+    """Name the part of a model that runs inside. A picture groups the operations of a scope; scopes nest."""
+    before = context.scope
     try:
-        mode.scope = (*before, name)
+        context.scope = (*before, name)
         yield
     finally:
-        mode.scope = before
+        context.scope = before

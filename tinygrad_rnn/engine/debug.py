@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..errors import MutationError, NanError
-from .context import mode
+from .context import context
 from .graph import Node
 from .observe import observing
 from .op import Op
@@ -57,7 +57,7 @@ def place() -> str:
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith((PACKAGE, "<operation ")):
         frame = frame.f_back
-    step = "" if mode.step is None else f", in time step {mode.step}"
+    step = "" if context.step is None else f", in time step {context.step}"
     return f"{frame.f_code.co_filename}:{frame.f_lineno}{step}"
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import GraphError
 from . import versions
 from .accumulation import Totals
-from .context import mode
+from .context import context
 
 clock = itertools.count(1).__next__
 
@@ -150,7 +150,7 @@ def backpropagate(
     ends = dict.fromkeys(wanted or ())
     order = newest_first(roots, ends)
     along = None if wanted is None else leading_to(order, ends)
-    totals, found, observer = Totals(roots), {}, mode.observer
+    totals, found, observer = Totals(roots), {}, context.observer
     arrays, waiting = totals.arrays, totals.waiting
     if observer is None:  # all nodes, before the first is used up; an observer may have more to say of each
         versions.check(order, ends, along)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InvalidType
 from . import versions
-from .graph import USED, Node, Rule, fitted, leading_to, mode, newest_first
+from .graph import USED, Node, Rule, context, fitted, leading_to, newest_first
 from .tensor import Tensor, make, value
 
 _SAME = Rule(lambda dy: dy)
@@ -46,12 +46,12 @@ def stand_in(x: Any, where: str) -> Tensor:
 
 @contextmanager
 def recording_on(nested: int = 1) -> Iterator[None]:
-    before = mode.recording, mode.transforms
+    before = context.recording, context.transforms
     try:
-        mode.recording, mode.transforms = True, mode.transforms + nested
+        context.recording, context.transforms = True, context.transforms + nested
         yield
     finally:
-        mode.recording, mode.transforms = before
+        context.recording, context.transforms = before
 
 
 def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) -> dict[Node, Tensor]:
@@ -66,8 +66,8 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
         if node not in total or node not in along:
             continue
         dy = total.pop(node)
-        if mode.observer is not None:
-            mode.observer.gradient(node, value(dy))
+        if context.observer is not None:
+            context.observer.gradient(node, value(dy))
         if node in ends:
             found[node] = dy
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidType, InvalidValue
-from .graph import Node, backpropagate, clock, mode
+from .graph import Node, backpropagate, clock, context
 from .higher_order import backpropagate_recorded, recording_on, split_at, stand_in
 from .pickling import twins
 from .pytree import flatten
@@ -46,10 +46,10 @@ class Linearized:
         trees = [flatten(arg) for arg in args]
         given = [leaf for leaves, _ in trees for leaf in leaves]
         self.arrays = not any(isinstance(leaf, Tensor) for leaf in given)
-        self.deep = mode.transforms > 0 or any(getattr(leaf, "node", None) is not None for leaf in given)
+        self.deep = context.transforms > 0 or any(getattr(leaf, "node", None) is not None for leaf in given)
         inputs = [build([_given(leaf) for leaf in leaves]) for leaves, build in trees]
         self.leaves: list[Node | None] = []
-        recorded, start = mode.recording, clock()
+        recorded, start = context.recording, clock()
         self.build = [trees[k] for k in argnums]
         for k, (leaves, build) in zip(argnums, self.build):
             own = [None if leaf is None else stand_in(leaf, f"{name}: argument {k}") for leaf in leaves]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidType
-from .context import mode
+from .context import context
 
 UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, (ufunc, method), or another's name -> operation
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> operation
@@ -101,9 +101,9 @@ class Border:
 
     def _alone(self) -> np.ndarray:
         """The array, to make a Python number of; refused where a gradient is wanted, and the number would lose it."""
-        if self.node is not None and mode.recording:
-            told = mode.observer is not None and not getattr(mode.observer, "passive", False)
-            if told or mode.transforms or mode.step is not None:
+        if self.node is not None and context.recording:
+            told = context.observer is not None and not getattr(context.observer, "passive", False)
+            if told or context.transforms or context.step is not None:
                 raise InvalidType(_NUMBER)
         return self._array
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .context import mode
+from .context import context
 from .graph import Node
 from .op import Op
 from .tensor import Tensor
@@ -37,12 +37,12 @@ class _Both:
 @contextmanager
 def observing(observer: Any) -> Iterator[Any]:
     """Tell ``observer`` of every operation and gradient inside, beside those who observe already."""
-    before = mode.observer
+    before = context.observer
     try:
-        mode.observer = observer if before is None else _Both(before, observer)
+        context.observer = observer if before is None else _Both(before, observer)
         yield observer
     finally:
-        mode.observer = before
+        context.observer = before
 
 
 @contextmanager

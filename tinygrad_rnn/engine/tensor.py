@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import GraphError, InvalidAttribute, InvalidType, InvalidValue
 from . import versions
-from .graph import Node, backpropagate, mode, newest_first, warn_if_growing
+from .graph import Node, backpropagate, context, newest_first, warn_if_growing
 from .numpy_protocol import Border
 from .pickling import Portable
 from .pytree import flatten
@@ -220,7 +220,7 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> T
     The new one carries no gradient to ``data``: inside of `grad` and its kin and of `scan`, where one is wanted, a
     Tensor that needs a gradient is refused.
     """
-    inside = mode.recording and (mode.transforms > 0 or mode.step is not None)
+    inside = context.recording and (context.transforms > 0 or context.step is not None)
     if inside and isinstance(data, Tensor) and data.node is not None:
         raise InvalidType("tensor(data): data needs a gradient, which a new Tensor loses, inside of grad or scan; "
                         "use data as it is, or detach(data) if the gradient is not wanted")  # fmt: skip

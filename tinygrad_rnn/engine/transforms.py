@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidType, InvalidValue
-from .graph import Node, mode
+from .graph import Node, context
 from .linearize import Linearized, called, dtype_of, likeness, pull
 from .pytree import flatten, matched
 from .tensor import Tensor, make, value
@@ -69,7 +69,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
 
     def pulled(dy: Any) -> tuple[Any, ...]:
         dys = _cotangents(run.like, dy, "vjp: dy", "as the output is")
-        deep = run.deep or mode.transforms > 0 or any(getattr(dy, "node", None) is not None for dy in dys)
+        deep = run.deep or context.transforms > 0 or any(getattr(dy, "node", None) is not None for dy in dys)
         return run.grouped(run.gradients(dys, deep), deep)
 
     return run.value(), pulled

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.context import mode
+from ..engine.context import context
 from ..engine.graph import Node, sum_to
 from ..engine.observe import observing
 from ..engine.op import OPS, Op
@@ -56,11 +56,11 @@ def local_derivative(spec: Op, k: int, args: Sequence[Any], attrs: Mapping[str, 
 @contextmanager
 def _recorded() -> Iterator[None]:
     """Record what runs inside, also under `no_grad`."""
-    before, mode.recording = mode.recording, True
+    before, context.recording = context.recording, True
     try:
         yield
     finally:
-        mode.recording = before
+        context.recording = before
 
 
 def known(spec: Op, xs: Sequence[Any], attrs: Mapping[str, Any]) -> dict[str, Any]:

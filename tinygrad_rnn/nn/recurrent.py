@@ -9,7 +9,7 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..cells.masks import drawing, draws
-from ..engine.context import mode
+from ..engine.context import context
 from ..engine.tensor import Tensor, detach
 from ..errors import InvalidType
 from ..sequence.scan import scan
@@ -59,7 +59,7 @@ class Recurrent(Module):
             if name not in self.cell.config:
                 known = ", ".join(self.cell.config) or "none"
                 raise InvalidType(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
-        missing = [name for name in draws(self.cell) if name not in config] if mode.recording else []
+        missing = [name for name in draws(self.cell) if name not in config] if context.recording else []
         if missing:
             evaluated = ", ".join(f"{name}=None" for name in missing)
             should = f"layer(xs, {drawing(self.cell)}); to evaluate, under no_grad() or with {evaluated}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..engine import versions
 from ..engine.codegen import record, settled
-from ..engine.graph import clock, mode, sum_to
+from ..engine.graph import clock, context, sum_to
 from ..engine.op import case, op
 from ..engine.tensor import value
 from ..errors import GraphError, InvalidIndex, InvalidType
@@ -97,10 +97,10 @@ def setitem(self, index, v):
             "or y = x[i] and then y[j] = v for a changed copy"
         )
     index, written = settled("index", index), value(v)
-    if self.node is not None and not self.node.parents and mode.recording:
+    if self.node is not None and not self.node.parents and context.recording:
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
     self._array = np.asarray(self._array)
-    if self.node is not None and not mode.recording:
+    if self.node is not None and not context.recording:
         versions.wrote(self._array, clock())
         _write(self._array, index, written)
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.codegen import record
-from ..engine.context import mode
+from ..engine.context import context
 from ..engine.tensor import Tensor, value
 from ..engine.versions import saveable
 from .cross_entropy import _checked, _forward, softmax_cross_entropy
@@ -35,7 +35,7 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
     """
     arrays = [value(one) for one in (x, w, b)]
     shapes = [np.shape(one) for one in arrays]
-    watched = not mode.recording or mode.observer is not None or np.result_type(*arrays).kind != "f"
+    watched = not context.recording or context.observer is not None or np.result_type(*arrays).kind != "f"
     if watched or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
         return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
     loss, e, sums = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)

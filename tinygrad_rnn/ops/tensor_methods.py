@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine import versions
-from ..engine.graph import clock, mode
+from ..engine.graph import clock, context
 from ..engine.numpy_protocol import FUNCTIONS
 from ..engine.op import case, op
 from ..engine.shape import broadcast
@@ -49,7 +49,7 @@ def _in_place(symbol, operation, ufunc):
     """
 
     def apply(self, w):
-        if self.node is not None and not mode.recording:
+        if self.node is not None and not context.recording:
             return _written(self, ufunc, value(w))
         if self.node is not None and not self.node.parents:
             raise GraphError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..cells.step_run import Run, places
-from ..engine.context import mode as running
+from ..engine.context import context as running
 from ..engine.graph import clock
 from ..engine.tensor import Tensor, make, value
 from ..errors import InvalidType, InvalidValue, ShapeError

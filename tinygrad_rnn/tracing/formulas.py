@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..engine.context import mode
+from ..engine.context import context
 from ..engine.observe import observing
 from ..engine.tensor import Tensor, value
 from ..errors import DeriveError, ShapeError
@@ -62,12 +62,12 @@ class Step:
             tensors[name]._array = followed(array, self.leaf(self.numbers[name], array.shape))
             self.recording.leaf(tensors[name], name, "parameter" if name in self.cell.params else "state")
         names = Locals(self.cell, self.recording.number, self.recording.locals, self.entered)
-        before, mode.recording = mode.recording, True
+        before, context.recording = context.recording, True
         try:
             with observing(self.recording), observing(self), names.watched():
                 new = self.cell(*[tensors.pop(name) for name in order], **tensors)
         finally:
-            mode.recording = before
+            context.recording = before
         new = new if isinstance(new, tuple) else (new,)
         self.recording.finish({f"{name}'": one for name, one in zip(self.cell.states, new)}, order)
         self.new = [self.recording.number(one) for one in new]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.context import mode
+from ..engine.context import context
 from ..engine.graph import Node
 from ..engine.observe import locals_of, observing
 from ..engine.op import Op
@@ -61,7 +61,7 @@ class Recorder(Trace):
     def add(self, x: Any, kind: str, name: str, array: Any) -> int:
         """Note one more value; its number."""
         number, key = len(self.values), _key(x)
-        self.values.append(Value(number, kind, name, np.shape(array), str(array.dtype), "/".join(mode.scope)))
+        self.values.append(Value(number, kind, name, np.shape(array), str(array.dtype), "/".join(context.scope)))
         self.arrays[number], self._numbers[id(key)] = array, number
         self._alive.append(key)
         if isinstance(key, Node):
@@ -109,15 +109,15 @@ def record(
 
     ``codes`` are those of the functions whose local variables name the values.
     """
-    recorder, before = recorder or Recorder(), mode.recording
+    recorder, before = recorder or Recorder(), context.recording
     tensors = {}
     for name, array in inputs.items():
         floats = np.asarray(array).dtype.kind == "f"
         tensors[name] = Tensor(np.array(array), name=name, requires_grad=True) if floats else array
         recorder.leaf(tensors[name], name, kinds.get(name, "input"))
-    mode.recording = True
+    context.recording = True
     try:
         with observing(recorder), locals_of(codes, recorder.locals):
             return recorder, call(**tensors)
     finally:
-        mode.recording = before
+        context.recording = before

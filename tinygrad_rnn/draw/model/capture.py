@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
-from ...engine.context import mode
+from ...engine.context import context
 from ...engine.graph import Node, newest_first
 from ...engine.observe import locals_of, observing
 from ...engine.op import Op
@@ -98,7 +98,7 @@ def resting() -> Iterator[None]:
 @contextlib.contextmanager
 def looking(seen: Seen | None, functions: Sequence[Any] = ()) -> Iterator[None]:
     """Record what runs inside, and let ``seen`` see it."""
-    before, mode.recording = mode.recording, True
+    before, context.recording = context.recording, True
     try:
         if seen is None:
             yield
@@ -106,7 +106,7 @@ def looking(seen: Seen | None, functions: Sequence[Any] = ()) -> Iterator[None]:
             with observing(seen), locals_of(functions, seen.locals):
                 yield
     finally:
-        mode.recording = before
+        context.recording = before
 
 
 def of_tensor(y: Tensor) -> Captured:

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from test_imports import MAY
 
 from helpers.pages import plain
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PRINTS = re.compile(r"^\s*print\(.*#\s*prints (.*)$")
 #: A Python block, and the output that follows it, if any does.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
@@ -72,3 +73,33 @@ def test_only_rounding_may_differ():
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def headings(page: Path) -> list[str]:
+    """The headings of a page, as links name them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_a_heading_lead_somewhere(page):
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        other = page.parent / target if target else page
+        assert heading in headings(other), f"{page.name} links to #{heading}, which {other.name} does not have"
+
+
+def rooms(page: str) -> dict[str, str]:
+    """The rows of the map: a room, and what it may import."""
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ?([^|]*?) ?\|$", page.split("## The map")[1].split("\n## ")[0], re.M)
+    return {room: names.replace("`", "") for room, names in rows}
+
+
+def test_the_map_is_the_table_that_the_imports_are_held_to():
+    drawn = rooms((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert drawn == {room: names for room, names in MAY.items() if room != "__main__"}
+    assert list(drawn) == [room for room in MAY if room != "__main__"]
+
+
+def test_a_map_is_read():
+    rows = "| room | what | may import |\n|---|---|---|\n| `a` | it | |\n| `b` | it | a `__init__` |"
+    assert rooms(f"## The map\n{rows}\n## More\n| `c` | it | |") == {"a": "", "b": "a __init__"}

@@ -16,7 +16,7 @@ from tinygrad_rnn.check.numeric.inputs import by_name
 from tinygrad_rnn.engine.graph import fitted
 from tinygrad_rnn.engine.op import OPS
 from tinygrad_rnn.formula import Constant, Expr, Leaf
-from tinygrad_rnn.formula.numpy_printer import STYLES
+from tinygrad_rnn.formula.numpy_printer import FORMS
 from tinygrad_rnn.tracing.sample import sample
 
 WRAPPED = [tg.zoneout(tg.lstm, h=0.1, c=0.5), tg.residual(tg.rnn), tg.projected(tg.lstm)]
@@ -86,13 +86,13 @@ def test_a_value_is_told_as_it_is(one):
             np.testing.assert_allclose(read(told, names), tape.arrays[number], rtol=1e-12)
 
 
-@pytest.mark.parametrize(("op", "style"), [
-    ("sum", lambda w, node, parts: parts[0]),
+@pytest.mark.parametrize(("form", "style"), [
+    ("reduction", lambda w, node, parts: parts[0]),
     ("square", lambda w, node, parts: parts[0]),
     ("negative", lambda w, node, parts: parts[0]),
 ])  # fmt: skip
-def test_a_line_that_is_not_so_is_noticed(op, style, monkeypatch):
-    monkeypatch.setitem(STYLES, op, style)
+def test_a_line_that_is_not_so_is_noticed(form, style, monkeypatch):
+    monkeypatch.setitem(FORMS, form, style)
     assert any(untrue(one)[0] for one in (tg.peephole_lstm, tg.gru))
 
 

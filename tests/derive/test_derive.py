@@ -330,9 +330,9 @@ def test_steps_give_the_local_derivative(one, said):
 
 def test_a_wrong_line_is_never_shown(monkeypatch):
     """Autograd and the printed code would both have a wrong rule; so one is planted between them."""
-    from tinygrad_rnn.derive import standalone_numpy
+    from tinygrad_rnn.formula import numpy_printer
 
-    monkeypatch.setitem(standalone_numpy.STYLES, "square", lambda w, node, parts: parts[0])
+    monkeypatch.setitem(numpy_printer.FORMS, "square", lambda w, node, parts: parts[0])
     with pytest.raises(DeriveError, match=r"lstm: dx, as derived, differs from autograd by .* it is not shown"):
         derive(tg.lstm)
 

@@ -1,6 +1,7 @@
 """Formulas as NumPy: what is written gives, when it is run, the numbers of every rule of every operation."""
 
-from typing import ClassVar
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,18 +11,19 @@ from helpers.formula_rules import every_rule, fresh, numbers
 from helpers.op_samples import sample
 from tinygrad_rnn import DeriveError
 from tinygrad_rnn.derive import standalone_numpy as standing_alone
-from tinygrad_rnn.derive.helpers import HELPERS, head
+from tinygrad_rnn.derive.helpers import head, helpers
+from tinygrad_rnn.engine.declaration import PRODUCT, SUM
 from tinygrad_rnn.engine.op import OPS
 from tinygrad_rnn.errors import FormulaError
 from tinygrad_rnn.formula import Constant, Expr, Leaf, known, local_derivative, numpy_printer, postorder, simplified
-from tinygrad_rnn.formula.printer import PRODUCT, SUM, infix
-from tinygrad_rnn.formula.unicode_styles import Piece
+from tinygrad_rnn.formula.printer import Piece, infix
 
 
 class Open(numpy_printer.Writer):
     """All helpers that there are."""
 
-    known: ClassVar = [*OPS, *HELPERS]
+    def knows(self, name):
+        return name in OPS or name in helpers()
 
 
 WRITERS = {"with helpers": Open, "standing alone": standing_alone.Writer}
@@ -35,7 +37,8 @@ def unsaid(root, kind):
         if isinstance(part, Expr):
             index = part.attrs.get("index", ())
             entries = index if isinstance(index, tuple) else (index,)
-            own = part.op in OPS and part.op not in HELPERS and part.op not in WRITERS[kind].styles
+            traits = OPS[part.op].traits if part.op in OPS else None
+            own = traits and not (traits.helper or traits.text or traits.code or traits.form in numpy_printer.FORMS)
             if any(isinstance(one, (Leaf, np.ndarray)) for one in entries):
                 return True
             if own and kind == "standing alone" and not hasattr(np, part.op):
@@ -46,7 +49,7 @@ def unsaid(root, kind):
 def run(writer, text, values):
     """What a text comes to, with no more at hand than what it says that it needs."""
     space = {"np": np}
-    exec("\n".join(head(writer.helpers)), space)
+    exec("\n".join(head(name for name in writer.helpers if name in helpers())), space)
     if isinstance(writer, Open):
         space.update({name: OPS[name].function for name in writer.helpers if name in OPS})
     return eval(text, {**space, **values})
@@ -77,10 +80,10 @@ def test_the_text_gives_the_numbers_of_the_rule(spec, case, k, kind):
 #: A style that is wrong, and a case in which that shows.
 PLANTED = {
     "an exponent forgotten": ("square", lambda w, node, parts: parts[0], "tanh"),
-    "parentheses forgotten": ("multiply", infix("*", PRODUCT, SUM, SUM), "tanh"),
+    "parentheses forgotten": ("product", infix("*", PRODUCT, SUM, SUM), "tanh"),
     "a sign forgotten": ("negative", lambda w, node, parts: parts[0], "cos"),
-    "a quotient upside down": ("divide", lambda w, node, parts: Piece(f"{parts[1].text} / {parts[0].text}"), "log"),
-    "an axis forgotten": ("sum", lambda w, node, parts: Piece(f"{parts[0].text}.sum()"), "softmax"),
+    "a quotient upside down": ("quotient", lambda w, node, parts: Piece(f"{parts[1].text} / {parts[0].text}"), "log"),
+    "an axis forgotten": ("reduction", lambda w, node, parts: Piece(f"{parts[0].text}.sum()"), "softmax"),
     "an array written as its number": ("einsum", lambda w, node, parts: Piece(
         f"np.einsum('{node.attrs['subscripts']}', {', '.join(one.text for one in parts)})"), "einsum"),
 }  # fmt: skip
@@ -88,11 +91,11 @@ PLANTED = {
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_wrong_style_is_noticed(name, monkeypatch):
-    op, style, seen_in = PLANTED[name]
+    form, style, seen_in = PLANTED[name]
     cases = [one.values for one in every_rule() if one.values[0].name == seen_in]
     for spec, case, k in cases:
         holds("with helpers", spec, case, k)
-    monkeypatch.setitem(numpy_printer.STYLES, op, style)
+    monkeypatch.setitem(numpy_printer.FORMS, form, style)
     with pytest.raises((AssertionError, ValueError)):
         for spec, case, k in cases:
             holds("with helpers", spec, case, k)
@@ -128,6 +131,6 @@ def test_what_a_writer_does_not_know_is_refused():
 
 
 def test_derive_says_of_which_cell(monkeypatch):
-    monkeypatch.delitem(HELPERS, "sigmoid")
+    monkeypatch.setattr(OPS["sigmoid"], "traits", replace(OPS["sigmoid"].traits, helper=""))
     with pytest.raises(DeriveError, match="lstm: sigmoid is not in the table of what is written in NumPy"):
         tg.derive(tg.lstm)

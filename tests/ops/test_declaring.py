@@ -1,15 +1,19 @@
 """Declaring an operation: a name means one thing, and belongs to one operation; what is not clear is refused."""
 
 import ast
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine.codegen import source
+from tinygrad_rnn.engine.declaration import PRODUCT
 from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
 from tinygrad_rnn.engine.op import COMPOSITES, OPS, composite, op
 from tinygrad_rnn.engine.op_signature import ENDINGS, RESERVED
+from tinygrad_rnn.engine.shape import broadcast
+from tinygrad_rnn.formula import Expr, Leaf, text
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +93,10 @@ TAKES = "InvalidType: op fine: takes {}, should be an array, or an attribute of 
 NAMES = "InvalidType: op fine: {} names two of its inputs, attributes and kept values, should name one"
 BELONGS = "InvalidValue: op {}: {} belongs to another operation already, should be free"
 NO_NAME = "InvalidType: op: {} cannot name an operation, should be a name that is free: op(name=...)"
+NO_TRAIT = (
+    "InvalidType: op fine: colour is no trait, should be one of form, text, unicode, code, latex, helper, stem, cost, "
+    "activation, limits, branches"
+)
 DECLARATIONS = {
     "kept attribute": ("x, *, n=1", {"keeps": ["n"]}, NAMES.format("n")),
     "kept input": ("x", {"keeps": ["x"]}, NAMES.format("x")),
@@ -103,6 +111,7 @@ DECLARATIONS = {
     "function": ("x", {"numpy": [np.sum]}, BELONGS.format("fine", "np.sum")),
     "no name": ("x", {"name": "<lambda>"}, NO_NAME.format("<lambda>")),
     "keyword": ("x", {"name": "lambda"}, NO_NAME.format("lambda")),
+    "trait": ("x", {"colour": "red"}, NO_TRAIT),
     "builtin": ("x", {"name": "isinstance"}, NO_NAME.format("isinstance")),
 }
 
@@ -161,3 +170,56 @@ def test_a_forward_that_returns_nothing_is_refused(lift):
 
     text = "InvalidType: fine: returned None, should return an array; is a return missing?"
     assert_refused(text, op()(fine), lift(np.ones(2)))
+
+
+# -- what an operation knows of itself stands on its declaration -----------------------------------------------------
+
+PACKAGE = Path(tg.__file__).parent
+#: The rooms of operations, and algebra: identities that hold between operations, which belong to none of them alone.
+MAY_NAME_OPERATIONS = ("ops/", "formula/simplify.py", "formula/from_rule.py", "check/diagnose/", "draw/model/")
+
+
+def lists_of_operations(text):
+    """Every literal tuple, list, set or dict of which more than half are names of operations, two at least."""
+    for node in ast.walk(ast.parse(text)):
+        entries = node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else getattr(node, "keys", [])
+        names = [entry.value for entry in entries if isinstance(entry, ast.Constant) and isinstance(entry.value, str)]
+        known = [name for name in names if name in OPS]
+        if len(known) > 1 and 2 * len(known) > len(names):
+            yield known
+
+
+FORMS = ["sum", "negative"]  # forms of notation that are called as an operation is
+
+
+def test_no_tool_has_a_list_of_operations():
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if not file.relative_to(PACKAGE).as_posix().startswith(MAY_NAME_OPERATIONS):
+            found = [names for names in lists_of_operations(file.read_text(encoding="utf-8")) if names != FORMS]
+            assert found == [], file
+
+
+@pytest.mark.parametrize("text", ['GATES = ("tanh", "sigmoid")', '{"add": 1, "multiply": 2, "x": 3}', '["exp", "log"]'])
+def test_a_list_of_operations_is_noticed(text):
+    assert len(list(lists_of_operations(text))) == 1
+    assert list(lists_of_operations('("tanh", "x")')) == []
+
+
+def test_an_operation_of_the_user_is_written_as_it_declares():
+    @op(broadcast, name="fine", numpy=[], unicode="⟨{x}⟩", latex=r"\langle{{x}}\rangle", form="quotient", stem="half",
+        code=("{x:PRODUCT} / 2", PRODUCT), activation=True, limits=(0, 1))  # fmt: skip
+    def fine(x):
+        return x / 2
+
+    fine.vjp(x=lambda dy: dy / 2)
+
+    @tg.cell
+    def halved(x, h, *, W=tg.Param("D H")):
+        s = fine(x @ W + h)
+        h = tg.tanh(s)
+        return h
+
+    derived = tg.derive(halved)
+    assert "s = (x @ W + h) / 2\n" in derived.source and "dA_s = ds / 2\n" in derived.source
+    assert r"s &= \langle{x_t \, W + h_{t-1}}\rangle" in derived.latex
+    assert text(Expr("fine", (Leaf("x"),))) == "⟨x⟩"

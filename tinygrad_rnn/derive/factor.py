@@ -17,11 +17,10 @@ from fractions import Fraction
 import numpy as np
 
 from ..formula import Constant, Expr, Leaf, Part, postorder
-from ..formula.expression import PRODUCTS, is_a
+from ..formula.expression import form, is_a
 from ..formula.simplify import Maker
 from .product import Product, broadcast, is_choice, late_number, length, merged
 
-SUMS = ("add", "subtract", "negative")
 Quotients = Mapping[tuple[str, str], Leaf]
 
 
@@ -34,13 +33,13 @@ class Collector:
 
     def __call__(self, root: Part) -> Part:
         done: dict[int, Part] = {}
-        within = [id(arg) for part in postorder(root) if is_a(part, *SUMS) for arg in part.args]  # type: ignore[union-attr]
+        within = [id(arg) for part in postorder(root) if is_sum(part) for arg in part.args]  # type: ignore[union-attr]
         for part in postorder(root):
             done[id(part)] = part
             if isinstance(part, Expr):
                 args = [done[id(arg)] for arg in part.args]
                 made = done[id(part)] = self.make(part.op, *args, shape=part.shape, attrs=part.attrs)
-                if isinstance(made, Expr) and not (made.op in SUMS and id(part) in within):  # a sum is looked at whole
+                if isinstance(made, Expr) and not (is_sum(made) and id(part) in within):  # a sum is looked at whole
                     done[id(part)] = self.better(made)
         return done[id(root)]
 
@@ -48,7 +47,7 @@ class Collector:
         """The same value, shorter; ``part`` itself if it cannot be."""
         if part.op == "sum":
             return self.reduced(part)
-        if part.op not in (*PRODUCTS, *SUMS, "divide"):
+        if not is_sum(part) and form(part) not in ("product", "quotient"):
             return part
         terms = self.terms(part)
         new = self.joined(terms, part.shape) if len(terms) > 1 else self.written(self.folded(terms[0]), part.shape)
@@ -61,7 +60,7 @@ class Collector:
         """The summands, each a product."""
         if is_a(part, "negative"):
             return self.terms(part.args[0], not minus)  # type: ignore[union-attr]
-        if is_a(part, "add", "subtract"):
+        if form(part) == "sum":
             assert isinstance(part, Expr)
             return [*self.terms(part.args[0], minus), *self.terms(part.args[1], minus != (part.op == "subtract"))]
         made = Product(Fraction(-1 if minus else 1))
@@ -188,6 +187,11 @@ class Collector:
         for part in factors[1:]:
             made = self.make("multiply", made, part, shape=np.broadcast_shapes(made.shape, part.shape))
         return made
+
+
+def is_sum(part: Part) -> bool:
+    """Is it a sum, a difference, or something with a minus in front?"""
+    return form(part) in ("sum", "negative")
 
 
 def _name(part: Part) -> str:

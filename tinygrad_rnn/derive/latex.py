@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from ..engine.declaration import ATOM, COMPARED
 from ..formula import Expr
 from ..formula.expression import is_a
-from ..formula.printer import ATOM, COMPARED, Printer, Style
-from ..formula.unicode_styles import Piece
-from .latex_styles import STYLES, function, joined_text
+from ..formula.printer import Piece, Printer, Style
+from .latex_styles import FORMS, function, joined_text
 from .program import Line, Program
-from .symbols import Names, bracketed, escaped, symbol
+from .symbols import TALL, Names, bracketed, escaped, symbol
 from .wrap_lines import broken_row
 
 HEAD = r"& \text{gradients: } \mathrm{d}q = \partial L / \partial q"
@@ -38,7 +38,8 @@ def latex(program: Program) -> str:
 class Symbols(Printer):
     """Writes formulas in LaTeX."""
 
-    styles: ClassVar[Mapping[str, Style]] = STYLES
+    language: ClassVar[str] = "latex"
+    forms: ClassVar[Mapping[str, Style]] = FORMS
     times: ClassVar[str] = r"\,"
 
     def __init__(self, program: Program):
@@ -89,6 +90,12 @@ class Symbols(Printer):
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
         word = node.op.replace("_", r"\_")
         return function(name or rf"\operatorname{{{word}}}")(self, node, parts)
+
+    def filled(self, node: Expr, parts: Sequence[Piece], template: str, level: int = ATOM) -> Piece:
+        """Parentheses in a template grow with what is inside."""
+        if any(tall in part.text for part in parts for tall in TALL):
+            template = re.sub(r"(?<!\\left)\((.*)(?<!\\right)\)", r"\\left(\1\\right)", template)
+        return super().filled(node, parts, template, level)
 
     def held(self, piece: Piece, least: int) -> str:
         """Truth values stand in [], as 0 or 1."""

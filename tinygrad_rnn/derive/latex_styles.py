@@ -1,4 +1,4 @@
-"""How each operation is written in LaTeX: the table STYLES."""
+"""The forms of operations in LaTeX: the table FORMS."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.declaration import ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM
+from ..engine.op import OPS
 from ..formula import Expr
-from ..formula.expression import is_a, number, transposes
-from ..formula.printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Style, infix
-from ..formula.unicode_styles import Piece
-from .symbols import FUNCTIONS, bracketed
+from ..formula.expression import form, number, transposes
+from ..formula.printer import Piece, Style
+from .symbols import bracketed, is_function
 
 
 def _product(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
     sign = r"\odot" if all(number(arg) is None for arg in node.args) else r"\,"
-    matrix = [is_a(arg, "matmul") for arg in node.args]
+    matrix = [form(arg) == "matrix product" for arg in node.args]
     texts = [s.held(part, ATOM if wide else PRODUCT) for part, wide in zip(parts, matrix)]
     return Piece(f"{texts[0]} {sign} {texts[1]}", PRODUCT)
 
 
 def _matmul(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
     return Piece(r" \, ".join(s.held(part, POWER) for part in parts), PRODUCT)
-
-
-def _affine(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
-    return Piece(f"{_matmul(s, node, parts[:2]).text} + {s.held(parts[2], PRODUCT)}", SUM)
 
 
 def _quotient(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
@@ -52,7 +49,7 @@ def _based(s: Any, piece: Piece) -> str:
 def _square(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
     """x², and of a function tanh² x."""
     name, bracket, rest = parts[0].text.partition("(")
-    if bracket and name.removeprefix("\\") in FUNCTIONS:
+    if bracket and is_function(name.removeprefix("\\")):
         return Piece(f"{name}^2{bracket}{rest}", POWER)
     return Piece(f"{_based(s, parts[0])}^2", POWER)
 
@@ -65,14 +62,16 @@ def _negative(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
     return Piece(f"-{s.held(parts[0], PRODUCT)}", SUM)
 
 
-def _over(sign: str) -> Style:
-    def style(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
-        axis, ndim = node.attrs.get("axis"), len(node.args[0].shape)
-        first = axis is not None and all(a % ndim == 0 for a in np.atleast_1d(axis))
-        where = "" if axis is None else r"_{\mathrm{rows}}" if first else r"_{\mathrm{columns}}"
-        return Piece(f"{sign}{where} {s.held(parts[0], POWER)}", NEGATIVE)
+_SIGNS = {"Σ": r"\sum", "Π": r"\prod", "max": r"\max", "min": r"\min"}
 
-    return style
+
+def _reduction(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
+    """The symbol of the operation, over rows or columns."""
+    axis, ndim, symbol = node.attrs.get("axis"), len(node.args[0].shape), OPS[node.op].symbol
+    first = axis is not None and all(a % ndim == 0 for a in np.atleast_1d(axis))
+    where = "" if axis is None else r"_{\mathrm{rows}}" if first else r"_{\mathrm{columns}}"
+    sign = _SIGNS.get(symbol, rf"\operatorname{{{symbol}}}")
+    return Piece(f"{sign}{where} {s.held(parts[0], POWER)}", NEGATIVE)
 
 
 def _slice(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
@@ -119,51 +118,21 @@ def _cast(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
     return Piece(s.held(parts[0], SUM), ATOM) if parts[0].level <= COMPARED else parts[0]
 
 
-def _clip(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
-    ends = f"[{node.attrs.get('min')}, {node.attrs.get('max')}]"
-    return s.called(node, parts, rf"\operatorname{{clip}}_{{{ends}}}")
-
-
-def _around(left: str, right: str, level: int = ATOM) -> Style:
-    return lambda s, node, parts: Piece(f"{left}{parts[0].text}{right}", level)
-
-
-STYLES: Mapping[str, Style] = {
-    "add": infix("+", SUM, SUM, SUM),
-    "subtract": infix("-", SUM, SUM, PRODUCT),
-    **dict.fromkeys(["multiply", "hadamard"], _product),
-    "divide": _quotient,
-    "matmul": _matmul,
-    "affine": _affine,
+FORMS: Mapping[str, Style] = {
+    "product": _product,
+    "quotient": _quotient,
+    "matrix product": _matmul,
     "square": _square,
     "power": _power,
     "negative": _negative,
-    "sqrt": _around(r"\sqrt{", "}"),
-    **dict.fromkeys(["abs", "absolute", "fabs"], _around(r"\left|", r"\right|")),
-    **{name: function(rf"\{name}") for name in FUNCTIONS},
-    "sigmoid": function(r"\sigma"),
-    **dict.fromkeys(["transpose", "swapaxes"], _transpose),
-    **{name: _over(sign) for name, sign in {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min"}.items()},
-    **{name: _over(rf"\operatorname{{{name}}}") for name in ("mean", "var", "std")},
-    "getitem": _slice,
+    "transpose": _transpose,
+    "reduction": _reduction,
+    "slice": _slice,
     "scatter": _into,
     "einsum": _einsum,
-    **dict.fromkeys(["hstack", "concatenate"], _joined),
-    "where": _where,
-    "zeros_like": lambda s, node, parts: Piece("0", ATOM),
-    "broadcast_to": lambda s, node, parts: parts[0],
-    **dict.fromkeys(["asarray", "cast", "astype"], _cast),
-    "relu": lambda s, node, parts: function(r"\max")(s, node, [Piece("0"), *parts]),
-    **dict.fromkeys(["maximum", "fmax"], function(r"\max")),
-    **dict.fromkeys(["minimum", "fmin"], function(r"\min")),
-    "clip": _clip,
-    **dict.fromkeys(["logical_and", "bitwise_and"], infix(r"\wedge", AND, SUM, SUM)),
-    **dict.fromkeys(["logical_or", "bitwise_or"], infix(r"\vee", AND, SUM, SUM)),
-    "logical_not": _around(r"\neg\left(", r"\right)"),
-    "less": infix("<", COMPARED, SUM, SUM),
-    "less_equal": infix(r"\le", COMPARED, SUM, SUM),
-    "greater": infix(">", COMPARED, SUM, SUM),
-    "greater_equal": infix(r"\ge", COMPARED, SUM, SUM),
-    "equal": infix("=", COMPARED, SUM, SUM),
-    "not_equal": infix(r"\ne", COMPARED, SUM, SUM),
+    "join": _joined,
+    "choice": _where,
+    "zeros": lambda s, node, parts: Piece("0", ATOM),
+    "stretch": lambda s, node, parts: parts[0],
+    "cast": _cast,
 }

@@ -9,8 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..formula import Expr, Part, postorder
-from ..formula.expression import PRODUCTS, is_a, number
-from ..formula.simplify import COMPARISONS
+from ..formula.expression import form, is_a, number
 
 
 @dataclass(eq=False)
@@ -32,10 +31,10 @@ class Product:
         elif is_a(part, "negative"):
             self.coefficient = -self.coefficient
             self.times(part.args[0], up)  # type: ignore[union-attr]
-        elif is_a(part, *PRODUCTS, "divide", "square"):
+        elif form(part) in ("product", "quotient", "square"):
             assert isinstance(part, Expr)
             self.times(part.args[0], up)
-            self.times(part.args[-1], up == (part.op != "divide"))
+            self.times(part.args[-1], up == (form(part) != "quotient"))
         else:
             (self.above if up else self.below).append(part)
 
@@ -68,14 +67,14 @@ def late_number(part: Part) -> bool:
     waiting, factors = [part], []
     while waiting:
         one = waiting.pop()
-        waiting += one.args[::-1] if isinstance(one, Expr) and one.op in PRODUCTS else []
-        factors += [] if is_a(one, *PRODUCTS) else [one]
+        waiting += one.args[::-1] if isinstance(one, Expr) and form(one) == "product" else []
+        factors += [] if form(one) == "product" else [one]
     return any(number(one) is not None for one in factors[1:])
 
 
 def is_choice(one: Product) -> bool:
     """Is there a truth value in it? It stays where it is: a number times a truth value is float64, whatever dy is."""
-    return any(is_a(part, *COMPARISONS, "logical_not", "logical_and", "logical_or") for part in one.above)
+    return any(form(part) in ("comparison", "truth value") for part in one.above)
 
 
 def broadcast(terms: Sequence[Product]) -> tuple[int, ...]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..formula import Expr, Leaf, Part, postorder
+from ..formula.numpy_functions import traits
 from ..tracing.adjoint import Chain, replaced
-from ..tracing.cse import SMALL, Line, once
+from ..tracing.cse import Line, once
 from ..tracing.formulas import Step, letters
 from ..tracing.names import Names, derived_name, inner_leaves, user_names
 from .factor import Collector
-from .helpers import HELPERS
+from .helpers import helpers
 
 #: Names that the printed module uses for itself.
-RESERVED = ("np", "math", *HELPERS, "cache", "caches", "params", "xs", "dxs", "dhs", "grads", "step", "name", "range",
+RESERVED = ("np", "math", *helpers(), "cache", "caches", "params", "xs", "dxs", "dhs", "grads", "step", "name", "range",
             "reversed", "T", "t")  # fmt: skip
 
 
@@ -69,7 +70,7 @@ class Program:
     def small(self, number: int) -> bool:
         """Is it one small operation on values that have names?"""
         made = self.step.made[number]
-        return made.op in SMALL and all(one in self.known for one in inner_leaves(made))
+        return traits(made.op).cost == 1 and all(one in self.known for one in inner_leaves(made))
 
     def full(self, part: Part) -> Part:
         """A formula in which every leaf has a name."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..formula import Expr, Leaf, Part, postorder
-from ..formula.expression import DY, is_a
+from ..formula.expression import DY, form, is_a
 from .product import Product
 from .program import Line, Program
 from .standalone_numpy import Writer
@@ -90,7 +90,7 @@ class Words:
         if isinstance(way, Expr) and way.op == "matmul" and dy in [getattr(one, "name", "") for one in way.args]:
             k = 0 if isinstance(way.args[1], Leaf) and way.args[1].name == dy else 1
             other = way.args[k]
-            whole = other.args[0] if is_a(other, "transpose", "swapaxes") else other  # type: ignore[union-attr]
+            whole = other.args[0] if form(other) == "transpose" else other  # type: ignore[union-attr]
             side = "right" if k == 0 else "left"
             return f"where it stands on the {side} of a matrix product with `{self.writer.text(whole)}`"
         if is_a(way, "sum") and isinstance(way.args[0], Leaf):  # type: ignore[union-attr]

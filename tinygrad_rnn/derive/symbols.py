@@ -9,12 +9,9 @@ import re
 import unicodedata
 
 from ..formula import Expr, Leaf
-from ..tracing.names import GATES
+from ..formula.numpy_functions import traits
 from .program import Program
 
-FUNCTIONS = ("tanh", "exp", "sin", "cos", "log")
-#: What is not worth a name, if what it is made of has names.
-PLAIN = (*FUNCTIONS, "multiply", "hadamard", "matmul")
 TALL = (r"\frac", r"\sum", r"\begin", r"\left")
 
 
@@ -57,7 +54,7 @@ class Names:
     def plain(self, n: int) -> Expr | None:
         """An unnamed product or function of values with symbols, which is best written as that."""
         made, values = self.step.made.get(n), self.step.recording.values
-        if made is None or made.op not in PLAIN or values[n].name or n in self.step.inside or n in self.times:
+        if made is None or not _is_plain(made.op) or values[n].name or n in self.step.inside or n in self.times:
             return None
         inside = [int(one.name[1:]) for one in made.args if isinstance(one, Leaf) and one.name.startswith("#")]
         twin = [one for one in self.step.made.values() if one.op == made.op and _read(one) == _read(made)]
@@ -75,7 +72,7 @@ class Names:
         for n, made in self.step.made.items():
             if made.op == "getitem" and not self.step.recording.values[n].name and isinstance(made.args[0], Leaf):
                 readers = [k for k, one in self.step.made.items() if f"#{n}" in _read(one)]
-                names = [self.step.recording.values[k].name for k in readers if self.step.made[k].op in GATES]
+                names = [self.step.recording.values[k].name for k in readers if traits(self.step.made[k].op).activation]
                 if len(readers) == 1 and names and names[0]:
                     found[made.args[0].name, repr(made.attrs["index"])] = names[0]
         return found
@@ -83,6 +80,16 @@ class Names:
     def blocks_of(self, n: int) -> list[str]:
         """The gates that a value is cut into, in the order of its slices."""
         return [name for (whole, _), name in self.blocks.items() if whole == f"#{n}"]
+
+
+def is_function(op: str) -> bool:
+    """Does LaTeX have a command of the operation's name, as it has ``\\tanh``?"""
+    return traits(op).latex == f"\\{op}"
+
+
+def _is_plain(op: str) -> bool:
+    """Is it not worth a name, if what it is made of has names?"""
+    return is_function(op) or traits(op).product
 
 
 def _read(made: Expr) -> list[str]:

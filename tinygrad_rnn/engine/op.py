@@ -18,6 +18,8 @@ import numpy as np
 
 from ..errors import InvalidIndex, InvalidType, InvalidValue, ShapeError
 from . import codegen
+from .declaration import Case, Traits
+from .declaration import case as case
 from .graph import Rule
 from .numpy_protocol import FUNCTIONS, UFUNCS
 from .op_signature import check_free, check_names, signature
@@ -25,20 +27,6 @@ from .shape import Shape, ShapeRule, words
 from .tensor import Tensor
 
 OPS: dict[str, Op] = {}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way to call an operation: shapes (or arrays) for its inputs, values for its attributes."""
-
-    inputs: tuple[Any, ...]
-    attrs: dict[str, Any]
-    raises: str | None = None
-
-
-def case(*inputs: Any, raises: str | None = None, **attrs: Any) -> Case:
-    """A sample for the generic tests; with ``raises``, the text of the error it must give."""
-    return Case(inputs, attrs, raises)
 
 
 class OpRule(Rule):
@@ -82,6 +70,7 @@ class Op:
     keeps: Sequence[str]
     domain: tuple[float, float]
     doc: str
+    traits: Traits
     formula: Callable[..., Any] | None = None
     rules: dict[str, OpRule] = field(default_factory=dict)
     function: Any = None  # the public function
@@ -156,6 +145,7 @@ def op(
     arguments: str = "",
     doc: str = "",
     formula: Callable[..., Any] | None = None,
+    **traits: Any,
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare an operation from its forward function on arrays.
 
@@ -164,18 +154,19 @@ def op(
     one of the same name), ``cases`` and ``domain`` (the range inputs are drawn from) its samples for the tests.
     ``keeps`` names what the forward function returns after its value, for its rules: constants, such as a mask.
     ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not. ``formula`` is
-    what an inner operation computes, in NumPy: it is printed in its place.
+    what an inner operation computes, in NumPy: it is printed in its place. ``traits`` is what tools read: the fields of
+    `Traits`, such as ``latex``, ``activation`` and ``limits``.
     """
-
     module = sys._getframe(1).f_globals.get("__name__", __name__)  # where it can be found, for a pickle
 
     def declare(forward: Callable[..., Any]) -> Operation:
-        own, attributes, variadic = (arguments.split(), {}, False) if arguments else signature(forward)
+        inputs, attributes, variadic = (arguments.split(), {}, False) if arguments else signature(forward)
         rule = words(shape) if isinstance(shape, str) else shape
         title = name or forward.__name__
-        spec = Op(title, forward, own, attributes, variadic, rule, symbol or title, cases, keeps, domain, doc, formula)
-        spec.doc = doc or inspect.getdoc(forward) or ""
-        check_names(title, own, attributes, keeps, variadic)
+        text = doc or inspect.getdoc(forward) or ""
+        spec = Op(title, forward, inputs, attributes, variadic, rule, symbol or title, cases, keeps, domain, text,
+                  Traits.of(title, traits), formula)  # fmt: skip
+        check_names(title, inputs, attributes, keeps, variadic)
         check_free(title, forward, _others(title, operator, numpy))
         apply = codegen.variadic(spec) if variadic else codegen.function(spec)
         apply.__name__ = apply.__qualname__ = title

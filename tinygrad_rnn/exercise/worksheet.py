@@ -20,6 +20,7 @@ from ..cells.cell import Cell
 from ..errors import ExerciseError, FormulaError, ShapeError
 from ..formula import Constant, Expr, Leaf, Part
 from ..formula.line_breaks import WIDTH, identifier, wrapped
+from ..formula.numpy_functions import traits
 from ..formula.numpy_printer import Writer
 from ..formula.printer import in_letters
 from ..tracing.sample import record_step, sample
@@ -27,12 +28,6 @@ from ..tracing.trace import pull
 
 #: Primes for sizes, so that a number in a shape or a slice tells its letter.
 PRIMES = (23, 29, 31, 37, 41, 43, 47, 53)
-ACTIVATIONS = ("sigmoid", "tanh", "relu", "exp", "softplus", "hard_sigmoid", "leaky_relu", "silu")
-#: What values without a name are called after.
-WORDS = {"add": "total", "subtract": "diff", "multiply": "prod", "divide": "ratio", "matmul": "dot", "getitem": "part",
-         "sqrt": "root"}  # fmt: skip
-#: What is too much to be written inside of something else.
-ALWAYS = ("sqrt", "divide")
 
 
 def letters(cell: Cell) -> list[str]:
@@ -94,8 +89,8 @@ class Exercise:
         new = {number: f"{state}_next" for state, number in zip(self.cell.states, self.recording.outputs.values())}
         reads = [source for equation in self.recording.equations.values() for source in equation.args]
         for one in self.recording.values:
-            own = reads.count(one.number) > 1 or one.op in ALWAYS
-            wanted = one.name or self._inside(one.number) or (own and WORDS.get(one.op, one.op))
+            own = reads.count(one.number) > 1 or traits(one.op).cost > 2
+            wanted = one.name or self._inside(one.number) or (own and (traits(one.op).stem or one.op))
             if one.kind != "constant" and (wanted or one.number in new):
                 wanted = new.get(one.number) or str(wanted)
                 found[one.number] = identifier(wanted.replace("'", "_new").replace(".", "_"), taken)
@@ -105,7 +100,7 @@ class Exercise:
         """A_z for what z is an activation of."""
         uses = [self.recording.values[equation.out] for equation, _ in self.recording.readers(number)]
         plain = self.recording.values[number].op not in ("", "getitem")
-        if plain and len(uses) == 1 and uses[0].op in ACTIVATIONS:
+        if plain and len(uses) == 1 and traits(uses[0].op).activation:
             return f"A_{uses[0].name.replace(chr(39), '')}" if uses[0].name else f"A_{uses[0].op}"
         return ""
 

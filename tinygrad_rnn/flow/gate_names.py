@@ -12,9 +12,6 @@ from ..tracing.sample import record_sample
 from ..tracing.trace import Trace
 from .state_history import Steps
 
-#: Operations with limits, which saturate close to them.
-LIMITS = {"sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-
 
 class Names:
     """``weights``: the name of each weight, by its node. ``gates``: the names of the gates of a step, in order."""
@@ -23,7 +20,7 @@ class Names:
         self.weights = _weights(steps)
         sizes = _sizes(steps)
         recorded = record_sample(steps.cell, {"D": sizes.get("H", 1), **sizes})
-        kinds = [node.op.name for node in steps.nodes[steps.model] if node.op.name in LIMITS]
+        kinds = [node.op.name for node in steps.nodes[steps.model] if node.op.traits.limits]
         known = _gates(recorded) if recorded else []
         if [kind for kind, _ in known] != kinds:
             known = [(kind, "") for kind in kinds]
@@ -56,7 +53,7 @@ def _gates(recorded: Trace) -> list[tuple[str, str]]:
     """The operation and the name of every gate: its variable, or what it is made from, ``tanh(c')``."""
     found = []
     for value in recorded.values:
-        if value.op in LIMITS and value.equation is not None:
+        if value.equation is not None and value.equation.op.traits.limits:
             source = recorded.values[value.equation.args[0]].name
             found.append((value.op, value.name or (f"{value.op}({source})" if source else "")))
     return found

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Node
-from .gate_names import LIMITS
 from .state_history import Steps
 
 
 def saturation(steps: Steps, names: list[str], threshold: float) -> dict[str, list[float]]:
     """The share of saturated elements of every gate at every step; NaN where a step does not have the gate."""
     found = {}
-    places = [after for after, node in steps.at[steps.model].items() if node.op.name in LIMITS]
+    places = [after for after, node in steps.at[steps.model].items() if node.op.traits.limits]
     for name, after in zip(names, places, strict=True):
         nodes = [steps.same(t, after) for t in range(len(steps.nodes))]
         found[name] = [math.nan if node is None else _share(node, threshold) for node in nodes]
@@ -24,7 +23,7 @@ def saturation(steps: Steps, names: list[str], threshold: float) -> dict[str, li
 
 def _share(node: Node, threshold: float) -> float:
     """Of σ: how much is above ``threshold`` or below 1 - threshold; of tanh: above threshold or below -threshold."""
-    low, _ = LIMITS[node.op.name]
+    low, _ = node.op.traits.limits
     _, rule, kept = node.edges[0]
     y: Any = kept[rule.sources.index("y")]
     if np.isnan(y).any():

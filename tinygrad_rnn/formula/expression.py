@@ -18,11 +18,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..engine.op import OPS
+from .numpy_functions import traits
 
 #: The name of the gradient that comes in.
 DY = "dy"
-#: The elementwise product, by both of its names.
-PRODUCTS = ("multiply", "hadamard")
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +121,11 @@ def is_a(part: Part, *ops: str) -> bool:
     return isinstance(part, Expr) and part.op in ops
 
 
+def form(part: Part) -> str:
+    """The form of notation that an operation declares; empty for what is no operation."""
+    return traits(part.op).form if isinstance(part, Expr) else ""
+
+
 def operand(part: Part, k: int = 0) -> Part:
     """Operand k of a part that has some."""
     assert isinstance(part, Expr)
@@ -130,7 +134,7 @@ def operand(part: Part, k: int = 0) -> Part:
 
 def transposes(part: Part) -> bool:
     """Does it exchange the last two axes, and nothing else?"""
-    if not isinstance(part, Expr) or part.op not in ("transpose", "swapaxes") or len(part.shape) < 2:
+    if not isinstance(part, Expr) or form(part) != "transpose" or len(part.shape) < 2:
         return False
     same = list(range(len(part.shape)))
     axes, given = same[::-1], part.attrs.get("axes")

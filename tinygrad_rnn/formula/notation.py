@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from .expression import DY, PRODUCTS, Expr, Leaf, Part, postorder
+from .expression import DY, Expr, Leaf, Part, form, postorder
+from .printer import Piece
 from .simplify import simplified
-from .unicode_styles import STYLES, Names, Piece, called, constant, negative
+from .unicode_printer import Names, Writer, negative
 
 NO_NAMES: Mapping[str, str] = {}
 
 
 def text(expr: Part, names: Names = NO_NAMES) -> str:
     """A formula on one line; ``names`` has other names for its leaves, and for the axes "N" and "columns"."""
-    simple = simplified(expr)
-    return _pieces(simple, names)[id(simple)].text
+    return Writer(names).text(simplified(expr))
 
 
 def along(expr: Part, names: Names = NO_NAMES) -> str:
@@ -28,33 +28,33 @@ def along(expr: Part, names: Names = NO_NAMES) -> str:
 
     If dy is read in several places, or nowhere, it is the whole formula.
     """
-    root = simplified(expr)
-    way, pieces = _way(root), _pieces(root, names)
+    root, writer = simplified(expr), Writer(names)
+    way, pieces = _way(root), writer.pieces(root)
     if way is None:
         return pieces[id(root)].text
-    spread = [node.args[0] for node, _ in way if node.op == "broadcast_to"]
-    steps, minus = [], sum(node.op == "negative" for node, _ in way) % 2 == 1
+    spread = [node.args[0] for node, _ in way if form(node) == "stretch"]
+    steps, minus = [], sum(form(node) == "negative" for node, _ in way) % 2 == 1
     for node, k in way:
-        if node.op == "negative" or (node.op == "expand_dims" and node in spread):
+        if form(node) == "negative" or (form(node) == "new axes" and node in spread):
             continue
         around = [pieces[id(arg)] for arg in node.args]
-        if node.op in PRODUCTS and minus:
-            around[1 - k], minus = negative(node, [around[1 - k]], names), False
-        if node.op in PRODUCTS:
+        if form(node) == "product" and minus:
+            around[1 - k], minus = negative(writer, node, [around[1 - k]]), False
+        if form(node) == "product":
             node, around, k = _commuted(node, around, k)
         around[k] = Piece("")
-        steps.append((node.op, k, STYLES.get(node.op, called)(node, around, names).text.strip().removesuffix(" of")))
+        steps.append((form(node), k, writer.operation(node, around).text.strip().removesuffix(" of")))
     return _joined(steps, minus)
 
 
 def _joined(steps: Sequence[tuple[str, int, str]], minus: bool) -> str:
     """The steps on one line; factors need no comma between them."""
     divided = bool(steps) and steps[0][2].startswith("/")
-    line, before = ("·(−1)" if divided else "−") if minus else "", "multiply"
-    for op, k, step in steps:
-        factor = op in (*PRODUCTS, "divide") and k == 0
-        comma = ("" if step.startswith("·") else " ") if factor and before in (*PRODUCTS, "divide", "getitem") else ", "
-        line, before = line + comma * bool(line) + step, op
+    line, before = ("·(−1)" if divided else "−") if minus else "", "product"
+    for kind, k, step in steps:
+        factor = kind in ("product", "quotient") and k == 0
+        comma = ("" if step.startswith("·") else " ") if factor and before in ("product", "quotient", "slice") else ", "
+        line, before = line + comma * bool(line) + step, kind
     return line or "="
 
 
@@ -79,14 +79,3 @@ def _way(root: Part) -> list[tuple[Expr, int]] | None:
         way.append((root, k))
         root = root.args[k]
     return way[::-1]
-
-
-def _pieces(root: Part, names: Names) -> dict[int, Piece]:
-    """The text of every part."""
-    found: dict[int, Piece] = {}
-    for part in postorder(root):
-        if isinstance(part, Expr):
-            found[id(part)] = STYLES.get(part.op, called)(part, [found[id(arg)] for arg in part.args], names)
-        else:
-            found[id(part)] = Piece(names.get(part.name, part.name)) if isinstance(part, Leaf) else constant(part)
-    return found

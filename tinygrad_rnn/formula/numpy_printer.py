@@ -1,31 +1,32 @@
-"""Formulas as NumPy: the table STYLES.
+"""Formulas as NumPy.
 
 ::
 
     Writer({"H": 31}, {"y": "f", "dy": "df"}).text(e)      # "df * f * (1 - f)"
 
-What has no entry in the table is a call: of NumPy's function where it has one of that name, else of a helper.
+An operation that declares no text is a call: of NumPy's function where it has one of that name, else of a helper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..engine.declaration import ATOM, NEGATIVE, POWER, PRODUCT, SUM, Text
 from ..engine.op import OPS
 from ..errors import FormulaError
-from .expression import Constant, Expr, Part, is_a, number, transposes
-from .printer import AND, ATOM, COMPARED, NEGATIVE, POWER, PRODUCT, SUM, Printer, Style, complete, infix, options
-from .unicode_styles import Piece
+from .expression import Constant, Expr, Part, form, number, transposes
+from .numpy_functions import traits
+from .printer import Piece, Printer, Style, complete, infix, options
 
 
 class Writer(Printer):
     """Writes formulas in NumPy, and remembers which helpers they call; ``leaves`` are the names of their leaves."""
 
+    language: ClassVar[str] = "code"
     numpy: ClassVar[str] = "np."
-    known: ClassVar[Container[str]] = OPS  # what may be called beside NumPy's functions
 
     def __init__(self, sizes: Mapping[str, int], leaves: Mapping[str, str]):
         super().__init__(sizes)
@@ -40,6 +41,18 @@ class Writer(Printer):
         text = super().number(one)
         return text if np.isfinite(one) else f"-{self.numpy}{text[1:]}" if one < 0 else self.numpy + text
 
+    def template(self, node: Expr) -> Text:
+        """As declared; but an operation that NumPy lacks is called, if it may be."""
+        return traits(node.op).text if self.calls(node.op) else super().template(node)
+
+    def knows(self, name: str) -> bool:
+        """May the text call this function, beside those of NumPy?"""
+        return name in OPS
+
+    def calls(self, op: str) -> bool:
+        """Is it an operation of this package that NumPy lacks, and that the text may call?"""
+        return op in OPS and not hasattr(np, op)
+
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
         """A function of NumPy, or a helper."""
         name = name or (f"{self.numpy}{node.op}" if hasattr(np, node.op) else self.helper(node.op))
@@ -47,7 +60,7 @@ class Writer(Printer):
 
     def helper(self, name: str) -> str:
         """The name of a function that NumPy lacks, which whoever runs the text has to have."""
-        if name not in self.known:
+        if not self.knows(name):
             raise FormulaError(f"{name} is not in the table of what is written in NumPy")
         self.helpers[name] = None
         return name
@@ -55,21 +68,21 @@ class Writer(Printer):
 
 def _product(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     """Products of products need no parentheses, but @ and / hold as tightly as * and go from left to right."""
-    left = f"({parts[0].text})" if is_a(node.args[0], "matmul") else w.held(parts[0], PRODUCT)
+    left = f"({parts[0].text})" if form(node.args[0]) == "matrix product" else w.held(parts[0], PRODUCT)
     right = f"({parts[1].text})" if _ends(node.args[1]) else w.held(parts[1], PRODUCT)
     return Piece(f"{left} * {right}", PRODUCT)
 
 
 def _ends(part: Part) -> bool:
     """Is there a division or a matrix product somewhere on the left of a product?"""
-    while isinstance(part, Expr) and part.op in ("multiply", "hadamard", "negative"):
+    while isinstance(part, Expr) and form(part) in ("product", "negative"):
         part = part.args[0]
-    return isinstance(part, Expr) and part.op in ("matmul", "divide")
+    return form(part) in ("matrix product", "quotient")
 
 
 def _quotient(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     """a @ b / c is (a @ b) / c, and is written so."""
-    left = f"({parts[0].text})" if is_a(node.args[0], "matmul") else w.held(parts[0], PRODUCT)
+    left = f"({parts[0].text})" if form(node.args[0]) == "matrix product" else w.held(parts[0], PRODUCT)
     return Piece(f"{left} / {w.held(parts[1], NEGATIVE)}", PRODUCT)
 
 
@@ -142,14 +155,10 @@ def _einsum(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     return Piece(f"{w.numpy}einsum({inside})", ATOM)
 
 
-def _clip(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    return Piece(f"{w.numpy}clip({parts[0].text}, {node.attrs.get('min')}, {node.attrs.get('max')})", ATOM)
-
-
 def _chosen(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     """a * where(c, 1, s) would be wide; it is where(c, a, s * a)."""
     for k, one in enumerate(node.args):
-        if isinstance(one, Expr) and one.op == "where" and all(number(arg) is not None for arg in one.args[1:]):
+        if isinstance(one, Expr) and form(one) == "choice" and all(number(arg) is not None for arg in one.args[1:]):
             condition, yes, no = (w.piece(arg) for arg in one.args)
             a = w.held(parts[1 - k], PRODUCT)
             sides = [a if side.text in ("1", "1.0") else f"{side.text} * {a}" for side in (yes, no)]
@@ -157,34 +166,26 @@ def _chosen(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     return _product(w, node, parts)
 
 
-STYLES: Mapping[str, Style] = {
-    "add": infix("+", SUM, SUM, SUM),
-    "subtract": infix("-", SUM, SUM, PRODUCT),
-    **dict.fromkeys(["multiply", "hadamard"], _chosen),
-    "divide": _quotient,
-    "matmul": _matmul,
+def _cast(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
+    return Piece(f"{w.held(parts[0], ATOM)}.astype({np.dtype(node.attrs['dtype']).name!r})")
+
+
+FORMS: Mapping[str, Style] = {
+    "product": _chosen,
+    "quotient": _quotient,
+    "matrix product": _matmul,
     "power": infix("**", POWER, ATOM, ATOM),
     "square": _square,
     "negative": _negative,
-    **dict.fromkeys(["transpose", "swapaxes"], _transpose),
-    **dict.fromkeys(["sum", "mean", "max", "min", "prod"], _method),
-    **dict.fromkeys(["var", "std"], _method),
-    "getitem": _slice,
+    "transpose": _transpose,
+    "reduction": _method,
+    "slice": _slice,
     "scatter": _padded,
-    "assign": _assigned,
-    **dict.fromkeys(["broadcast_to", "reshape"], _to_shape),
-    **dict.fromkeys(["hstack", "concatenate", "stack"], _joined),
+    "assignment": _assigned,
+    "stretch": _to_shape,
+    "reshape": _to_shape,
+    "join": _joined,
     "einsum": _einsum,
-    "clip": _clip,
-    "asarray": lambda w, node, parts: parts[0],
-    "astype": lambda w, node, parts: Piece(f"{w.held(parts[0], ATOM)}.astype({np.dtype(node.attrs['dtype']).name!r})"),
-    "less": infix("<", COMPARED, SUM, SUM),
-    "less_equal": infix("<=", COMPARED, SUM, SUM),
-    "greater": infix(">", COMPARED, SUM, SUM),
-    "greater_equal": infix(">=", COMPARED, SUM, SUM),
-    "equal": infix("==", COMPARED, SUM, SUM),
-    "not_equal": infix("!=", COMPARED, SUM, SUM),
-    **dict.fromkeys(["logical_and", "bitwise_and"], infix("&", AND, SUM, SUM)),
-    **dict.fromkeys(["logical_or", "bitwise_or"], infix("|", AND, SUM, SUM)),
+    "cast": _cast,
 }
-Writer.styles = STYLES
+Writer.forms = FORMS

@@ -1,30 +1,44 @@
-"""What printers share: they walk a formula from its ends inwards, and write numbers by the sizes they are made of.
+"""The base of all printers: it writes a formula from its ends inwards, and numbers by the sizes they are made of.
 
-A style is a function of a printer, a node, and its operands as pieces of text. Parentheses go where an operand holds
-together less than its place asks for. A 31 is H where the cell ran with H = 31, and a 124 is ``4 * H``.
+How an operation is written is declared with it: by a template (see `Traits`), or by a *form* such as "product", for
+which each printer has a style in its table ``forms``. A style is a function of a printer, a node, and its operands as
+pieces of text. An operand is enclosed in parentheses if it holds together less tightly than its place needs. A 31 is H
+if the cell ran with H = 31, and a 124 is ``4 * H``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..engine import declaration
+from ..engine.declaration import ATOM, NEGATIVE, PRODUCT
+from ..engine.op import OPS
 from ..errors import FormulaError
 from .expression import Constant, Expr, Leaf, Part, postorder
-from .unicode_styles import Piece
+from .numpy_functions import traits
 
-#: How tightly text holds together, loosest first.
-AND, COMPARED, SUM, PRODUCT, NEGATIVE, POWER, ATOM = range(7)
+
+class Piece(NamedTuple):
+    """The text of a part, and how tightly it holds together."""
+
+    text: str
+    level: int = ATOM
+
 
 Style = Callable[[Any, Expr, Sequence[Piece]], Piece]
+#: A name in a template, and how tightly its operand has to hold together.
+FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 
 class Printer:
-    """Writes formulas by the table ``styles``, and remembers which sizes their text needs."""
+    """Writes formulas in one language, and remembers which sizes their text needs."""
 
-    styles: ClassVar[Mapping[str, Style]]
+    language: ClassVar[str]  # the field of `Traits` with the templates
+    forms: ClassVar[Mapping[str, Style]]  # how each form is written
     times: ClassVar[str] = " * "  # between the numbers and letters that a size is made of
 
     def __init__(self, sizes: Mapping[str, int]):
@@ -36,13 +50,17 @@ class Printer:
         raise NotImplementedError
 
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
-        """What has no style of its own."""
+        """A function call: the form of an operation that declares no other."""
         raise NotImplementedError
 
     def text(self, root: Part) -> str:
         return self.piece(root).text
 
     def piece(self, root: Part) -> Piece:
+        return self.pieces(root)[id(root)]
+
+    def pieces(self, root: Part) -> dict[int, Piece]:
+        """The text of every part of a formula, by the identity of the part."""
         done: dict[int, Piece] = {}
         for part in postorder(root):
             if isinstance(part, Leaf):
@@ -50,10 +68,36 @@ class Printer:
             elif isinstance(part, Constant):
                 done[id(part)] = self.constant(part)
             else:
-                parts = [done[id(arg)] for arg in part.args]
-                style = self.styles.get(part.op)
-                done[id(part)] = style(self, part, parts) if style else self.called(part, parts)
-        return done[id(root)]
+                done[id(part)] = self.operation(part, [done[id(arg)] for arg in part.args])
+        return done
+
+    def operation(self, node: Expr, parts: Sequence[Piece]) -> Piece:
+        """An operation on operands that are written already: by its template, its form, or as a call."""
+        text = self.template(node)
+        if text:
+            return self.filled(node, parts, *((text,) if isinstance(text, str) else text))
+        style = self.forms.get(traits(node.op).form)
+        return style(self, node, parts) if style else self.called(node, parts)
+
+    def template(self, node: Expr) -> declaration.Text:
+        """The template that the operation declares for this language, or for all."""
+        return getattr(traits(node.op), self.language) or traits(node.op).text
+
+    def filled(self, node: Expr, parts: Sequence[Piece], template: str, level: int = ATOM) -> Piece:
+        """A template with its operands and attributes; a call, if it has no operand and so is a name."""
+        spec, used = OPS.get(node.op), []
+        operands = dict(zip(spec.arguments if spec else ("x", "w"), parts))
+        attributes = {**spec.attributes, **node.attrs} if spec else node.attrs
+
+        def fill(field: re.Match[str]) -> str:
+            name, least = field.groups()
+            if name not in operands:
+                return str(attributes[name]) if name in attributes else field[0]
+            used.append(name)
+            return self.held(operands[name], getattr(declaration, least)) if least else operands[name].text
+
+        text = FIELD.sub(fill, template)
+        return Piece(text, level) if used else self.called(node, parts, text)
 
     def held(self, piece: Piece, least: int) -> str:
         """A piece as an operand, enclosed if it holds together less than ``least``."""

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from .expression import (
-    PRODUCTS,
     Constant,
     Expr,
     Leaf,
     Part,
+    form,
     is_a,
     key,
     leads,
@@ -31,6 +31,7 @@ from .expression import (
     transposes,
     uniform,
 )
+from .numpy_functions import FUNCTIONS
 
 
 def simplified(expr: Part) -> Part:
@@ -105,7 +106,7 @@ def _squares(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
         return None
     if a is b:
         return make("square", a, shape=made.shape)
-    if is_a(a, *PRODUCTS) and operand(a, 1) is b:
+    if form(a) == "product" and operand(a, 1) is b:
         return make("multiply", operand(a), make("square", b, shape=b.shape), shape=made.shape)
     apart = is_a(a, "subtract") and is_a(b, "add") and operand(a, 1) is operand(b, 1)
     if apart and number(operand(a)) == number(operand(b)) == 1:
@@ -121,7 +122,7 @@ def _number_first(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
 
 def _fraction(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
     """(x·2) / 12 = x / 6."""
-    below, above = number(b), number(operand(a, 1)) if is_a(a, *PRODUCTS) else None
+    below, above = number(b), number(operand(a, 1)) if form(a) == "product" else None
     if above is None or below is None or not above or below % above:
         return None
     return make("divide", operand(a), Constant(below // above), shape=made.shape)
@@ -220,7 +221,7 @@ def _chosen(make: Maker, made: Expr, c: Part, a: Part, b: Part) -> Part | None:
         return make("multiply", b, make("logical_not", c, shape=c.shape), shape=made.shape)
     if is_a(c, "equal") and operand(c) is b and number(operand(c, 1)) == 0 and number(a) == np.inf:
         return b
-    if is_a(b, *PRODUCTS) and a in (factors := [operand(b), operand(b, 1)]) and a.shape == made.shape:
+    if form(b) == "product" and a in (factors := [operand(b), operand(b, 1)]) and a.shape == made.shape:
         other = factors[1 - factors.index(a)]
         return make("multiply", a, make("where", c, Constant(1), other, shape=made.shape), shape=made.shape)
     return None
@@ -228,7 +229,6 @@ def _chosen(make: Maker, made: Expr, c: Part, a: Part, b: Part) -> Part | None:
 
 #: Gives a simpler part than ``made``, whose operands follow, or None.
 Rule = Callable[..., "Part | None"]
-COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 SIMPLER: Mapping[str, Sequence[Rule]] = {
     "add": [_sum, _stretched],
     "astype": [_operand],
@@ -246,5 +246,5 @@ SIMPLER: Mapping[str, Sequence[Rule]] = {
     "sum": [_sign_out],
     **dict.fromkeys(("swapaxes", "transpose"), (_transposed,)),
     "where": [_chosen],
-    **dict.fromkeys(COMPARISONS, (_stretched,)),
+    **{name: [_stretched] for name, traits in FUNCTIONS.items() if traits.form == "comparison"},
 }

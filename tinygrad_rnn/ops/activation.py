@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..engine.declaration import PRODUCT
 from ..engine.op import case, op
 from ..engine.shape import broadcast
 from .precision import nan_where
@@ -17,7 +18,14 @@ _LARGE: dict = {
 }
 
 
-@op(broadcast, symbol="σ", cases=_CASES)
+_SIGMOID = """
+def sigmoid(x):
+    e = np.exp(np.minimum(x, 40))  # e**x could overflow; from 40 on the result is 1
+    return e / (1 + e)
+"""
+
+
+@op(broadcast, symbol="σ", cases=_CASES, activation=True, limits=(0, 1), unicode="σ", latex=r"\sigma", helper=_SIGMOID)
 def sigmoid(x):
     """The logistic function.  y = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ),  dy/dx = y (1 - y).  Never overflows.
 
@@ -34,7 +42,7 @@ def sigmoid(x):
 sigmoid.vjp(x=lambda dy, y: dy * (y * (1 - y)))
 
 
-@op(broadcast, cases=_CASES)
+@op(broadcast, cases=_CASES, activation=True, code="np.maximum({x}, 0)", latex=r"\max(0, {x})")
 def relu(x):
     """y = max(0, x),  dy/dx = 1 for x > 0, else 0."""
     return np.maximum(x, 0)
@@ -43,7 +51,8 @@ def relu(x):
 relu.vjp(x=lambda dy, y: nan_where(y, dy * (y > 0)))
 
 
-@op(broadcast, cases=[*_CASES, case((3, 4), slope=0.2)])
+@op(broadcast, cases=[*_CASES, case((3, 4), slope=0.2)], activation=True,
+    code="np.where({x:SUM} > 0, {x}, {slope} * {x:PRODUCT})")  # fmt: skip
 def leaky_relu(x, *, slope=0.01):
     """y = x for x > 0, else ``slope`` · x (Maas et al. 2013)."""
     return np.where(x > 0, x, slope * x)
@@ -52,7 +61,13 @@ def leaky_relu(x, *, slope=0.01):
 leaky_relu.vjp(x=lambda dy, x, slope: nan_where(x, np.where(x > 0, dy, slope * dy)))
 
 
-@op(broadcast, cases=[*_CASES, case((3, 4), alpha=0.5)])
+_ELU = """
+def elu(x, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+"""
+
+
+@op(broadcast, cases=[*_CASES, case((3, 4), alpha=0.5)], activation=True, helper=_ELU)
 def elu(x, *, alpha=1.0):
     """y = x for x > 0, else α(eˣ - 1) (Clevert et al. 2016).  dy/dx = 1, or y + α."""
     return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
@@ -61,7 +76,7 @@ def elu(x, *, alpha=1.0):
 elu.vjp(x=lambda dy, x, alpha: np.where(x > 0, dy, dy * (alpha * np.exp(np.minimum(x, 0)))))
 
 
-@op(broadcast, cases=_CASES)
+@op(broadcast, cases=_CASES, activation=True, code=("{x:PRODUCT} * sigmoid({x})", PRODUCT))
 def silu(x):
     """y = x σ(x), also called swish (Elfwing et al. 2017).  dy/dx = σ(x) + y σ(-x)."""
     return x * sigmoid(x)
@@ -70,7 +85,7 @@ def silu(x):
 silu.vjp(x=lambda dy, x, y: dy * (sigmoid(x) + y * sigmoid(-x)))
 
 
-@op(broadcast, cases=_CASES)
+@op(broadcast, cases=_CASES, activation=True, code="np.logaddexp({x}, 0)")
 def softplus(x):
     """y = ln(1 + eˣ), a smooth relu,  dy/dx = σ(x).  Never overflows."""
     return np.logaddexp(x, 0)
@@ -79,7 +94,8 @@ def softplus(x):
 softplus.vjp(x=lambda dy, x: dy * sigmoid(x))
 
 
-@op(broadcast, cases=_CASES, domain=(-5.0, 5.0))
+@op(broadcast, cases=_CASES, domain=(-5.0, 5.0), activation=True, limits=(0, 1),
+    code="np.clip({x:PRODUCT} / 6 + 0.5, 0, 1)")  # fmt: skip
 def hard_sigmoid(x):
     """y = (x + 3)/6 held between 0 and 1, PyTorch's definition (Keras before version 3 had x/5 + 1/2)."""
     return np.clip(x + 3.0, 0, 6) / 6

@@ -15,8 +15,15 @@ from ..engine.tensor import value
 from ..errors import GraphError, InvalidIndex, InvalidType
 from .index import basic
 
+_ASSIGNED = """
+def assigned(x, index, v):
+    y = x.copy()
+    y[index] = v
+    return y
+"""
 
-@op(numpy=[], cases=[
+
+@op(numpy=[], form="assignment", helper=_ASSIGNED, cases=[
     case((2, 4), (3, 4), index=slice(1, 3)), case((4,), (3, 4), index=slice(0, 2)), case((), (3, 4), index=(1, 2)),
     case((2, 4), (3, 4), index=np.array([0, 2])), case((3,), (3, 4), index=(slice(None), 1)),
     case((3, 4), (3, 4), index=np.array([1, 0, -2])), case((1, 4), (3, 4), index=(np.array([0, 0]), slice(None))),

@@ -34,7 +34,7 @@ def _spaced(term):
     return " ".join(["..."] * ("..." in term) + list(term.replace("...", "")))
 
 
-@op(_by_labels, cases=[
+@op(_by_labels, form="einsum", cases=[
     case((2, 3), (3, 4), subscripts="ij,jk->ik"),
     case((2, 3), subscripts="ij->j"),
     case((2, 3), (3,), subscripts="ij,j"),

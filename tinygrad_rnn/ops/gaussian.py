@@ -67,19 +67,29 @@ def _tail(x):
     return series
 
 
-@op(broadcast, cases=_CASES)
+def _helper(name):
+    return f"\ndef {name}(x):\n    return np.vectorize(math.{name}, otypes=[x.dtype])(x)\n"
+
+
+@op(broadcast, cases=_CASES, helper=_helper("erf"))
 def erf(x):
     """The error function.  y = 2/√π ∫₀ˣ e^(-t²) dt,  dy/dx = 2/√π e^(-x²)."""
     return _doubled(lambda x: _each(math.erf, x))(x)
 
 
-@op(broadcast, cases=_CASES)
+@op(broadcast, cases=_CASES, helper=_helper("erfc"))
 def erfc(x):
     """1 - erf x, also where that is close to 0.  dy/dx = -2/√π e^(-x²)."""
     return _doubled(lambda x: _each(math.erfc, x))(x)
 
 
-@op(broadcast, cases=_CASES)
+_GELU = """
+def gelu(x):
+    return x * 0.5 * erfc(-x / math.sqrt(2))
+"""
+
+
+@op(broadcast, cases=_CASES, activation=True, helper=_GELU)
 def gelu(x):
     """y = x Φ(x), the exact form (Hendrycks and Gimpel 2016).  dy/dx = Φ(x) + x φ(x).
 

@@ -26,7 +26,7 @@ def basic(index):
 _TABLE = np.linspace(0.1, 0.9, 300).reshape(300, 1)  # more rows than small integers count
 
 
-@op(symbol="slice", operator="getitem", numpy=[], cases=[
+@op(symbol="slice", operator="getitem", numpy=[], form="slice", stem="part", cases=[
     case((3, 4), index=1), case((3, 4), index=(slice(None), -1)), case((3, 4), index=(..., slice(3, None, -2))),
     case((3, 4), index=(None, slice(1, 3), None)), case((5,), index=slice(4, 0, -1)), case((2, 3, 4), index=(..., 0)),
     case((3, 4), index=np.array([2, 0, 0])), case((3, 4), index=(np.array([[0, 1], [2, 2]]), 1)),
@@ -41,7 +41,15 @@ def getitem(x, *, index):
     return x[index]
 
 
-@op(numpy=[], cases=[
+_PUT = """
+def put(x, index, shape):
+    y = np.zeros(shape, x.dtype)
+    y[index] = x
+    return y
+"""
+
+
+@op(numpy=[], form="scatter", helper=_PUT, cases=[
     case((2, 4), index=slice(1, 3), shape=(3, 4)), case((3, 4), index=np.array([0, 2, 2]), shape=(5, 4)),
     case((), index=(1, 2), shape=(2, 3)),
 ])  # fmt: skip

@@ -22,7 +22,7 @@ def _concatenated(shapes, attrs):
     return joined(shapes, attrs)
 
 
-@op(_concatenated, keeps=["starts", "shapes"], cases=[
+@op(_concatenated, keeps=["starts", "shapes"], form="join", cases=[
     case((2, 3), (4, 3)), case((2, 3), (2, 1), (2, 2), axis=1), case((2, 3), (2, 2), axis=-1), case((0,), (2,)),
     case((2, 3), (), axis=None),
     case((2, 3), (2, 4), raises="concatenate: xs[1] (2, 4) and xs[0] (2, 3) may differ only along axis 0"),
@@ -43,7 +43,7 @@ def _own_part(dy, i, starts, shapes, axis):
 concatenate.vjp(xs=_own_part)
 
 
-@op(stacked, cases=[
+@op(stacked, form="join", latex=r"\operatorname{stack}", cases=[
     case((2, 3), (2, 3)), case((2, 3), (2, 3), (2, 3), axis=1), case((2,), (2,), axis=-1), case((), ()),
     case((2, 3), (3, 2), raises="stack: xs[1] is (3, 2), but must be (2, 3) as xs[0] is"),
 ])  # fmt: skip

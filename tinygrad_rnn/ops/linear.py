@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from ..engine.declaration import SUM
 from ..engine.op import case, composite, op
 from ..errors import InvalidValue, ShapeError
 from .shaping import arrays, moveaxis, reshape, transpose
@@ -31,7 +32,7 @@ _RANKS = [
 
 
 @op("... n d, ... d h -> ... n h | d, d -> | d, ... d h -> ... h | ... n d, d -> ... n", symbol="@",
-    operator="matmul", cases=_RANKS)  # fmt: skip
+    operator="matmul", form="matrix product", stem="dot", cases=_RANKS)  # fmt: skip
 def matmul(x, w):
     """The matrix product.  y = x @ w,  dx = dy @ wᵀ,  dw = xᵀ @ dy.  Ranks as in NumPy: 1-D is a vector, 3-D a batch.
 
@@ -86,7 +87,8 @@ matmul.vjp(x=_matmul_x, w=_matmul_w)
 matmul.spec.cheaper("w", together=_matmul_w_together)
 
 
-@op("... d, d h, h -> ... h", cases=[
+@op("... d, d h, h -> ... h", code=("{x:NEGATIVE} @ {w:NEGATIVE} + {b:PRODUCT}", SUM),
+    latex=(r"{x:POWER} \, {w:POWER} + {b:PRODUCT}", SUM), cases=[
     case((2, 3), (3, 4), (4,)),
     case((2, 5, 3), (3, 4), (4,)),
     case((3,), (3, 4), (4,)),

@@ -17,7 +17,25 @@ from .reduce import spread
 _ROWS = [case((3, 4)), case((2, 3, 4), axis=1), case((4,)), case((3, 4), axis=0)]
 
 
-@op(along, cases=_ROWS)
+_SOFTMAX = """
+def softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))  # e**x could overflow
+    return e / e.sum(axis=axis, keepdims=True)
+"""
+_LOG_SOFTMAX = """
+def log_softmax(x, axis=-1):
+    x = x - x.max(axis=axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=axis, keepdims=True))
+"""
+_LOGSUMEXP = """
+def logsumexp(x, axis=None, keepdims=False):
+    top = x.max(axis=axis, keepdims=True)  # e**x could overflow
+    y = np.log(np.exp(x - top).sum(axis=axis, keepdims=True)) + top
+    return y if keepdims else y.squeeze(axis)
+"""
+
+
+@op(along, cases=_ROWS, helper=_SOFTMAX)
 def softmax(x, *, axis=-1):
     """y = eˣ / Σ eˣ along ``axis``, taken at the largest x so that nothing overflows.  dx = y ⊙ (dy - Σ dy ⊙ y)."""
     return accumulated(_softmax, floats(x), axis=axis)
@@ -57,7 +75,7 @@ def shift(top, count):
 softmax.vjp(x=lambda dy, y, axis: y * (wide(dy) - np.sum(wide(dy) * y, axis=axis, keepdims=True)))
 
 
-@op(along, cases=_ROWS)
+@op(along, cases=_ROWS, helper=_LOG_SOFTMAX)
 def log_softmax(x, *, axis=-1):
     """y = x - ln Σ eˣ along ``axis``, finite for any x.  dx = dy - softmax(x) Σ dy."""
     return accumulated(_log_softmax, floats(x), axis=axis)
@@ -82,7 +100,7 @@ def _log_of_sum(x, top, axis):
         return np.log1p(others / exact_exp(top - c) + (count - 1).astype(x.dtype))
 
 
-@op(reduced, cases=[
+@op(reduced, helper=_LOGSUMEXP, cases=[
     case((3, 4)), case((3, 4), axis=0), case((2, 3, 4), axis=(0, -1)), case((3, 4), axis=1, keepdims=True), case(()),
     case((2, 3), axis=2, raises="logsumexp: axis 2 is out of range for x (2, 3)"),
 ])  # fmt: skip
@@ -118,7 +136,7 @@ def _in_dtype_of(x, t):
     return t.astype(x.dtype) if isinstance(t, np.ndarray) and t.dtype.kind != "f" else t
 
 
-@op(_scalar, cases=[
+@op(_scalar, code="(({x:SUM} - {t:PRODUCT})**2).mean()", cases=[
     case((3, 4), (3, 4)), case((3, 4), (4,)), case((), ()), case((4,), (3, 4)), case((1, 4), (3, 1)),
     case((2, 3), (2,), raises="mean_squared_error: x (2, 3) and t (2,) do not broadcast: axis -1 is 3 and 2"),
 ])  # fmt: skip
@@ -142,7 +160,7 @@ def _size(x, t):
     return int(np.prod(np.broadcast_shapes(np.shape(x), np.shape(t))))
 
 
-@op(_scalar, cases=[
+@op(_scalar, code="(np.logaddexp({x}, 0) - {t:PRODUCT} * {x:NEGATIVE}).mean()", cases=[
     case((3, 4), np.array([[0.1, 0.9, 0.7, 0.3]])), case((3, 4), np.array([[0, 1, 1, 0]])), case((), np.array(0.5)),
     case((4,), np.full((3, 4), 0.3)), case((1, 4), np.array([[0.2], [0.7], [0.9]])),
     case((2,), np.array([2.0, 0.0]), raises="binary_cross_entropy: t should be from 0 to 1; x is (2,), t is (2,)"),

@@ -38,7 +38,7 @@ def _count(x_shape, axis):
     return builtins.max(int(np.prod([x_shape[a] for a in axes])), 0)
 
 
-@op(reduced, symbol="Σ", cases=[*_AXES, case((0, 3), axis=0), _out_of_range("sum")])
+@op(reduced, symbol="Σ", form="reduction", cases=[*_AXES, case((0, 3), axis=0), _out_of_range("sum")])
 def sum(x, *, axis=None, keepdims=False):
     """The sum over ``axis``; every summand gets dy."""
     return accumulated(np.add.reduce, x, axis=axis, keepdims=keepdims)
@@ -47,7 +47,7 @@ def sum(x, *, axis=None, keepdims=False):
 sum.vjp(x=spread)
 
 
-@op(reduced, symbol="mean", cases=[*_AXES, _out_of_range("mean")])
+@op(reduced, symbol="mean", form="reduction", cases=[*_AXES, _out_of_range("mean")])
 def mean(x, *, axis=None, keepdims=False):
     """The mean over ``axis``; every summand gets dy/n."""
     return np.mean(x, axis=axis, keepdims=keepdims)
@@ -56,7 +56,7 @@ def mean(x, *, axis=None, keepdims=False):
 mean.vjp(x=lambda dy, x_shape, axis, keepdims: spread(wide(dy) / _count(x_shape, axis), x_shape, axis, keepdims))
 
 
-@op(reduced, cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("var")])
+@op(reduced, form="reduction", cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("var")])
 def var(x, *, axis=None, ddof=0, keepdims=False):
     """The variance over ``axis``, divided by n - ddof.  dy/dx = 2 (x - mean) / (n - ddof)."""
     return accumulated(np.var, x, axis=axis, ddof=ddof, keepdims=keepdims)
@@ -84,7 +84,7 @@ def _scaled(function, x, axis, **options):
     return y * np.reshape(top, np.shape(y))
 
 
-@op(reduced, cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("std")])
+@op(reduced, form="reduction", cases=[*_AXES[:4], case((3, 4), axis=0, ddof=1), _out_of_range("std")])
 def std(x, *, axis=None, ddof=0, keepdims=False):
     """The standard deviation over ``axis``.  dy/dx = (x - mean) / ((n - ddof) y), and 0 where y is 0."""
     return accumulated(_scaled, np.std, x, axis=axis, ddof=ddof, keepdims=keepdims)
@@ -95,7 +95,7 @@ std.vjp(x=lambda dy, x, y, x_shape, axis, ddof, keepdims: (
     * (_deviation(x, axis, ddof) / spread(np.where(y == 0, np.inf, y), x_shape, axis, keepdims))))  # fmt: skip
 
 
-@op(reduced, symbol="Π", cases=[
+@op(reduced, symbol="Π", form="reduction", branches=True, cases=[
     *_AXES, case(np.array([[2.0, 0.0, 3.0], [0.0, 0.5, 0.0]]), axis=1), case(np.array(0.0)),
     case(np.array([0.0, 2.0]), axis=()), case((0, 3), axis=0), case((0, 3), axis=1), case((0,)), _out_of_range("prod"),
 ])  # fmt: skip
@@ -136,7 +136,7 @@ def _share(dy, x, y, x_shape, axis, keepdims):
     return nan_where(spread(y, x_shape, axis, keepdims), share)
 
 
-@op(reduced, symbol="max", numpy=[np.max, np.amax], cases=[*_AXES, _out_of_range("max")])
+@op(reduced, symbol="max", form="reduction", numpy=[np.max, np.amax], cases=[*_AXES, _out_of_range("max")])
 def max(x, *, axis=None, keepdims=False):
     """The largest over ``axis``; equal ones share dy."""
     return np.max(x, axis=axis, keepdims=keepdims)
@@ -145,7 +145,7 @@ def max(x, *, axis=None, keepdims=False):
 max.vjp(x=_share)
 
 
-@op(reduced, symbol="min", numpy=[np.min, np.amin], cases=[*_AXES, _out_of_range("min")])
+@op(reduced, symbol="min", form="reduction", numpy=[np.min, np.amin], cases=[*_AXES, _out_of_range("min")])
 def min(x, *, axis=None, keepdims=False):
     """The smallest over ``axis``; equal ones share dy."""
     return np.min(x, axis=axis, keepdims=keepdims)
@@ -154,7 +154,7 @@ def min(x, *, axis=None, keepdims=False):
 min.vjp(x=_share)
 
 
-@op(numpy=[np.linalg.norm], cases=[
+@op(numpy=[np.linalg.norm], code="np.linalg.norm", cases=[
     case((3, 4)), case((3, 4), axis=1), case((3, 4), axis=(0, 1)), case((4,), ord=2), case((3, 4), ord=1, axis=1),
     case((3, 4), ord=np.inf, axis=0), case((3, 4), ord="fro"), case((3, 4), axis=0, keepdims=True),
     case((4,), ord=3), case((3, 4), ord=2.5, axis=0), case((3, 4), ord=1.5, axis=-1, keepdims=True),

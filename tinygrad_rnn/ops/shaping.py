@@ -24,7 +24,8 @@ def _back_to_shape(dy, x_shape):
     return np.reshape(dy, x_shape)
 
 
-@op(cases=[case((3, 4), shape=(2, 6)), case((3, 4), shape=(2, -1)), case((3, 4), shape=-1), case((), shape=(1, 1)),
+@op(form="reshape", cases=[
+           case((3, 4), shape=(2, 6)), case((3, 4), shape=(2, -1)), case((3, 4), shape=-1), case((), shape=(1, 1)),
            case((0, 3), shape=(3, 0)),
            case((2, 3), shape=(4,), raises="reshape: cannot reshape array of size 6 into shape (4,); x is (2, 3)")])
 def reshape(x, *, shape):  # fmt: skip
@@ -35,7 +36,7 @@ def reshape(x, *, shape):  # fmt: skip
 reshape.vjp(x=_back_to_shape)
 
 
-@op(cases=[case((3, 4), axis=0), case((3, 4), axis=-1), case((3, 4), axis=(0, 2)), case((), axis=0)])
+@op(form="new axes", cases=[case((3, 4), axis=0), case((3, 4), axis=-1), case((3, 4), axis=(0, 2)), case((), axis=0)])
 def expand_dims(x, *, axis):
     """New axes of size 1 at ``axis``."""
     return np.expand_dims(x, axis)
@@ -57,8 +58,9 @@ def _transpose_x(dy, axes):
     return np.transpose(dy, None if axes is None else np.argsort([a % dy.ndim for a in axes]))
 
 
-@op(symbol="ᵀ", cases=[case((3, 4)), case((2, 3, 4)), case((2, 3, 4), axes=(1, 2, 0)), case((2, 3, 4), axes=(-1, 0, 1)),
-                       case(())])  # fmt: skip
+@op(symbol="ᵀ", form="transpose", cost=0, cases=[
+    case((3, 4)), case((2, 3, 4)), case((2, 3, 4), axes=(1, 2, 0)), case((2, 3, 4), axes=(-1, 0, 1)), case(()),
+])  # fmt: skip
 def transpose(x, *, axes=None):
     """The axes in the order ``axes``, by default reversed: xᵀ."""
     return np.transpose(x, axes)
@@ -67,7 +69,7 @@ def transpose(x, *, axes=None):
 transpose.vjp(x=_transpose_x)
 
 
-@op(cases=[case((2, 3, 4), axis1=0, axis2=2), case((2, 3), axis1=-1, axis2=-2)])
+@op(form="transpose", cost=0, cases=[case((2, 3, 4), axis1=0, axis2=2), case((2, 3), axis1=-1, axis2=-2)])
 def swapaxes(x, *, axis1, axis2):
     """Two axes exchanged."""
     return np.swapaxes(x, axis1, axis2)
@@ -85,7 +87,7 @@ def moveaxis(x, *, source, destination):
 moveaxis.vjp(x=lambda dy, source, destination: np.moveaxis(dy, destination, source))
 
 
-@op(cases=[case((3, 1), shape=(2, 3, 4)), case((), shape=(2,)), case((3,), shape=(0, 3))])
+@op(form="stretch", cases=[case((3, 1), shape=(2, 3, 4)), case((), shape=(2,)), case((3,), shape=(0, 3))])
 def broadcast_to(x, *, shape):
     """x stretched to ``shape``; the gradient is the sum over what was stretched."""
     return np.broadcast_to(x, shape)

@@ -23,7 +23,7 @@ def copy(x):
 copy.vjp(x=lambda dy: dy)
 
 
-@op(broadcast, numpy=[], cases=[case((3, 4), dtype=np.float64), case((), dtype=np.longdouble)])
+@op(broadcast, numpy=[], form="cast", cases=[case((3, 4), dtype=np.float64), case((), dtype=np.longdouble)])
 def astype(x, *, dtype):
     """A copy of x as ``dtype``; the gradient comes back in x's own, and is 0 through integers: they are steps."""
     return np.array(x, dtype=dtype)[()]

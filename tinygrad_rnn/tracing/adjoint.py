@@ -8,8 +8,8 @@ from typing import Any
 from ..engine.op import OPS
 from ..errors import DeriveError
 from ..formula import Constant, Expr, Leaf, Part, local_derivative, postorder
-from ..formula.expression import DY
-from ..formula.simplify import COMPARISONS, Maker
+from ..formula.expression import DY, form
+from ..formula.simplify import Maker
 from .formulas import Step
 from .names import inner_leaves
 
@@ -36,7 +36,7 @@ def cast(root: Part, like: Leaf) -> Part:
         done[id(part)] = part
         if isinstance(part, Expr):
             args = tuple(done[id(arg)] for arg in part.args)
-            compared = any(isinstance(one, Expr) and one.op in COMPARISONS for one in postorder(part))
+            compared = any(form(one) == "comparison" for one in postorder(part))
             done[id(part)] = Expr(part.op, args, part.attrs, part.shape)
             if part.op == "astype" and compared:
                 done[id(part)] = Expr("cast", (*args, like), {}, part.shape)

@@ -10,11 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..formula import Expr, Leaf, Part, postorder
-
-#: Small operations, which are done again in the backward pass rather than kept.
-SMALL = ("add", "subtract", "multiply", "hadamard", "negative", "square")
-#: What an operation weighs, if not 2; formulas that weigh 2 or more are written once.
-WEIGHT = {**dict.fromkeys(SMALL, 1), "swapaxes": 0, "transpose": 0, "asarray": 0}
+from ..formula.numpy_functions import traits
 
 
 @dataclass
@@ -28,7 +24,7 @@ class Line:
 
 
 def once(lines: Sequence[Line], temporary: Callable[[Part], Leaf]) -> list[Line]:
-    """The same lines with every larger formula written once; ``temporary`` gives the name of one that has none."""
+    """The same lines with every formula that costs 2 or more written once; ``temporary`` names one that has no name."""
     uses, heavy = _read_often(lines), _weights(lines)
     done: dict[int, Part] = {}
     found: list[Line] = []
@@ -64,5 +60,5 @@ def _weights(lines: Sequence[Line]) -> dict[int, int]:
     for line in lines:
         for part in postorder(line.part):
             inside = [weight[id(arg)] for arg in part.args] if isinstance(part, Expr) else []
-            weight[id(part)] = sum(inside) + (WEIGHT.get(part.op, 2) if isinstance(part, Expr) else 0)
+            weight[id(part)] = sum(inside) + (traits(part.op).cost if isinstance(part, Expr) else 0)
     return weight

@@ -91,7 +91,7 @@ class Step:
         """Note an operation, its operands as parts."""
         number = self.recording.number(made)
         attrs = {} if made.node is None else dict(made.node.attrs or {})
-        if spec.keeps and spec.name != "concatenate":
+        if spec.keeps and spec.traits.form != "join":
             raise DeriveError(f"{self.cell.name}: {spec.name} draws or keeps what no formula tells; leave it out")
         if any(isinstance(one, np.ndarray) for one in _indices(attrs)):
             raise DeriveError(f"{self.cell.name}: reads by an array of places, should be a slice such as h[:, :n]")

@@ -10,13 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from ..formula import Expr, Leaf
 from ..formula.line_breaks import identifier
+from ..formula.numpy_functions import traits
 from .formulas import Step
-
-#: What unnamed values are named after.
-WORDS = {"add": "s", "subtract": "diff", "multiply": "prod", "hadamard": "prod", "divide": "ratio", "getitem": "part",
-         "sqrt": "root", "matmul": "dot"}  # fmt: skip
-PRODUCTS = ("multiply", "hadamard", "matmul")
-GATES = ("sigmoid", "tanh", "relu", "hard_sigmoid")
 
 
 class Names:
@@ -49,12 +44,12 @@ def user_names(step: Step, names: Names) -> dict[int, str]:
 def derived_name(step: Step, number: int, known: dict[int, str], names: Names) -> str:
     """A name for a value without one, by what it is made of, or by the gate that it is inside of."""
     for other, made in step.made.items():
-        if made.op in GATES and _number(made.args[0]) == number and other in known:
+        if traits(made.op).activation and _number(made.args[0]) == number and other in known:
             return names.new(f"A_{known[other].removesuffix('_next').removesuffix('_new')}")
     made = step.made[number]
     inside = [known.get(_number(arg), "").removesuffix("_next") for arg in made.args]
-    word = WORDS.get(made.op, made.op)
-    if len(inside) == 2 and all(inside) and made.op in PRODUCTS and max(map(len, inside)) <= 2:
+    word = traits(made.op).stem or made.op
+    if len(inside) == 2 and all(inside) and traits(made.op).product and max(map(len, inside)) <= 2:
         return names.new("".join(inside))
     if inside[0] and len(inside) == 1 and len(f"{word}_{inside[0]}") <= 12:
         return names.new(f"{word}_{inside[0]}")

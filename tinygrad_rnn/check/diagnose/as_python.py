@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from ...engine.declaration import AND, ATOM, SUM
 from ...engine.op import OPS
 from ...errors import FormulaError
 from ...formula import Constant, Expr, Part, text
 from ...formula.numpy_printer import Writer
-from ...formula.printer import AND, ATOM, SUM
-from ...formula.unicode_styles import Piece
+from ...formula.printer import Piece
 
 
 def code(part: Part, names: Mapping[str, str]) -> str:

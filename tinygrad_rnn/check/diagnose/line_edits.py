@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ...formula.expression import PRODUCTS
 from .candidates import Seen, Slots
 from .operand import SAME, Place
 from .tape import Change, Edit, Slot, Tape
@@ -213,5 +212,5 @@ def _others(place: Place) -> Iterator[Edit]:
 
 
 TABLE: dict[str, Callable[[Place], Iterator[Edit]]] = {
-    **dict.fromkeys(PRODUCTS, _product), **dict.fromkeys(ACTIVATIONS, _activation), "matmul": _matmul,
+    **dict.fromkeys(("multiply", "hadamard"), _product), **dict.fromkeys(ACTIVATIONS, _activation), "matmul": _matmul,
 }  # fmt: skip

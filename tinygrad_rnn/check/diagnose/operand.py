@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ...formula.expression import PRODUCTS
+from ...formula.numpy_functions import traits
 from .as_python import enclosed
 from .candidates import Seen, Slots
 from .tape import Change, Edit, Line, Slot, Tape
@@ -41,7 +41,7 @@ class Place:
         self.right = words.part(target, slot[1] or 0)
         self.dy = enclosed(words.gradient(target))
         stretched = self.tape.values[source].shape != self.tape.values[target].shape
-        elementwise = stretched and self.tape.values[target].op in PRODUCTS
+        elementwise = stretched and traits(self.tape.values[target].op).form == "product"
         self.whole = words.part_of(words.gradient(target), target, slot[1] or 0, True) if elementwise else self.right
         self.op = self.tape.values[target].op
 

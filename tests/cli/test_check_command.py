@@ -105,7 +105,7 @@ def test_the_cell_is_told_or_found_and_said(run, place, more, cell, told):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_name_tells_the_longest_cell_in_it(name):
-    from tinygrad_rnn.check.layers.guess_cell import by_name
+    from tinygrad_rnn.cli.guess_cell import by_name
 
     assert by_name(f"Time{name.title().replace('_', '')}").name == by_name(f"{name}_backward").name == name
     assert by_name(f"my{name.replace('_', '')}").name == by_name(f"{name.replace('_', ' ').title()}Cell").name == name

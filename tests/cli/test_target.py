@@ -78,6 +78,14 @@ def test_what_a_file_raises_is_told_with_its_own_lines(command, where, line, run
     assert "Traceback" not in err and "site-packages" not in err and "tinygrad_rnn/" not in err
 
 
+def test_lines_of_two_folders_are_both_the_users(run, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "cells.py").write_text(CELL.format(line="1 / 0"))
+    code, out, err = run("check", "pass", "", "--cell", "elsewhere/cells.py:mine")
+    assert (code, out) == (2, "")
+    assert re.search(r"\n  cells.py, line \d+: 1 / 0\n  ZeroDivisionError: division by zero\n$", err), err
+
+
 @pytest.mark.parametrize("line", ["while True: pass", "import time; time.sleep(1000)",
                                   "import os; os.closerange(3, 99)\n    while True: pass"])  # fmt: skip
 @pytest.mark.parametrize("command", COMMANDS)

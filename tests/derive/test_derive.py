@@ -385,7 +385,7 @@ def test_what_cannot_be_derived_is_refused():
 
 def test_the_command(tmp_path, capsys):
     parser = argparse.ArgumentParser()
-    command.options(parser)
+    command.add_options(parser)
     assert command.run(parser.parse_args(["rnn", "--form", "steps"])) == 0
     assert capsys.readouterr().out == derive(tg.rnn).steps
     place, out = f"{Path(user_cells.__file__)}:gatewise", tmp_path / "own.py"

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..files import write_whole
+
 ESCAPE = "tinygrad_rnn.escape"  #: the name of the error handler
 
 
@@ -59,6 +61,15 @@ def write_bytes(content: bytes) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
+
+
+def write_text(out: str, text: str) -> None:
+    """Write ``text`` to the file ``out`` and say so; ``-`` is standard output."""
+    if out == "-":
+        sys.stdout.write(text)
+    else:
+        write_whole(out, text)
+        print(f"wrote {out}")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import time
@@ -21,14 +22,31 @@ from ..optim import Adam
 from ..train.session import bar, status
 from ..train.store import needed
 from .demo_backward import lstm_backward
+from .option_types import count, whole_number
 from .train import writable
 
+HELP = "draw an LSTM, check its gradient, train it, in under two minutes"
+ABOUT = """\
+Draw an LSTM step, check a backward pass derived by hand (and catch a planted mistake), and train an RNN and an LSTM on
+stories whose best possible perplexity is known. It takes under two minutes and writes its files to --out."""
+EXAMPLES = """\
+examples:
+  tinygrad-rnn demo
+  tinygrad-rnn demo --epochs 1 --out shown               a shorter training"""
 TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 100, 1.0
 #: What each cell is trained with: epochs, learning rate, scheme.
 PLANS: dict[str, tuple[int, float, Any]] = {
     "rnn": (4, 0.002, None),
     "lstm": (8, 0.005, {"b": {"f": 1.0}}),
 }
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add = parser.add_argument
+    add("--out", default="tinygrad_rnn_demo", metavar="DIR", help="where the files go (%(default)s)")
+    add("--seed", type=whole_number, default=0, metavar="S", help="seed of the weights and the corpus (%(default)s)")
+    add("--epochs", type=count, metavar="E", help="epochs of each model (default: RNN 4, LSTM 8)")
 
 
 def run(options: Any) -> int:

@@ -8,9 +8,11 @@ import sys
 
 from ..cells.builtin import BUILT_IN
 from ..derive import FORMS, derive
-from ..files import write_whole
-from .target import add_timeout, cell_at
+from .console import write_text
+from .option_types import add_timeout
+from .target import cell_at
 
+HELP = "derive the backward pass of a cell: NumPy, LaTeX, or in words"
 ABOUT = """\
 Derive the backward pass of a cell from its equations: as NumPy in the book's style, as LaTeX, or in explained steps.
 CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own. What is printed has been executed, and gave
@@ -22,8 +24,8 @@ examples:
   tinygrad-rnn derive mycells.py:mycell --form steps"""
 
 
-def options(parser: argparse.ArgumentParser) -> None:
-    """Everything that can be asked for."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
     parser.add_argument("cell", metavar="CELL", help=f"{', '.join(BUILT_IN)}, or FILE.py:NAME")
     parser.add_argument("--form", choices=FORMS, default="numpy", help="what is printed (%(default)s)")
     parser.add_argument("--loop", action="store_true", help="print backpropagation through time too")
@@ -31,13 +33,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     add_timeout(parser)
 
 
-def run(asked: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Derive and print; the exit code."""
-    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of what is derived
-        text = f"{derive(cell_at(asked.cell), form=asked.form, loop=asked.loop)}".rstrip() + "\n"
-    if asked.out == "-":
-        sys.stdout.write(text)
-        return 0
-    write_whole(asked.out, text)
-    print(f"wrote {asked.out}")
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the derivation
+        text = f"{derive(cell_at(options.cell), form=options.form, loop=options.loop)}".rstrip() + "\n"
+    write_text(options.out, text)
     return 0

@@ -1,12 +1,13 @@
-"""A layer from what the user named, and inputs for it: a class is made with parameters or sizes, by the names that its
-constructor has for them; ``forward`` is handed what its arguments stand for, in the form in which it runs.
+"""Make a layer from what the user named, and inputs for it.
+
+A class, or a function that makes a layer, is called with parameters of the cell and with sizes, by the names of its
+arguments. ``forward`` gets as many inputs as it takes, over time or of one step, whichever runs.
 """
 
 from __future__ import annotations
 
 import copy
-import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,151 +15,167 @@ import numpy as np
 from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..check.gradients import SIZES
-from ..check.layers.guess_cell import attributes, by_name, by_parameters, by_shapes, guessed, parameters, plain
+from ..check.layers.adapter import PROTOCOL
+from ..check.layers.guess_cell import attributes, parameters, plain
 from ..errors import UserFileError
 from ..tracing.sample import sample
+from .guess_cell import by_name, by_parameters, by_shapes, guess
 
 #: What constructors call sizes, by letter, without capitals and underscores.
-CALLED = {
+SIZE_NAMES = {
     "D": ("d", "din", "inputsize", "inputdim", "insize", "indim", "nin", "ninput", "nx", "features"),
     "H": ("h", "hiddensize", "hiddendim", "hidden", "hiddenunits", "units", "nhidden", "nh", "statesize"),
     "N": ("n", "batchsize", "batch"),
     "T": ("t", "timesize", "timesteps", "seqlen", "seqlength", "steps"),
 }
+GENERATORS = ("rng", "generator")
 NO_CELL = "; of a layer that is no cell, --inputs should say the shapes that forward takes, such as --inputs 3,5"
-PROTOCOL = ("params", "grads", "forward", "backward")
 
 
-def is_layer(found: Any) -> bool:
-    """Has it, or will what the class makes have, a forward and a backward?"""
-    return all(callable(getattr(found, name, None)) for name in ("forward", "backward"))
+def is_layer(target: Any) -> bool:
+    """Does it have a forward and a backward? Or, of a class, will its instances have them?"""
+    return all(callable(getattr(target, name, None)) for name in ("forward", "backward"))
 
 
-def makes(found: Any) -> bool:
-    """Can a function that makes a layer be called: are all its arguments parameters of some cell, or sizes?"""
-    known = [plain(name) for one in BUILT_IN.values() for name in one.params] + ["rng", "generator"]
-    known += [name for names in CALLED.values() for name in names]
-    return all(one.default is not one.empty or plain(name) in known for name, one in parameters(found).items())
+def makes_layer(function: Any) -> bool:
+    """Can the function be called to make a layer: is every required argument a size or a parameter of some cell?"""
+    known = [*GENERATORS, *(plain(name) for cell in BUILT_IN.values() for name in cell.params)]
+    return all(size_letter(name) or plain(name) in known for name in required(function))
 
 
-class Builder:
-    """Makes a layer and its inputs; ``cell`` is the one that it computes, ``note`` says how that was told."""
+def size_letter(name: str) -> str:
+    """The letter of the size that an argument is named after, ``hidden_size`` -> "H"; "" for another argument."""
+    return next((letter for letter, names in SIZE_NAMES.items() if plain(name) in names), "")
+
+
+def required(function: Any) -> list[str]:
+    """The names of the arguments without a default."""
+    return [name for name, argument in parameters(function).items() if argument.default is argument.empty]
+
+
+class LayerMaker:
+    """Makes a layer and its inputs. ``cell`` is the cell that the layer computes, ``note`` says how it was recognised.
+
+    ``shapes`` are those of ``--inputs``: then no cell is needed.
+    """
 
     def __init__(
-        self, name: str, cell: Cell | None, seed: int, sizes: Mapping[str, int], dtype: Any, shapes: Any = None
+        self, name: str, cell: Cell | None, seed: int, sizes: Mapping[str, int], dtype: Any,
+        shapes: Sequence[tuple[int, ...]] | None = None,
     ):  # fmt: skip
-        self.name, self.dtype, self.note, self.asked, self.shapes = name, dtype, "", sizes, shapes
+        self.name, self.cell, self.note, self.dtype, self.shapes = name, cell, "", dtype, shapes
         self.rng, self.sizes = np.random.default_rng(seed), {"T": 5, **SIZES, **sizes}
-        self.cell = cell or by_name(name)
-        if cell is None and self.cell is not None:
-            self.cell, self.note = guessed(name, [], "")
+        if cell is None and by_name(name) is not None:
+            self.cell, self.note = guess(name, [], "")
 
     # -- the layer
 
-    def layer(self, found: Any) -> Any:
-        """The layer itself, or the one that a class or function makes."""
-        if is_layer(found) and not isinstance(found, type):
-            return found
-        if not callable(found):
-            raise UserFileError(f"{self.name} is a {type(found).__name__}, should be a layer, or make one")
-        layer = found(**self.arguments(found))
+    def layer(self, target: Any) -> Any:
+        """``target`` if it is a layer; else the layer that ``target``, a class or a function, makes."""
+        if is_layer(target) and not isinstance(target, type):
+            return target
+        if not callable(target):
+            raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
+        layer = target(**self.arguments(target))
         missing = [name for name in PROTOCOL if not hasattr(layer, name)]
         if missing:
-            made = f"{self.name} gives a {type(layer).__name__} without {', '.join(missing)}"
-            raise UserFileError(f"{made}, should be a layer: params, grads, forward and backward")
+            raise UserFileError(f"{self.name} gives a {type(layer).__name__} without {', '.join(missing)}, should be a "
+                                "layer: params, grads, forward and backward")  # fmt: skip
         return layer
 
     def arguments(self, maker: Any) -> dict[str, Any]:
-        """What a layer is made with, by name: parameters of the cell and sizes; what else has a default keeps it.
+        """Parameters of the cell and sizes, by the names that ``maker`` has for them; other defaults are kept.
 
-        Where the shapes of the inputs are given, defaults are kept throughout: they are what fits.
+        Where the shapes of the inputs are given, all defaults are kept, since the inputs fit them.
         """
-        wanted = {n: one for n, one in parameters(maker).items() if _positional(one) or one.kind is one.KEYWORD_ONLY}
+        needed, names = required(maker), _named_arguments(maker)
         if self.shapes:
-            wanted = {name: one for name, one in wanted.items() if one.default is one.empty}
-        if self.cell is None and any(one.default is one.empty and not self.size(n) for n, one in wanted.items()):
-            self.cell, self.note = guessed(self.name, by_parameters(list(wanted)), "what it is made with", NO_CELL)
-        known = self.params()
-        given: dict[str, Any] = {}
-        for name, one in wanted.items():
-            letter = self.size(name)
+            names = [name for name in names if name in needed]
+        if self.cell is None and any(name in needed and not size_letter(name) for name in names):
+            self.cell, self.note = guess(self.name, by_parameters(names), "the arguments of its constructor", NO_CELL)
+        known = self.parameters()
+        arguments: dict[str, Any] = {}
+        for name in names:
+            letter = size_letter(name)
             if letter or plain(name) in known:
-                given[name] = self.sizes[letter] if letter else known[plain(name)]
-            elif plain(name) in ("rng", "generator") and one.default is one.empty:
-                given[name] = np.random.default_rng(0)
-            elif one.default is one.empty:
+                arguments[name] = self.sizes[letter] if letter else known[plain(name)]
+            elif plain(name) in GENERATORS and name in needed:
+                arguments[name] = np.random.default_rng(0)
+            elif name in needed:
                 raise UserFileError(
-                    f"{self.name}({', '.join(wanted)}) cannot be made: {name} is no parameter of {self.cell_name()} "
-                    "and no size (D, H, input_size, hidden_size); make the layer in the file, and check that"
+                    f"{self.name}({', '.join(names)}) cannot be made: {name} is no parameter of "
+                    f"{self.cell.name if self.cell else 'a cell'} and no size (D, H, input_size, hidden_size); "
+                    "make the layer in the file, and check that"
                 )
-        return given
+        return arguments
 
-    def cell_name(self) -> str:
-        return self.cell.name if self.cell else "a cell"
-
-    def size(self, name: str) -> str:
-        """The letter of the size that an argument is called after."""
-        return next((letter for letter, names in CALLED.items() if plain(name) in names), "")
-
-    def params(self) -> dict[str, np.ndarray]:
-        """Random parameters of the cell, by what `plain` makes of their names."""
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Random parameters of the cell, by their `plain` names."""
         if self.cell is None:
             return {}
-        sizes = {letter: size for letter, size in self.asked.items() if letter != "T"}
-        given = sample(self.cell, np.random.default_rng(0), {**SIZES, **sizes})
-        return {plain(name): given[name].astype(self.dtype) for name in self.cell.params}
+        sizes = {letter: size for letter, size in self.sizes.items() if letter != "T"}
+        arrays = sample(self.cell, np.random.default_rng(0), sizes)
+        return {plain(name): arrays[name].astype(self.dtype) for name in self.cell.params}
 
     # -- its inputs
 
     def inputs(self, layer: Any) -> list[np.ndarray]:
-        """Random inputs: of the shapes that were given, else by the arguments of forward, over time or for a step."""
+        """Random inputs: of the shapes of ``--inputs``, else by the arguments of forward, over time or of one step."""
         if self.shapes:
-            given = [self.rng.standard_normal(shape).astype(self.dtype) for shape in self.shapes]
-            self.try_out(layer, given)
-            return given
-        cell = self.learn(layer)
-        wanted = [n for n, one in parameters(layer.forward).items() if one.default is one.empty and _positional(one)]
-        if not 0 < len(wanted) <= 1 + len(cell.states):
-            told = f"{self.name}: forward({', '.join(wanted)}) does not take {cell.input}, {', '.join(cell.states)}"
-            raise UserFileError(f"{told}; --inputs should say the shapes that it takes, such as --inputs 3,5 3,7")
-        over_time = len(wanted) == 1 or wanted[0].endswith("s")
+            inputs = [self.random(shape) for shape in self.shapes]
+            self.try_forward(layer, inputs)
+            return inputs
+        cell = self.recognise(layer)
+        needed = required(layer.forward)
+        names = [name for name in _named_arguments(layer.forward, keyword=False) if name in needed]
+        if not 0 < len(names) <= 1 + len(cell.states):
+            raise UserFileError(f"{self.name}: forward({', '.join(names)}) does not take {cell.input}, "
+                                f"{', '.join(cell.states)}; --inputs should say the shapes that it takes, such as "
+                                "--inputs 3,5 3,7")  # fmt: skip
+        likely = len(names) == 1 or names[0].endswith("s")
         errors = []
-        for time in (over_time, not over_time):
-            made = self.shaped(cell, len(wanted), time)
+        for over_time in (likely, not likely):
+            inputs = [self.random(shape) for shape in self.input_shapes(cell, over_time)[: len(names)]]
             try:
-                self.try_out(layer, made)
-                return made
+                self.try_forward(layer, inputs)
+                return inputs
             except UserFileError:
                 raise
             except Exception as error:
                 errors.append(error)
         raise errors[0]
 
-    def try_out(self, layer: Any, inputs: list[np.ndarray]) -> None:
-        """Run forward once on a copy; raise unless there is something in what it returns that has a gradient."""
+    def try_forward(self, layer: Any, inputs: list[np.ndarray]) -> None:
+        """Run forward once on a copy; raise UserFileError unless it returns an array of floats."""
         with np.errstate(all="ignore"):
             result = copy.deepcopy(layer).forward(*map(np.copy, inputs))
         results = result if isinstance(result, (tuple, list)) else [result]
-        kinds = [getattr(one, "dtype", None) or type(one).__name__ for one in results]
-        if not any(np.asarray(one).dtype.kind == "f" for one in results):
-            told = f"{self.name}: forward returns {', '.join(map(str, kinds)) or 'nothing'}"
-            raise UserFileError(f"{told}, should be an array of floats, or several")
+        if not any(np.asarray(output).dtype.kind == "f" for output in results):
+            kinds = [str(getattr(output, "dtype", None) or type(output).__name__) for output in results]
+            raise UserFileError(f"{self.name}: forward returns {', '.join(kinds) or 'nothing'}, should be an array of "
+                                "floats, or several")  # fmt: skip
 
-    def learn(self, layer: Any) -> Cell:
-        """The cell, if nobody has told it, and the sizes that the layer has."""
+    def recognise(self, layer: Any) -> Cell:
+        """The cell, if need be by the shapes of the parameters; the layer's own sizes are taken over."""
         if self.cell is None:
-            self.cell, self.note = guessed(self.name, by_shapes(layer), "the shapes of its parameters", NO_CELL)
-        known = attributes(layer, list(self.cell.params))
-        if known:
-            self.sizes.update(self.cell.sizes(known))
+            self.cell, self.note = guess(self.name, by_shapes(layer), "the shapes of its parameters", NO_CELL)
+        arrays = attributes(layer, list(self.cell.params))
+        if arrays:
+            self.sizes.update(self.cell.sizes(arrays))
         return self.cell
 
-    def shaped(self, cell: Cell, count: int, time: bool) -> list[np.ndarray]:
-        """The input, and as many states as are wanted."""
-        words = [("N", "T", "D") if time else ("N", "D"), *(cell.words[name] for name in cell.states)]
-        shapes = [[self.sizes[word] for word in one] for one in words[:count]]
-        return [self.rng.standard_normal(shape).astype(self.dtype) for shape in shapes]
+    def input_shapes(self, cell: Cell, over_time: bool) -> list[list[int]]:
+        """The shape of the input, then those of the states."""
+        letters = [("N", "T", "D") if over_time else ("N", "D"), *(cell.words[name] for name in cell.states)]
+        return [[self.sizes[letter] for letter in word] for word in letters]
+
+    def random(self, shape: Sequence[int]) -> np.ndarray:
+        """Standard normal numbers in the dtype of the check."""
+        return self.rng.standard_normal(shape).astype(self.dtype)
 
 
-def _positional(one: inspect.Parameter) -> bool:
-    return one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+def _named_arguments(function: Any, keyword: bool = True) -> list[str]:
+    """The arguments of a function by name, without ``*args`` and ``**kwargs``; ``keyword``: the keyword-only too."""
+    return [name for name, argument in parameters(function).items()
+            if argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD)
+            or (keyword and argument.kind is argument.KEYWORD_ONLY)]  # fmt: skip

@@ -12,27 +12,26 @@ from ..errors import UserFileError
 
 
 def signatures(name: str, cell: Cell) -> list[str]:
-    """What a backward of a cell is to look like."""
-    params = "".join(f", {one}" for one in cell.params)
-    states, back = ", ".join(cell.states), ", ".join(f"d{state}" for state in cell.states)
-    step, over_time = f"{cell.input}, {states}, *{params}, {back}", f"xs, {states}, *{params}, dhs, {back}"
+    """The ``def`` lines of a backward of the cell: of one step, and over time."""
+    params = "".join(f", {param}" for param in cell.params)
+    states, cotangents = ", ".join(cell.states), ", ".join(f"d{state}" for state in cell.states)
+    step = f"{cell.input}, {states}, *{params}, {cotangents}"
+    over_time = f"xs, {states}, *{params}, dhs, {cotangents}"
     return [f"def {name}({step}):", f"def {name}({over_time}):"]
 
 
-def fitting(found: Callable[..., Any], name: str, cell: Cell) -> None:
-    """Raise unless the function can be called as a backward of the cell."""
-    wanted, back = parameters(found), {f"d{state}": 0 for state in cell.states}
-    time = "dhs" in wanted
-    if time:
-        back = {"dhs": 0, **{one: 0 for one in back if one in wanted}}
+def check_signature(backward: Callable[..., Any], name: str, cell: Cell) -> None:
+    """Raise UserFileError unless the function can be called as a backward of the cell."""
+    taken, cotangents = parameters(backward), [f"d{state}" for state in cell.states]
+    if "dhs" in taken:  # over time, the gradients by the last states may be left out
+        cotangents = ["dhs", *(name for name in cotangents if name in taken)]
     try:
-        inspect.signature(found).bind(0, *cell.states, **dict.fromkeys(cell.params, 0), **back)
+        inspect.signature(backward).bind(0, *cell.states, **dict.fromkeys([*cell.params, *cotangents], 0))
     except TypeError as error:
-        own = f"def {name}{inspect.signature(found)}"
         step, over_time = signatures(name, cell)
         raise UserFileError(
-            f"{own} cannot be called as the backward of {cell.name}: {error}; should be\n"
-            f"  {step}  for one step, or\n  {over_time}  over time"
+            f"def {name}{inspect.signature(backward)} cannot be called as the backward of {cell.name}: {error}; "
+            f"should be\n  {step}  for one step, or\n  {over_time}  over time"
         ) from error
-    except ValueError:  # no signature to read: the call will tell
+    except ValueError:  # no signature to read: the call will show
         pass

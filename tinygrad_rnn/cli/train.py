@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import zlib
@@ -18,8 +19,49 @@ from ..train.evaluate import ROWS, generate, perplexity
 from ..train.language_model import LanguageModel
 from ..train.session import Session
 from ..train.store import needed
+from .option_types import above_zero, count, whole_number
 
+HELP = "train a language model"
+ABOUT = """\
+Train the book's language model (embedding, recurrent layer, affine, softmax) by truncated BPTT.
+
+The defaults are the book's for PTB: words and states of 100 numbers, 20 rows, windows of 35 words, learning rate 20,
+gradients clipped at norm 0.25, the state carried from window to window. After each epoch the validation perplexity is
+printed and the weights are saved; the best of them are tested at the end.
+
+Ctrl-C finishes the current window and saves. The same command with --resume continues from there, and gives bit for bit
+what it would have given without the interruption."""
+EXAMPLES = """\
+files in --out:
+  last.safetensors   the weights and the position in the text: what --resume reads
+  best.safetensors   the weights with the best validation perplexity, which are tested
+  log.jsonl          validation perplexity and speed of every epoch
+
+examples:
+  tinygrad-rnn train --data ptb/ --model lstm --epochs 4
+  tinygrad-rnn train --download --data ptb/            fetch the Penn Treebank first
+  tinygrad-rnn train --data my_texts/ --model gru      a folder with train.txt, valid.txt, test.txt"""
 VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder of the texts
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="folder of the three texts (default: the variable TINYGRAD_RNN_DATA)")
+    add("--download", action="store_true", help="fetch the Penn Treebank into --data where it is missing")
+    add("--model", choices=list(BUILT_IN), default="lstm", help="the cell (%(default)s)")
+    add("--epochs", type=count, default=4, metavar="E", help="passes over the training text (%(default)s)")
+    add("--embed", type=count, default=100, metavar="D", help="numbers in a word vector (%(default)s)")
+    add("--hidden", type=count, default=100, metavar="H", help="hidden units (%(default)s)")
+    add("--rows", type=count, default=20, metavar="N", help="rows of a batch (%(default)s)")
+    add("--window", type=count, default=35, metavar="T", help="words of a window (%(default)s)")
+    add("--lr", type=above_zero, default=20.0, metavar="RATE", help="learning rate of SGD (%(default)s)")
+    add("--clip", type=above_zero, default=0.25, metavar="NORM", help="largest norm of the gradient (%(default)s)")
+    add("--seed", type=whole_number, default=0, metavar="S",
+        help="seed of the initial weights and the sample (%(default)s)")  # fmt: skip
+    add("--out", metavar="DIR", help="where weights are saved (default: runs/MODEL)")
+    add("--resume", action="store_true", help="continue the run in --out")
+    add("--sample", type=whole_number, default=40, metavar="K", help="words to write at the end (%(default)s)")
 
 
 def writable(folder: str | os.PathLike[str]) -> Path:

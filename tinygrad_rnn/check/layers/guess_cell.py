@@ -1,4 +1,4 @@
-"""Which cell is meant, if nobody says: by the name of what is checked, else by what its parameters are called."""
+"""What the functions and layers of a user are called with: their arguments, and a layer's parameters by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ...cells.builtin import BUILT_IN
 from ...cells.cell import Cell
-from ...errors import Uncheckable, UserFileError
+from ...errors import Uncheckable
 
 
 def a_cell(where: str, cell: Any) -> Cell | None:
@@ -28,55 +28,6 @@ def a_cell(where: str, cell: Any) -> Cell | None:
 def plain(name: str) -> str:
     """A name without capitals, underscores and figures: ``W_x`` is wx, ``TimeLSTM`` is timelstm."""
     return re.sub("[^a-z]", "", name.lower())
-
-
-def by_name(name: str) -> Cell | None:
-    """The cell whose name begins or ends a word of ``name``; the longest, for an lstm is in a peephole_lstm."""
-    apart = re.sub("([a-z])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3 \2\4", name)
-    texts = [re.sub("[^a-z]+", " ", text.lower()) for text in (name, apart)]
-    found = []
-    for key, one in BUILT_IN.items():
-        own = key.replace("_", " ?")
-        found += [one] if any(re.search(rf"\b{own}|{own}\b", text) for text in texts) else []
-    return max(found, key=lambda one: len(one.name), default=None)
-
-
-def by_parameters(names: list[str]) -> list[Cell]:
-    """The cells whose parameters are all in a signature, and whose other names are too, if any of them are."""
-    wanted = {plain(name): None for name in names}
-    found = []
-    for one in BUILT_IN.values():
-        every = {plain(name): None for other in BUILT_IN.values() for name in [*other.states, *other.params]}
-        own = {plain(name): None for name in [*one.states, *one.params]}
-        states = any(plain(name) in wanted for name in one.states)
-        needed = [plain(name) for name in one.params] + [plain(name) for name in one.states if states]
-        if all(name in wanted for name in needed) and all(name in own for name in wanted if name in every):
-            found.append(one)
-    return found
-
-
-def by_shapes(layer: Any) -> list[Cell]:
-    """The cells whose parameters fit those of a layer, by name or place, and shape."""
-    return [one for one in BUILT_IN.values() if _fits(layer, one)]
-
-
-def _fits(layer: Any, cell: Cell) -> bool:
-    try:
-        return bool(cell.sizes(attributes(layer, list(cell.params))))
-    except (TypeError, ValueError):
-        return False
-
-
-def guessed(name: str, found: list[Cell], why: str, otherwise: str = "") -> tuple[Cell, str]:
-    """The cell that ``name`` tells, or the only one of ``found``, and a note that says so."""
-    told = by_name(name)
-    if told is not None:
-        return told, f"taken for {told.name}, by its name; --cell CELL says otherwise"
-    if len(found) == 1:
-        return found[0], f"taken for {found[0].name}, by {why}; --cell CELL says otherwise"
-    could = f" (it could be {', '.join(one.name for one in found)})" if found else ""
-    raise UserFileError(f"cannot tell which cell {name} is of{could}; --cell should say it: {', '.join(BUILT_IN)}, or "
-                        f"FILE.py:NAME for a cell of your own{otherwise}")  # fmt: skip
 
 
 def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -163,7 +163,7 @@ def test_without_a_renderer_there_are_the_text_and_how_to_get_one(monkeypatch, f
     monkeypatch.setattr(render.importlib.util, "find_spec", lambda name: None)
     text = folded.html()
     found = Page(text)
-    assert html.escape(render.NOBODY) in text and html.escape(folded.text()) in text
+    assert html.escape(render.NO_RENDERER) in text and html.escape(folded.text()) in text
     assert "svg" not in found.tags() and found.tags().count("script") == 1 and "<details open>" in text
     assert found.views()[0]["graph"]["title"] == folded.graph.title
     assert page([View(Graph("empty"), folded.scene, "")], "<i>", "<b>", "<u>").count("&lt;") == 4

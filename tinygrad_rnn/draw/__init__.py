@@ -1,4 +1,4 @@
-"""See a computation, forward and backward in one picture, in the names of its code: `draw`."""
+"""`draw`: the graph of a computation, forward and backward in one picture, in the names of its code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..engine.tensor import Tensor
 from .model import Captured, Graph, of_cell, of_function, of_tensor, resting, view
 from .scene.theme import THEMES
 from .scene.marks import check_marks
-from .formats.picture import Look, Picture
+from .formats.picture import Options, Picture
 from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
 COARSER = {"op": "cell", "cell": "module"}
-LONG, OPEN = 400, 24  # steps up to which a fold can be opened on a page, and how many of them
-LARGE = 300  # nodes from which on a coarser picture is kept, for the case that rendering takes too long
+LONG, OPEN = 400, 24  # a page can open a fold of a row of up to LONG steps; it then shows OPEN of them
+LARGE = 300  # a graph of this many nodes keeps a coarser picture, in case rendering takes too long
 
 
 def draw(
@@ -43,28 +43,33 @@ def draw(
     seed: int = 0,
     **sizes: Any,
 ) -> Picture:
-    """The picture of a cell, of a function, or of the graph behind a Tensor, with its backward pass.
+    """Draw a cell, a function, or the graph behind a Tensor, with its backward pass.
 
-    ``target``:
-    a cell runs ``steps`` times on random inputs of ``sizes`` (N=1, D=3, H=5 if not told) and back from random gradients
-    of all its outputs and last states (with ``last`` of the last output only; ``truncate=k`` detaches the state after
-    every k steps);
-    a function runs on ``inputs``, arrays or Tensors, and back from ones;
-    a Tensor's graph is taken as it is, before or after ``backward()``, and gone through from ones.
+    ``target`` is one of:
 
-    ``level``: "op", "cell" (a step is one box; the default for several steps) or "module" (so are all steps, and
-    every `scope`). ``expand="adjoint"`` shows the arithmetic of the gradient rules on the way back. ``fold``: "auto"
-    folds the middle of more than 8 steps, "none" nothing, "full" all but one body; ``unfold=(a, b)`` keeps steps a up
-    to b.
-    ``affine=True`` draws ``x @ Wx + h @ Wh + b`` as one box. ``scale=(least, greatest)`` fixes the range of norms that
-    colours run over, so that two pictures compare. ``backward=False`` hides the way back, and moves nothing.
-    ``theme`` is "light" or "dark". ``mark=[("o", "h'")]`` makes the way back to ``o`` from ``h'`` stand out, or from
-    all that read it, ``("o", "")``: a check tells which way is wrong, ``report.guilty``.
+    - a cell: it runs ``steps`` times on random inputs of ``sizes`` (default N=1, D=3, H=5). The backward pass starts
+      from random gradients of all outputs and last states; with ``last``, of the last output only. ``truncate=k``
+      detaches the state after every k steps.
+    - a function: it runs on ``inputs``, arrays or Tensors. The backward pass starts from ones.
+    - a Tensor: its graph is drawn as it is, before or after ``backward()``. The backward pass starts from ones.
 
-    Nothing is changed by it: no graph, no ``.grad``, no random generator. The same target gives the same picture, byte
-    for byte.
+    ``level``: "op" draws every operation, "cell" draws a step as one box (the default for several steps), "module"
+    draws all steps, and every `scope`, as one box. ``expand="adjoint"`` shows the arithmetic of the gradient rules on
+    the backward edges. ``fold``: "auto" folds the middle of more than 8 steps, "none" folds nothing, "full" folds all
+    steps into one body; ``unfold=(a, b)`` keeps the steps from a up to b. ``affine=True`` draws
+    ``x @ Wx + h @ Wh + b`` as one box.
+
+    ``scale=(least, greatest)`` fixes the range of norms for the colours, so that two pictures can be compared.
+    ``backward=False`` hides the backward edges; everything else keeps its place. ``theme`` is "light" or "dark".
+    ``mark=[("o", "h'")]`` highlights the backward edge from ``h'`` to ``o``; ``("o", "")`` highlights the edges to
+    ``o`` from all its readers. ``report.guilty`` of a check lists the wrong edges in this form.
+
+    Returns a `Picture`. The graph, ``.grad`` and all random generators are unchanged. The same target gives the same
+    picture, byte for byte.
 
         draw(lstm).save("lstm.svg")
+
+    Raises InvalidType or InvalidValue for an argument that does not fit, and what running ``target`` raises.
     """
     _check(steps, expand, theme, truncate)
     marks = tuple(mark)
@@ -81,19 +86,19 @@ def draw(
         watch = steps == 1 or level == "op"
         return of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
 
-    with resting():  # until the captured graph is gone
+    with resting():  # until the captured graph is freed
         graph, coarser, opened = _views(captured(), level, fold, unfold, affine)
     check_marks(graph, marks)
-    look = Look(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks)
-    return Picture(graph, look, coarser, opened)
+    options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks)
+    return Picture(graph, options, coarser, opened)
 
 
 def _views(
-    made: Captured, level: str | None, fold: str, unfold: tuple[int, int] | None, affine: bool
+    captured: Captured, level: str | None, fold: str, unfold: tuple[int, int] | None, affine: bool
 ) -> tuple[Graph, Graph | None, Graph | None]:
-    """What is shown, what is shown where that takes too long, and what a click on a fold opens."""
-    graph = view(made, level, fold=fold, unfold=unfold, affine=affine)
-    return graph, _coarser(made, graph), _opened(made, graph, affine)
+    """The graph to show, a coarser one in case rendering takes too long, and one with the first fold opened."""
+    graph = view(captured, level, fold=fold, unfold=unfold, affine=affine)
+    return graph, _coarser(captured, graph), _opened(captured, graph, affine)
 
 
 def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:
@@ -107,7 +112,7 @@ def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> 
 
 
 def _captured(target: Any, inputs: Any) -> Captured:
-    """A Tensor's graph, or a run of a function."""
+    """The graph of a Tensor, or of a function that runs on ``inputs``."""
     if isinstance(target, Tensor):
         if inputs:
             raise InvalidType(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
@@ -120,22 +125,22 @@ def _captured(target: Any, inputs: Any) -> Captured:
         names = list(inspect.signature(target).bind(*inputs).arguments)
     except (TypeError, ValueError) as error:
         name = getattr(target, "__name__", type(target).__name__)
-        told = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)
-        raise InvalidType(f"draw: {name} cannot be called so: {error}{told}") from None
+        hint = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)
+        raise InvalidType(f"draw: {name} cannot be called so: {error}{hint}") from None
     names += [f"x{k}" for k in range(len(inputs) - len(names))]
     return of_function(target, inputs, names)
 
 
-def _opened(made: Captured, graph: Graph, affine: bool) -> Graph | None:
-    """The graph with its first fold opened, as far as that can be read: for pages, where a click opens it."""
+def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:
+    """The graph with its first fold opened, up to `OPEN` steps: an HTML page shows it after a click on the fold."""
     if not graph.folds or graph.rows[graph.folds[0].row].steps > LONG:
         return None
     first = graph.folds[0].first
-    return view(made, graph.level, unfold=(first, first + OPEN), affine=affine)
+    return view(captured, graph.level, unfold=(first, first + OPEN), affine=affine)
 
 
-def _coarser(made: Captured, graph: Graph) -> Graph | None:
-    """The next coarser graph of a large one."""
-    if len(graph.nodes) < LARGE or graph.level not in COARSER or not made.rows:
+def _coarser(captured: Captured, graph: Graph) -> Graph | None:
+    """The graph of the next coarser level, if ``graph`` is large."""
+    if len(graph.nodes) < LARGE or graph.level not in COARSER or not captured.rows:
         return None
-    return view(made, COARSER[graph.level])
+    return view(captured, COARSER[graph.level])

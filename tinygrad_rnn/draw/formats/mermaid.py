@@ -1,7 +1,7 @@
-"""A graph as the text of a Mermaid flowchart, which GitHub, GitLab and many editors draw where they find it.
+"""A graph as the text of a Mermaid flowchart, which GitHub, GitLab and many editors draw.
 
-Operations are circles, parameters boxes, states and inputs rounded; a thick arrow is a value, a dotted one what comes
-back. Mermaid itself draws no more than 500 arrows unless it is told to (``maxEdges``), so fold what is long.
+Operations are circles, parameters boxes, states and inputs rounded; a thick arrow is a value, a dotted arrow is a
+gradient. Mermaid draws at most 500 arrows by default (``maxEdges``), so fold long sequences.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from ..model import Edge, Graph, Vertex
 from ..scene.labels import cut, plain, size_text, subscript, tame
 
-HARMFUL = '"#;<>&`%:\\|[]{}$*~'  # what means something to Mermaid, or to HTML, in some place
+HARMFUL = '"#;<>&`%:\\|[]{}$*~'  # characters with a meaning in Mermaid or HTML
 CLASSES = {
     "operation": "fill:#fff4d6,stroke:#6b7785,color:#1f2933",
     "parameter": "fill:#dcebfb,stroke:#6b7785,color:#1f2933",
@@ -23,17 +23,18 @@ UNITS = ("cell", "fold", "module", "affine")
 
 
 def escaped(text: object) -> str:
-    """Text of a user as a part of a quoted text of Mermaid, which shows it literally: 40 characters, no controls."""
+    """The user's text for a quoted text of Mermaid, shown literally: at most 40 characters, no control characters."""
     return "".join(f"#{ord(c)};" if c in HARMFUL else c for c in cut(plain(text)))
 
 
 def mermaid(graph: Graph, title: str, backward: bool = True) -> str:
-    """The flowchart; the same graph gives the same text."""
-    made = _Chart(tame(graph), backward)
+    """The flowchart as text; the same graph gives the same text."""
+    chart = _Chart(tame(graph), backward)
     head = ["---", f"title: {json.dumps(cut(plain(title), 100), ensure_ascii=False)}", "---"] if title.strip() else []
     styles = [f"  classDef {name} {style}" for name, style in CLASSES.items()]
     note = [f"  %% {escaped(graph.note)}"] if graph.note else []
-    return "\n".join([*head, "flowchart LR", *note, *made.vertices(), *made.arrows(), *styles, *made.colours()]) + "\n"
+    body = [*chart.vertices(), *chart.arrows(), *styles, *chart.colours()]
+    return "\n".join([*head, "flowchart LR", *note, *body]) + "\n"
 
 
 class _Chart:
@@ -41,18 +42,18 @@ class _Chart:
 
     def __init__(self, graph: Graph, backward: bool):
         self.graph, self.backward = graph, backward
-        self.known = {one.id: one for one in graph.nodes}
+        self.known = {vertex.id: vertex for vertex in graph.nodes}
         self.folds = {fold.id: fold for fold in graph.folds}
         self.count = 0
         self.dotted: list[int] = []
 
-    # -- what stands there
+    # -- vertices
 
     def vertices(self) -> list[str]:
         """Every vertex, in the subgraph of its step or scope."""
         groups: dict[str, list[str]] = {}
-        for one in self.graph.nodes:
-            groups.setdefault(self.group(one), []).append(self.vertex(one))
+        for vertex in self.graph.nodes:
+            groups.setdefault(self.group(vertex), []).append(self.vertex(vertex))
         lines = [f"  {line}" for line in groups.pop("", [])]
         for number, (name, inside) in enumerate(groups.items()):
             lines += [f'  subgraph s{number}["{escaped(name)}"]', *(f"    {line}" for line in inside), "  end"]
@@ -60,43 +61,44 @@ class _Chart:
             lines.append(f'  o{number}(["{self.lines(name, self.known[id].shape)}"]):::value')
         return lines
 
-    def group(self, one: Vertex) -> str:
-        """The title of the subgraph that a vertex is in; none for all that stands alone."""
-        row = self.graph.rows[one.row] if one.row is not None else None
-        if row is not None and one.step is not None and row.steps > 1 and self.graph.level == "op":
-            number = f" {(one.row or 0) + 1}" if len(self.graph.rows) > 1 else ""
-            return f"{row.cell}{number}, step {one.step}"
-        return one.scope if one.kind == "operation" else ""
+    def group(self, vertex: Vertex) -> str:
+        """The title of the subgraph of a vertex; "" for a vertex outside of all subgraphs."""
+        row = self.graph.rows[vertex.row] if vertex.row is not None else None
+        if row is not None and vertex.step is not None and row.steps > 1 and self.graph.level == "op":
+            number = f" {(vertex.row or 0) + 1}" if len(self.graph.rows) > 1 else ""
+            return f"{row.cell}{number}, step {vertex.step}"
+        return vertex.scope if vertex.kind == "operation" else ""
 
-    def vertex(self, one: Vertex) -> str:
-        if one.kind == "operation":
-            text = one.detail if one.op == "getitem" else one.symbol.replace("\n", " ") or one.op or "·"
-            return f'{one.id}(("{escaped(text)}")):::operation'
-        if one.kind in UNITS:
-            return f'{one.id}["{self.unit(one)}"]:::unit'
-        if one.kind in ("parameter", "block"):
-            return f'{one.id}["{self.lines(one.name or one.detail or one.kind, one.shape)}"]:::parameter'
-        name = one.name or one.kind
-        return f'{one.id}(["{self.lines(self.called(one) or name, one.shape)}"]):::value'
+    def vertex(self, vertex: Vertex) -> str:
+        if vertex.kind == "operation":
+            text = vertex.detail if vertex.op == "getitem" else vertex.symbol.replace("\n", " ") or vertex.op or "·"
+            return f'{vertex.id}(("{escaped(text)}")):::operation'
+        if vertex.kind in UNITS:
+            return f'{vertex.id}["{self.unit(vertex)}"]:::unit'
+        if vertex.kind in ("parameter", "block"):
+            return f'{vertex.id}["{self.lines(vertex.name or vertex.detail or vertex.kind, vertex.shape)}"]:::parameter'
+        name = vertex.name or vertex.kind
+        return f'{vertex.id}(["{self.lines(self.called(vertex) or name, vertex.shape)}"]):::value'
 
-    def unit(self, one: Vertex) -> str:
-        """A step, a fold or a module: what it is, and when."""
-        fold = self.folds.get(one.id)
-        when = f"steps {fold.first} to {fold.last}" if fold else f"step {one.step}" if one.step is not None else ""
-        return "<br/>".join(escaped(text) for text in (one.op or one.name, when) if text)
+    def unit(self, vertex: Vertex) -> str:
+        """The text of a step, a fold or a module: its name, and its steps."""
+        fold = self.folds.get(vertex.id)
+        step = f"step {vertex.step}" if vertex.step is not None else ""
+        steps = f"steps {fold.first} to {fold.last}" if fold else step
+        return "<br/>".join(escaped(text) for text in (vertex.op or vertex.name, steps) if text)
 
     @staticmethod
     def lines(name: str, shape: tuple[int, ...] | None) -> str:
-        """A name, and its shape below."""
+        """A name, with its shape below."""
         return escaped(name) + (f"<br/>{shape}" if shape else "")
 
-    def called(self, one: Vertex) -> str:
-        """The name of a value, with the step where there are several."""
-        row = self.graph.rows[one.row] if one.row is not None else None
-        many = row is not None and row.steps > 1 and one.step is not None and one.kind == "value"
-        return cut(plain(one.name)) + (subscript(one.step or 0) if many and one.name else "")
+    def called(self, vertex: Vertex) -> str:
+        """The name of a value, with its step if there are several."""
+        row = self.graph.rows[vertex.row] if vertex.row is not None else None
+        many = row is not None and row.steps > 1 and vertex.step is not None and vertex.kind == "value"
+        return cut(plain(vertex.name)) + (subscript(vertex.step or 0) if many and vertex.name else "")
 
-    # -- what goes forth and back
+    # -- arrows
 
     def arrows(self) -> list[str]:
         lines = [line for edge in self.graph.edges for line in self.both_ways(edge)]
@@ -121,11 +123,11 @@ class _Chart:
         return lines
 
     def label(self, source: Vertex) -> str:
-        """The name of what an operation has made."""
+        """The name of the value of an operation; "" for other vertices."""
         return self.called(source) if source.kind == "operation" else ""
 
     def back(self, source: str, target: str, called: str, norm: float) -> str:
-        """A dotted arrow, with the gradient that comes back along it."""
+        """A dotted arrow with its gradient."""
         self.dotted.append(self.count)
         return self.arrow(source, "-.->", f"d{called} {size_text(norm)}" if called else size_text(norm), target)
 
@@ -134,5 +136,5 @@ class _Chart:
         return f"  {source} {line}" + (f'|"{escaped(text)}"|' if text else "") + f" {target}"
 
     def colours(self) -> list[str]:
-        """The colour of what comes back."""
+        """The colour of the dotted arrows."""
         return [f"  linkStyle {','.join(map(str, self.dotted))} {BACK}"] if self.dotted else []

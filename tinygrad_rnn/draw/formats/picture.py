@@ -1,4 +1,4 @@
-"""A picture that can be saved and shown in every form: DOT, what Graphviz makes of it, HTML, Mermaid, JSON, text."""
+"""A picture in all its formats: DOT and what Graphviz renders from it, HTML, Mermaid, JSON, text."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .mermaid import mermaid
 from .render import LIMIT, rendered
 from .terminal import terminal
 
-#: Forms that are text and need no renderer, by the ending of a file.
+#: Text formats, which need no renderer, by the ending of a file.
 TEXTS = {"": "dot", ".dot": "dot", ".gv": "dot", ".json": "json", ".mmd": "mermaid", ".txt": "text", ".html": "html"}
 COARSER = "drawn coarser than asked for: rendering the whole took longer than {} s"
 
 
 @dataclass
-class Look:
-    """How a picture is drawn: `draw` tells what the options mean."""
+class Options:
+    """How a picture is drawn; the docstring of `draw` describes the options."""
 
     title: str = ""
     backward: bool = True
@@ -41,25 +41,26 @@ class Look:
 
 
 class Picture:
-    """A drawn `Graph`, used as `graphviz.Digraph` is: ``source``, ``save``, ``render``, ``pipe``; shown in a notebook.
+    """A drawn `Graph`, with the interface of `graphviz.Digraph`: ``source``, ``save``, ``render``, ``pipe``.
 
-    ``graph`` is the plain data behind it.
+    Notebooks show it as SVG. ``graph`` is the data of the picture.
     """
 
-    def __init__(self, graph: Graph, look: Look, coarser: Graph | None = None, opened: Graph | None = None):
-        self.graph, self.look, self.coarser, self.opened = graph, look, coarser, opened
+    def __init__(self, graph: Graph, options: Options, coarser: Graph | None = None, opened: Graph | None = None):
+        self.graph, self.options, self.coarser, self.opened = graph, options, coarser, opened
 
     @functools.cached_property
     def scene(self) -> Scene:
-        """Where everything stands."""
-        look = self.look
-        return compose(self.graph, look.title, backward=look.backward, adjoint=look.adjoint, within=look.scale,
-                       legend=look.legend, marks=marked(self.graph, look.marks))  # fmt: skip
+        """The geometry: all shapes, lines and texts with their positions."""
+        options = self.options
+        return compose(self.graph, options.title, backward=options.backward, adjoint=options.adjoint,
+                       within=options.scale, legend=options.legend,
+                       marks=marked(self.graph, options.marks))  # fmt: skip
 
     @functools.cached_property
     def digraph(self) -> graphviz.Digraph:
-        """The picture as the `graphviz` package has it."""
-        return digraph(self.scene, self.look.theme)
+        """The picture as a `graphviz.Digraph`."""
+        return digraph(self.scene, self.options.theme)
 
     @property
     def source(self) -> str:
@@ -72,57 +73,58 @@ class Picture:
     def __repr__(self) -> str:
         return f"<picture of {self.graph.title!r}, {len(self.graph.nodes)} nodes: .save('a.svg'), .source, .graph>"
 
-    # -- its forms
+    # -- formats
 
     def mermaid(self) -> str:
         """Mermaid text, for Markdown pages that render it."""
-        return mermaid(self.graph, self.look.title, self.look.backward)
+        return mermaid(self.graph, self.options.title, self.options.backward)
 
     def text(self, width: int = 100) -> str:
         """The computation as lines of text, for a terminal."""
-        return terminal(self.graph, self.look.title, self.look.backward, width)
+        return terminal(self.graph, self.options.title, self.options.backward, width)
 
     def html(self) -> str:
-        """One page that needs no network: pan, zoom, hover, and step through the backward pass."""
-        pictures = [self] + ([Picture(self.opened, self.look)] if self.opened else [])
+        """An HTML page that needs no network: pan, zoom, hover, and step through the backward pass."""
+        pictures = [self] + ([Picture(self.opened, self.options)] if self.opened else [])
         try:
-            made = [one.rendered("svg", LIMIT) for one in pictures]
-            views = [View(one.graph, one.scene, svg.decode()) for one, svg in made]
+            drawn = [picture.rendered("svg", LIMIT) for picture in pictures]
+            views = [View(picture.graph, picture.scene, svg.decode()) for picture, svg in drawn]
         except NoRendererError as error:
-            return page([View(self.graph, self.scene, "")], self.look.title, str(error), self.text())
-        return page(views, self.look.title, "", self.text())
+            return page([View(self.graph, self.scene, "")], self.options.title, str(error), self.text())
+        return page(views, self.options.title, "", self.text())
 
     def to_json(self) -> str:
         """The `Graph` as JSON."""
         return self.graph.to_json()
 
     def pipe(self, format: str = "svg", *, limit: float = LIMIT) -> bytes:
-        """The picture in a format of Graphviz (svg, png, pdf, ...), rendered within ``limit`` seconds.
+        """The picture in a format of Graphviz (svg, png, pdf, ...).
 
-        If that is not enough, the picture is drawn coarser, and says so.
+        If rendering takes longer than ``limit`` seconds, a coarser picture is drawn, with a note that says so.
         """
         return self.rendered(format, limit)[1]
 
     def rendered(self, format: str, limit: float) -> tuple[Picture, bytes]:
-        """The picture that was drawn, which may be the coarser one, and its bytes."""
+        """The picture that was rendered, this one or the coarser one, and its bytes."""
         try:
             return self, rendered(self.source, format, limit)
         except RenderTimeoutError:
             if self.coarser is None:
                 raise
         self.coarser.note = COARSER.format(f"{limit:g}")
-        return Picture(self.coarser, self.look).rendered(format, limit)
+        return Picture(self.coarser, self.options).rendered(format, limit)
 
     def form(self, name: str) -> bytes:
-        """The picture in any form by its name: "dot", "html", "mermaid", "json", "text", or a format of Graphviz."""
+        """The picture in a format: "dot", "html", "mermaid", "json", "text", or a format of Graphviz."""
         texts = {"dot": lambda: self.source, "html": self.html, "mermaid": self.mermaid, "json": self.to_json,
                  "text": self.text}  # fmt: skip
         return texts[name]().encode() if name in texts else self.pipe(name)
 
     def save(self, path: str | os.PathLike[str] = "graph.dot", *, format: str | None = None) -> str:
-        """Write the picture in ``format``, or in the form that the ending names; the path, as text.
+        """Write the picture in ``format``, by default that of the file's ending. Returns the path as text.
 
-        Endings are .svg .png .pdf, .html, .dot .gv, .mmd (Mermaid), .json, .txt. The file appears whole or not at all.
+        Endings are .svg .png .pdf, .html, .dot .gv, .mmd (Mermaid), .json, .txt. The file is written whole or not at
+        all.
         """
         ending = Path(path).suffix.lower()
         write_whole(path, self.form(format or TEXTS.get(ending, ending[1:])))
@@ -131,22 +133,22 @@ class Picture:
     def render(
         self, path: str | os.PathLike[str] = "graph", *, format: str = "svg", view: bool = False, cleanup: bool = False
     ) -> str:
-        """Write the DOT text as ``path`` (unless ``cleanup``) and the picture as ``path.format``; the latter's path."""
-        made = f"{os.fspath(path)}.{format}"
+        """Write DOT to ``path`` (unless ``cleanup``) and the picture to ``path.format``. Returns the latter path."""
+        target = f"{os.fspath(path)}.{format}"
         content = self.form(format)
         if not cleanup:
             write_whole(path, self.source)
-        write_whole(made, content)
+        write_whole(target, content)
         if view:
-            graphviz.view(made)
-        return made
+            graphviz.view(target)
+        return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the picture, or where there is no renderer, the text and how to get one."""
+        """What a notebook shows: the picture, or without a renderer, the text and how to get a renderer."""
         try:
             return {"image/svg+xml": self.pipe("svg").decode(), "text/plain": repr(self)}
         except NoRendererError as error:
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
 
-__all__ = ["Look", "Picture", "RenderError"]
+__all__ = ["Options", "Picture", "RenderError"]

@@ -1,4 +1,4 @@
-"""From a `Graph` to the whole scene: title, panels, time, the strip of norms, legend."""
+"""From a `Graph` to the whole scene: title, panels, steps, the plot of norms, legend."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ..model import Edge, Graph, Vertex
 from .geometry import BACK, Frame, Line, Note, Scene, Shape
 from .labels import plain, size_text, tame
 from .links import End, Style
-from .norm_plot import strip, sums
+from .norm_plot import norm_plot, parameter_sums
 from .panel import Panel
-from .state_lanes import lane, rails
+from .state_lanes import state_lane, state_lanes
 from .theme import LEVELS, SIZES, block, scale_of
-from .unrolled import Steps
+from .unrolled import StepRow
 
 LONGEST = 120  # characters of a title
-AIR = 18.0  # between what stands under each other
+AIR = 18.0  # vertical space between the parts
 OUTSIDE = ("operation", "module", "value", "affine", "fold")
 KINDS: tuple[tuple[str, list[str], float, str], ...] = (
     ("operation", ["⊙"], 22.0, "operation"),
@@ -35,191 +35,199 @@ def compose(
     legend: bool = True,
     marks: Sequence[int] = (),
 ) -> Scene:
-    """The picture of a graph. Without ``backward`` the ways back are left out, nothing else moves; ``marks`` are the
-    numbers of edges whose way back stands out."""
+    """The scene of a graph.
+
+    ``backward=False`` leaves the backward lines out; everything else keeps its place. ``adjoint`` shows the arithmetic
+    of the gradient rules. ``within`` fixes the range of norms. ``marks`` are the numbers of the edges to highlight.
+    """
     graph = tame(graph)
     used = {edge.source for edge in graph.edges}
-    norms = [edge.gradient for edge in graph.edges] + [one.gradient for one in graph.nodes if one.id in used]
+    norms = [edge.gradient for edge in graph.edges] + [vertex.gradient for vertex in graph.nodes if vertex.id in used]
     style = Style(scale_of(norms, within), backward, adjoint)
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
     parts = in_time(graph, style) if timed else [whole(graph, style)]
-    wide = max(700.0, *(part.width for part in parts))
-    made = stacked([heading(title, graph.note), *parts, *([key(style, wide, bool(marks))] if legend else [])])
-    for line in made.lines:
+    width = max(700.0, *(part.width for part in parts))
+    scene = stacked([heading(title, graph.note), *parts, *([draw_legend(style, width, bool(marks))] if legend else [])])
+    for line in scene.lines:
         if line.look in BACK and line.about in marks:
             line.look = "marked"
     if not backward:
-        hide(made)
-    return made
+        hide(scene)
+    return scene
 
 
 def hide(scene: Scene) -> None:
-    """Take the ways back away, and what is said of them."""
+    """Remove the backward lines and their texts."""
     scene.lines = [line for line in scene.lines if line.look not in BACK]
     scene.shapes = [shape for shape in scene.shapes if shape.look != "formula"]
     scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look != "bad"]
 
 
 def stacked(parts: list[Scene]) -> Scene:
-    """Parts under each other."""
-    made = Scene()
+    """The parts stacked from top to bottom."""
+    scene = Scene()
     for part in parts:
         if part.width:
-            made.add(part.shift(0, made.height + (AIR if made.height else 0)))
-            made.height += part.height + (AIR if made.height else 0)
-            made.width = max(made.width, part.width)
-    return made
+            scene.add(part.shift(0, scene.height + (AIR if scene.height else 0)))
+            scene.height += part.height + (AIR if scene.height else 0)
+            scene.width = max(scene.width, part.width)
+    return scene
 
 
 def heading(title: str, note: str) -> Scene:
-    """The title, and what the reader has to know."""
+    """The title, and the note of the graph below it."""
     text = plain(title)[:LONGEST]
-    wide = block([text], SIZES["title"])[0]
-    made = Scene(wide + 10, 24.0, notes=[Note(wide / 2 + 10, 12, [text], SIZES["title"])])
+    width = block([text], SIZES["title"])[0]
+    scene = Scene(width + 10, 24.0, notes=[Note(width / 2 + 10, 12, [text], SIZES["title"])])
     if note:
-        wide = block([note], SIZES["text"])[0]
-        made.notes.append(Note(wide / 2, 36, [note], SIZES["text"], "faint"))
-        made.width, made.height = max(made.width, wide), 46.0
-    return made
+        width = block([note], SIZES["text"])[0]
+        scene.notes.append(Note(width / 2, 36, [note], SIZES["text"], "faint"))
+        scene.width, scene.height = max(scene.width, width), 46.0
+    return scene
 
 
 def in_time(graph: Graph, style: Style) -> list[Scene]:
-    """Rows of steps under each other, with what happens before, between and after them."""
+    """The rows of steps from top to bottom, with panels for the operations before, between and after them."""
     parts = []
     stages = _stages(graph)
     for number, row in enumerate(graph.rows):
         parts.append(around(graph, style, stages.get(number, []), f"o{number}_"))
-        scene = Steps(graph, number, style).scene()
+        scene = StepRow(graph, number, style).scene()
         if len(graph.rows) > 1:
             label = f"layer {number + 1}: {row.cell}" + (", backward in time" if row.reverse else "")
             scene = stacked([heading(label, ""), scene])
         parts.append(scene)
     parts.append(around(graph, style, stages.get(len(graph.rows), []), "o_"))
-    wide = max((part.width for part in parts), default=600.0)
+    width = max((part.width for part in parts), default=600.0)
     for number, row in enumerate(graph.rows):
         title = "norm of the gradient by step" + (f", layer {number + 1}" if len(graph.rows) > 1 else "")
-        parts += [sums(graph, number), strip(row, number, min(max(wide, 500.0), 1500.0), title)]
+        plot = norm_plot(row, number, min(max(width, 500.0), 1500.0), title)
+        parts += [parameter_sums(graph, number), plot]
     return parts
 
 
 def _stages(graph: Graph) -> dict[int, list[Vertex]]:
-    """What is made outside of steps, by the first row that needs it."""
+    """The operations outside of the steps, by the number of the first row that needs them."""
     before: dict[str, int] = {}
-    found: dict[int, list[Vertex]] = {}
-    rows = {one.id: one.row for one in graph.nodes}
+    stages: dict[int, list[Vertex]] = {}
+    rows = {vertex.id: vertex.row for vertex in graph.nodes}
     for edge in reversed(graph.edges):
         row = rows[edge.target]
         stage = row if row is not None else before.get(edge.target, len(graph.rows))
         before[edge.source] = min(before.get(edge.source, len(graph.rows)), stage)
-    for one in graph.nodes:
-        if one.row is None and one.kind in OUTSIDE and not _trivial(graph, one):
-            found.setdefault(before.get(one.id, len(graph.rows)), []).append(one)
-    return found
+    for vertex in graph.nodes:
+        if vertex.row is None and vertex.kind in OUTSIDE and not _trivial(graph, vertex):
+            stages.setdefault(before.get(vertex.id, len(graph.rows)), []).append(vertex)
+    return stages
 
 
-def _trivial(graph: Graph, one: Vertex) -> bool:
-    """Are they states that nothing reads, or a slice of an input that only steps read? Those show it themselves."""
-    if one.op == "stack" and not graph.out[one.id]:
+def _trivial(graph: Graph, vertex: Vertex) -> bool:
+    """Is the vertex a stack of states that nothing reads, or a slice of an input that only steps read?
+
+    The steps show these themselves.
+    """
+    if vertex.op == "stack" and not graph.out[vertex.id]:
         return True
-    sources = [graph.known[edge.source].kind for _, edge in graph.into[one.id]]
-    return one.op == "getitem" and sources == ["input"] and all(
-        graph.known[edge.target].row is not None for edge in graph.uses(one.id))  # fmt: skip
+    sources = [graph.known[edge.source].kind for _, edge in graph.into[vertex.id]]
+    return vertex.op == "getitem" and sources == ["input"] and all(
+        graph.known[edge.target].row is not None for edge in graph.uses(vertex.id))  # fmt: skip
 
 
 def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene:
-    """A panel of what is outside of steps; what joins it to them is told by names."""
+    """A panel of operations outside of the steps; texts with names stand for the connections to the steps."""
     if not inside:
         return Scene()
     known, edges = graph.known, dict[int, Edge]()
-    shown = {one.id: one for one in inside}
-    for number, edge in sorted((pair for one in inside for pair in graph.into[one.id]), key=lambda pair: pair[0]):
+    shown = {vertex.id: vertex for vertex in inside}
+    incoming = [pair for vertex in inside for pair in graph.into[vertex.id]]
+    for number, edge in sorted(incoming, key=lambda pair: pair[0]):
         source, target = known[edge.source], known[edge.target]
         stub = f"s{source.row}_{target.id}"
         if source.row is None and source.id not in shown and source.kind in OUTSIDE:
-            shown[source.id] = replace(source, kind="input", name=source.name or source.symbol)  # made in another panel
+            shown[source.id] = replace(source, kind="input", name=source.name or source.symbol)  # of another panel
         if source.row is None:
             shown.setdefault(source.id, source)
             edges[number] = edge
         elif stub not in shown:
             shown[stub] = Vertex(stub, "input", f"{graph.rows[source.row].states[0]} of every step")
             edges[number] = Edge(stub, target.id, edge.operand, edge.argument)
-    ends = [End(one.id, "steps", ["to the steps"]) for one in inside
-            if any(known[edge.target].row is not None for edge in graph.uses(one.id))]  # fmt: skip
-    given = [text for id in shown for text in graph.results.get(id, [])]
-    places = {text: k for k, text in enumerate(graph.outputs)} if len(given) > 1 else {}
+    ends = [End(vertex.id, "steps", ["to the steps"]) for vertex in inside
+            if any(known[edge.target].row is not None for edge in graph.uses(vertex.id))]  # fmt: skip
+    results = [text for id in shown for text in graph.results.get(id, [])]
+    places = {text: k for k, text in enumerate(graph.outputs)} if len(results) > 1 else {}
     ends += [End(id := graph.outputs[text], "output", [text, str(known[id].shape)], graph.cotangents[text])
-             for text in sorted(given, key=lambda text: places.get(text, 0))]  # fmt: skip
+             for text in sorted(results, key=lambda text: places.get(text, 0))]  # fmt: skip
     return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
 
 
 def whole(graph: Graph, style: Style) -> Scene:
-    """A graph without many steps, as one panel; a parameter that is only read in blocks is drawn as its blocks."""
+    """A graph of a single step as one panel; a parameter that is only read in blocks is drawn as its blocks."""
     edges = {k: edge for k, edge in enumerate(graph.edges) if graph.known[edge.target].kind != "block"}
     joined = {id: None for edge in edges.values() for id in (edge.source, edge.target)} | dict.fromkeys(
         graph.outputs.values())  # fmt: skip
-    shown = {one.id: one for one in graph.nodes if one.id in joined}
+    shown = {vertex.id: vertex for vertex in graph.nodes if vertex.id in joined}
     lanes: dict[str, float] = {}
     first: list[str] = []
     states = graph.rows[0].states if len(graph.rows) == 1 and graph.level == "op" else []
-    inputs = {one.name: one.id for one in graph.nodes if one.kind in ("state", "input") and one.row is None}
+    outside = [vertex for vertex in graph.nodes if vertex.row is None]
+    inputs = {vertex.name: vertex.id for vertex in outside if vertex.kind in ("state", "input")}
     if all(f"{name}'" in graph.outputs and name in inputs for name in states):
-        ways = {lane(states, name): (inputs[name], graph.outputs[f"{name}'"]) for name in states}
-        lanes, first = rails(shown, list(edges.values()), ways), list(inputs.values())
+        paths = {state_lane(states, name): (inputs[name], graph.outputs[f"{name}'"]) for name in states}
+        lanes, first = state_lanes(shown, list(edges.values()), paths), list(inputs.values())
     ends = []
     for name, id in graph.outputs.items():
         state = name.removesuffix("'")
-        height = lane(states, state) if state in states else None
+        lane = state_lane(states, state) if state in states else None
         tag = "next" if state in states else "output"
-        ends.append(End(id, tag, [name, str(shown[id].shape)], graph.cotangents[name], height))
-    made = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
-    made.frames += scopes(made, shown)
-    return made
+        ends.append(End(id, tag, [name, str(shown[id].shape)], graph.cotangents[name], lane))
+    scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
+    scene.frames += scopes(scene, shown)
+    return scene
 
 
 def scopes(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
-    """A frame around what was made in a scope, if nothing else stands there."""
+    """A frame around the operations of each scope, if no other shape lies inside."""
     groups: dict[str, list[Shape]] = {}
     for shape in scene.shapes:
         about = shown.get(shape.about)
         scope = about.scope if about is not None and about.kind != "module" else ""
         if scope:
             groups.setdefault(scope, []).append(shape)
-    found = []
+    frames = []
     for scope, shapes in groups.items():
-        left, right = (
-            min(one.x - one.width / 2 for one in shapes) - 8,
-            max(one.x + one.width / 2 for one in shapes) + 8,
-        )
-        top, low = min(one.y - one.height / 2 for one in shapes) - 24, max(one.y + one.height / 2 for one in shapes) + 8
-        foreign = [one for one in scene.shapes if one not in shapes and left < one.x < right and top < one.y < low]
-        if not foreign:
-            found.append(Frame("", left, top, right - left, low - top, scope))
-    return found
+        left = min(shape.x - shape.width / 2 for shape in shapes) - 8
+        right = max(shape.x + shape.width / 2 for shape in shapes) + 8
+        top = min(shape.y - shape.height / 2 for shape in shapes) - 24
+        bottom = max(shape.y + shape.height / 2 for shape in shapes) + 8
+        inside = [shape for shape in scene.shapes if left < shape.x < right and top < shape.y < bottom]
+        if all(shape in shapes for shape in inside):
+            frames.append(Frame("", left, top, right - left, bottom - top, scope))
+    return frames
 
 
-def key(style: Style, wide: float, marks: bool = False) -> Scene:
-    """The legend: what is drawn as what, and how large a gradient is."""
-    made, x, y = Scene(), 0.0, 12.0
-    for look, lines, across, text in KINDS:
-        high = 22.0 if lines else across
-        made.shapes.append(Shape(f"key_{look}", look, x + across / 2, y, across, high, lines, SIZES["small"]))
-        x = _say(made, x + across + 6, y, text)
+def draw_legend(style: Style, width: float, marks: bool = False) -> Scene:
+    """The legend: the kinds of shapes and lines, and the colours of the norms."""
+    scene, x, y = Scene(), 0.0, 12.0
+    for look, lines, size, text in KINDS:
+        height = 22.0 if lines else size
+        scene.shapes.append(Shape(f"key_{look}", look, x + size / 2, y, size, height, lines, SIZES["small"]))
+        x = _add_text(scene, x + size + 6, y, text)
     for number, (text, look, level) in enumerate([*_samples(style), *([("marked", "marked", None)] if marks else [])]):
-        if x + 36 + block([text], SIZES["small"])[0] > wide:
-            made.width, x, y = max(made.width, x), 0.0, y + 26
+        if x + 36 + block([text], SIZES["small"])[0] > width:
+            scene.width, x, y = max(scene.width, x), 0.0, y + 26
         if look:
             ends = [Shape(f"key{number}{k}", "port", x + 30 * k, y, 0.1, 0.1) for k in (0, 1)]
-            way = [(x, y), (x + 30, y)] if look == "forward" else [(x + 30, y), (x, y)]
-            made.shapes += ends
-            made.lines.append(Line(f"key{number}", ends[0].id, ends[1].id, way, look, level, straight=True))
+            points = [(x, y), (x + 30, y)] if look == "forward" else [(x + 30, y), (x, y)]
+            scene.shapes += ends
+            scene.lines.append(Line(f"key{number}", ends[0].id, ends[1].id, points, look, level, straight=True))
             x += 36
-        x = _say(made, x, y, text)
-    made.width, made.height = max(made.width, x), y + 12
-    return made
+        x = _add_text(scene, x, y, text)
+    scene.width, scene.height = max(scene.width, x), y + 12
+    return scene
 
 
 def _samples(style: Style) -> list[tuple[str, str, int | None]]:
-    """Lines of the legend: what is said, the look, the level."""
+    """The lines of the legend: text, look, level."""
     low, high = style.scale.least, style.scale.greatest
     middle = (low * high) ** 0.5
     if not style.backward:
@@ -230,8 +238,8 @@ def _samples(style: Style) -> list[tuple[str, str, int | None]]:
             ("0", "zero", None), ("NaN, inf", "bad", None)]  # fmt: skip
 
 
-def _say(made: Scene, x: float, y: float, text: str) -> float:
-    """Text from x on; where it ends."""
-    wide = block([text], SIZES["small"])[0]
-    made.notes.append(Note(x + wide / 2, y, [text], SIZES["small"], "faint"))
-    return x + wide + 16
+def _add_text(scene: Scene, x: float, y: float, text: str) -> float:
+    """Add a text that begins at x. Returns the x of its end."""
+    width = block([text], SIZES["small"])[0]
+    scene.notes.append(Note(x + width / 2, y, [text], SIZES["small"], "faint"))
+    return x + width + 16

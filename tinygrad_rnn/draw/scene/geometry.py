@@ -1,4 +1,4 @@
-"""A picture as plain geometry: shapes, lines, notes and frames, with y downward. Whatever is drawn is made of these."""
+"""A picture as plain geometry: shapes, lines, notes and frames. y points downward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 @dataclass
 class Shape:
-    """Something that stands somewhere; ``x, y`` is its centre. ``about`` is the id of the vertex that it shows."""
+    """A box, circle, dot or text with its centre at ``x, y``. ``about`` is the id of the vertex that it shows."""
 
     id: str
     look: str
@@ -25,16 +25,16 @@ class Shape:
     about: str = ""
 
 
-#: The looks of ways back.
+#: The looks of backward lines.
 BACK = ("backward", "zero", "bad", "marked")
 
 
 @dataclass
 class Line:
-    """From one shape to another along ``points``; ``level`` is the size of a gradient, 0 to 8.
+    """A line between two shapes along ``points``; ``level`` is the size of its gradient, 0 to 8.
 
-    ``look``: "forward", one of `BACK` ("zero" gradients, "bad" ones: NaN or inf, those "marked" by who draws), "cut",
-    "plain". ``about`` is the number of its edge.
+    ``look`` is "forward", "cut", "axis", "curve <level>" or one of `BACK`: "zero" is a gradient of zero, "bad" is NaN
+    or inf, "marked" is an edge that the caller of `draw` highlights. ``about`` is the number of its edge in the graph.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass
 class Note:
-    """Text on its own; ``x, y`` is its centre."""
+    """Text without a box, with its centre at ``x, y``."""
 
     x: float
     y: float
@@ -62,7 +62,7 @@ class Note:
 
 @dataclass
 class Frame:
-    """A rectangle around what belongs together, with a title inside at its top; ``x, y`` is its upper left corner."""
+    """A rectangle around a group, with the title inside at the top; ``x, y`` is its upper left corner."""
 
     id: str
     x: float
@@ -74,7 +74,7 @@ class Frame:
 
 @dataclass
 class Scene:
-    """A picture, or a part of one."""
+    """A picture, or a part of a picture."""
 
     width: float = 0.0
     height: float = 0.0
@@ -84,20 +84,20 @@ class Scene:
     frames: list[Frame] = field(default_factory=list)
 
     def shift(self, dx: float, dy: float) -> Scene:
-        """Move everything."""
-        one: Any
-        for one in [*self.shapes, *self.notes, *self.frames, *(note for line in self.lines for note in line.notes)]:
-            one.x += dx
-            one.y += dy
+        """Move everything by (dx, dy). Returns the scene itself."""
+        item: Any
+        for item in [*self.shapes, *self.notes, *self.frames, *(note for line in self.lines for note in line.notes)]:
+            item.x += dx
+            item.y += dy
         for line in self.lines:
             line.points = [(x + dx, y + dy) for x, y in line.points]
         return self
 
     def mirror(self) -> Scene:
-        """Right to left; texts stay readable."""
-        one: Any
-        for one in [*self.shapes, *self.notes, *(note for line in self.lines for note in line.notes)]:
-            one.x = self.width - one.x
+        """Mirror left and right; texts stay readable. Returns the scene itself."""
+        item: Any
+        for item in [*self.shapes, *self.notes, *(note for line in self.lines for note in line.notes)]:
+            item.x = self.width - item.x
         for frame in self.frames:
             frame.x = self.width - frame.x - frame.width
         for line in self.lines:
@@ -105,12 +105,12 @@ class Scene:
         return self
 
     def add(self, other: Scene) -> None:
-        """Take over everything from another scene, where it stands."""
+        """Add everything from another scene, in place."""
         self.shapes += other.shapes
         self.lines += other.lines
         self.notes += other.notes
         self.frames += other.frames
 
     def shape(self, id: str) -> Shape:
-        """The shape with that id."""
-        return next(one for one in self.shapes if one.id == id)
+        """The shape with this id."""
+        return next(shape for shape in self.shapes if shape.id == id)

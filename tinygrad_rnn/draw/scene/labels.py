@@ -1,4 +1,4 @@
-"""Words of every picture and text: how the size of a gradient is written, and how text of a user is made harmless."""
+"""Text of all formats: how the norm of a gradient is written, and how the user's names are shortened and cleaned."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..model import Graph
 
 LONGEST = 40  # characters of a name that are shown
 SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
-HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, marks of direction, surrogates, breaks of lines
+HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, surrogates, line separators
 
 
 def size_text(x: float | None) -> str:
-    """A norm: ``‖0.23‖``, in two digits; ``NaN`` and ``inf`` as they are, nothing where it is not known."""
+    """A norm in two digits, ``‖0.23‖``; ``NaN`` and ``inf`` are written without bars, an unknown norm is ""."""
     if x is None:
         return ""
     if math.isnan(x):
@@ -25,22 +25,22 @@ def size_text(x: float | None) -> str:
 
 
 def number_text(x: float) -> str:
-    """A number in two digits; ``NaN`` and ``inf`` as they are."""
+    """A number in two digits, or ``NaN`` or ``inf``."""
     return "NaN" if math.isnan(x) else f"{x:.2g}"
 
 
 def plain(text: object) -> str:
-    """The text with a space for every character that does not print: it stays on its line, and can be encoded."""
+    """The text with a space for every character that does not print: one line that can be encoded."""
     return "".join(" " if unicodedata.category(c) in HARMFUL or c in "\ufffe\uffff" else c for c in str(text))
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """The text, with … for what is past ``longest`` characters."""
+    """The text, at most ``longest`` characters long; the rest becomes …."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 class Short:
-    """Names that are short enough to be drawn, without controls; two that differ stay two: ``name…``, ``name…·2``."""
+    """Shortens names for drawing. Different names stay different: ``name…``, ``name…·2``."""
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
@@ -58,20 +58,20 @@ class Short:
         return self.known[name]
 
     def _cut(self, name: str) -> str:
-        """The prime of what is made from a long name stays."""
+        """Cut a long name, but keep the prime at its end."""
         text = plain(name)
         return f"{cut(text[:-1], LONGEST - 1)}'" if len(text) > LONGEST and text.endswith("'") else cut(text)
 
     def keys(self, norms: Mapping[str, Any]) -> dict[str, Any]:
-        """Gradients by the short names of what they are by: ``dh`` by h."""
+        """Norms by gradient name (``dh``), with the names shortened."""
         return {f"d{self(name[1:])}": norm for name, norm in norms.items()}
 
 
 def tame(graph: Graph) -> Graph:
-    """With names that are no longer than can be drawn, and without controls; two that differ stay two."""
+    """The graph with names that are short enough to draw and free of control characters."""
     short = Short()
-    nodes = [replace(one, name=short(one.name), op=short(one.op), scope=short(one.scope), state=short(one.state))
-             for one in graph.nodes]  # fmt: skip
+    nodes = [replace(vertex, name=short(vertex.name), op=short(vertex.op), scope=short(vertex.scope),
+                     state=short(vertex.state)) for vertex in graph.nodes]  # fmt: skip
     outputs = {short(name): id for name, id in graph.outputs.items()}
     cotangents = {short(name): norm for name, norm in graph.cotangents.items()}
     edges = [replace(edge, argument=short(edge.argument), short=cut(plain(edge.short))) for edge in graph.edges]
@@ -83,5 +83,5 @@ def tame(graph: Graph) -> Graph:
 
 
 def subscript(n: int) -> str:
-    """A number as an index: ``₁₂``."""
+    """A number as a subscript: ``₁₂``."""
     return str(n).translate(SUBSCRIPTS)

@@ -1,4 +1,4 @@
-"""What joins two shapes: a line forward, a dashed one back on the same way, and what is written beside them.
+"""A link between two shapes: a solid line forward, a dashed line backward on the same route, and texts beside them.
 
 ::
 
@@ -22,10 +22,10 @@ from .theme import SIZES, Scale, block
 
 @dataclass
 class End:
-    """Where a value leaves the panel: with ``lines`` as a text, without as a bare port on its rail."""
+    """An end where a value leaves its panel: a text if there are ``lines``, else a port on the lane of its state."""
 
     source: str
-    tag: str  # what the sum at a branch calls this use
+    tag: str  # the name of this use in the sum of gradients at a branch
     lines: Sequence[str] = ()
     gradient: float | None = None
     lane: float | None = None
@@ -34,7 +34,7 @@ class End:
 
 @dataclass
 class Style:
-    """What is asked of the whole picture."""
+    """Settings of the whole picture."""
 
     scale: Scale
     backward: bool = True
@@ -42,89 +42,88 @@ class Style:
 
     @property
     def apart(self) -> float:
-        """How far the two directions run from the middle of their slot."""
+        """The distance of the forward and the backward line from the middle of their slot."""
         return 8.0 if self.adjoint else 3.5
 
 
 @dataclass
-class Tie:
-    """A link and what is written beside it."""
+class LabelledLink(Link):
+    """A link of the layout with the texts beside it."""
 
-    link: Link
     name: str = ""  # of the value, above the lines
-    above: list[str] = field(default_factory=list)  # what comes back, above them
-    below: list[str] = field(default_factory=list)  # and below
+    above: list[str] = field(default_factory=list)  # texts about the gradient, above the lines
+    below: list[str] = field(default_factory=list)  # and below them
     gradient: float | None = None
     formula: str = ""
     about: int | None = None
     cut: bool = False
-    back: bool = False  # is there a way back?
+    back: bool = False  # is there a backward line?
 
 
-def reserve(tie: Tie, style: Style) -> None:
-    """The slot of a link: its line runs through the middle, texts are above and below."""
-    up, head, down = _texts(tie)
-    box = block([tie.formula], SIZES["small"])[0] + 14 if boxed(tie, style) else 0.0
-    tie.link.width = max(up[0], head[0], down[0], box, 12.0)
+def reserve(link: LabelledLink, style: Style) -> None:
+    """Set the size of the slot of a link: the lines run through the middle, the texts are above and below."""
+    up, head, down = _texts(link)
+    box = block([link.formula], SIZES["small"])[0] + 14 if boxed(link, style) else 0.0
+    link.width = max(up[0], head[0], down[0], box, 12.0)
     above, below = up[1] + head[1], down[1] + (10.0 if box else 0.0)
-    tie.link.height = 2 * (max(above, below) + style.apart + 1) if above or below else 8.0
+    link.height = 2 * (max(above, below) + style.apart + 1) if above or below else 8.0
 
 
-def _texts(tie: Tie) -> list[tuple[float, float]]:
-    """The sizes of the name, of what is above the lines, of what is below."""
-    return [block([tie.name] if tie.name else [], SIZES["name"]), block(tie.above, SIZES["small"]),
-            block(tie.below, SIZES["small"])]  # fmt: skip
+def _texts(link: LabelledLink) -> list[tuple[float, float]]:
+    """The sizes of the name, of the texts above the lines, and of the texts below."""
+    return [block([link.name] if link.name else [], SIZES["name"]), block(link.above, SIZES["small"]),
+            block(link.below, SIZES["small"])]  # fmt: skip
 
 
-def boxed(tie: Tie, style: Style) -> bool:
-    """Does the way back run through a box with the arithmetic of the rule?"""
-    return style.adjoint and tie.back and tie.formula not in ("", "=")
+def boxed(link: LabelledLink, style: Style) -> bool:
+    """Does the backward line run through a box with the arithmetic of the gradient rule?"""
+    return style.adjoint and link.back and link.formula not in ("", "=")
 
 
-def draw_tie(scene: Scene, id: str, tie: Tie, shapes: Mapping[str, Shape], style: Style) -> None:
-    """The two lines of a link, each with its texts."""
-    source, target, (x, y) = shapes[tie.link.source], shapes[tie.link.target], tie.link.at
-    there = _ends(_moved(tie.link.points, -style.apart if tie.back else 0.0), source, target)
-    look, head = "cut" if tie.cut else "forward", target.look not in ("dot", "port")
-    line = Line(f"f{id}", source.id, target.id, there, look, about=tie.about, head=head)
-    up, above, down = _texts(tie)
-    if tie.name:
-        line.notes = [Note(x, y - style.apart - above[1] - up[1] / 2 - 1, [tie.name], SIZES["name"])]
+def draw_link(scene: Scene, id: str, link: LabelledLink, shapes: Mapping[str, Shape], style: Style) -> None:
+    """Add the two lines of a link to the scene, each with its texts."""
+    source, target, (x, y) = shapes[link.source], shapes[link.target], link.at
+    points = _ends(_moved(link.points, -style.apart if link.back else 0.0), source, target)
+    look, head = "cut" if link.cut else "forward", target.look not in ("dot", "port")
+    line = Line(f"f{id}", source.id, target.id, points, look, about=link.about, head=head)
+    up, above, down = _texts(link)
+    if link.name:
+        line.notes = [Note(x, y - style.apart - above[1] - up[1] / 2 - 1, [link.name], SIZES["name"])]
     scene.lines.append(line)
-    if tie.cut:
-        scene.notes.append(Note(x, y + 2 + down[1] / 2, tie.below, SIZES["small"], "faint"))
-    if tie.back:
-        _draw_back(scene, id, tie, source, target, style)
+    if link.cut:
+        scene.notes.append(Note(x, y + 2 + down[1] / 2, link.below, SIZES["small"], "faint"))
+    if link.back:
+        _draw_back(scene, id, link, source, target, style)
 
 
-def _draw_back(scene: Scene, id: str, tie: Tie, source: Shape, target: Shape, style: Style) -> None:
-    """The way back, through a box if the arithmetic is shown."""
-    (x, y), (_, above, down), box = tie.link.at, _texts(tie), boxed(tie, style)
-    way = _ends(_moved(tie.link.points, style.apart), source, target)[::-1]
-    look, level = kind(tie.gradient), style.scale.level(tie.gradient or 0.0)
-    line = Line(f"b{id}", target.id, source.id, way, look, level, tie.about, head=source.look != "dot")
+def _draw_back(scene: Scene, id: str, link: LabelledLink, source: Shape, target: Shape, style: Style) -> None:
+    """Add the backward line, through a box if the arithmetic is shown."""
+    (x, y), (_, above, down), box = link.at, _texts(link), boxed(link, style)
+    points = _ends(_moved(link.points, style.apart), source, target)[::-1]
+    look, level = kind(link.gradient), style.scale.level(link.gradient or 0.0)
+    line = Line(f"b{id}", target.id, source.id, points, look, level, link.about, head=source.look != "dot")
     colour = {"backward": f"level {level}", "bad": "bad"}.get(look, "faint")
     drop = style.apart + (10.0 if box else 1.0)
-    places = ((tie.below, y + drop + down[1] / 2), (tie.above, y - style.apart - above[1] / 2 - 1))
+    places = ((link.below, y + drop + down[1] / 2), (link.above, y - style.apart - above[1] / 2 - 1))
     line.notes = [Note(x, at, texts, SIZES["small"], colour) for texts, at in places if texts]
     if not box:
         scene.lines.append(line)
         return
-    wide = block([tie.formula], SIZES["small"])[0] + 10
-    shape = Shape(f"a{id}", "formula", x, y + style.apart, wide, 17.0, [tie.formula], SIZES["small"])
+    width = block([link.formula], SIZES["small"])[0] + 10
+    shape = Shape(f"a{id}", "formula", x, y + style.apart, width, 17.0, [link.formula], SIZES["small"])
     scene.shapes.append(shape)
     scene.lines += _through(line, shape)
 
 
 def kind(gradient: float | None) -> str:
-    """How a gradient of that norm is drawn."""
+    """The look of a backward line whose gradient has this norm."""
     if gradient is None or gradient == 0:
         return "zero"
     return "backward" if math.isfinite(gradient) else "bad"
 
 
 def _moved(points: Sequence[Point], dy: float) -> list[Point]:
-    """The way beside a way: lower by dy, and where it is steep, as far to the side."""
+    """A parallel of the line: lower by dy, and where the line is steep, to the side by as much."""
     moved = [(x, y + dy) for x, y in points]
     for k, ((x, y), (nx, ny)) in enumerate(itertools.pairwise(points)):
         side = math.copysign(min(abs(dy), 4.0), dy)
@@ -135,17 +134,17 @@ def _moved(points: Sequence[Point], dy: float) -> list[Point]:
 
 
 def _ends(points: list[Point], source: Shape, target: Shape) -> list[Point]:
-    """The line up to the edge of a circle, which its bounding box only touches."""
-    for k, one, sign in ((0, source, 1), (-1, target, -1)):
-        if one.look in ("operation", "dot"):
-            radius, x, y = one.width / 2, points[k][0], points[k][1]
-            off = min(abs(y - one.y), radius * 0.9)
-            points[k] = (one.x + sign * math.sqrt(radius**2 - off**2), y) if one.look == "operation" else (x, y)
+    """Move the ends of a line to the edges of circles: the layout places them on the bounding boxes."""
+    for k, shape, sign in ((0, source, 1), (-1, target, -1)):
+        if shape.look in ("operation", "dot"):
+            radius, x, y = shape.width / 2, points[k][0], points[k][1]
+            off = min(abs(y - shape.y), radius * 0.9)
+            points[k] = (shape.x + sign * math.sqrt(radius**2 - off**2), y) if shape.look == "operation" else (x, y)
     return points
 
 
 def _through(line: Line, box: Shape) -> list[Line]:
-    """The way back in two pieces, into the box and out of it."""
+    """The backward line in two pieces: into the box, and out of it."""
     right = [p for p in line.points if p[0] > box.x + box.width / 2]
     left = [p for p in line.points if p[0] < box.x - box.width / 2]
     into = Line(

@@ -1,8 +1,8 @@
-"""One panel of a picture: vertices and edges become boxes and links, get their places, and become a scene.
+"""One panel of a picture: vertices and edges become boxes and links, the layout places them, and they become a scene.
 
-A value that is used more than once runs into a filled dot, and from there to its uses: backward, that is where
-gradients add, and the sum is spelled out. Slices of one value are one tall box. Every link has a slot for its texts,
-the name of the value above its line, what comes back below.
+A value that is used more than once runs into a filled dot, and from there to its uses. Gradients add at the dot, and
+the sum is written beside it. Slices of the same value are drawn as one tall box. Every link has a slot for its texts:
+the name of the value above the line, the gradient below.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from ..model import Edge, Vertex
 from .geometry import Scene, Shape
 from .labels import size_text
-from .layout import Box, Link, place
-from .links import End, Style, Tie, draw_tie, reserve
+from .layout import Box, place
+from .links import End, LabelledLink, Style, draw_link, reserve
 from .theme import SIZES, block
 
 TEXTS = ("input", "state", "constant")
 BOXES = ("cell", "fold", "module", "affine")
 CIRCLE = 36.0
-FEW = 6  # terms of a sum that are spelled out
+FEW = 6  # terms of a sum that are written out
 
 
 class Panel:
-    """Vertices, edges (numbered as in the graph) and ends, on their way to a scene."""
+    """The boxes and links of some vertices, of edges (numbered as in the graph), and of ends; `scene` places them."""
 
     def __init__(
         self,
@@ -37,191 +37,192 @@ class Panel:
         first: Sequence[str] = (),
     ):
         self.name, self.style, self.lanes, self.first = name, style, lanes, first
-        self.known = {one.id: one for one in vertices}
+        self.known = {vertex.id: vertex for vertex in vertices}
         self.edges = edges
         self.shapes: dict[str, Shape] = {}
         self.boxes: dict[str, Box] = {}
-        self.ties: list[Tie] = []
-        self.behind: dict[str, tuple[str, str]] = {}  # a value that is a port of a box
+        self.links: list[LabelledLink] = []
+        self.behind: dict[str, tuple[str, str]] = {}  # box and port of a value that is a port of a box
         self.ports: dict[str, list[str]] = {}
-        self.uses: dict[str, list[tuple[int, Edge]]] = {one.id: [] for one in vertices}
+        self.uses: dict[str, list[tuple[int, Edge]]] = {vertex.id: [] for vertex in vertices}
         for number, edge in edges.items():
             self.uses[edge.source].append((number, edge))
         weights = [edge.target for edge in edges.values() if self.known[edge.source].kind in ("parameter", "block")]
-        self.weighs = dict.fromkeys(weights)  # those with a parameter among the operands, which stand in any order
+        self.weighs = dict.fromkeys(weights)  # their operands may stand in any order
         self.ahead: dict[str, Vertex | None] = {}
         self.ended = Counter[str]()
         self.ends: dict[str, list[End]] = {}
         for end in ends:
             self.ends.setdefault(end.source, []).append(end)
         self.find_ports()
-        for one in vertices:
-            if one.id not in self.behind:
-                self.put(one)
-        for one in vertices:
-            self.tie(one)
+        for vertex in vertices:
+            if vertex.id not in self.behind:
+                self.put(vertex)
+        for vertex in vertices:
+            self.add_links(vertex)
 
     # -- boxes
 
     def find_ports(self) -> None:
-        """Slices of one value, and the values that a cell gives, are ports of one box."""
-        for one in self.known.values():
-            targets = [self.known[edge.target] for _, edge in self.uses[one.id]]
+        """Make the slices of the same value ports of one box, and the values that a cell returns ports of the cell."""
+        for vertex in self.known.values():
+            targets = [self.known[edge.target] for _, edge in self.uses[vertex.id]]
             slices = [to for to in targets if to.op == "getitem" and to.kind == "operation"]
             values = [to for to in targets if to.kind == "value"]
             if len(slices) > 1 and len(slices) == len({to.id: None for to in slices}):
-                key = f"{one.id}s"
+                key = f"{vertex.id}s"
                 self.boxes[key] = Box(key, 34.0, 34.0 * len(slices), tuple(to.id for to in slices))
                 labels = [self.port_label(to) for to in slices]
                 self.shapes[key] = Shape(key, "slice", ports=labels, size=SIZES["text"], about=slices[0].id)
                 self.behind.update((to.id, (key, to.id)) for to in slices)
-            elif one.kind in BOXES:
-                self.behind.update((to.id, (one.id, to.id)) for to in values)
+            elif vertex.kind in BOXES:
+                self.behind.update((to.id, (vertex.id, to.id)) for to in values)
         for to, (box, _) in self.behind.items():
             self.ports.setdefault(box, []).append(to)
 
     def port_label(self, slice_: Vertex) -> str:
-        """A slice is called what comes of it, if that has a name."""
+        """The label of a slice: the name of the value computed from it, if there is one."""
         uses = [self.known[edge.target] for _, edge in self.uses[slice_.id]]
         return uses[0].name if len(uses) == 1 and uses[0].name else slice_.name or slice_.detail
 
-    def put(self, one: Vertex) -> None:
-        """The box and the shape of a vertex."""
-        lines, look, size = self.face(one)
-        wide, high = block(lines, size)
+    def put(self, vertex: Vertex) -> None:
+        """Add the box and the shape of a vertex."""
+        lines, look, size = self.label_of(vertex)
+        width, height = block(lines, size)
         ports: tuple[str, ...] = ()
         if look == "operation":
-            wide = high = CIRCLE
+            width = height = CIRCLE
             if block(lines, size)[0] > CIRCLE - 4:
-                look, wide = "long", block(lines, size)[0] + 14
+                look, width = "long", block(lines, size)[0] + 14
         elif look == "box":
-            ports = tuple(self.ports.get(one.id, ()))[::-1]
-            wide, high = max(wide + 24, 70), max(high + 16, 34.0 * max(len(ports), 2))
+            ports = tuple(self.ports.get(vertex.id, ()))[::-1]
+            width, height = max(width + 24, 70), max(height + 16, 34.0 * max(len(ports), 2))
         else:
-            wide, high = wide + 12, high + 6
-        rank = 0 if one.id in self.first else None
-        self.boxes[one.id] = Box(one.id, wide, high, ports, rank, self.lanes.get(one.id))
-        self.shapes[one.id] = Shape(one.id, look, lines=lines, size=size, about=one.id)
+            width, height = width + 12, height + 6
+        rank = 0 if vertex.id in self.first else None
+        self.boxes[vertex.id] = Box(vertex.id, width, height, ports, rank, self.lanes.get(vertex.id))
+        self.shapes[vertex.id] = Shape(vertex.id, look, lines=lines, size=size, about=vertex.id)
 
-    def face(self, one: Vertex) -> tuple[list[str], str, float]:
-        """What is written on a vertex, its look, and the size of the text."""
-        shape = str(one.shape) if one.shape is not None else ""
-        if one.kind == "operation":
-            symbol = one.detail if one.op == "getitem" else one.symbol or one.op
+    def label_of(self, vertex: Vertex) -> tuple[list[str], str, float]:
+        """The text of a vertex, its look, and the size of the text."""
+        shape = str(vertex.shape) if vertex.shape is not None else ""
+        if vertex.kind == "operation":
+            symbol = vertex.detail if vertex.op == "getitem" else vertex.symbol or vertex.op
             return ["−" if symbol == "-" else symbol], "operation", SIZES["symbol"]
-        if one.kind in BOXES:
-            count = f"{one.operations} operations" if one.operations > 1 and one.kind != "affine" else ""
-            return [text for text in (one.op or one.name, one.detail, count) if text], "box", SIZES["text"] + 1
-        if one.kind == "constant" and one.shape == ():
-            return [one.name or "constant"], "text", SIZES["text"]
-        known = [text for text in (one.name or one.kind, shape) if text]
-        if one.gradient is not None and not any(edge.gradient is not None for _, edge in self.uses[one.id]):
-            known.append(f"d{one.name} {size_text(one.gradient)}")  # a leaf, after the backward pass
-        return known, "text" if one.kind in TEXTS else "parameter", SIZES["text"]
+        if vertex.kind in BOXES:
+            count = f"{vertex.operations} operations" if vertex.operations > 1 and vertex.kind != "affine" else ""
+            return [text for text in (vertex.op or vertex.name, vertex.detail, count) if text], "box", SIZES["text"] + 1
+        if vertex.kind == "constant" and vertex.shape == ():
+            return [vertex.name or "constant"], "text", SIZES["text"]
+        known = [text for text in (vertex.name or vertex.kind, shape) if text]
+        if vertex.gradient is not None and not any(edge.gradient is not None for _, edge in self.uses[vertex.id]):
+            known.append(f"d{vertex.name} {size_text(vertex.gradient)}")  # a leaf, after the backward pass
+        return known, "text" if vertex.kind in TEXTS else "parameter", SIZES["text"]
 
     # -- links
 
-    def tie(self, one: Vertex) -> None:
-        """The links from a value to its uses and out of the panel, through a dot if there are several."""
-        box, port = self.behind.get(one.id, (one.id, ""))
-        inner = [pair for pair in self.uses[one.id] if self.behind.get(pair[1].target, ("",))[0] != one.id]
-        slices = [pair for pair in inner if self.behind.get(pair[1].target, ("",))[0] == f"{one.id}s"]
+    def add_links(self, vertex: Vertex) -> None:
+        """Add the links from a value to its uses and out of the panel, through a dot if there are several."""
+        box, port = self.behind.get(vertex.id, (vertex.id, ""))
+        inner = [pair for pair in self.uses[vertex.id] if self.behind.get(pair[1].target, ("",))[0] != vertex.id]
+        slices = [pair for pair in inner if self.behind.get(pair[1].target, ("",))[0] == f"{vertex.id}s"]
         uses: list[tuple[int | None, Edge | End]] = [pair for pair in inner if pair not in slices]
-        uses += [(end.about, end) for end in self.ends.get(one.id, [])]
+        uses += [(end.about, end) for end in self.ends.get(vertex.id, [])]
         if slices:
-            uses.insert(0, (slices[0][0], Edge(one.id, f"{one.id}s", gradient=one.gradient, shape=one.shape)))
-        name = one.name if one.kind in ("operation", "value") else ""
+            edge = Edge(vertex.id, f"{vertex.id}s", gradient=vertex.gradient, shape=vertex.shape)
+            uses.insert(0, (slices[0][0], edge))
+        name = vertex.name if vertex.kind in ("operation", "value") else ""
         if len(uses) > 1:
-            dot = f"{one.id}d"
-            high = 7.0 if not self.style.adjoint else 2 * self.style.apart + 7.0  # both lines meet it
-            self.boxes[dot] = Box(dot, 7.0, high, lane=self.lanes.get(one.id))
-            self.shapes[dot] = Shape(dot, "dot", about=one.id)
-            head, *terms = self.sum_of(one, uses) or [""]
-            tie = Tie(Link(box, dot, port), name, [head] if head else [], terms, one.gradient, "+")
-            tie.back = one.gradient is not None
-            self.ties.append(tie)
+            dot = f"{vertex.id}d"
+            height = 7.0 if not self.style.adjoint else 2 * self.style.apart + 7.0  # so that both lines meet the dot
+            self.boxes[dot] = Box(dot, 7.0, height, lane=self.lanes.get(vertex.id))
+            self.shapes[dot] = Shape(dot, "dot", about=vertex.id)
+            head, *terms = self.sum_of(vertex, uses) or [""]
+            back = vertex.gradient is not None
+            self.links.append(LabelledLink(box, dot, port, name=name, above=[head] if head else [], below=terms,
+                                           gradient=vertex.gradient, formula="+", back=back))  # fmt: skip
             box, port, name = dot, "", ""
         tags = self.tags(uses)
         for number, use in uses:
-            part = f"d{one.name}_{tags[id(use)]}" if len(uses) > 1 and one.name else f"d{one.name}" if one.name else ""
-            self.ties.append(self.tie_to(one, box, port, number, use, name, part))
+            part = f"d{vertex.name}" if vertex.name else ""
+            part += f"_{tags[id(use)]}" if vertex.name and len(uses) > 1 else ""
+            self.links.append(self.link_to_use(vertex, box, port, number, use, name, part))
 
-    def tie_to(
-        self, one: Vertex, box: str, port: str, number: int | None, use: Edge | End, name: str, part: str
-    ) -> Tie:
-        """The link to one use."""
-        shape = str(one.shape) if one.shape is not None else ""
-        tie = Tie(Link(box, "", port), name, gradient=use.gradient, about=number)
+    def link_to_use(
+        self, vertex: Vertex, box: str, port: str, number: int | None, use: Edge | End, name: str, part: str
+    ) -> LabelledLink:
+        """The link to a use."""
+        shape = str(vertex.shape) if vertex.shape is not None else ""
+        link = LabelledLink(box, "", port, name=name, gradient=use.gradient, about=number)
         if use.gradient is not None:
-            tie.above, tie.below = [f"{part} {shape}".strip()], [size_text(use.gradient)]
-        tie.back = use.gradient is not None
+            link.above, link.below, link.back = [f"{part} {shape}".strip()], [size_text(use.gradient)], True
         if isinstance(use, End):
             self.ended[use.source] += 1
             key = f"{use.source}e{self.ended[use.source] - 1}"
-            wide, high = block(use.lines, SIZES["text"])
-            self.boxes[key] = Box(key, wide + 12 if use.lines else 2, high + 6 if use.lines else 2, (), -1, use.lane)
+            width, height = block(use.lines, SIZES["text"])
+            self.boxes[key] = Box(key, width + 12 if use.lines else 2, height + 6 if use.lines else 2, (), -1, use.lane)
             self.shapes[key] = Shape(key, "text" if use.lines else "port", lines=use.lines, size=SIZES["text"],
                                      about=use.source)  # fmt: skip
-            tie.link.target = key
-            return tie
+            link.target = key
+            return link
         target = self.known.get(use.target)
-        tie.link.target = use.target if target is None else self.behind.get(use.target, (use.target,))[0]
-        mixed = target is not None and (target.symbol in ("+", "⊙") or one.kind in ("parameter", "block"))
-        tie.link.order = 0 if mixed or target is None or use.target in self.weighs else use.operand
-        tie.formula, tie.cut = use.short, use.cut
+        link.target = use.target if target is None else self.behind.get(use.target, (use.target,))[0]
+        mixed = target is not None and (target.symbol in ("+", "⊙") or vertex.kind in ("parameter", "block"))
+        link.order = 0 if mixed or target is None or use.target in self.weighs else use.operand
+        link.formula, link.cut = use.short, use.cut
         if use.cut:
-            tie.below = ["✂ detached"]
-        return tie
+            link.below = ["✂ detached"]
+        return link
 
     def tags(self, uses: Sequence[tuple[int | None, Edge | End]]) -> dict[int, str]:
-        """What a sum calls each of its terms: by where the value goes."""
-        found: dict[int, str] = {}
+        """The name of each use in the sum of gradients, by where the value goes."""
+        tags: dict[int, str] = {}
         seen = Counter[str]()
         for _, use in uses if len(uses) > 1 else ():
             tag = use.tag if isinstance(use, End) else self.towards(use.target)
             seen[tag] += 1
-            found[id(use)] = f"{tag}·{seen[tag]}" if seen[tag] > 1 else tag
-        return found
+            tags[id(use)] = f"{tag}·{seen[tag]}" if seen[tag] > 1 else tag
+        return tags
 
     def towards(self, id: str) -> str:
-        """The first value with a name on the way that a use goes on."""
+        """The name of the first named value downstream of a use."""
         start = self.known.get(id)
-        one, way = start, []
-        while one is not None and not one.name and len(self.uses[one.id]) == 1 and one.id not in self.ahead:
-            way.append(one.id)
-            one = self.known.get(self.uses[one.id][0][1].target)
-        if one is not None:
-            one = self.ahead.get(one.id, one)
-        self.ahead.update(dict.fromkeys(way, one))
-        return one.name if one is not None and one.name else (start.symbol or start.op) if start else "slices"
+        vertex, passed = start, []
+        while vertex and not vertex.name and len(self.uses[vertex.id]) == 1 and vertex.id not in self.ahead:
+            passed.append(vertex.id)
+            vertex = self.known.get(self.uses[vertex.id][0][1].target)
+        if vertex is not None:
+            vertex = self.ahead.get(vertex.id, vertex)
+        self.ahead.update(dict.fromkeys(passed, vertex))
+        return vertex.name if vertex and vertex.name else (start.symbol or start.op) if start else "slices"
 
-    def sum_of(self, one: Vertex, uses: Sequence[tuple[int | None, Edge | End]]) -> list[str]:
-        """The gradient at a branch, spelled out: its terms are the gradients along the uses."""
-        if one.gradient is None:
+    def sum_of(self, vertex: Vertex, uses: Sequence[tuple[int | None, Edge | End]]) -> list[str]:
+        """The gradient at a branch as a sum: its terms are the gradients along the uses."""
+        if vertex.gradient is None:
             return []
-        tags, d = self.tags(uses), f"d{one.name}" if one.name else "d"
+        tags, d = self.tags(uses), f"d{vertex.name}" if vertex.name else "d"
         terms = [f"{d}_{tags[id(use)]} {size_text(use.gradient)}" for _, use in uses if use.gradient is not None]
         more = [f"+ {len(terms) - FEW} more"] if len(terms) > FEW else []
-        head = f"{d} {size_text(one.gradient)} ="
+        head = f"{d} {size_text(vertex.gradient)} ="
         return [head, *(f"{'+ ' if k else ''}{term}" for k, term in enumerate(terms[:FEW])), *more]
 
     # -- the scene
 
     def scene(self) -> Scene:
-        """Everything at its place."""
-        for tie in self.ties:
-            reserve(tie, self.style)
-        wide, high = place(list(self.boxes.values()), [tie.link for tie in self.ties], gap=(14.0, 8.0))
-        made = Scene(wide, high)
+        """Place everything. Returns the scene."""
+        for link in self.links:
+            reserve(link, self.style)
+        width, height = place(list(self.boxes.values()), self.links, gap=(14.0, 8.0))
+        scene = Scene(width, height)
         for key, box in self.boxes.items():
             shape = self.shapes[key]
             shape.x, shape.y, shape.width, shape.height = box.x, box.y, box.width, box.height
-            made.shapes.append(shape)
-        for k, tie in enumerate(self.ties):
-            draw_tie(made, str(k), tie, self.shapes, self.style)
-        for shape in made.shapes:
+            scene.shapes.append(shape)
+        for k, link in enumerate(self.links):
+            draw_link(scene, str(k), link, self.shapes, self.style)
+        for shape in scene.shapes:
             shape.id = f"{self.name}{shape.id}"
-        for line in made.lines:
+        for line in scene.lines:
             line.id = f"{self.name}{line.id}"
             line.source, line.target = f"{self.name}{line.source}", f"{self.name}{line.target}"
-        return made
+        return scene

@@ -1,7 +1,7 @@
-"""What things look like: colours, sizes of text, and how large a gradient is, by colour and width.
+"""Colours and sizes of text, and the scale of gradient norms by colour and line width.
 
-Colours run from blue (small) through slate to orange (large), which every kind of colour vision tells apart; width says
-the same, and the number stands beside it.
+Colours run from blue (small) through slate to orange (large), a range that every kind of colour vision can tell apart.
+The line width shows the same, and the number is written beside the line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WIDE = "@%mwMWΣσ⊙‖…×→▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours; ``ramp`` is from small gradients to large ones."""
+    """Colours; ``ramp`` runs from small to large gradients."""
 
     paper: str
     ink: str
@@ -38,18 +38,18 @@ THEMES = {
 }  # fmt: skip
 
 LEVELS = 9  # of colour
-WIDTHS = (0.9, 3.2)
+WIDTHS = (0.9, 3.2)  # of lines, for the lowest and the highest level
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The range of norms that colours and widths run over, on a log scale."""
+    """The range of norms for colours and widths, on a log scale."""
 
     least: float
     greatest: float
 
     def level(self, norm: float) -> int:
-        """Where a norm stands, from 0 to 8; the highest for what is no number."""
+        """The level of a norm, from 0 to 8; the highest for NaN and inf."""
         if not math.isfinite(norm):
             return LEVELS - 1
         if norm <= self.least or self.greatest <= self.least:
@@ -59,7 +59,7 @@ class Scale:
 
 
 def scale_of(norms: Iterable[float | None], fixed: tuple[float, float] | None) -> Scale:
-    """The range of the data, or the one that was asked for, so that two pictures compare."""
+    """The range of the norms, or the ``fixed`` range, so that two pictures can be compared."""
     known = [x for x in norms if x is not None and math.isfinite(x) and x > 0]
     if fixed is not None:
         return Scale(*fixed)
@@ -75,16 +75,16 @@ def colour(theme: Theme, level: int) -> str:
 
 
 def stroke(level: int) -> float:
-    """The width of a line of a level."""
+    """The line width of a level."""
     return round(WIDTHS[0] + (WIDTHS[1] - WIDTHS[0]) * level / (LEVELS - 1), 2)
 
 
 def width(text: str, size: float) -> float:
-    """About how wide a line of text is; rather more than less, for fonts differ."""
+    """An upper estimate of the width of a line of text, since fonts differ."""
     return sum(0.95 if c in WIDE else 0.36 if c in " .,:;'|!()[]ijlt" else 0.6 for c in text) * size
 
 
 def block(lines: Iterable[str], size: float) -> tuple[float, float]:
-    """Width and height of lines under each other."""
+    """Width and height of a block of text lines."""
     lines = list(lines)
     return max((width(line, size) for line in lines), default=0.0), 1.2 * size * len(lines)

@@ -1,7 +1,7 @@
-"""What a layout places: boxes and links, and the items in columns that they are cut into.
+"""What a layout places: boxes and links, cut into the items of columns.
 
-Boxes stand in the even columns, the labels of links in the odd ones. A link has the slot of its label just before
-its target; in every other column on its way it keeps a small gap open::
+Boxes stand in the even columns, the labels of links in the odd columns. A link has the slot of its label just before
+its target; in every other column that it passes it keeps a small gap open::
 
     column    0       1       2       3       4
 
@@ -16,15 +16,15 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 THIN = 4.0  # the height of a line that passes a column
-STRAIGHT = (1.0, 2.0, 8.0)  # what a bend costs: at a box, at a label, in the middle of a long line
+STRAIGHT = (1.0, 2.0, 8.0)  # the weight of a piece of line: at a box, at a label, in the middle of a long line
 
 
 @dataclass
 class Box:
-    """A box to be placed. ``ports`` name the ways out on its right side, from top to bottom; "" is its middle.
+    """A box to place. ``ports`` name the exits on its right side, from top to bottom; "" is the middle.
 
-    ``rank`` 0 is the first column, -1 the last. ``lane`` is the rail it stays on: below 0.5 at the top, 0.0 topmost;
-    above at the bottom, 1.0 lowest. (x, y), its centre, and ``column`` are filled by `place`.
+    ``rank`` 0 is the first column, -1 the last. ``lane`` is the horizontal line that the box stays on: below 0.5 at
+    the top, 0.0 topmost; from 0.5 at the bottom, 1.0 lowest. `place` sets its centre (x, y) and its ``column``.
     """
 
     key: str
@@ -42,8 +42,8 @@ class Box:
 class Link:
     """A link between two boxes, with the size of its label.
 
-    At its target, links of lower ``order`` enter higher; those of equal order as it suits, and a rail in the middle.
-    ``points``, its way from right side to left side, and ``at``, the centre of its label, are filled by `place`.
+    At the target, links of lower ``order`` enter higher, links of equal order in any order, and a link on a lane in
+    the middle. `place` sets ``points``, from the source to the target, and ``at``, the centre of the label.
     """
 
     source: str
@@ -57,7 +57,7 @@ class Link:
 
 
 class Join(NamedTuple):
-    """A piece of line to an item of the next column; it ends ``here`` and ``there`` off the centres of the two."""
+    """A piece of line to an ``item`` of the next column; ``here`` and ``there``: offsets from the two centres."""
 
     item: Item
     here: float
@@ -66,7 +66,7 @@ class Join(NamedTuple):
 
 
 class Item:
-    """What takes up height in a column: a box, the slot of a label, or a line that passes."""
+    """A part of a column: a box, the slot of a label, or a line that passes."""
 
     __slots__ = ("column", "height", "kind", "lane", "left", "place", "right", "width", "y")
 
@@ -81,22 +81,22 @@ BOX, SLOT, LINE = 0, 1, 2  # kinds of items
 
 
 class Columns:
-    """Boxes and links, cut into items: ``columns`` of them, each box's own, and those on the way of each link."""
+    """Boxes and links, cut into items: all by column, the item of each box, and the items along each link."""
 
     def __init__(self, boxes: Sequence[Box], links: Sequence[Link], ranks: dict[str, int]):
         self.boxes = {box.key: box for box in boxes}
         self.columns: list[list[Item]] = [[] for _ in range(2 * max(ranks.values()) + 1)]
-        self.taken: dict[tuple[float, int], str] = {}  # a lane has one item in a column: who comes first
-        self.items = {box.key: self._box(box, 2 * ranks[box.key], k) for k, box in enumerate(boxes)}
-        self.ways: list[list[Item]] = [[] for _ in links]
+        self.taken: dict[tuple[float, int], str] = {}  # which box or link has a lane in a column: the first
+        self.item_of_box = {box.key: self._box(box, 2 * ranks[box.key], k) for k, box in enumerate(boxes)}
+        self.items_of_link: list[list[Item]] = [[] for _ in links]
         self._shared: dict[tuple[str, str], list[Item]] = {}
         self._links = links
-        self._rails = self._find_rails()
+        self._on_lane = self._find_on_lane()
         for k, link in enumerate(links):
-            self.ways[k] = self._way(link, self.boxes[link.source].lane if self._rails[k] else None)
+            self.items_of_link[k] = self._items_along(link, self.boxes[link.source].lane if self._on_lane[k] else None)
         self.enter(settled=False)
         for column in self.columns:
-            column.sort(key=_created)
+            column.sort(key=_creation_order)
             for place, item in enumerate(column):
                 item.place = place
 
@@ -110,47 +110,48 @@ class Columns:
         self.columns[item.column].append(item)
         return item
 
-    def _find_rails(self) -> list[bool]:
-        """Which links run along a lane: its two boxes are on it, and nothing between them is."""
-        rails = []
+    def _find_on_lane(self) -> list[bool]:
+        """For each link: does it run along a lane? Both its boxes must be on the lane, and nothing between them."""
+        on_lane = []
         for link in self._links:
-            source, target = self.items[link.source], self.items[link.target]
+            source, target = self.item_of_box[link.source], self.item_of_box[link.target]
             lane, between = source.lane, range(source.column + 1, target.column)
             on = lane is not None and lane == target.lane and not any((lane, k) in self.taken for k in between)
             if lane is not None and on:
                 self.taken.update(((lane, k), link.source) for k in between)
-            rails.append(on)
-        return rails
+            on_lane.append(on)
+        return on_lane
 
     def enter(self, settled: bool = True) -> None:
-        """Join links to their targets: a rail in the middle, the others by their order.
+        """Join links to their targets: a link on a lane in the middle, the others by their order.
 
-        Links of equal order enter at one point, until it is ``settled`` which label is above which.
+        Until the order of the labels is ``settled``, links of equal order enter at the same point.
         """
         into: dict[str, list[int]] = {key: [] for key in self.boxes}
         for k, link in enumerate(self._links):
             into[link.target].append(k)
         for key, entering in into.items():
-            self.items[key].left.clear()
+            self.item_of_box[key].left.clear()
             points = self._points(key, entering, settled)
             for k in entering:
-                self.ways[k][-1].right.clear()
-                _join(self.ways[k][-1], self.items[key], 0.0, points.get(k, 0.0))
+                self.items_of_link[k][-1].right.clear()
+                _join(self.items_of_link[k][-1], self.item_of_box[key], 0.0, points.get(k, 0.0))
 
     def _points(self, key: str, entering: Sequence[int], settled: bool) -> dict[int, float]:
-        """Where the links that are no rail enter a box, off its middle."""
-        free = [k for k in entering if not self._rails[k]]
-        free.sort(key=lambda k: (self._links[k].order, self.ways[k][-1].place if settled else 0))
+        """The offsets from the middle of a box at which the links without a lane enter it."""
+        free = [k for k in entering if not self._on_lane[k]]
+        free.sort(key=lambda k: (self._links[k].order, self.items_of_link[k][-1].place if settled else 0))
         points = dict(zip(free, self._spread(self.boxes[key], len(free), len(entering))))
         if settled:
             return points
-        alike: dict[int, list[float]] = {}
+        by_order: dict[int, list[float]] = {}
         for k, point in points.items():
-            alike.setdefault(self._links[k].order, []).append(point)
-        return {k: sum(alike[self._links[k].order]) / len(alike[self._links[k].order]) for k in free}
+            by_order.setdefault(self._links[k].order, []).append(point)
+        means = {order: sum(group) / len(group) for order, group in by_order.items()}
+        return {k: means[self._links[k].order] for k in free}
 
     def _spread(self, box: Box, count: int, total: int) -> Iterator[float]:
-        """Points on the left side of a box: at one side of the rail if one enters, or around the middle."""
+        """Offsets on the left side of a box: around the middle, or beside it if a link on a lane enters there."""
         low, high = -0.3 * box.height, 0.3 * box.height
         if box.lane is not None and count < total:
             low, high = (high / max(count, 1), high) if box.lane < 0.5 else (low, low / max(count, 1))
@@ -158,13 +159,13 @@ class Columns:
         return (low + step * k if count > 1 else (low + high) / 2 for k in range(count))
 
     def leave(self, link: Link) -> float:
-        """How far off the middle of its source a link leaves: its port, or the middle."""
+        """The offset from the middle of its source at which a link leaves: that of its port, or 0."""
         ports, height = self.boxes[link.source].ports, self.boxes[link.source].height
         return ((ports.index(link.port) + 0.5) / len(ports) - 0.5) * height if link.port else 0.0
 
-    def _way(self, link: Link, lane: float | None) -> list[Item]:
-        """The items between source and target. Free links from one port run as one line until they part."""
-        source, target, leaves = self.items[link.source], self.items[link.target], self.leave(link)
+    def _items_along(self, link: Link, lane: float | None) -> list[Item]:
+        """The items between source and target. Links without a lane share a line from a port until they separate."""
+        source, target, leaves = self.item_of_box[link.source], self.item_of_box[link.target], self.leave(link)
         line = self._shared.setdefault((link.source, link.port), []) if lane is None else []
         length = target.column - source.column - 2
         for column in range(source.column + 1 + len(line), target.column - 1):
@@ -182,13 +183,13 @@ def _join(tail: Item, head: Item, here: float, there: float) -> None:
     head.left.append(Join(tail, there, here, weight))
 
 
-def _created(item: Item) -> tuple[int, float, int]:
-    """Top rails first, then what is free, in the order it was given, then bottom rails."""
+def _creation_order(item: Item) -> tuple[int, float, int]:
+    """Sort key: lanes at the top, then items without a lane in the order of creation, then lanes at the bottom."""
     if item.lane is None:
         return 1, 0.0, item.place
     return (0 if item.lane < 0.5 else 2), item.lane, item.place
 
 
-def every(columns: Iterable[Iterable[Item]]) -> list[Item]:
+def all_items(columns: Iterable[Iterable[Item]]) -> list[Item]:
     """The items of all columns, from left to right, from top to bottom."""
     return [item for column in columns for item in column]

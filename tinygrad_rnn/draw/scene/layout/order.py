@@ -1,6 +1,6 @@
-"""Which item is above which: an order of every column, in which few lines cross.
+"""The order of the items in each column, chosen so that few lines cross.
 
-Sweeps from left to right and back: each item moves to the mean place of what it is joined to::
+Sweeps from left to right and back: each item moves to the mean place of the items that it is joined to::
 
     a ---. .--- c        a ------- d
           X         ->
@@ -12,15 +12,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from .columns import Item, Join, every
+from .columns import Item, Join, all_items
 
-WORK = 120_000  # items looked at; a large graph is swept less often
-MOST = 24
+WORK = 120_000  # limit of visited items: a large graph is swept less often
+MOST = 24  # sweeps
 
 
 def arrange(columns: list[list[Item]]) -> None:
-    """Reorder the items of every column, rails excepted; the best order seen is kept."""
-    items = every(columns)
+    """Reorder the items of every column, except those on lanes; the best order found is kept."""
+    items = all_items(columns)
     rounds = min(MOST, max(2, WORK // len(items)))
     fewest, best = crossings(columns), [item.place for item in items]
     for k in range(rounds):
@@ -41,7 +41,7 @@ def arrange(columns: list[list[Item]]) -> None:
 
 
 def _sort(column: list[Item], left: bool) -> None:
-    """By the mean place of what each item is joined to on one side; what is joined to nothing stays where it is."""
+    """Sort by the mean place of the items joined on one side; an item without joins keeps its place."""
     means = {}
     for item in column:
         joins = item.left if left else item.right
@@ -53,7 +53,7 @@ def _sort(column: list[Item], left: bool) -> None:
 
 
 def _swap(column: list[Item]) -> None:
-    """Swap neighbours wherever that takes crossings away."""
+    """Swap neighbours where that removes crossings."""
     for k in range(len(column) - 1):
         above, below = column[k], column[k + 1]
         if above.lane is None and below.lane is None and _gain(above, below) > 0:
@@ -62,39 +62,40 @@ def _swap(column: list[Item]) -> None:
 
 
 def _gain(above: Item, below: Item) -> int:
-    """How many crossings go if the two change places."""
+    """The number of crossings that a swap of the two removes."""
     gain = 0
     for ours, theirs in ((above.left, below.left), (above.right, below.right)):
         if ours and theirs:
-            high = sorted(map(_there, ours))
+            height = sorted(map(_there, ours))
             for there in map(_there, theirs):
-                gain += len(high) - bisect_right(high, there) - bisect_left(high, there)
+                gain += len(height) - bisect_right(height, there) - bisect_left(height, there)
     return gain
 
 
 def _there(join: Join) -> float:
-    """Where the other end of a line is: the place of the item, and its port within it."""
+    """The position of the far end of a line: the place of its item, and the offset within it."""
     return join.item.place + join.there / (join.item.height or 1.0)
 
 
 def _here(item: Item, join: Join) -> float:
+    """The position of the near end of a line."""
     return item.place + join.here / (item.height or 1.0)
 
 
 def crossings(columns: Sequence[Sequence[Item]]) -> int:
-    """How many pairs of lines cross."""
+    """The number of pairs of lines that cross."""
     return sum(map(_crossings, columns))
 
 
 def _crossings(column: Sequence[Item]) -> int:
-    """Between a column and the next: lines sorted by where they begin; inversions of where they end (Fenwick tree)."""
+    """Crossings between a column and the next: lines sorted by start; inversions of their ends (Fenwick tree)."""
     lines = sorted((_here(item, join), _there(join)) for item in column for join in item.right)
     ends = sorted(end for _, end in lines)
     tree, count = [0] * (len(ends) + 1), 0
     for drawn, (_, end) in enumerate(lines):
         end_place = k = bisect_right(ends, end)
         count += drawn
-        while k > 0:  # less those that end at this height or above
+        while k > 0:  # subtract the lines that end at this place or above
             count -= tree[k]
             k &= k - 1
         k = end_place

@@ -1,6 +1,6 @@
-"""How far to the right each box stands: its rank, by the longest way to it.
+"""The rank of each box, its column from left to right: the length of the longest path to it.
 
-What hangs on no box of the first column, such as a parameter, stands just before its first use::
+A box that no box of the first column leads to, such as a parameter, stands just before its first use::
 
     x ---> a ---> b ---> c        ranks 0 1 2 3
                   W -----'        W: 2
@@ -16,7 +16,7 @@ from .columns import Box, Link
 
 
 def ranks(boxes: Sequence[Box], links: Sequence[Link]) -> dict[str, int]:
-    """The rank of every box: links lead to a higher one. What hangs on no box of the first column is pulled right."""
+    """The rank of every box. A link leads to a higher rank. A box with no path from the first column is moved right."""
     by_key = {box.key: box for box in boxes}
     sources: dict[str, list[str]] = {box.key: [] for box in boxes}
     targets: dict[str, list[str]] = {box.key: [] for box in boxes}
@@ -24,25 +24,25 @@ def ranks(boxes: Sequence[Box], links: Sequence[Link]) -> dict[str, int]:
         sources[link.target].append(link.source)
         targets[link.source].append(link.target)
     order = _order(sources, targets)
-    found: dict[str, int] = {}
+    rank_of: dict[str, int] = {}
     for key in order:
-        found[key] = max((found[source] + 1 for source in sources[key]), default=0)
-    last, loose = max(found.values()), dict.fromkeys(order, False)
+        rank_of[key] = max((rank_of[source] + 1 for source in sources[key]), default=0)
+    last, loose = max(rank_of.values()), dict.fromkeys(order, False)
     for key in order:
         loose[key] = by_key[key].rank is None and all(loose[source] for source in sources[key])
         if by_key[key].rank == -1:
-            found[key] = last
+            rank_of[key] = last
     for key in reversed(order):
         if loose[key] and targets[key]:
-            found[key] = min(found[target] for target in targets[key]) - 1
-    return found
+            rank_of[key] = min(rank_of[target] for target in targets[key]) - 1
+    return rank_of
 
 
 def _order(sources: dict[str, list[str]], targets: dict[str, list[str]]) -> list[str]:
-    """The boxes, each after all that lead to it."""
+    """The boxes in topological order. Raises InvalidValue for a cycle."""
     waiting = {key: len(before) for key, before in sources.items()}
     order = [key for key, count in waiting.items() if count == 0]
-    for key in order:  # it grows while it is read
+    for key in order:  # the list grows while it is read
         for target in targets[key]:
             waiting[target] -= 1
             if waiting[target] == 0:
@@ -53,7 +53,7 @@ def _order(sources: dict[str, list[str]], targets: dict[str, list[str]]) -> list
 
 
 def _complain(sources: dict[str, list[str]], left: dict[str, int]) -> None:
-    """What is left has a link from what is left: walk back along those until a box comes again."""
+    """Raise for a cycle: walk back along links between the remaining boxes until a box comes again."""
     key, seen = next(iter(left)), dict[str, bool]()
     while key not in seen:
         seen[key] = True
@@ -62,7 +62,7 @@ def _complain(sources: dict[str, list[str]], left: dict[str, int]) -> None:
 
 
 def check(boxes: Sequence[Box], links: Sequence[Link]) -> None:
-    """An error in plain words if boxes and links can't be laid out."""
+    """Raise InvalidValue if boxes and links cannot be laid out."""
     by_key: dict[str, Box] = {}
     _check_sizes([*boxes, *links])
     for box in boxes:
@@ -85,6 +85,6 @@ def check(boxes: Sequence[Box], links: Sequence[Link]) -> None:
 
 
 def _check_sizes(sized: Sequence[Box | Link]) -> None:
-    for one in sized:
-        if not (0 <= one.width < inf and 0 <= one.height < inf):
-            raise InvalidValue(f"layout: {one} has a size that is not a length")
+    for item in sized:
+        if not (0 <= item.width < inf and 0 <= item.height < inf):
+            raise InvalidValue(f"layout: {item} has a size that is not a length")

@@ -82,7 +82,6 @@ class _Writer:
             "formula": {**filled, "style": "filled,rounded,dashed", "fillcolor": theme.paper, "fontcolor": theme.faint},
             "dot": {"shape": "point"},
             "port": {"shape": "none", "style": "invis"},
-            "swatch": {**filled, "penwidth": "0"},
         }.get(shape.look, {"shape": "plaintext"})
 
     def shape(self, shape: Shape) -> None:

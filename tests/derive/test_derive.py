@@ -21,8 +21,7 @@ from tinygrad_rnn.derive.wrap_lines import broken_row, seen, wrapped
 from tinygrad_rnn.engine.op import OPS, OpRule
 from tinygrad_rnn.engine.tensor import Tensor
 from tinygrad_rnn.errors import DeriveError
-from tinygrad_rnn.tracing.formulas import letters
-from tinygrad_rnn.tracing.sample import sample
+from tinygrad_rnn.tracing.sample import letters, sample
 
 ALL = [*BUILT_IN.values(), *WRAPPED, *CELLS]
 IDS = [one.name for one in ALL]

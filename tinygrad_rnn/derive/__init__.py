@@ -25,7 +25,7 @@ from ..errors import FormulaError
 from .latex import latex
 from .module import Module
 from .program import Program
-from ..tracing.formulas import PRIMES, Step
+from ..tracing.formulas import PRIMES, traced_step
 from ..errors import DeriveError
 from .prose import steps
 from .verify import executed, verify
@@ -69,7 +69,7 @@ def derive(cell: Cell, *, form: str = "numpy", loop: bool = False) -> Derived:
         raise InvalidValue(f"derive: form is {form!r}, should be one of {', '.join(FORMS)}")
     for primes in PRIMES:
         try:
-            program = Program(Step(cell, primes))
+            program = Program(traced_step(cell, primes))
             module = Module(program, loop)
             functions = executed(module)
             verify(module, functions)

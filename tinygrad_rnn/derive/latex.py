@@ -29,7 +29,7 @@ def latex(program: Program) -> str:
     inside = any(symbols.names.within(one.number) for one in program.backward if one.number >= 0)
     rows = [row for one in [*shown, *symbols.others()] for row in symbols.forward(one)]
     cell, new = program.step.cell, program.step.new
-    stay = [name for name, n in zip(cell.states, new) if n not in program.step.made]
+    stay = [name for name, n in zip(cell.states, new) if n not in program.step.equations]
     rows += [f"{symbols.names.new(name)} &= {symbols.names.symbol(new[cell.states.index(name)])}" for name in stay]
     rows += [HEAD + INSIDE * inside, *(row for line in program.backward for row in symbols.backward(line))]
     return "\\begin{aligned}\n" + " \\\\\n".join(row for one in rows for row in broken_row(one)) + "\n\\end{aligned}"
@@ -56,9 +56,9 @@ class Symbols(Printer):
     def others(self) -> list[Line]:
         """What has a gradient, no name of the user's, and no symbol that tells what it is."""
         program, names = self.program, self.names
-        numbers = sorted(one.number for one in program.backward if one.number in program.step.made)
+        numbers = sorted(line.number for line in program.backward if line.number in program.step.equations)
         unknown = [n for n in numbers if n not in program.known and names.plain(n) is None and not names.within(n)]
-        return [Line(program.bases[n], program.full(program.step.made[n]), n) for n in unknown]
+        return [Line(program.bases[n], program.full(program.step.formulas[n]), n) for n in unknown]
 
     def backward(self, line: Line) -> list[str]:
         """One step of the chain rule; what goes back into gates is a line for each."""
@@ -81,7 +81,7 @@ class Symbols(Printer):
         kind, _, rest = name.partition(":") if ":" in name else name.partition("#")
         if kind == "in":
             states = self.program.step.cell.states
-            again = self.program.step.new[states.index(rest)] in self.program.chain.lines
+            again = self.program.step.new[states.index(rest)] in self.program.gradients.lines
             return Piece(rf"\mathrm{{d}}{self.names.new(rest)}" + r"^{\mathrm{in}}" * again, ATOM)
         if kind == "t":
             return Piece(symbol(rest), ATOM)

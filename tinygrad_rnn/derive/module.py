@@ -31,7 +31,7 @@ class Module:
     """The text, and what it calls things: ``forward`` and ``backward`` by name, ``arguments`` as printed."""
 
     def __init__(self, program: Program, loop: bool):
-        cell, known, numbers = program.step.cell, program.known, program.step.numbers
+        cell, known, numbers = program.step.cell, program.known, program.step.inputs
         self.program, self.name = program, re.sub(r"\W+", "_", cell.name).strip("_")
         self.arguments = {name: known[number] for name, number in numbers.items()}
         self.incoming = [program.leaves[f"in:{state}"] for state in cell.states]
@@ -54,7 +54,7 @@ class Module:
             writer.text(line.part)
         self.sizes = [f"{letter} = {self.size(letter, read)}" for letter in writer.used]
         self.helpers.update(writer.helpers)
-        order = [*self.program.step.numbers.values(), *(line.number for line in self.program.forward)]
+        order = [*self.program.step.inputs.values(), *(line.number for line in self.program.forward)]
         return [self.program.known[number] for number in order if f"#{number}" in read]
 
     def size(self, letter: str, among: dict[str, None] | None = None) -> str:
@@ -67,7 +67,7 @@ class Module:
             for k, word in enumerate(param.words):
                 part = f" // {count}" if k == len(param.words) - 1 and count > 1 else ""
                 places += [(name, f"shape[{k}]{part}")] if word == letter else []
-        numbers = self.program.step.numbers
+        numbers = self.program.step.inputs
         there = [one for one in places if among is None or f"#{numbers[one[0]]}" in among]
         name, where = (there or places)[0]
         if not there and among is not None:
@@ -113,8 +113,8 @@ class Module:
                          if one in program.lines]  # fmt: skip
                 told = line.under
             body.append(f"{line.name} = {writer.text(line.part)}")
-        numbers = program.step.numbers
-        pairs = [f'"{self.keys[name]}": {program.leaves[f"d#{number}"]}' for name, number in numbers.items()]
+        inputs = program.step.inputs
+        pairs = [f'"{self.keys[name]}": {program.leaves[f"d#{number}"]}' for name, number in inputs.items()]
         body.append(f"return {{{', '.join(pairs)}}}")
         return function(f"def {self.name}_backward({', '.join(self.incoming)}, cache):", body)
 

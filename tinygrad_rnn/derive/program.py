@@ -7,15 +7,17 @@ The backward lines stand under the forward line through which they came: last li
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ..formula import Expr, Leaf, Part, postorder
 from ..formula.numpy_functions import traits
-from ..tracing.adjoint import Chain, replaced
 from ..tracing.cse import Line, once
-from ..tracing.formulas import Step, letters
-from ..tracing.names import Names, derived_name, inner_leaves, user_names
+from ..tracing.formulas import TracedStep, inlined, numbers_in, operands_of, replaced
+from ..tracing.names import Names, derived_name, user_names
+from ..tracing.sample import letters
 from .factor import Collector
+from .gradients import Gradients
 from .helpers import helpers
 
 #: Names that the printed module uses for itself.
@@ -27,7 +29,7 @@ RESERVED = ("np", "math", *helpers(), "cache", "caches", "params", "xs", "dxs", 
 class Program:
     """Everything that is printed."""
 
-    step: Step
+    step: TracedStep
     names: Names = field(init=False)
     known: dict[int, str] = field(init=False)  # the name of each value that has one
     forward: list[Line] = field(default_factory=list)
@@ -41,69 +43,60 @@ class Program:
         step = self.step
         self.names = Names(RESERVED, letters(step.cell))
         self.known = user_names(step, self.names)
-        self.chain = Chain(step, self.known)
+        self.gradients = Gradients(step, dict(self.known))
         self.choose()
-        self.inline = {f"#{n}": step.made[n] for n in step.made if n not in self.known}
         self.write_forward()
         self.name_gradients()
-        self.shorter = Collector(self.chain.make, self.quotients())
+        self.shorter = Collector(self.gradients.make, self.quotients())
         self.write_backward()
 
     # -- which values have a line
 
     def choose(self) -> None:
         """Name what the user has not, where it needs a name."""
-        step, reads = self.step, dict.fromkeys(self.step.made, 0)
-        for made in step.made.values():
-            for number in inner_leaves(made):
-                reads[number] = reads.get(number, 0) + 1
-        wanted: dict[int, None] = {}
-        for part in self.chain.lines.values():
-            wanted.update(dict.fromkeys(_numbers(part)))
-        for number in step.made:
-            if number in self.known or number not in self.chain.total:
-                continue
-            small = self.small(number)
-            if (number in wanted and not small) or (reads[number] > 1 and not small):
+        step = self.step
+        reads = Counter(number for formula in step.formulas.values() for number in operands_of(formula))
+        wanted = dict.fromkeys(number for part in self.gradients.lines.values() for number in numbers_in(part))
+        for number in step.formulas:
+            needed = number in self.gradients.total and (number in wanted or reads[number] > 1)
+            if number not in self.known and needed and not self.small(number):
                 self.known[number] = derived_name(step, number, self.known, self.names)
 
     def small(self, number: int) -> bool:
         """Is it one small operation on values that have names?"""
-        made = self.step.made[number]
-        return traits(made.op).cost == 1 and all(one in self.known for one in inner_leaves(made))
+        formula = self.step.formulas[number]
+        return traits(formula.op).cost == 1 and all(source in self.known for source in operands_of(formula))
 
     def full(self, part: Part) -> Part:
         """A formula in which every leaf has a name."""
-        while any(number not in self.known for number in _numbers(part)):
-            part = replaced(self.chain.make, part, self.inline)
-        return self.chain.make.shared(part)
+        return inlined(part, self.step.formulas, self.known, self.gradients.make)
 
     # -- lines
 
     def write_forward(self) -> None:
-        for number, made in self.step.made.items():
-            if number in self.known and number in self.chain.total:
-                part = self.full(replaced(self.chain.make, made, {}))
+        for number, formula in self.step.formulas.items():
+            if number in self.known and number in self.gradients.total:
+                part = self.full(replaced(formula, {}, self.gradients.make))
                 self.forward.append(Line(self.known[number], part, number))
         self.leaves = {f"#{number}": name for number, name in self.known.items()}
-        values = self.step.recording.values
-        for name, number in self.step.numbers.items():
-            own = [one for one in self.forward if values[one.number].kind == "block" and _reads(one.part) == number]
-            if own:
-                self.blocks[name] = sorted(own, key=lambda one: self.step.made[one.number].attrs["index"][-1].start)
-        self.lines = [one for one in self.forward if values[one.number].kind != "block"]
-        self.forward = [*(one for blocks in self.blocks.values() for one in blocks), *self.lines]
+        blocks = [line for line in self.forward if self.step.values[line.number].kind == "block"]
+        blocks.sort(key=lambda line: self.step.equations[line.number].attrs["index"][-1].start)
+        for name, number in self.step.inputs.items():
+            if of_parameter := [line for line in blocks if self.step.equations[line.number].args[0] == number]:
+                self.blocks[name] = of_parameter
+        self.lines = [line for line in self.forward if self.step.values[line.number].kind != "block"]
+        self.forward = [*(line for blocks in self.blocks.values() for line in blocks), *self.lines]
 
     def name_gradients(self) -> None:
         """``df`` for f; of the new h it is ``dh`` and of the old ``dh_prev``."""
         step, gradients, scratch = self.step, {}, Names(RESERVED, self.known.values())
         self.bases = dict(self.known)
         for state, number in reversed(list(zip(step.cell.states, step.new))):
-            self.leaves[f"in:{state}"] = gradients[number] = self.names.new(f"d{self.known[step.numbers[state]]}")
-        for number in self.chain.lines:
-            if number in gradients and number in step.made:
+            self.leaves[f"in:{state}"] = gradients[number] = self.names.new(f"d{self.known[step.inputs[state]]}")
+        for number in self.gradients.lines:
+            if number in gradients and number in step.equations:
                 continue
-            old = number not in step.made and step.recording.values[number].name in step.cell.states
+            old = number not in step.equations and step.values[number].name in step.cell.states
             if number not in self.bases:
                 self.bases[number] = derived_name(step, number, self.known, scratch)
             gradients[number] = self.names.new(f"d{self.bases[number]}{'_prev' * old}")
@@ -112,13 +105,13 @@ class Program:
     def write_backward(self) -> None:
         """Every gradient under the forward line through which the last part of it came."""
         place, step, lines = self.places(), self.step, []
-        for name, number in step.numbers.items():
-            if number not in self.chain.lines:
+        for name, number in step.inputs.items():
+            if number not in self.gradients.lines:
                 past = "_prev" if name in step.cell.states else ""
                 self.leaves.setdefault(f"d#{number}", self.names.new(f"d{self.known[number]}{past}"))
-                leaf = Leaf(f"#{number}", step.shape(number))
-                lines.append(Line(self.leaves[f"d#{number}"], Expr("zeros_like", (leaf,), {}, leaf.shape), number))
-        for number, part in self.chain.lines.items():
+                zeros = Expr("zeros_like", (step.variable(number),), {}, step.shape(number))
+                lines.append(Line(self.leaves[f"d#{number}"], zeros, number))
+        for number, part in self.gradients.lines.items():
             under = place.get(number, len(self.forward))
             lines.append(Line(self.leaves[f"d#{number}"], self.shorter(self.full(part)), number, under))
         lines.sort(key=lambda line: (-line.under, -line.number))
@@ -127,9 +120,9 @@ class Program:
     def quotients(self) -> dict[tuple[str, str], Leaf]:
         """The lines that are the quotient of two values with names."""
         return {
-            (left.name, right.name): self.chain.make.shared(self.step.leaf(number, made.shape))  # type: ignore[misc]
-            for number, made in self.step.made.items() if made.op == "divide" and number in self.known
-            for left, right in [made.args] if isinstance(left, Leaf) and isinstance(right, Leaf)
+            (left.name, right.name): self.gradients.make.shared(self.step.variable(number))
+            for number, formula in self.step.formulas.items() if formula.op == "divide" and number in self.known
+            for left, right in [formula.args] if isinstance(left, Leaf) and isinstance(right, Leaf)
         }  # fmt: skip
 
     def places(self) -> dict[int, int]:
@@ -138,24 +131,14 @@ class Program:
         for k, line in reversed(list(enumerate(self.forward))):
             waiting = [line.number]
             while waiting:
-                for number in inner_leaves(self.step.made[waiting.pop()]):
+                for number in operands_of(self.step.formulas[waiting.pop()]):
                     found[number] = k
                     waiting += [number] if number not in self.known else []
         return found
 
     def temporary(self, part: Part) -> Leaf:
         """A name for a formula that is written once and read more than once: k, or dk if it is a gradient."""
-        kinds = [one.name[0] for one in postorder(part) if isinstance(one, Leaf)]
+        kinds = [leaf.name[0] for leaf in postorder(part) if isinstance(leaf, Leaf)]
         name = self.names.new("dk" if "d" in kinds or "i" in kinds else "k")
         self.leaves[f"t:{name}"] = name
         return Leaf(f"t:{name}", part.shape)
-
-
-def _reads(part: Part) -> int:
-    """The value that a block is cut from."""
-    return _numbers(part)[0]
-
-
-def _numbers(part: Part) -> list[int]:
-    """The values that a formula reads."""
-    return [int(one.name[1:]) for one in postorder(part) if isinstance(one, Leaf) and one.name.startswith("#")]

@@ -49,13 +49,13 @@ class Words:
         """A value: by its name, or by what it is, with the name that its gradient has it by."""
         if number in self.program.known:
             return f"`{self.program.known[number]}`"
-        base, text = self.program.bases[number], self.writer.text(self.program.full(self.program.step.made[number]))
+        base, text = self.program.bases[number], self.writer.text(self.program.full(self.program.step.formulas[number]))
         return f"`{base}`, short for `{text}`,"
 
     def ways(self, number: int) -> list[str]:
         """The lines that read a value, each with what it does to a gradient, and the loss itself for a new state."""
         found: dict[int, str] = {}
-        for source, _ in self.program.chain.ways.get(number, []):
+        for source, *_ in self.program.gradients.ways.get(number, []):
             line = self.line(source) if source >= 0 else -1
             if line not in found:
                 found[line] = self.through(line, number) if line >= 0 else "what reads the new state after this step"
@@ -63,16 +63,16 @@ class Words:
 
     def line(self, number: int) -> int:
         """The value nearest to the loss that an operation is written in, and that has a gradient of its own."""
-        while number not in self.lines and number not in self.program.chain.lines:
-            number = next(n for n, made in self.program.step.made.items() if f"#{number}" in _read(made))
+        while number not in self.lines and number not in self.program.gradients.lines:
+            number = self.program.step.readers(number)[0][0].out
         return number
 
     def through(self, line: int, number: int) -> str:
         """A line, and the derivative of its value by another."""
         program, dy = self.program, f"{DY}:{line}"
-        name, part = program.bases[line], program.full(program.step.made[line])
+        name, part = program.bases[line], program.full(program.step.formulas[line])
         text = f"`{name} = {self.writer.text(self.lines[line].part if line in self.lines else part)}`"
-        way = program.chain.between(line, number, program.known)
+        way = program.gradients.between(line, number, program.known)
         if way is None:
             return text
         self.writer.leaves = {**self.writer.leaves, dy: "dy"}
@@ -100,10 +100,6 @@ class Words:
 
 def _leaves(parts: list[Part]) -> list[str]:
     return [one.name for part in parts for one in postorder(part) if isinstance(one, Leaf)]
-
-
-def _read(made: object) -> list[str]:
-    return [arg.name for arg in getattr(made, "args", ()) if hasattr(arg, "name")]
 
 
 def _listed(ways: list[str]) -> str:

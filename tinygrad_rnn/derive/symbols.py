@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from ..formula import Expr, Leaf
+from ..formula import Expr
 from ..formula.numpy_functions import traits
+from ..tracing.formulas import number_of
 from .program import Program
 
 TALL = (r"\frac", r"\sum", r"\begin", r"\left")
@@ -32,8 +33,8 @@ class Names:
 
     def __init__(self, program: Program):
         self.program, self.step = program, program.step
-        cell, numbers = self.step.cell, self.step.numbers
-        self.times = {numbers[cell.input]: (cell.input, "t"), **{numbers[s]: (s, "t-1") for s in cell.states}}
+        cell, inputs = self.step.cell, self.step.inputs
+        self.times = {inputs[cell.input]: (cell.input, "t"), **{inputs[name]: (name, "t-1") for name in cell.states}}
         for state, n in reversed(list(zip(cell.states, self.step.new))):
             self.times.setdefault(n, (state, "t"))
         self.blocks = self._blocks()
@@ -42,8 +43,7 @@ class Names:
         """A value that has a name, or is named after what it is."""
         if n in self.times:
             return timed(*self.times[n])
-        own = self.step.recording.values[n].name
-        name, dot, block = (own or self.program.bases[n]).partition(".")
+        name, dot, block = (self.step.values[n].name or self.program.bases[n]).partition(".")
         known = symbol(self.program.bases[n] if name.endswith("'") or not name.strip("_'") else name)
         return known + (f"^{{({escaped(block)})}}" if dot else "")
 
@@ -53,13 +53,19 @@ class Names:
 
     def plain(self, n: int) -> Expr | None:
         """An unnamed product or function of values with symbols, which is best written as that."""
-        made, values = self.step.made.get(n), self.step.recording.values
-        if made is None or not _is_plain(made.op) or values[n].name or n in self.step.inside or n in self.times:
+        formula = self.step.formulas.get(n)
+        if formula is None or not _is_plain(formula.op) or self.is_named(n):
             return None
-        inside = [int(one.name[1:]) for one in made.args if isinstance(one, Leaf) and one.name.startswith("#")]
-        twin = [one for one in self.step.made.values() if one.op == made.op and _read(one) == _read(made)]
-        named = len(twin) == 1 and all(values[k].name or k in self.times or k in self.step.inside for k in inside)
-        return made if named and len(inside) == len(made.args) else None
+        operands = _operands(formula)
+        twins = [other for other in self.step.formulas.values()
+                 if other.op == formula.op and _operands(other) == operands]  # fmt: skip
+        named = len(twins) == 1 and all(map(self.is_named, operands))
+        return formula if named and len(operands) == len(formula.args) else None
+
+    def is_named(self, n: int) -> bool:
+        """Has the user named a value, in the cell or in a function that it calls?"""
+        value = self.step.values[n]
+        return bool(value.name or value.inner_name) or n in self.times
 
     def within(self, n: int) -> bool:
         """Is it what a gate is a function of, and has no other name?"""
@@ -68,14 +74,14 @@ class Names:
 
     def _blocks(self) -> dict[tuple[str, str], str]:
         """Of a value that is cut into gates, the gate that each slice makes: ("#9", its index) -> "f"."""
-        found: dict[tuple[str, str], str] = {}
-        for n, made in self.step.made.items():
-            if made.op == "getitem" and not self.step.recording.values[n].name and isinstance(made.args[0], Leaf):
-                readers = [k for k, one in self.step.made.items() if f"#{n}" in _read(one)]
-                names = [self.step.recording.values[k].name for k in readers if traits(self.step.made[k].op).activation]
-                if len(readers) == 1 and names and names[0]:
-                    found[made.args[0].name, repr(made.attrs["index"])] = names[0]
-        return found
+        blocks: dict[tuple[str, str], str] = {}
+        for n, equation in self.step.equations.items():
+            if equation.op.name == "getitem" and not self.step.values[n].name:
+                readers = [reader for reader, _ in self.step.readers(n)]
+                gates = [self.step.values[reader.out].name for reader in readers if reader.op.traits.activation]
+                if len(readers) == 1 and gates and gates[0]:
+                    blocks[f"#{equation.args[0]}", repr(equation.attrs["index"])] = gates[0]
+        return blocks
 
     def blocks_of(self, n: int) -> list[str]:
         """The gates that a value is cut into, in the order of its slices."""
@@ -92,8 +98,9 @@ def _is_plain(op: str) -> bool:
     return is_function(op) or traits(op).product
 
 
-def _read(made: Expr) -> list[str]:
-    return [arg.name for arg in made.args if isinstance(arg, Leaf)]
+def _operands(formula: Expr) -> list[int]:
+    """The numbers of the operands that are values."""
+    return [number for number in map(number_of, formula.args) if number >= 0]
 
 
 def symbol(name: str) -> str:

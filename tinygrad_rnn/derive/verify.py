@@ -9,8 +9,7 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor, value
 from ..errors import DeriveError
-from ..tracing.formulas import letters
-from ..tracing.sample import sample
+from ..tracing.sample import letters, sample
 from .module import Module
 
 TOLERANCE = 1e-12
@@ -41,7 +40,7 @@ def _verify(module: Module, functions: dict[str, Any]) -> None:
     cell = module.program.step.cell
     for at in AT:
         step = module.program.step
-        sizes = step.tie(dict(zip(letters(cell), at)), step.tied)
+        sizes = step.tie(dict(zip(letters(cell), at)))
         rng = np.random.default_rng(sum(at))
         given = sample(cell, rng, sizes)
         cotangents = [rng.standard_normal(given[name].shape) for name in cell.states]

@@ -1,128 +1,171 @@
-"""One step of a cell as formulas: what every value is made of, with the sizes that numbers stand for.
+"""A recorded step with a formula for every value, and with letters for its sizes.
 
-The cell runs once, on arrays that remember comparisons too, so that ``where(h > 0, h, 0)`` is a formula to the end.
-Every size is a large prime, a different one for each letter: a 31 in a slice or a shape is H, and a 124 is 4H.
+Every equation of the trace is an `Expr` on the leaves ``#number``. The cell runs on arrays that remember comparisons,
+so ``where(h > 0, h, 0)`` is a formula to the end. Every size is a large prime, a different one for each letter: a 31 in
+a slice or a shape is H, and a 124 is 4H.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..cells.cell import Cell
-from ..engine.context import context
-from ..engine.observe import observing
-from ..engine.tensor import Tensor, value
-from ..errors import DeriveError, ShapeError
-from ..formula import Constant, Expr, Leaf, Part
+from ..engine.tensor import value
+from ..errors import FormulaError, ShapeError
+from ..formula import Constant, Expr, Leaf, Part, postorder
 from ..formula.from_rule import bare, followed, part_of
-from .called_functions import Locals
 from .record import Recorder
-from .sample import sample
+from .sample import letters, record_step, sample
+from .trace import Equation
 
 #: The primes that letters stand for while the cell runs; the others are taken if a number of the cell is one of these.
 PRIMES = ((23, 29, 31, 37, 41, 43, 47, 53), (59, 61, 67, 71, 73, 79, 83, 89))
 
 
-class Step:
-    """What a step computes. A value is known by its number, and stands in formulas as ``Leaf(leaf(number))``."""
+class TracedStep(Recorder):
+    """A recorder of one step of a cell. Value n is the leaf ``#n`` of `formulas`."""
 
-    def __init__(self, cell: Cell, primes: tuple[int, ...]):
-        self.cell = cell
-        self.made: dict[int, Expr] = {}  # every operation, operands as parts
-        self.args: dict[int, list[Any]] = {}  # and what it ran on
-        self.spec: dict[int, Any] = {}
-        self.sizes = dict(zip(letters(cell), primes))
-        self.tied = ""  # the letter that has to be as large as D, such as H in a residual
-        ties = ["", *(word for word in dict.fromkeys(words[-1] for words in cell.words.values()) if word != "D")]
-        for tied in ties:
-            self.tied, sizes = tied, self.tie(dict(zip(letters(cell), primes)), tied)
-            self.sizes = sizes
-            try:
-                self.run(sample(cell, np.random.default_rng(0), sizes))
-                break
-            except ShapeError:
-                if tied == ties[-1]:
-                    raise
+    def __init__(self, cell: Cell, sizes: Mapping[str, int], tied: str = ""):
+        super().__init__()
+        self.cell, self.tied = cell, tied
+        self.sizes = self.tie(sizes)
 
-    @staticmethod
-    def tie(sizes: dict[str, int], letter: str) -> dict[str, int]:
-        """The sizes with D as large as ``letter``."""
-        return {**sizes, "D": sizes[letter]} if letter else sizes
+    def tie(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The sizes with D as large as the letter ``tied``, such as H in a residual."""
+        return {**sizes, "D": sizes[self.tied]} if self.tied else dict(sizes)
 
-    def run(self, given: Mapping[str, np.ndarray]) -> None:
-        """Run the cell on arrays by name, watched."""
-        self.made, self.args, self.spec, order = {}, {}, {}, [self.cell.input, *self.cell.states]
-        self.numbers = {name: number for number, name in enumerate(given)}
-        self.recording, tensors = Recorder(), {}
-        for name, array in given.items():
-            tensors[name] = Tensor(np.array(array), name=name, requires_grad=True)
-            tensors[name]._array = followed(array, self.leaf(self.numbers[name], array.shape))
-            self.recording.leaf(tensors[name], name, "parameter" if name in self.cell.params else "state")
-        names = Locals(self.cell, self.recording.number, self.recording.locals, self.entered)
-        before, context.recording = context.recording, True
-        try:
-            with observing(self.recording), observing(self), names.watched():
-                new = self.cell(*[tensors.pop(name) for name in order], **tensors)
-        finally:
-            context.recording = before
-        new = new if isinstance(new, tuple) else (new,)
-        self.recording.finish({f"{name}'": one for name, one in zip(self.cell.states, new)}, order)
-        self.new = [self.recording.number(one) for one in new]
-        self.inside = names.names  # what the functions that the cell calls call their values
+    # -- recording
 
-    def entered(self, variables: Mapping[str, Any]) -> None:
-        """The cell has its arguments: parameters, which are handed on as plain arrays, remember what they are again."""
-        for one in variables.values():
-            if isinstance(one, Tensor) and one.node is not None and type(one._array) is np.ndarray:
-                number = self.recording.number(one)
-                one._array = followed(one._array, self.leaf(number, one.shape))
+    def add(self, x: Any, kind: str, name: str, array: Any) -> int:
+        number = super().add(x, kind, name, bare(array))
+        if kind != "constant":  # which may remember what it is compared from
+            x._array = followed(x._array, self.variable(number))
+        return number
 
-    def leaf(self, number: int, shape: Any) -> Leaf:
+    def locals(self, variables: Mapping[str, Any]) -> None:
+        """The cell gets its parameters as new Tensors on plain arrays: let these remember which values they are."""
+        super().locals(variables)
+        for name, number in self.recorded(variables).items():
+            x = variables[name]
+            if type(x._array) is np.ndarray and self.values[number].kind != "constant":
+                x._array = followed(x._array, self.variable(number))
+
+    # -- formulas
+
+    @property
+    def new(self) -> list[int]:
+        """The numbers of the new states, in the order of the cell's arguments."""
+        return list(self.outputs.values())
+
+    def variable(self, number: int) -> Leaf:
         """A value in a formula."""
-        return Leaf(f"#{number}", tuple(shape))
+        return Leaf(f"#{number}", self.shape(number))
 
     def shape(self, number: int) -> tuple[int, ...]:
-        return self.recording.values[number].shape or ()
+        return self.values[number].shape or ()
 
-    def operation(self, spec: Any, args: Any, made: Tensor) -> None:
-        """Note an operation, its operands as parts."""
-        number = self.recording.number(made)
-        attrs = {} if made.node is None else dict(made.node.attrs or {})
-        if spec.keeps and spec.traits.form != "join":
-            raise DeriveError(f"{self.cell.name}: {spec.name} draws or keeps what no formula tells; leave it out")
-        if any(isinstance(one, np.ndarray) for one in _indices(attrs)):
-            raise DeriveError(f"{self.cell.name}: reads by an array of places, should be a slice such as h[:, :n]")
-        self.args[number] = [bare(value(one)) for one in args]
-        self.spec[number] = spec
-        self.made[number] = Expr(spec.name, tuple(map(self.operand, args)), attrs, made.shape)
-        made._array = followed(made._array, self.leaf(number, made.shape))
+    @cached_property
+    def formulas(self) -> dict[int, Expr]:
+        """The formula of every equation by the number of its value. `FormulaError` if an equation has none."""
+        return {number: self.formula(equation) for number, equation in self.equations.items()}
 
-    def operand(self, x: Any) -> Part:
-        """A value as a part of a formula; an array that came from nowhere cannot be written down."""
-        if isinstance(x, Tensor) and x.node is not None:
-            return self.leaf(self.recording.number(x), x.shape)
-        part = part_of(value(x))
+    def formula(self, equation: Equation) -> Expr:
+        """An equation as one operation on leaves and constants."""
+        op, index = equation.op, equation.attrs.get("index", ())
+        if op.keeps and op.traits.form != "join":
+            raise FormulaError(f"{op.name} draws or keeps what no formula tells; leave it out")
+        if any(isinstance(part, np.ndarray) for part in (index if isinstance(index, tuple) else (index,))):
+            raise FormulaError("reads by an array of places, should be a slice such as h[:, :n]")
+        operands = tuple([self.operand(source) for source in equation.args])
+        return Expr(op.name, operands, dict(equation.attrs), self.shape(equation.out))
+
+    def operand(self, number: int) -> Part:
+        """A value as a part of a formula; the numbers of an array of the cell's own cannot be written down."""
+        if self.values[number].kind != "constant":
+            return self.variable(number)
+        part = part_of(value(self._alive[number]))
         if isinstance(part, Constant) and np.ndim(part.value):
-            raise DeriveError(
-                f"{self.cell.name}: uses an array of its own, of shape {np.shape(part.value)}, should be a parameter: "
-                "its numbers cannot be written in a formula"
-            )
+            shape = np.shape(part.value)
+            raise FormulaError(f"uses an array of its own, of shape {shape}, should be a parameter: "
+                               "its numbers cannot be written in a formula")  # fmt: skip
         return Constant(part.value.item()) if isinstance(part, Constant) and hasattr(part.value, "item") else part
 
-    def gradient(self, node: Any, dy: Any) -> None:
-        """No backward pass runs here."""
+    def argument(self, number: int) -> Any:
+        """What an operation ran on: an array, or a number as the cell has it."""
+        constant = self.values[number].kind == "constant"
+        return bare(value(self._alive[number])) if constant else self.arrays[number]
 
 
-def _indices(attrs: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The parts of an index."""
-    index = attrs.get("index", ())
-    return index if isinstance(index, tuple) else (index,)
+def traced_step(cell: Cell, primes: Sequence[int]) -> TracedStep:
+    """One step of ``cell`` at sizes that are ``primes``; where the cell asks for it, D is as large as a state."""
+    ties = ["", *dict.fromkeys(words[-1] for words in cell.words.values() if words[-1] != "D")]
+    for tied in ties:
+        step = TracedStep(cell, dict(zip(letters(cell), primes)), tied)
+        try:
+            record_step(cell, sample(cell, np.random.default_rng(0), step.sizes), step)
+            break
+        except ShapeError:
+            if tied == ties[-1]:
+                raise
+    return step
 
 
-def letters(cell: Cell) -> list[str]:
-    """The sizes of a cell, each once: N, D, those of the states, those of the parameters."""
-    words = [*cell.words.values(), *(param.words for param in cell.params.values())]
-    return list(dict.fromkeys(["N", "D", *(word for part in words for word in part)]))
+# -- parts of formulas
+
+
+class Plain:
+    """Builds parts as they are; a `Maker` builds them in the textbook form."""
+
+    def __call__(self, op: str, *args: Part, shape: tuple[int, ...], attrs: Mapping[str, Any] | None = None) -> Part:
+        return Expr(op, args, attrs or {}, shape)
+
+    def shared(self, part: Part) -> Part:
+        return part
+
+
+PLAIN = Plain()
+
+
+def replaced(root: Part, leaves: Mapping[str, Part], make: Any = PLAIN) -> Part:
+    """A formula with other parts in the place of some of its leaves; ``make`` builds it."""
+    done: dict[int, Part] = {}
+    for part in postorder(root):
+        if isinstance(part, Expr):
+            args = [done[id(arg)] for arg in part.args]
+            done[id(part)] = make(part.op, *args, shape=part.shape, attrs=part.attrs)
+        else:
+            done[id(part)] = make.shared(leaves.get(part.name, part) if isinstance(part, Leaf) else part)
+    return done[id(root)]
+
+
+def number_of(part: Part) -> int:
+    """The number of the value that a leaf ``#number`` stands for; -1 for other parts."""
+    return int(part.name[1:]) if isinstance(part, Leaf) and part.name.startswith("#") else -1
+
+
+def numbers_in(root: Part) -> list[int]:
+    """The numbers of the values that a formula reads, each once."""
+    return [number for number in map(number_of, postorder(root)) if number >= 0]
+
+
+def operands_of(expr: Expr) -> list[int]:
+    """The values that an operation reads, in order, as often as it reads them; comparisons are looked through."""
+    numbers, waiting = [], list(expr.args)
+    while waiting:
+        part = waiting.pop(0)
+        if isinstance(part, Expr):
+            waiting = [*part.args, *waiting]
+        elif isinstance(part, Leaf):
+            numbers.append(number_of(part))
+    return numbers
+
+
+def inlined(root: Part, formulas: Mapping[int, Part], known: Mapping[int, Any], make: Any = PLAIN) -> Part:
+    """A formula that reads only values in ``known``: the formulas of others stand in their places."""
+    while inside := [number for number in numbers_in(root) if number not in known]:
+        root = replaced(root, {f"#{number}": formulas[number] for number in inside}, make)
+    return make.shared(root)

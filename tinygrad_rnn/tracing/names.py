@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ..formula import Expr, Leaf
 from ..formula.line_breaks import identifier
 from ..formula.numpy_functions import traits
-from .formulas import Step
+from .formulas import TracedStep, number_of
 
 
 class Names:
@@ -25,49 +24,32 @@ class Names:
         return identifier(wanted.replace("'", "_next"), self.taken, self.reserved)
 
 
-def user_names(step: Step, names: Names) -> dict[int, str]:
+def user_names(step: TracedStep, names: Names) -> dict[int, str]:
     """The identifiers of the values that the user has named: arguments first, then the new states, then the rest."""
-    found: dict[int, str] = {number: names.new(name) for name, number in step.numbers.items()}
+    known: dict[int, str] = {number: names.new(name) for name, number in step.inputs.items()}
     for state, number in zip(step.cell.states, step.new):
-        if number not in found:
-            found[number] = names.new(f"{state}_next")
-    for number in step.made:
-        own = step.recording.values[number].name
-        if own and number not in found:
-            found[number] = names.new(own.replace("'", "_new"))
-    for number, own in sorted(step.inside.items()):
-        if number in step.made and number not in found:
-            found[number] = names.new(own)
-    return found
+        if number not in known:
+            known[number] = names.new(f"{state}_next")
+    computed = [step.values[number] for number in step.equations]
+    for value in computed:
+        if value.name and value.number not in known:
+            known[value.number] = names.new(value.name.replace("'", "_new"))
+    for value in computed:
+        if value.inner_name and value.number not in known:
+            known[value.number] = names.new(value.inner_name)
+    return known
 
 
-def derived_name(step: Step, number: int, known: dict[int, str], names: Names) -> str:
+def derived_name(step: TracedStep, number: int, known: Mapping[int, str], names: Names) -> str:
     """A name for a value without one, by what it is made of, or by the gate that it is inside of."""
-    for other, made in step.made.items():
-        if traits(made.op).activation and _number(made.args[0]) == number and other in known:
+    for other, formula in step.formulas.items():
+        if traits(formula.op).activation and number_of(formula.args[0]) == number and other in known:
             return names.new(f"A_{known[other].removesuffix('_next').removesuffix('_new')}")
-    made = step.made[number]
-    inside = [known.get(_number(arg), "").removesuffix("_next") for arg in made.args]
-    word = traits(made.op).stem or made.op
-    if len(inside) == 2 and all(inside) and traits(made.op).product and max(map(len, inside)) <= 2:
+    formula = step.formulas[number]
+    inside = [known.get(number_of(arg), "").removesuffix("_next") for arg in formula.args]
+    word = traits(formula.op).stem or formula.op
+    if len(inside) == 2 and all(inside) and traits(formula.op).product and max(map(len, inside)) <= 2:
         return names.new("".join(inside))
     if inside[0] and len(inside) == 1 and len(f"{word}_{inside[0]}") <= 12:
         return names.new(f"{word}_{inside[0]}")
     return names.new(word)
-
-
-def _number(part: object) -> int:
-    """The number of the value that a leaf stands for; -1 for what is no leaf."""
-    return int(part.name[1:]) if isinstance(part, Leaf) and part.name.startswith("#") else -1
-
-
-def inner_leaves(expr: Expr) -> list[int]:
-    """The values that an operation reads, in order, comparisons looked through."""
-    found, waiting = [], list(expr.args)
-    while waiting:
-        part = waiting.pop(0)
-        if isinstance(part, Expr):
-            waiting = [*part.args, *waiting]
-        elif isinstance(part, Leaf):
-            found.append(_number(part))
-    return found

@@ -3,6 +3,8 @@
 A name is the one in the user's code. ``Tensor(name=...)`` wins, parameters have theirs, their blocks are ``Wx.f``, and
 a local variable of the function names the value that it holds at the end: ``f = sigmoid(f)`` makes the gate ``f``. An
 argument keeps its name, so what is assigned to it is primed: ``c = f * c + g * i`` makes ``c'`` from ``c``.
+
+The functions that the user's function calls (`called_functions`) name what it leaves unnamed: `Value.inner_name`.
 """
 
 from __future__ import annotations
@@ -48,10 +50,17 @@ class Recorder(Trace):
 
     def locals(self, variables: Mapping[str, Any]) -> None:
         """Note which values the local variables are bound to."""
-        for name, x in variables.items():
-            number = self._numbers.get(id(_key(x))) if isinstance(x, Tensor) else None
-            if number is not None:
-                self._bound[name] = number
+        self._bound.update(self.recorded(variables))
+
+    def inner_locals(self, variables: Mapping[str, Any]) -> None:
+        """Note the local variables of a function that is called: the first name of a value counts."""
+        for name, number in self.recorded(variables).items():
+            self.values[number].inner_name = self.values[number].inner_name or name
+
+    def recorded(self, variables: Mapping[str, Any]) -> dict[str, int]:
+        """The numbers of the variables that are recorded values."""
+        tensors = {name: self._numbers.get(id(_key(x))) for name, x in variables.items() if isinstance(x, Tensor)}
+        return {name: number for name, number in tensors.items() if number is not None}
 
     def number(self, x: Any) -> int:
         """The number of a value; one that was not seen before is a constant."""
@@ -114,7 +123,7 @@ def record(
     for name, array in inputs.items():
         floats = np.asarray(array).dtype.kind == "f"
         tensors[name] = Tensor(np.array(array), name=name, requires_grad=True) if floats else array
-        recorder.leaf(tensors[name], name, kinds.get(name, "input"))
+        recorder.inputs[name] = recorder.leaf(tensors[name], name, kinds.get(name, "input"))
     context.recording = True
     try:
         with observing(recorder), locals_of(codes, recorder.locals):

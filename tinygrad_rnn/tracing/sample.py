@@ -1,4 +1,4 @@
-"""One step of a cell, run under watch on small random inputs: what it computes, by the names in its code (`watch`)."""
+"""One step of a cell, recorded on small random inputs: what it computes, by the names in its code (`record`)."""
 
 from __future__ import annotations
 
@@ -13,41 +13,50 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.tensor import value
 from ..errors import InvalidType
+from .called_functions import called, inner_locals_of
 from .record import Recorder, record
 
-#: Sizes that no one has asked for otherwise: small, and all different.
+#: The sizes of letters that the caller gives no size for: small, and all different.
 SIZES = {"N": 1, "D": 3, "H": 5}
+
+
+def letters(cell: Cell) -> list[str]:
+    """The sizes of a cell, each once: N, D, those of the states, those of the parameters."""
+    words = [*cell.words.values(), *(param.words for param in cell.params.values())]
+    return list(dict.fromkeys(["N", "D", *itertools.chain(*words)]))
 
 
 def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Random arguments of a cell by name, in the order of its signature, no parameter left at zero. float64."""
-    letters = dict.fromkeys([*"ND", *itertools.chain(*cell.words.values(), *(p.words for p in cell.params.values()))])
+    known_letters = letters(cell)
     for name in sizes:
-        if name not in letters:
-            raise InvalidType(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(letters)}")
+        if name not in known_letters:
+            raise InvalidType(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(known_letters)}")
     known = {**SIZES, **sizes}
     unasked = (prime for prime in (2, 7, 11, 13, 17, 19, 23, 29, 31) if prime not in known.values())
-    full = {letter: known[letter] if letter in known else next(unasked) for letter in letters}
-    own: dict[str, Any] = {word: full[word] for p in cell.params.values() for word in p.words}
+    full = {letter: known[letter] if letter in known else next(unasked) for letter in known_letters}
+    param_sizes: dict[str, Any] = {word: full[word] for param in cell.params.values() for word in param.words}
     given = {cell.input: rng.standard_normal((full["N"], full["D"]))}
     for name in cell.states:
         given[name] = rng.standard_normal([full[word] for word in cell.words[name]])
-    for name, one in cell.init(rng, dtype=np.float64, **own).items():
-        given[name] = value(one) + 0.1 * rng.standard_normal(one.shape)
+    for name, parameter in cell.init(rng, dtype=np.float64, **param_sizes).items():
+        given[name] = value(parameter) + 0.1 * rng.standard_normal(parameter.shape)
     return given
 
 
-def record_step(cell: Cell, given: Mapping[str, Any]) -> Recorder:
+def record_step(cell: Cell, given: Mapping[str, Any], recorder: Recorder | None = None) -> Recorder:
     """One step of ``cell`` on arguments by name; its outputs are the new states, in their order."""
+    recorder = recorder or Recorder()
     kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state"), **dict.fromkeys(cell.params, "parameter")}
     order = [cell.input, *cell.states]
 
     def call(**tensors: Any) -> Any:
-        return cell(*[tensors.pop(name) for name in order], **tensors)
+        with inner_locals_of(called(cell), recorder):
+            return cell(*[tensors.pop(name) for name in order], **tensors)
 
-    recorder, new = record(call, given, kinds, codes(cell))
+    _, new = record(call, given, kinds, codes(cell), recorder)
     new = new if isinstance(new, tuple) else (new,)
-    recorder.finish({f"{name}'": one for name, one in zip(cell.states, new)}, order)
+    recorder.finish({f"{name}'": state for name, state in zip(cell.states, new)}, order)
     return recorder
 
 
@@ -62,8 +71,8 @@ def record_sample(cell: Cell, sizes: Mapping[str, int]) -> Recorder | None:
 
 def codes(f: Any) -> list[Any]:
     """The code of a function, or of a cell and of those it wraps."""
-    found = []
+    layers = []
     while f is not None:
-        found.append(getattr(getattr(f, "function", f), "__code__", None))
+        layers.append(getattr(getattr(f, "function", f), "__code__", None))
         f = getattr(f, "inner", None)
-    return found
+    return layers

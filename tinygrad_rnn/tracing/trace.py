@@ -36,6 +36,7 @@ class Value:
     shape: tuple[int, ...] | None
     dtype: str
     scope: str = ""  # the open scopes at its operation, "encoder/attention"
+    inner_name: str = ""  # its variable in a function that was called, such as `layer_norm`
     equation: Equation | None = field(default=None, repr=False)  # None for what no operation computed
 
     @property
@@ -60,6 +61,7 @@ class Trace:
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.equations: dict[int, Equation] = {}  # by the number of the value that it computes
+        self.inputs: dict[str, int] = {}
         self.outputs: dict[str, int] = {}
         self.arrays: dict[int, Any] = {}
         self.nodes: dict[int, Node] = {}

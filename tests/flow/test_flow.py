@@ -17,12 +17,13 @@ from tinygrad_rnn import Param, Tensor, cell, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.flow import gradient_flow
-from tinygrad_rnn.flow.backward import Listener, listen, norm
+from tinygrad_rnn.flow.backward import Listener, listen
 from tinygrad_rnn.flow.gate_names import Names
 from tinygrad_rnn.flow.jacobian import jacobian
 from tinygrad_rnn.flow.state_history import Steps
 from tinygrad_rnn.flow.truncation import Cut
 from tinygrad_rnn.tracing.recurrences import rows
+from tinygrad_rnn.tracing.trace import norm
 
 N, T, D, H = 2, 7, 3, 4
 CELLS = list(BUILT_IN.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -10,16 +9,8 @@ import numpy as np
 
 from ..engine.graph import Node, backpropagate, fitted
 from ..engine.observe import observing
+from ..tracing.trace import norm
 from .state_history import Steps
-
-
-def norm(x: Any) -> float:
-    """‖x‖, the root of the sum of squares, in float64; squares that would vanish or overflow do not."""
-    x = np.abs(np.asarray(x, np.float64))
-    largest = float(x.max(initial=0.0))
-    if largest == 0 or not math.isfinite(largest):
-        return largest
-    return largest * math.sqrt(float(np.square(x / largest).sum()))
 
 
 class Listener:

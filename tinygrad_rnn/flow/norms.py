@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engine.graph import Node
-from .backward import Listener, listen, norm
+from ..tracing.trace import norm
+from .backward import Listener, listen
 from .gate_names import Names
 from .jacobian import radii, size
 from .result import Flow, Layer

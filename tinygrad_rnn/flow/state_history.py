@@ -8,6 +8,7 @@ from typing import Any
 
 from ..engine.graph import Node, fitted
 from ..tracing.recurrences import Row, Step
+from ..tracing.slices import slice_index
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Steps:
     def _slices(self) -> list[int]:
         """When the slices that the steps read were made, in order."""
         read = {parent: None for node in self.place for parent in node.parents if parent is not None}
-        return sorted(node.seq for node in read if node not in self.place and is_slice(node))
+        return sorted(node.seq for node in read if node not in self.place and slice_index(node) is not None)
 
     def _after(self, seq: int, t: int) -> int:
         """How much was recorded in step t after the time ``seq``, without slices: some steps make them, some do not."""
@@ -81,7 +82,9 @@ class Steps:
         parent = node.parents[operand]
         if parent in params:
             return Use(operand, parent)
-        if parent is not None and is_slice(parent) and parent.parents[0] in params and parent not in self.place:
+        if parent is None or parent in self.place or slice_index(parent) is None:
+            return None
+        if parent.parents[0] in params:
             return Use(operand, parent.parents[0], sliced=True)
         return None
 
@@ -92,10 +95,6 @@ def _used(step: Step) -> list[str]:
     return [name for name, node in step.before.items() if node is not None and node in read]
 
 
-def is_slice(node: Node) -> bool:
-    return node.op is not None and node.op.name == "getitem"
-
-
 def _reads(node: Node, every: dict[Node, None]) -> bool:
     """Is it a slice of what no step has made?"""
-    return is_slice(node) and node.parents[0] not in every
+    return slice_index(node) is not None and node.parents[0] not in every

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Node, backpropagate
-from .backward import norm
+from ..tracing.trace import norm
 from .state_history import Steps
 
 

@@ -19,6 +19,7 @@ from ..engine.graph import Node
 from ..engine.observe import locals_of, observing
 from ..engine.op import Op
 from ..engine.tensor import Tensor, value
+from .slices import slice_index
 from .trace import Equation, Trace, Value
 
 
@@ -92,7 +93,7 @@ class Recorder(Trace):
             self.outputs[untaken(result.name, self.outputs)] = result.number
         for equation in self.equations.values():
             source, target = self.values[equation.args[0]] if equation.args else None, self.values[equation.out]
-            if source and source.kind == "parameter" and target.op == "getitem":
+            if source and source.kind == "parameter" and slice_index(equation) is not None:
                 target.kind = "block" if target.name.startswith(f"{source.name}.") else target.kind
 
 

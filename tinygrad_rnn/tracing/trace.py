@@ -6,6 +6,7 @@ nodes of the graph are side tables, by the number of a value. Every tool reads i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ import numpy as np
 
 from ..engine.graph import Node, fitted
 from ..engine.op import Op
+from .slices import slice_text
+
+SAFE_SQUARES = (1e-290, 1e290)  # sums of squares in which nothing overflows, and nothing that counts vanishes
 
 
 @dataclass
@@ -52,7 +56,7 @@ class Value:
     @property
     def detail(self) -> str:
         """The part that a slice takes, ``[..., 0:5]``; nothing for other operations."""
-        return slice_text(self.equation.op, self.equation.attrs) if self.equation else ""
+        return slice_text(self.equation) if self.equation else ""
 
 
 class Trace:
@@ -90,21 +94,12 @@ def pull(trace: Trace, cotangents: Mapping[int, Any]) -> tuple[dict[int, Any], d
     return totals, parts
 
 
-def slice_text(op: Op | None, attrs: Mapping[str, Any] | None) -> str:
-    """The index of a slice as Python writes it, ``[..., 0:5]``; nothing for other operations."""
-    if op is None or op.name != "getitem" or not attrs:
-        return ""
-    index = attrs["index"]
-    return f"[{', '.join(map(_index_part, index if isinstance(index, tuple) else (index,)))}]"
-
-
-def _index_part(part: Any) -> str:
-    if isinstance(part, slice):
-        ends = ["" if end is None else str(end) for end in (part.start, part.stop, part.step)]
-        return ":".join(ends if ends[2] else ends[:2])
-    return "..." if part is Ellipsis else str(part) if np.ndim(part) == 0 else f"array {np.shape(part)}"
-
-
 def norm(x: Any) -> float:
-    """‖x‖, the root of the sum of squares, taken in float64."""
-    return float(np.sqrt(np.sum(np.square(np.asarray(x, np.float64)))))
+    """‖x‖, the root of the sum of squares, in float64; norms from 1e-300 to 1e300 neither overflow nor vanish."""
+    flat = np.asarray(x, np.float64).ravel()
+    with np.errstate(all="ignore"):
+        square = float(np.add.reduce(flat * flat))
+    if SAFE_SQUARES[0] < square < SAFE_SQUARES[1]:
+        return math.sqrt(square)
+    largest = float(np.abs(flat).max(initial=0.0))
+    return largest * norm(flat / largest) if 0 < largest < math.inf else largest

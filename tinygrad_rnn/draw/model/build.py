@@ -15,12 +15,12 @@ from ...cells.step_run import is_block
 from ...engine.graph import Node
 from ...engine.tensor import value
 from ...formula import along, local_derivative, text
-from ...tracing.trace import slice_text
+from ...tracing.slices import is_time_slice, slice_text
 from .capture import Captured
 from .graph import Edge, Fold, Graph, Vertex
 from .groups import Unit
 from .measure import Measured, Size, size
-from .values import argument_of, is_input, kept_of, name_steps, operand_of, summary
+from .values import argument_of, kept_of, name_steps, operand_of, summary
 
 INFIX = {"+": "+", "-": "−", "⊙": "⊙", "/": "/", "@": "@"}
 FEW = 16  # operands of which a formula is told
@@ -89,9 +89,9 @@ class Builder:
         row, step = self.times.get(node, (None, None))
         block = bool(node.parents) and is_block(node)
         own = "block" if block and self.made.kinds.get(node.parents[0]) == "parameter" else "operation"
-        kind = "input" if step is not None and is_input(node) else self.made.kinds.get(node, own)
+        kind = "input" if step is not None and is_time_slice(node) and not block else self.made.kinds.get(node, own)
         op, symbol = (node.op.name, node.op.symbol) if node.op else ("checkpoint" * (node.shape is None), "")
-        detail = slice_text(node.op, node.attrs)
+        detail = slice_text(node)
         one = Vertex("", kind, self.made.names.get(node) or "", op, symbol, detail, _scope(node), row, step)
         one.operations = int(bool(node.parents))
         if block:
@@ -208,7 +208,7 @@ class Builder:
     def called(self, node: Node) -> str:
         """The name of a value, or how it is made from one that has a name: ``tanh(c')``."""
         name = self.made.names.get(node)
-        sliced = slice_text(node.op, node.attrs)
+        sliced = slice_text(node)
         if name or node.op is None or is_block(node) or sliced or not 1 <= len(node.parents) <= 2:
             return name or ""
         inner = [self.made.names.get(one) if one is not None else self.number(node, k)

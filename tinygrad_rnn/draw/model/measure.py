@@ -17,11 +17,11 @@ import numpy as np
 
 from ...cells.step_run import is_block
 from ...engine.graph import USED, Node, Rule, fitted
+from ...tracing.slices import is_basic_slice
+from ...tracing.trace import SAFE_SQUARES, norm
 from .capture import Captured
 
 SMALL, TOGETHER = 2048, 256  # elements of an array that is small, and how many of them are taken together
-SAFE = (1e-290, 1e290)  # where squares neither overflow nor vanish
-BASIC = (int, slice, type(None), type(...))
 
 
 class Size(NamedTuple):
@@ -32,16 +32,8 @@ class Size(NamedTuple):
 
 
 def size(x: Any) -> Size:
-    """The size of an array, taken in float64; norms down to 1e-300 and up to 1e300 are right."""
-    flat = np.asarray(x, np.float64).ravel()
-    square = float(np.add.reduce(flat * flat))
-    if SAFE[0] < square < SAFE[1]:
-        return Size(math.sqrt(square), float(np.add.reduce(flat)))
-    largest = float(np.abs(flat).max(initial=0))
-    if largest == 0 or not math.isfinite(largest):
-        return Size(largest, float(np.add.reduce(flat)))
-    scaled = flat / largest
-    return Size(largest * math.sqrt(float(np.add.reduce(scaled * scaled))), float(np.add.reduce(flat)))
+    """The size of an array, taken in float64."""
+    return Size(norm(x), float(np.add.reduce(np.asarray(x, np.float64).ravel())))
 
 
 @dataclass
@@ -81,7 +73,7 @@ class Sizes:
         rows = np.array([x for *_, x in alike], np.float64).reshape(len(alike), -1)
         squares, totals = np.add.reduce(rows * rows, axis=1).tolist(), np.add.reduce(rows, axis=1).tolist()
         for (found, key, x), square, total in zip(alike, squares, totals):
-            safe = SAFE[0] < square < SAFE[1]
+            safe = SAFE_SQUARES[0] < square < SAFE_SQUARES[1]
             found[key] = Size(math.sqrt(square), total) if safe else size(x)
         alike.clear()
 
@@ -170,7 +162,7 @@ class _Pass:
     def across(self, node: Node, k: int, own: Any, dy: Any) -> None:
         """What passes from a node to a value outside of its group."""
         parent, rule, kept = node.edges[k]
-        small = _is_slice(node) and not is_block(node.parents[0])
+        small = is_basic_slice(node) and not is_block(node.parents[0])
         part = self.pull(parent, rule, dy, kept, small)
         if parent.shape is None:
             return
@@ -232,19 +224,10 @@ class _Passing:
         """An array with the same elements as the sum, and perhaps fewer zeros."""
         if not self.slices and self.whole is not None:
             return self.whole
-        if self.whole is None and len(self.slices) == 1 and _is_slice(self.slices[0][0]):
+        if self.whole is None and len(self.slices) == 1 and is_basic_slice(self.slices[0][0]):
             return self.slices[0][1]
         total = np.zeros(node.shape, node.dtype) if self.whole is None else np.array(self.whole)
         for one, part in self.slices:
             _, rule, kept = one.edges[0]
             rule.into(total, part, *kept)
         return total
-
-
-def _is_slice(node: Node) -> bool:
-    """Does it read parts of an array, no element twice?"""
-    if node.op is None or node.op.name != "getitem":
-        return False
-    index = node.attrs["index"]
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(type(one) in BASIC or isinstance(one, np.integer) for one in parts)

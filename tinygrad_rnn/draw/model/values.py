@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...cells.step_run import is_block
 from ...engine.graph import Node
 from ...tracing.recurrences import Row, Step
 from ...tracing.sample import record_sample
-from ...tracing.trace import Trace
+from ...tracing.slices import is_time_slice
+from ...tracing.trace import Trace, norm
 from .capture import Captured
 from .groups import Unit
-from .measure import size
 
 
 def argument_of(node: Node, k: int) -> str:
@@ -54,7 +53,7 @@ def summary(x: Any) -> dict[str, float] | None:
         return None
     with np.errstate(all="ignore"):
         exact = array.astype(np.float64)
-        return {"norm": size(exact).norm, "min": float(exact.min()), "max": float(exact.max()),
+        return {"norm": norm(exact), "min": float(exact.min()), "max": float(exact.max()),
                 "mean": float(exact.mean())}  # fmt: skip
 
 
@@ -78,7 +77,7 @@ def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
         for node, name in zip(step.nodes[at:], names):
             if name:
                 made.names.setdefault(node, name)
-        if at and is_input(step.nodes[0]):
+        if at and is_time_slice(step.nodes[0]):
             made.names.setdefault(step.nodes[0], row.cell.input)
 
 
@@ -112,9 +111,3 @@ def _sizes(row: Row) -> dict[str, int]:
     if len(row.params) < len(row.cell.params):
         return {}
     return row.cell.sizes({name: np.broadcast_to(0.0, node.shape) for name, node in row.params.items()})
-
-
-def is_input(node: Node) -> bool:
-    """Is it what a step reads of its input, ``xs[:, t]``?"""
-    index = node.attrs.get("index") if node.op is not None and node.op.name == "getitem" else None
-    return isinstance(index, tuple) and len(index) == 2 and isinstance(index[1], int) and not is_block(node)

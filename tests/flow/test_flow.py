@@ -18,11 +18,10 @@ from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.flow import gradient_flow
 from tinygrad_rnn.flow.backward import Listener, listen
-from tinygrad_rnn.flow.gate_names import Names
 from tinygrad_rnn.flow.jacobian import jacobian
-from tinygrad_rnn.flow.state_history import Steps
+from tinygrad_rnn.flow.step_table import StepTable
 from tinygrad_rnn.flow.truncation import Cut
-from tinygrad_rnn.tracing.recurrences import rows
+from tinygrad_rnn.tracing.recurrences import recurrences
 from tinygrad_rnn.tracing.trace import norm
 
 N, T, D, H = 2, 7, 3, 4
@@ -60,7 +59,7 @@ def by_scan(one, xs, params, loss, **options):
 
 
 def steps_of(y):
-    return [Steps(row) for row in rows(newest_first([y.node])[::-1])]
+    return [StepTable(row) for row in recurrences(newest_first([y.node])[::-1])]
 
 
 def assert_close(got, right, tolerance=1e-12):
@@ -167,7 +166,7 @@ def test_it_can_be_watched():
 def weight_parts(y):
     """Every part of every weight gradient of the only row, by name: (T, *shape)."""
     (row,) = steps_of(y)
-    names = Names(row).weights
+    names = row.weights
     found = {name: np.zeros((len(row.nodes), *node.shape)) for node, name in names.items()}
     listen(y.node, Listener([row], [], [], lambda row, root, t, dW: found[names[root]].__setitem__(t, dW)))
     return found

@@ -6,13 +6,13 @@ import pytest
 import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, gru, lstm, rnn, stack, tanh
 from tinygrad_rnn.engine.graph import newest_first
-from tinygrad_rnn.tracing.recurrences import rows
+from tinygrad_rnn.tracing.recurrences import recurrences
 
 RNG = np.random.default_rng(0)
 
 
 def found(y):
-    return rows(newest_first([y.node], used=True)[::-1])
+    return recurrences(newest_first([y.node], used=True)[::-1])
 
 
 def params(one, D=3, H=4):

@@ -9,7 +9,7 @@ import tinygrad_rnn as tg
 from tinygrad_rnn import Param, Tensor, cell, detach, draw, gradient_flow, rnn, scan, tanh
 from tinygrad_rnn.draw.model import of_tensor, view
 from tinygrad_rnn.engine.graph import newest_first
-from tinygrad_rnn.tracing.recurrences import rows
+from tinygrad_rnn.tracing.recurrences import recurrences
 
 N, T, D, H = 2, 5, 3, 4
 
@@ -99,7 +99,7 @@ def by_differences(f, shape, far=1e-5):
 
 
 def rows_of(y):
-    return rows(newest_first([y.node])[::-1])
+    return recurrences(newest_first([y.node])[::-1])
 
 
 @pytest.mark.parametrize("run", [looped, scanned])

@@ -141,6 +141,6 @@ def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:
 
 def _coarser(captured: Captured, graph: Graph) -> Graph | None:
     """The graph of the next coarser level, if ``graph`` is large."""
-    if len(graph.nodes) < LARGE or graph.level not in COARSER or not captured.rows:
+    if len(graph.nodes) < LARGE or graph.level not in COARSER or not captured.recurrences:
         return None
     return view(captured, COARSER[graph.level])

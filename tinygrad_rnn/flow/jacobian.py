@@ -1,4 +1,4 @@
-"""The Jacobian of a step: how the new states change with the old ones."""
+"""The Jacobian of a step: how the new states change with the old states."""
 
 from __future__ import annotations
 
@@ -9,97 +9,102 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import Node, fitted, leading_to
-from ..tracing.recurrences import Step
-from .state_history import Steps
+from ..tracing.recurrences import TimeStep
+from .step_table import StepTable
 
 
-def size(steps: Steps) -> int:
-    """How many numbers the states of a batch row are in all."""
-    nodes = [next((node for node in found if node is not None), None) for found in steps.states.values()]
-    return sum(math.prod(_row_shape(steps, name, node)) for name, node in zip(steps.states, nodes) if node is not None)
+def state_size(table: StepTable) -> int:
+    """How many numbers all states of a batch row have together."""
+    nodes = [next((node for node in states if node is not None), None) for states in table.states.values()]
+    return sum(math.prod(_row_shape(table, name, node)) for name, node in zip(table.states, nodes) if node is not None)
 
 
-def radii(steps: Steps) -> list[float]:
+def radii(table: StepTable) -> list[float]:
     """The spectral radius of each step's Jacobian, for batch row 0; NaN where a state before it is not in the graph."""
-    found = []
-    for t in range(len(steps.nodes)):
-        J = jacobian(steps, t)
+    result = []
+    for t in range(len(table.nodes)):
+        J = jacobian(table, t)
         if J is None or not np.isfinite(J).all():
-            found.append(math.nan)
+            result.append(math.nan)
         else:
-            found.append(float(np.max(np.abs(np.linalg.eigvals(J.astype(np.float64))), initial=0.0)))
-    return found
+            result.append(float(np.max(np.abs(np.linalg.eigvals(J.astype(np.float64))), initial=0.0)))
+    return result
 
 
-def jacobian(steps: Steps, t: int) -> np.ndarray | None:
+def jacobian(table: StepTable, t: int) -> np.ndarray | None:
     """∂(states after step t)/∂(states before it) of batch row 0, all states side by side: (S, S).
 
-    A state that is not read needs no place; None where a state is not in the graph, or two are one value before it.
-    Row j is what comes back of the j-th basis vector, through the nodes of this step alone.
+    A state that is not read is left out; None where a state is not in the graph, or two are one value before the step.
+    Row j is the gradient of element j of the new states, through the nodes of this step alone.
     """
-    step = steps.row.steps[t]
-    names = [name for name in steps.states if name in steps.carried or step.after[name] is not None]
-    names = _told_apart(names, step)
+    step = table.recurrence.steps[t]
+    names = [name for name in table.states if name in table.carried or step.after[name] is not None]
+    names = _distinct(names, step)
     new = [node for name in names if (node := step.after[name]) is not None]
     old = [step.before[name] for name in names]
-    unknown = [name for name, node in zip(names, old) if node is None and name in steps.carried]
-    if len(new) < max(len(names), 1) or unknown or not steps.carried:
+    unknown = [name for name, node in zip(names, old) if node is None and name in table.carried]
+    if len(new) < max(len(names), 1) or unknown or not table.carried:
         return None
-    tape = _tape(steps.nodes[t], [node for node in old if node is not None])
+    edges = _edges_to(table.nodes[t], [node for node in old if node is not None])
     rows = []
     with np.errstate(all="ignore"):
         for name, node in zip(names, new):
-            for index in np.ndindex(*_row_shape(steps, name, node)):
+            for index in np.ndindex(*_row_shape(table, name, node)):
                 dy = np.zeros(node.shape, node.dtype)
-                _of_row(steps, name, dy)[index] = 1
-                rows.append(_pull(steps, tape, {node: dy}, names, old, new))
+                _first_row(table, name, dy)[index] = 1
+                rows.append(_row(table, _pull(edges, {node: dy}), names, old, new))
     return np.array(rows)
 
 
-def _told_apart(names: list[str], step: Step) -> list[str]:
+def _distinct(names: list[str], step: TimeStep) -> list[str]:
     """One name for states that are one value before and after the step; none if they are so before it only."""
-    found: dict[Node | str, str] = {}
+    distinct: dict[Node | str, str] = {}
     for name in names:
-        first = found.setdefault(step.before[name] or name, name)
+        first = distinct.setdefault(step.before[name] or name, name)
         if step.after[first] is not step.after[name]:
             return []
-    return list(found.values())
+    return list(distinct.values())
 
 
-Tape = list[tuple[Node, list[tuple[Node, Any, Any]]]]
+Edges = list[tuple[Node, list[tuple[Node, Any, Any]]]]
 
 
-def _tape(nodes: Sequence[Node], old: Sequence[Node]) -> Tape:
+def _edges_to(nodes: Sequence[Node], old: Sequence[Node]) -> Edges:
     """The edges of a step that lead back to the old states, newest first."""
     inside = dict.fromkeys([*old, *nodes])
-    along = leading_to([*reversed(nodes), *old], old)
-    edges = ((node, [edge for edge in node.edges if edge and edge[0] in along and edge[0] in inside])
-             for node in reversed(nodes) if node in along)  # fmt: skip
-    return [(node, own) for node, own in edges if own]
+    on_path = leading_to([*reversed(nodes), *old], old)
+    edges = ((node, [edge for edge in node.edges if edge and edge[0] in on_path and edge[0] in inside])
+             for node in reversed(nodes) if node in on_path)  # fmt: skip
+    return [(node, inner) for node, inner in edges if inner]
 
 
-def _pull(
-    steps: Steps, tape: Tape, total: dict[Node, Any], names: Sequence[str], old: Sequence[Any], new: Sequence[Any]
-) -> np.ndarray:
-    """Back through a step: the gradient by the old states of batch row 0, in one vector; zeros where none arrives."""
-    for node, edges in tape:
-        dy = total.pop(node, None)
+def _pull(edges: Edges, totals: dict[Node, Any]) -> dict[Node, Any]:
+    """The gradients by the old states, back through a step."""
+    for node, inner in edges:
+        dy = totals.pop(node, None)
         if dy is None:
             continue
-        for parent, rule, kept in edges:
-            g = fitted(rule.fn(dy, *kept), parent)
-            total[parent] = total[parent] + g if parent in total else g
+        for parent, rule, saved in inner:
+            g = fitted(rule.fn(dy, *saved), parent)
+            totals[parent] = totals[parent] + g if parent in totals else g
+    return totals
+
+
+def _row(
+    table: StepTable, totals: dict[Node, Any], names: Sequence[str], old: Sequence[Any], new: Sequence[Any]
+) -> np.ndarray:
+    """A row of the Jacobian: the gradients of batch row 0 in one vector; zeros where no gradient arrives."""
     parts = []
-    for name, node, like in zip(names, old, new):
-        g = total.get(node)
-        parts.append(np.ravel(_of_row(steps, name, np.zeros(like.shape, like.dtype) if g is None else g)))
+    for name, node, state in zip(names, old, new):
+        g = totals.get(node)
+        parts.append(np.ravel(_first_row(table, name, np.zeros(state.shape, state.dtype) if g is None else g)))
     return np.concatenate(parts)
 
 
-def _of_row(steps: Steps, name: str, array: Any) -> Any:
+def _first_row(table: StepTable, name: str, array: Any) -> Any:
     """Batch row 0 of a state, or all of a state that has no batch."""
-    return array[0] if steps.cell.words[name][0] == "N" else array
+    return array[0] if table.cell.words[name][0] == "N" else array
 
 
-def _row_shape(steps: Steps, name: str, node: Node) -> tuple[int, ...]:
-    return node.shape[1:] if steps.cell.words[name][0] == "N" else node.shape
+def _row_shape(table: StepTable, name: str, node: Node) -> tuple[int, ...]:
+    return node.shape[1:] if table.cell.words[name][0] == "N" else node.shape

@@ -1,4 +1,4 @@
-"""Everything that is to be known of a graph, measured in one backward pass and a few that are cut."""
+"""All numbers of a flow, measured in one backward pass and a few truncated passes."""
 
 from __future__ import annotations
 
@@ -10,67 +10,66 @@ import numpy as np
 from ..engine.graph import Node
 from ..tracing.trace import norm
 from .backward import Listener, listen
-from .gate_names import Names
-from .jacobian import radii, size
+from .gate_names import gate_names
+from .jacobian import radii, state_size
 from .result import Flow, Layer
 from .saturation import saturation
-from .state_history import Steps
+from .step_table import StepTable
 from .truncation import truncations
 
-LARGEST = 512  # numbers in a state, for its Jacobian
+LARGEST = 512  # numbers in the states, up to which a Jacobian is computed
 
 
-def measure(title: str, order: Sequence[Node], rows: Sequence[Steps], threshold: float, jacobian: bool) -> Flow:
-    """The flow from the newest node of ``order`` back through the ``rows``."""
-    names = [Names(row) for row in rows]
-    parts = {(row, root): [0.0] * len(row.nodes) for row, own in zip(rows, names) for root in own.weights}
+def measure(title: str, order: Sequence[Node], tables: Sequence[StepTable], threshold: float, jacobian: bool) -> Flow:
+    """The flow from the newest node of ``order`` back through the steps of ``tables``."""
+    parts = {(table, root): [0.0] * len(table.nodes) for table in tables for root in table.weights}
 
-    def told(row: Steps, root: Node, t: int, dW: np.ndarray) -> None:
-        if (row, root) in parts:
-            parts[row, root][t] = norm(dW)
+    def note(table: StepTable, root: Node, t: int, dW: np.ndarray) -> None:
+        if (table, root) in parts:
+            parts[table, root][t] = norm(dW)
 
-    states = [node for row in rows for found in [*row.states.values(), row.initial.values()] for node in found]
-    listener = Listener(rows, states, [root for _, root in parts], told)
+    states = [node for table in tables for nodes in [*table.states.values(), table.initial.values()] for node in nodes]
+    listener = Listener(tables, states, [root for _, root in parts], note)
     listen(order[0], listener)
-    flow = Flow(title, [], truncations(order, rows, listener.arrays))
-    for name, row, own in zip(_titles(rows), rows, names):
-        layer = _layer(name, row, own, listener, parts, threshold)
+    flow = Flow(title, [], truncations(order, tables, listener.arrays))
+    for name, table in zip(_titles(tables), tables):
+        layer = _layer(name, table, listener, parts, threshold)
         flow.layers.append(layer)
-        if jacobian and size(row) <= LARGEST:
-            layer.jacobian = radii(row)
+        if jacobian and state_size(table) <= LARGEST:
+            layer.jacobian = radii(table)
         elif jacobian:
-            flow.notes.append(f"{name}: no Jacobian: a state has {size(row)} numbers, more than {LARGEST}")
+            flow.notes.append(f"{name}: no Jacobian: a state has {state_size(table)} numbers, more than {LARGEST}")
     return flow
 
 
-def _layer(title: str, row: Steps, names: Names, listener: Listener, parts: dict, threshold: float) -> Layer:
-    """The numbers of one row."""
+def _layer(title: str, table: StepTable, listener: Listener, parts: dict, threshold: float) -> Layer:
+    """The numbers of one recurrence."""
 
-    def by(name: str, t: int, node: Node | None) -> float:
-        step = row.row.steps[t]
+    def norm_after(name: str, t: int, node: Node | None) -> float:
+        step = table.recurrence.steps[t]
         if node is None:
-            return math.nan if (name, t) in row.loose else 0.0
-        return listener.norms[node] if node.seq >= step.start else listener.passed[node, step.end]
+            return math.nan if (name, t) in table.untracked else 0.0
+        return listener.norms[node] if step.computed(node) else listener.passed[node, step.end]
 
-    states = {name: [by(name, t, node) for t, node in enumerate(found)] for name, found in row.states.items()}
-    nan = {name: [t for t, one in enumerate(norms) if math.isnan(one) and (name, t) not in row.loose]
+    states = {name: [norm_after(name, t, node) for t, node in enumerate(nodes)] for name, nodes in table.states.items()}
+    nan = {name: [t for t, dh in enumerate(norms) if math.isnan(dh) and (name, t) not in table.untracked]
            for name, norms in states.items()}  # fmt: skip
-    arrays = {name: listener.arrays[root] for root, name in names.weights.items()}
+    arrays = {name: listener.arrays[root] for root, name in table.weights.items()}
     return Layer(
         title,
-        times=[step.time for step in row.row.steps],
+        times=[step.time for step in table.recurrence.steps],
         states=states,
-        initial={name: listener.norms[node] for name, node in row.initial.items() if node is not None},
-        gates=saturation(row, names.gates, threshold),
-        weights={name: parts[row, root] for root, name in names.weights.items()},
+        initial={name: listener.norms[node] for name, node in table.initial.items() if node is not None},
+        gates=saturation(table, gate_names(table), threshold),
+        weights={name: parts[table, root] for root, name in table.weights.items()},
         gradients={name: 0.0 if dW is None else norm(dW) for name, dW in arrays.items()},
         jacobian=None,
-        carried=row.carried,
+        carried=table.carried,
         nan={name: steps for name, steps in nan.items() if steps},
     )
 
 
-def _titles(rows: Sequence[Steps]) -> list[str]:
-    """The cell's name, told apart by numbers where there are several."""
-    plain = [row.cell.name + (", reversed" if row.row.reverse else "") for row in rows]
+def _titles(tables: Sequence[StepTable]) -> list[str]:
+    """The name of each cell, with a number where there are several of a name."""
+    plain = [table.cell.name + (", reversed" if table.recurrence.reverse else "") for table in tables]
     return [f"{name} {plain[: k + 1].count(name)}" if plain.count(name) > 1 else name for k, name in enumerate(plain)]

@@ -1,4 +1,4 @@
-"""Running a cell on random input, for who has no model yet."""
+"""Run a cell on random input, for users who have no model yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOSSES = ("last", "all")
 
 
 def run(cell: Cell, steps: int, dy: str, seed: int, params: Mapping[str, Any] | None, sizes: dict[str, Any]) -> Tensor:
-    """A sum of outputs, after ``steps`` of the cell on normally distributed input, from a state of zeros."""
+    """The sum of the last output, or of all, after ``steps`` of the cell on normal input, from a state of zeros."""
     config = {name: sizes.pop(name) for name in list(sizes) if name in cell.config}
     for name, size in {"steps": steps, **sizes}.items():
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
@@ -26,31 +26,32 @@ def run(cell: Cell, steps: int, dy: str, seed: int, params: Mapping[str, Any] | 
     if dy not in LOSSES:
         raise InvalidValue(f"gradient_flow: dy is {dy!r}, should be one of {', '.join(LOSSES)}")
     rng = np.random.default_rng(seed)
-    given, state = _arguments(cell, rng, params, sizes)
-    N, D = given.pop(cell.input)
-    given |= copy.deepcopy(config)
+    arguments, state = _arguments(cell, rng, params, sizes)
+    N, D = arguments.pop(cell.input)
+    arguments |= copy.deepcopy(config)
     total: Any = 0
     with recording_on(0):
         for _ in range(steps):
-            state = cell(rng.standard_normal((N, D)).astype(state[0].dtype), *state, **given)
+            state = cell(rng.standard_normal((N, D)).astype(state[0].dtype), *state, **arguments)
             state = state if isinstance(state, tuple) else (state,)
             total = state[0] if dy == "last" else total + state[0]
         return total.sum()
 
 
 def _arguments(cell: Cell, rng: np.random.Generator, params: Any, sizes: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """The parameters, all leaves of our own, the shape of the input among them, and the state to start from."""
+    """The parameters as new leaves, with the shape of the input among them, and the state to start from."""
     known = {} if params is None else cell.sizes(params)
     for letter, size in sizes.items():
         if known.get(letter, size) != size:
             raise InvalidValue(f"gradient_flow: {letter} is {known[letter]} in params but {size} was asked for")
-    made = sample(cell, rng, {**known, **sizes})
+    drawn = sample(cell, rng, {**known, **sizes})
     if params is None:
-        sizes = cell.sizes({name: made[name] for name in cell.params})
-        given: dict[str, Any] = {**cell.init(rng, dtype=np.float64, init=None, **sizes)}
+        sizes = cell.sizes({name: drawn[name] for name in cell.params})
+        arguments: dict[str, Any] = {**cell.init(rng, dtype=np.float64, init=None, **sizes)}
     else:
-        given = {name: copy.deepcopy(one) for name, one in params.items() if name not in cell.params}
-        given |= {name: Tensor(np.array(value(params[name])), requires_grad=True, name=name) for name in cell.params}
-    dtype = np.result_type(*(given[name].dtype for name in cell.params))
-    state = [Tensor(np.zeros(made[name].shape, dtype), requires_grad=True, name=name) for name in cell.states]
-    return {**given, cell.input: made[cell.input].shape}, tuple(state)
+        arguments = {name: copy.deepcopy(x) for name, x in params.items() if name not in cell.params}
+        for name in cell.params:
+            arguments[name] = Tensor(np.array(value(params[name])), requires_grad=True, name=name)
+    dtype = np.result_type(*(arguments[name].dtype for name in cell.params))
+    state = [Tensor(np.zeros(drawn[name].shape, dtype), requires_grad=True, name=name) for name in cell.states]
+    return {**arguments, cell.input: drawn[cell.input].shape}, tuple(state)

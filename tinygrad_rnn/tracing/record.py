@@ -9,7 +9,8 @@ The functions that the user's function calls (`called_functions`) name what it l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ class Recorder(Trace):
     def leaf(self, x: Any, name: str, kind: str) -> int:
         """Note a value that no operation computed; its number."""
         array = np.asarray(value(x))
-        return self.add(x, kind, name or (f"{value(x)}" if array.ndim == 0 else ""), array)
+        number_text = f"{value(x)}" if array.ndim == 0 and not isinstance(_key(x), Node) else ""
+        return self.add(x, kind, name or number_text, array)
 
     def operation(self, spec: Op, args: Any, made: Tensor) -> None:
         """Note an operation that has run."""
@@ -78,12 +80,16 @@ class Recorder(Trace):
             self.nodes[number] = key
         return number
 
+    def operand(self, number: int) -> Any:
+        """A value as the operations got it: an array, or a Python number."""
+        return self.arrays[number] if number in self.nodes else value(self._alive[number])
+
     # -- the end
 
     def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:
         """Give every value its name; the names of ``results`` are for those that have no other."""
         for number, key in enumerate(self._alive):
-            self.values[number].name = getattr(key, "name", None) or self.values[number].name
+            self.values[number].name = user_name(key) or self.values[number].name
         for name, number in self._bound.items():
             bound = self.values[number]
             bound.name = bound.name or (f"{name}'" if name in arguments else name)
@@ -95,6 +101,12 @@ class Recorder(Trace):
             source, target = self.values[equation.args[0]] if equation.args else None, self.values[equation.out]
             if source and source.kind == "parameter" and slice_index(equation) is not None:
                 target.kind = "block" if target.name.startswith(f"{source.name}.") else target.kind
+
+
+def user_name(x: Any) -> str | None:
+    """The name that the user gave a node or a Tensor; not the name that `scan` gives to a last state."""
+    is_state = isinstance(x, Node) and hasattr(x, "run") and x.op is not None
+    return None if is_state else getattr(x, "name", None)
 
 
 def untaken(name: str, taken: Mapping[str, Any]) -> str:
@@ -111,6 +123,17 @@ def _key(x: Any) -> Any:
     return x.node if isinstance(x, Tensor) and x.node is not None else x
 
 
+@contextmanager
+def watching(recorder: Recorder, codes: Sequence[Any] = ()) -> Iterator[None]:
+    """Record what runs inside; ``recorder`` notes it, and the local variables of the functions with ``codes``."""
+    before, context.recording = context.recording, True
+    try:
+        with observing(recorder), locals_of(codes, recorder.locals) if codes else nullcontext():
+            yield
+    finally:
+        context.recording = before
+
+
 def record(
     call: Callable[..., Any], inputs: Mapping[str, Any], kinds: Mapping[str, str], codes: Sequence[Any],
     recorder: Any = None,
@@ -119,15 +142,11 @@ def record(
 
     ``codes`` are those of the functions whose local variables name the values.
     """
-    recorder, before = recorder or Recorder(), context.recording
+    recorder = recorder or Recorder()
     tensors = {}
     for name, array in inputs.items():
         floats = np.asarray(array).dtype.kind == "f"
         tensors[name] = Tensor(np.array(array), name=name, requires_grad=True) if floats else array
         recorder.inputs[name] = recorder.leaf(tensors[name], name, kinds.get(name, "input"))
-    context.recording = True
-    try:
-        with observing(recorder), locals_of(codes, recorder.locals):
-            return recorder, call(**tensors)
-    finally:
-        context.recording = before
+    with watching(recorder, codes):
+        return recorder, call(**tensors)

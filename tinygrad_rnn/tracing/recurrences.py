@@ -1,9 +1,9 @@
 """The time steps in a recorded graph: which node belongs to which step of which cell.
 
-A cell leaves its `Run` on the nodes that it makes: when its steps began, and which values were the states between
-them. All steps that one cell takes with one set of parameters, from state to state, are a row: a call of `scan`, a loop
-of one's own around ``h = cell(x, h, ...)``, or several windows one after the other. Two layers are two rows, and so are
-the two directions of a bidirectional layer.
+A cell leaves its `StepRun` on the nodes that it computes: when its steps began, and which values were the states
+between them. All steps that one cell takes with one set of parameters, from state to state, are a *recurrence*: a call
+of `scan`, a user's loop around ``h = cell(x, h, ...)``, or several windows one after the other. Two layers are two
+recurrences, and so are the two directions of a bidirectional layer.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..cells.cell import Cell
 from ..cells.step_run import Run, is_block
 from ..engine.graph import Node
 
-Places = tuple[int | None, ...]
+Places = tuple[int | None, ...]  # on the graph's clock; None for what needs no gradient
 
 
 @dataclass(eq=False)
-class Step:
+class TimeStep:
     """One step: what is recorded from ``start`` to ``end`` on the graph's clock, without the blocks of parameters.
 
-    ``before`` and ``after`` are the states that it gets and gives, by name: None where the graph does not lead to it.
-    ``loose`` are the names of new states that need no gradient, as what is detached, or counts steps.
+    ``before`` and ``after`` are the states that it reads and returns, by name; None where the graph does not lead to
+    it. ``untracked`` are the names of new states that need no gradient: a detached state, or a counter of steps.
     """
 
     time: int
@@ -32,144 +32,170 @@ class Step:
     end: int
     before: dict[str, Node | None]
     after: dict[str, Node | None]
-    loose: tuple[str, ...] = ()
-    cut: bool = False  # does it start from a state that was detached?
+    untracked: tuple[str, ...] = ()
+    cut: bool = False  # whether it starts from a state that was detached
     nodes: list[Node] = field(default_factory=list)  # oldest first
 
-    def kept(self) -> list[Node]:
-        """New states that it has not made: it gives them as it got them."""
-        return [node for node in self.after.values() if node is not None and node.seq < self.start]
+    def computed(self, node: Node) -> bool:
+        """Whether the step computed this state, rather than passed it on."""
+        return node.seq >= self.start
+
+    def passed_on(self) -> list[Node]:
+        """New states that are older than the step: it returns them as it got them."""
+        return [node for node in self.after.values() if node is not None and not self.computed(node)]
 
 
 @dataclass(eq=False)
-class Row:
+class Recurrence:
     """The steps of one cell from state to state, in the order in which they ran."""
 
     cell: Cell
     reverse: bool
-    steps: list[Step]
+    steps: list[TimeStep]
     params: dict[str, Node]  # those that need a gradient, by name
-    first: Places  # where the states are that it began with, on the graph's clock
-    last: Places
-    past: dict[int, None]  # where all states are that it made
+    first_states: Places
+    last_states: Places
+    computed_states: dict[int, None]  # the places of all states that the steps computed
 
     def state(self, name: str) -> list[Node | None]:
         """The state ``name`` after every step."""
         return [step.after[name] for step in self.steps]
 
+    def param_names(self) -> dict[Node, str]:
+        """The name of each parameter by its node; a Tensor that is several parameters has all their names."""
+        names: dict[Node, str] = {}
+        for name, node in self.params.items():
+            names[node] = f"{names[node]}, {name}" if node in names else name
+        return names
 
-def rows(order: Sequence[Node], detached: Mapping[Node, Mapping[int, Node]] = MappingProxyType({})) -> list[Row]:
-    """Every row of steps among the nodes, given oldest first; in the order in which they began.
+    def sizes(self) -> dict[str, int]:
+        """The sizes that the letters of the cell stand for, by its states and parameters in the graph."""
+        shapes = [(self.cell.words[name], node.shape) for name in self.cell.states for node in self.state(name) if node]
+        for name, node in self.params.items():
+            param = self.cell.params[name]
+            shapes.append((param.words, (*node.shape[:-1], node.shape[-1] // max(len(param.blocks), 1))))
+        return {letter: size for letters, shape in shapes for letter, size in zip(letters, shape)}
 
-    ``detached`` tells of operands that were detached from a node: there a row is cut, and goes on.
+
+def recurrences(
+    order: Sequence[Node], detached: Mapping[Node, Mapping[int, Node]] = MappingProxyType({})
+) -> list[Recurrence]:
+    """Every recurrence among the nodes, which are given oldest first; in the order in which they began.
+
+    ``detached[node][k]`` is the node from which operand k was detached: there a recurrence is cut, and continues.
     """
     runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run")))
     at = {node.seq: node for node in order}
-    made = [_row(run, at) for run in runs]
-    steps = sorted((step for row in made for step in row.steps), key=lambda step: step.start, reverse=True)
-    inside: dict[Node, Step] = {}
+    found = [_recurrence(run, at) for run in runs]
+    waiting = sorted((step for recurrence in found for step in recurrence.steps), key=lambda step: -step.start)
+    step_of: dict[Node, TimeStep] = {}
     for node in order:
-        while steps and node.seq >= steps[-1].end:
-            steps.pop()
-        if steps and node.seq > steps[-1].start and node.parents and not is_block(node):
-            steps[-1].nodes.append(node)
-            inside[node] = steps[-1]
-    return _Joining(at, inside, detached).joined([row for row in made if any(step.nodes for step in row.steps)])
+        while waiting and node.seq >= waiting[-1].end:
+            waiting.pop()
+        if waiting and node.seq > waiting[-1].start and node.parents and not is_block(node):
+            waiting[-1].nodes.append(node)
+            step_of[node] = waiting[-1]
+    recorded = [recurrence for recurrence in found if any(step.nodes for step in recurrence.steps)]
+    return _Joining(step_of, detached).joined(recorded)
 
 
-def _row(run: Run, at: Mapping[int, Node]) -> Row:
+def _recurrence(run: Run, at: Mapping[int, Node]) -> Recurrence:
+    """The steps of one run, as far as they are in the graph."""
     ends, names = [*run.starts[1:], run.end], run.cell.states
-    states = [{name: None if seq is None else at.get(seq) for name, seq in zip(names, own)} for own in run.states]
-    loose = [tuple(name for name, seq in zip(names, own) if seq is None) for own in run.states[1:]]
-    steps = [Step(*own) for own in zip(run.times, run.starts, ends, states, states[1:], loose)]
-    params = {name: at[seq] for name, seq in zip(run.cell.params, run.params) if seq is not None and seq in at}
-    past = {seq: None for own in run.states[1:] for seq in own if seq is not None and seq > run.starts[0]}
-    return Row(run.cell, run.times.step < 0, steps, params, run.states[0], run.states[-1], past)
+    states = [{name: None if place is None else at.get(place) for name, place in zip(names, places)}
+              for places in run.states]  # fmt: skip
+    untracked = [tuple(name for name, place in zip(names, places) if place is None) for places in run.states[1:]]
+    steps = [TimeStep(*fields) for fields in zip(run.times, run.starts, ends, states, states[1:], untracked)]
+    params = {name: at[place] for name, place in zip(run.cell.params, run.params) if place is not None and place in at}
+    computed = {place: None for places in run.states[1:] for place in places
+                if place is not None and place > run.starts[0]}  # fmt: skip
+    return Recurrence(run.cell, run.times.step < 0, steps, params, run.states[0], run.states[-1], computed)
 
 
 def _outermost(runs: Iterable[Run]) -> list[Run]:
-    """Without those inside a step of another one: a cell that calls a cell is one cell."""
-    found: list[Run] = []
+    """The runs that are not inside a step of another run: a cell that calls a cell counts as one cell."""
+    outer: list[Run] = []
     for run in sorted(runs, key=lambda run: (run.starts[0], -run.end)):
-        if not found or run.starts[0] >= found[-1].end:
-            found.append(run)
-    return found
+        if not outer or run.starts[0] >= outer[-1].end:
+            outer.append(run)
+    return outer
 
 
 class _Joining:
-    """Rows that go on where another one of the same cell and parameters has ended become one."""
+    """Joins a recurrence to an earlier recurrence of the same cell and parameters that ended where it begins."""
 
-    def __init__(self, at: Mapping[int, Node], inside: Mapping[Node, Step],
-                 detached: Mapping[Node, Mapping[int, Node]]):  # fmt: skip
-        self.at, self.inside, self.detached = at, inside, detached
-        self.latest: dict[tuple[object, ...], Row] = {}  # by cell and parameters
-        self.by_last: dict[tuple[tuple[object, ...], int | None], Row] = {}  # by them, and where a last state is
-        self.by_step: dict[Step, Row] = {}  # by the last step
+    def __init__(self, step_of: Mapping[Node, TimeStep], detached: Mapping[Node, Mapping[int, Node]]):
+        self.step_of, self.detached = step_of, detached
+        self.latest: dict[tuple[object, ...], Recurrence] = {}  # by cell and parameters
+        self.by_last_state: dict[tuple[tuple[object, ...], int | None], Recurrence] = {}
+        self.by_last_step: dict[TimeStep, Recurrence] = {}
 
-    def joined(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows, their steps counted on."""
-        found: list[Row] = []
-        for row in rows:
-            key = row.cell, row.reverse, *((name, self.identity(node)) for name, node in row.params.items())
-            before = None if row.reverse else self.before(row, key)
+    def joined(self, recurrences: Sequence[Recurrence]) -> list[Recurrence]:
+        """The joined recurrences, with their steps numbered from the first to the last."""
+        result: list[Recurrence] = []
+        for recurrence in recurrences:
+            parameters = [(name, self.identity(node)) for name, node in recurrence.params.items()]
+            key = recurrence.cell, recurrence.reverse, *parameters
+            before = None if recurrence.reverse else self.before(recurrence, key)
             if before is None:
-                found.append(row)
+                result.append(recurrence)
             else:
-                _append(before, row)
-            whole = before or row
-            self.latest[key], self.by_step[whole.steps[-1]] = whole, whole
-            self.by_last |= {(key, seq): whole for seq in whole.last if seq in whole.past}
-        return found
+                _append(before, recurrence)
+            whole = before or recurrence
+            self.latest[key], self.by_last_step[whole.steps[-1]] = whole, whole
+            self.by_last_state |= {(key, place): whole for place in whole.last_states if place in whole.computed_states}
+        return result
 
     def identity(self, node: Node) -> object:
-        """What a parameter is known by: itself, or if it is computed, what it is computed from."""
-        return node if not node.parents else tuple(one for one in self.behind(node) if not one.parents)
+        """What identifies a parameter: its leaf, or the leaves from which it is computed."""
+        return node if not node.parents else tuple(leaf for leaf in self.sources(node) if not leaf.parents)
 
-    def behind(self, node: Node, since: int = 0) -> list[Node]:
-        """What a value is made from outside of steps, as far as to leaves and to what steps have made."""
+    def sources(self, node: Node, since: int = 0) -> list[Node]:
+        """The values from which a value is computed outside of steps, back to leaves and to results of steps."""
         seen = {node: None}
-        found = [node]
-        for one in found:  # which grows
-            for parent in one.parents if one not in self.inside else ():
+        reached = [node]
+        for source in reached:  # which grows
+            for parent in source.parents if source not in self.step_of else ():
                 if parent is not None and parent not in seen and parent.seq >= since:
                     seen[parent] = None
-                    found.append(parent)
-        return found
+                    reached.append(parent)
+        return reached
 
-    def before(self, row: Row, key: tuple[object, ...]) -> Row | None:
-        """The row that it goes on from: by its first states, by what they are made from, or by what was detached."""
-        for seq in row.first:
-            before = self.by_last.get((key, seq))
-            if before is not None and seq in before.last:
-                return before if _current(before, row) else None
+    def before(self, recurrence: Recurrence, key: tuple[object, ...]) -> Recurrence | None:
+        """The recurrence that it continues: by its first states, by their sources, or by what was detached."""
+        for place in recurrence.first_states:
+            before = self.by_last_state.get((key, place))
+            if before is not None and place in before.last_states:
+                return before if _continues(before, recurrence) else None
         before = self.latest.get(key)
-        made = [seq for seq in before.last if seq in before.past] if before is not None else []
-        if before is not None and made and _current(before, row):
-            nodes = [node for node in row.steps[0].before.values() if node is not None]
-            if any(one.seq in made for node in nodes for one in self.behind(node, min(made))):
+        last = [place for place in before.last_states if place in before.computed_states] if before is not None else []
+        if before is not None and last and _continues(before, recurrence):
+            nodes = [node for node in recurrence.steps[0].before.values() if node is not None]
+            if any(source.seq in last for node in nodes for source in self.sources(node, min(last))):
                 return before
-        return self.cut(row, key)
+        return self.cut(recurrence, key)
 
-    def cut(self, row: Row, key: tuple[object, ...]) -> Row | None:
-        """The row of which its first step reads what was detached."""
-        for node in row.steps[0].nodes:
-            for one in self.detached.get(node, {}).values():
-                before = self.by_step.get(self.inside[one]) if one in self.inside else None
-                if before is not None and before.steps[-1] is self.inside[one] and self.latest.get(key) is before:
-                    row.steps[0].cut = True
+    def cut(self, recurrence: Recurrence, key: tuple[object, ...]) -> Recurrence | None:
+        """The recurrence whose last step computed what the first step of this one reads detached."""
+        for node in recurrence.steps[0].nodes:
+            for source in self.detached.get(node, {}).values():
+                before = self.by_last_step.get(self.step_of[source]) if source in self.step_of else None
+                if before is not None and before.steps[-1] is self.step_of[source] and self.latest.get(key) is before:
+                    recurrence.steps[0].cut = True
                     return before
         return None
 
 
-def _current(before: Row, row: Row) -> bool:
-    """Does a row start from none of the states that another one has made and left behind?"""
-    return all(seq not in before.past or seq in before.last for seq in row.first if seq is not None)
+def _continues(before: Recurrence, recurrence: Recurrence) -> bool:
+    """Whether it starts from none of the states that the other one computed and then replaced."""
+    return all(place not in before.computed_states or place in before.last_states
+               for place in recurrence.first_states if place is not None)  # fmt: skip
 
 
-def _append(before: Row, row: Row) -> None:
-    """Let the steps of a row follow those of another one."""
-    for k, step in enumerate(row.steps, len(before.steps)):
-        step.time = k
-    before.steps += row.steps
-    before.last = row.last
-    before.past.update(row.past)
+def _append(before: Recurrence, recurrence: Recurrence) -> None:
+    """Let the steps of a recurrence follow those of an earlier one."""
+    for number, step in enumerate(recurrence.steps, len(before.steps)):
+        step.time = number
+    before.steps += recurrence.steps
+    before.last_states = recurrence.last_states
+    before.computed_states.update(recurrence.computed_states)

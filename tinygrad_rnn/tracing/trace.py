@@ -79,6 +79,24 @@ class Trace:
         return [(equation, k) for equation in self.equations.values() for k, source in enumerate(equation.args)
                 if source == number]  # fmt: skip
 
+    def detached(self) -> dict[int, int]:
+        """The values that were detached, or are computed from such a value: from which value with a node, by number.
+
+        A detached value is a constant that shares the array of an earlier result.
+        """
+        sources: dict[int, int] = {}  # by the id of an array: the value that it is, or was detached from
+        origins: dict[int, int] = {}
+        for value in self.values:
+            number, array = value.number, id(self.arrays[value.number])
+            if value.equation is None:
+                if number not in self.nodes and array in sources:
+                    origins[number] = sources[array]
+            elif number in self.nodes:
+                sources[array] = number
+            elif cut := [origins[k] for k in value.equation.args if k in origins]:
+                sources[array] = origins[number] = cut[0]
+        return origins
+
 
 def pull(trace: Trace, cotangents: Mapping[int, Any]) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:
     """The gradients by value number, and their parts by (value, operand): the specification of every backward pass."""

@@ -1,4 +1,4 @@
-"""What is looked at as one: operations, time steps, folded steps, rows, scopes, affine maps."""
+"""Groups: what is drawn as one box, such as a time step, folded steps, all steps of a cell, a scope, an affine map."""
 
 from __future__ import annotations
 
@@ -8,147 +8,154 @@ from dataclasses import dataclass, field
 
 from ...cells.step_run import is_block
 from ...engine.graph import Node
-from ...tracing.recurrences import Step
+from ...tracing.recurrences import TimeStep
 from .capture import Captured
 from .measure import Measured
 
 LEVELS = ("op", "cell", "module")
 MANY = 8  # steps that are shown without folding
 ENDS = 2  # steps that are always shown, at either end of a fold
-ODD = 4  # steps that are shown because something is wrong with them, at most
-MOST, SHOWN = 2000, 20  # operations that are drawn one by one, and of more than that, at either end
+ODD = 4  # steps that are shown because their gradients are out of the ordinary, at most
+MOST, SHOWN = 2000, 20  # operations that are drawn each; of more than that, how many at either end
 RANGE = (1e-12, 1e6)  # norms of gradients outside of it are out of the ordinary
 
 
 @dataclass(eq=False)
-class Unit:
-    """Several operations that are one thing in the picture; ``kind`` as that of a vertex."""
+class Group:
+    """Several operations that are one box in the picture; ``kind`` as that of a vertex, ``row`` its recurrence."""
 
     kind: str
     op: str
     row: int | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[TimeStep] = field(default_factory=list)
     scope: str = ""
 
 
-def units(made: Captured, level: str, folds: Mapping[int, Sequence[tuple[int, int]]], affine: bool) -> dict[Node, Unit]:
-    """The unit of every node that is in one; ``folds`` are the folded steps of each row, first and last."""
-    found: dict[Node, Unit] = {}
-    for r, row in enumerate(made.rows):
+def groups(
+    captured: Captured, level: str, folds: Mapping[int, Sequence[tuple[int, int]]], affine: bool
+) -> dict[Node, Group]:
+    """The group of every node that is in a group; ``folds`` are the folded steps of each recurrence, first and last."""
+    group_of: dict[Node, Group] = {}
+    for r, recurrence in enumerate(captured.recurrences):
         if level == "module":
-            _put(found, Unit("module", row.cell.name, r, row.steps))
+            _put(group_of, Group("module", recurrence.cell.name, r, recurrence.steps))
             continue
         folded = [range(first, last + 1) for first, last in folds.get(r, ())]
         for stretch in folded:
-            _put(found, Unit("fold", row.cell.name, r, [row.steps[k] for k in stretch]))
-        for k, step in enumerate(row.steps):
+            _put(group_of, Group("fold", recurrence.cell.name, r, [recurrence.steps[k] for k in stretch]))
+        for k, step in enumerate(recurrence.steps):
             if level == "cell" and not any(k in stretch for stretch in folded):
-                _put(found, Unit("cell", row.cell.name, r, [step]))
+                _put(group_of, Group("cell", recurrence.cell.name, r, [step]))
     if level == "module":
-        _stacks(made, found)
-        _scopes(made, found)
+        _add_stacks(captured, group_of)
+        _add_scopes(captured, group_of)
     elif affine and level == "op":
-        _affines(made, found)
+        _add_affine_maps(captured, group_of)
     if level != "module":
-        _long(made, found)
-    return found
+        _fold_long_graph(captured, group_of)
+    return group_of
 
 
-def _long(made: Captured, found: dict[Node, Unit]) -> None:
-    """Of very many operations outside of steps, all but the first and the last are one."""
-    loose = [node for node in made.order if node.parents and node not in found and not is_block(node)]
-    inside = dict.fromkeys(node for row in made.rows for step in row.steps for node in step.nodes)
-    loose = [node for node in loose if node not in inside]
-    if len(loose) > MOST:
-        unit = Unit("fold", f"{len(loose) - 2 * SHOWN} operations")
-        found.update(dict.fromkeys(loose[SHOWN:-SHOWN], unit))
+def _put(group_of: dict[Node, Group], group: Group) -> None:
+    """Assign the nodes of all steps of a group to it."""
+    for step in group.steps:
+        group_of.update(dict.fromkeys(step.nodes, group))
 
 
-def _put(found: dict[Node, Unit], unit: Unit) -> None:
-    for step in unit.steps:
-        found.update(dict.fromkeys(step.nodes, unit))
+def _fold_long_graph(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Fold very many operations outside of steps, all but the first and the last, into one group."""
+    inside = dict.fromkeys(node for recurrence in captured.recurrences for step in recurrence.steps
+                           for node in step.nodes)  # fmt: skip
+    outside = [node for node in captured.order
+               if node.parents and node not in group_of and not is_block(node) and node not in inside]  # fmt: skip
+    if len(outside) > MOST:
+        fold = Group("fold", f"{len(outside) - 2 * SHOWN} operations")
+        group_of.update(dict.fromkeys(outside[SHOWN:-SHOWN], fold))
 
 
-def _stacks(made: Captured, found: dict[Node, Unit]) -> None:
-    """The states of all steps side by side belong to the steps, so that what comes out is one value."""
-    for node in made.order:
-        first = found.get(node.parents[0]) if _is(node, "stack") and node.parents[0] is not None else None
-        if first is not None and all(one is not None and found.get(one) is first for one in node.parents):
-            found[node] = first
+def _add_stacks(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Add a stack of the states of all steps to the group of the steps, so that its output is one value."""
+    for node in captured.order:
+        first = group_of.get(node.parents[0]) if _is(node, "stack") and node.parents[0] is not None else None
+        if first is not None and all(parent is not None and group_of.get(parent) is first for parent in node.parents):
+            group_of[node] = first
 
 
-def _scopes(made: Captured, found: dict[Node, Unit]) -> None:
-    """What no cell made, by the outermost scope that it was made in."""
-    known: dict[str, Unit] = {}
-    for node in made.order:
+def _add_scopes(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Group the operations outside of cells by the outermost scope that was open."""
+    by_scope: dict[str, Group] = {}
+    for node in captured.order:
         scope = getattr(node, "scope", ())
-        if scope and node not in found and not is_block(node):
-            found[node] = known.setdefault(scope[0], Unit("module", scope[0], scope=scope[0]))
+        if scope and node not in group_of and not is_block(node):
+            group_of[node] = by_scope.setdefault(scope[0], Group("module", scope[0], scope=scope[0]))
 
 
-def _affines(made: Captured, found: dict[Node, Unit]) -> None:
-    """Sums of products with parameters, such as ``x @ Wx + h @ Wh + b``, as one."""
-    count: dict[Node, int] = {}
-    for node in made.order:
+def _add_affine_maps(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Group sums of products with parameters, such as ``x @ Wx + h @ Wh + b``."""
+    uses: dict[Node, int] = {}
+    for node in captured.order:
         for parent in node.parents:
             if parent is not None:
-                count[parent] = count.get(parent, 0) + 1
-    for node in reversed(made.order):
-        if _is(node, "add") and node not in found:
-            inside, rest = [], [node]
-            for one in rest:  # which grows
-                inside.append(one)
-                if _is(one, "add"):
-                    rest += [p for p in one.parents if _is(p, "add", "matmul") and count[p] == 1 and p not in found]
-            if sum(_is(one, "matmul") for one in inside) and len(inside) > 1:
-                found.update(dict.fromkeys(inside, Unit("affine", "affine")))
+                uses[parent] = uses.get(parent, 0) + 1
+    for node in reversed(captured.order):
+        if _is(node, "add") and node not in group_of:
+            terms = [node]
+            for term in terms:  # which grows
+                if _is(term, "add"):
+                    more = [parent for parent in term.parents if _is(parent, "add", "matmul")]
+                    terms += [parent for parent in more if uses[parent] == 1 and parent not in group_of]
+            if any(_is(term, "matmul") for term in terms) and len(terms) > 1:
+                group_of.update(dict.fromkeys(terms, Group("affine", "affine")))
 
 
 def _is(node: Node | None, *names: str) -> bool:
+    """Whether it is an operation with one of these names, and no block of a parameter."""
     return node is not None and node.op is not None and node.op.name in names and not is_block(node)
 
 
-def choose(made: Captured, measured: Measured, unfold: tuple[int, int] | None) -> dict[int, list[tuple[int, int]]]:
-    """The steps of each row to fold, where there are many: all but the ends, the odd ones and those asked for.
+def choose_folds(
+    captured: Captured, measured: Measured, unfold: tuple[int, int] | None
+) -> dict[int, list[tuple[int, int]]]:
+    """The steps of each recurrence to fold, where there are many: all but the ends, the odd ones and those asked for.
 
-    All rows fold the same steps, so that they stay under each other.
+    All recurrences fold the same steps, so that equal times stay below each other.
     """
-    longest = max((len(row.steps) for row in made.rows), default=0)
+    longest = max((len(recurrence.steps) for recurrence in captured.recurrences), default=0)
     if longest <= MANY:
         return {}
-    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd(made, measured), *_cuts(made)]
+    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd_steps(captured, measured), *_cuts(captured)]
     if unfold is not None:
         shown += range(max(unfold[0], 0), min(unfold[1], longest))
-    keep = sorted(dict.fromkeys(shown))
-    gaps = [(a + 1, b - 1) for a, b in zip([-1, *keep], [*keep, longest]) if b - a > 2]  # one step is no fold
+    open_steps = sorted(dict.fromkeys(shown))
+    gaps = [(a + 1, b - 1) for a, b in zip([-1, *open_steps], [*open_steps, longest]) if b - a > 2]  # one step: no fold
     return {
-        r: [(first, min(last, len(row.steps) - 1)) for first, last in gaps if first < len(row.steps)]
-        for r, row in enumerate(made.rows)
+        r: [(first, min(last, len(recurrence.steps) - 1)) for first, last in gaps if first < len(recurrence.steps)]
+        for r, recurrence in enumerate(captured.recurrences)
     }
 
 
-def _cuts(made: Captured) -> list[int]:
+def _cuts(captured: Captured) -> list[int]:
     """The steps on either side of the first cuts."""
-    cuts = [k for row in made.rows for k, step in enumerate(row.steps) if step.cut]
-    return [one for k in cuts[: ODD // 2] for one in (k - 1, k)]
+    cuts = [k for recurrence in captured.recurrences for k, step in enumerate(recurrence.steps) if step.cut]
+    return [step for k in cuts[: ODD // 2] for step in (k - 1, k)]
 
 
-def _odd(made: Captured, measured: Measured) -> list[int]:
-    """The steps on either side of where a gradient becomes NaN, infinite or out of the ordinary, or is so no more."""
-    found: list[int] = []
-    for row in made.rows:
-        for name in row.cell.states:
-            known = [after(measured, step, name) for step in row.steps]
+def _odd_steps(captured: Captured, measured: Measured) -> list[int]:
+    """The steps on either side of where a gradient becomes NaN, infinite or out of the ordinary, or ceases to be so."""
+    steps: list[int] = []
+    for recurrence in captured.recurrences:
+        for name in recurrence.cell.states:
+            known = [norm_after(measured, step, name) for step in recurrence.steps]
             norms = [1.0 if norm is None else norm for norm in known]
-            odd = [not (math.isfinite(one) and (one == 0 or RANGE[0] < one < RANGE[1])) for one in norms]
-            found += [one for k in range(1, len(odd)) if odd[k] != odd[k - 1] for one in (k - 1, k)]
-    return list(dict.fromkeys(found))[:ODD]
+            odd = [not (math.isfinite(norm) and (norm == 0 or RANGE[0] < norm < RANGE[1])) for norm in norms]
+            steps += [step for k in range(1, len(odd)) if odd[k] != odd[k - 1] for step in (k - 1, k)]
+    return list(dict.fromkeys(steps))[:ODD]
 
 
-def after(measured: Measured, step: Step, name: str) -> float | None:
+def norm_after(measured: Measured, step: TimeStep, name: str) -> float | None:
     """The norm of the gradient by the state ``name`` after a step."""
     node = step.after[name]
     if node is None:
         return None
-    known = measured.totals.get(node) if node.seq >= step.start else measured.passed.get((node, step.end))
+    known = measured.totals.get(node) if step.computed(node) else measured.passed.get((node, step.end))
     return known.norm if known else None

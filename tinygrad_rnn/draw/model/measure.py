@@ -1,8 +1,8 @@
-"""The sizes of all gradients of a captured graph: one backward pass that forgets nothing and changes nothing.
+"""The sizes of all gradients of a captured graph: one backward pass that keeps the graph and changes nothing.
 
-A *unit* is what is looked at as one: an operation, or all operations of a time step. A gradient that passes from one
-unit into another is a part; a value's own gradient is the sum of its parts. Sizes are norms; sums of elements are
-measured beside them, because sums add up where norms do not.
+A *group* is drawn as one box: an operation, or all operations of a time step. A gradient that passes from one group
+into another is a part; a value's own gradient is the sum of its parts. Sizes are norms; sums of elements are measured
+beside them, because sums add up where norms do not. The gradients are those of `pull`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...tracing.slices import is_basic_slice
 from ...tracing.trace import SAFE_SQUARES, norm
 from .capture import Captured
 
-SMALL, TOGETHER = 2048, 256  # elements of an array that is small, and how many of them are taken together
+SMALL, TOGETHER = 2048, 256  # elements of a small array, and how many small arrays are measured together
 
 
 class Size(NamedTuple):
@@ -38,157 +38,160 @@ def size(x: Any) -> Size:
 
 @dataclass
 class Measured:
-    """``totals`` by value; ``parts`` by (value, unit that it goes to, operand there): the operand of a group is 0.
+    """``totals`` by value; ``parts`` by (value, group that it goes to, operand there): the operand of a group is 0.
 
     What passes from blocks of a parameter into a group is known for each block, and for the parameter. ``outside`` is
     what comes to a value from outside of its group, if it is used inside of it as well. ``passed`` is what comes back
-    to a state that a step passed on, by (value, end of that step): from all that was made later.
+    to a state that a step passed on, by (value, end of that step): from all that was computed later.
     """
 
     totals: dict[Node, Size] = field(default_factory=dict)
     outside: dict[Node, Size] = field(default_factory=dict)
     parts: dict[tuple[Node, Any, int], Size] = field(default_factory=dict)
     passed: dict[tuple[Node, int], Size] = field(default_factory=dict)
-    entering: list[Node] = field(default_factory=list)  # what something comes into from outside of its group
-    used_up: bool = False  # has a backward pass let go of the arrays?
+    entering: list[Node] = field(default_factory=list)  # nodes with an operand from outside of their group
+    used_up: bool = False  # whether a backward pass has let go of the arrays
 
 
 class Sizes:
-    """The sizes of many small arrays: those of one shape are taken together, which costs a fraction."""
+    """Measures many small arrays: arrays of one shape are measured together, which costs a fraction."""
 
     def __init__(self) -> None:
         self.waiting: dict[tuple[Any, ...], list[tuple[dict[Any, Size], Any, Any]]] = {}
 
-    def into(self, found: dict[Any, Size], key: Any, x: Any) -> None:
-        """Put the size of ``x`` at ``found[key]``, sooner or later."""
+    def into(self, sizes: dict[Any, Size], key: Any, x: Any) -> None:
+        """Put the size of ``x`` at ``sizes[key]``, now or at the latest in `finish`."""
         if x.size > SMALL or not x.size:
-            found[key] = size(x)
+            sizes[key] = size(x)
             return
         alike = self.waiting.setdefault((x.shape, x.dtype), [])
-        alike.append((found, key, x))
+        alike.append((sizes, key, x))
         if len(alike) == TOGETHER:
-            self.take(alike)
+            self.measure(alike)
 
-    def take(self, alike: list[tuple[dict[Any, Size], Any, Any]]) -> None:
+    def measure(self, alike: list[tuple[dict[Any, Size], Any, Any]]) -> None:
+        """Measure arrays of one shape together."""
         rows = np.array([x for *_, x in alike], np.float64).reshape(len(alike), -1)
         squares, totals = np.add.reduce(rows * rows, axis=1).tolist(), np.add.reduce(rows, axis=1).tolist()
-        for (found, key, x), square, total in zip(alike, squares, totals):
+        for (sizes, key, x), square, total in zip(alike, squares, totals):
             safe = SAFE_SQUARES[0] < square < SAFE_SQUARES[1]
-            found[key] = Size(math.sqrt(square), total) if safe else size(x)
+            sizes[key] = Size(math.sqrt(square), total) if safe else size(x)
         alike.clear()
 
     def finish(self) -> None:
+        """Measure what still waits."""
         for alike in self.waiting.values():
             if alike:
-                self.take(alike)
+                self.measure(alike)
 
 
-def measure(made: Captured, unit: Mapping[Node, Any]) -> Measured:
-    """Go back once. ``unit`` gives the groups; a node that is in none is one of its own.
+def measure(captured: Captured, group_of: Mapping[Node, Any]) -> Measured:
+    """Run one backward pass. A node without an entry in ``group_of`` is a group by itself.
 
     What stays inside a group is not measured. Where a backward pass has let go of the arrays, only leaves are known,
-    by the ``.grad`` that they have.
+    by their ``.grad``.
     """
-    if any(node.edges is USED for node in made.order):
-        grads = {node: node.grad for node in made.order if getattr(node, "grad", None) is not None}
-        return Measured({node: size(g) for node, g in grads.items()}, entering=made.order, used_up=True)
-    going = _Pass(made, unit)
+    if any(node.edges is USED for node in captured.order):
+        grads = {node: node.grad for node in captured.order if getattr(node, "grad", None) is not None}
+        return Measured({node: size(g) for node, g in grads.items()}, entering=captured.order, used_up=True)
+    backward = _Pass(captured, group_of)
     with np.errstate(all="ignore"):
-        going.back()
-        going.sizes.finish()
-    return going.found
+        backward.run()
+        backward.sizes.finish()
+    return backward.measured
 
 
 class _Pass:
-    """A backward pass: the gradients that have come so far, and those that pass into the group where it is."""
+    """A backward pass: the totals so far, and the gradients that pass into the groups it is in."""
 
-    def __init__(self, made: Captured, unit: Mapping[Node, Any]):
-        self.found, self.sizes, self.unit, self.order = Measured(), Sizes(), unit, made.order
-        self.totals: dict[Node, Any] = dict(made.cotangents)
+    def __init__(self, captured: Captured, group_of: Mapping[Node, Any]):
+        self.measured, self.sizes, self.group_of, self.order = Measured(), Sizes(), group_of, captured.order
+        self.totals: dict[Node, Any] = dict(captured.cotangents)
         self.owned: dict[Node, bool] = {}  # totals that may be written to
         self.between: dict[Any, dict[Node, _Passing]] = {}
-        self.left = Counter(unit.values())  # nodes of each group that have not had their turn
-        self.outward = dict.fromkeys(made.cotangents)  # values that are used outside of their group
-        self.outward.update((one, None) for cut in made.detached.values() for one in cut.values())
-        for node in made.order:
-            own, inside = unit.get(node), node not in made.detached
-            for one in node.parents:
-                if one is not None and (own is None or unit.get(one) is not own):
-                    self.outward[one], inside = None, False
-            if own is None or not inside:
-                self.found.entering.append(node)
-        self.outer = {one: _Passing(dy) for one, dy in made.cotangents.items()}  # what comes to them from outside
-        self.mixed: dict[Node, None] = {}  # those that are used inside, too
-        kept = [(node, step.end) for row in made.rows for step in row.steps for node in step.kept()]
-        self.kept = sorted(kept, key=lambda one: one[1])  # states that are passed on, the next one last
+        self.left = Counter(group_of.values())  # nodes of each group that are still to come
+        self.outward = dict.fromkeys(captured.cotangents)  # values that are used outside of their group
+        self.outward.update((node, None) for cut in captured.detached.values() for node in cut.values())
+        for node in captured.order:
+            group, inside = group_of.get(node), node not in captured.detached
+            for parent in node.parents:
+                if parent is not None and (group is None or group_of.get(parent) is not group):
+                    self.outward[parent], inside = None, False
+            if group is None or not inside:
+                self.measured.entering.append(node)
+        self.outer = {node: _Passing(dy) for node, dy in captured.cotangents.items()}  # what comes from outside
+        self.mixed: dict[Node, None] = {}  # values that are used both outside and inside of their group
+        steps = [step for recurrence in captured.recurrences for step in recurrence.steps]
+        passed_on = [(node, step.end) for step in steps for node in step.passed_on()]
+        self.passed_on = sorted(passed_on, key=lambda state: state[1])  # the next state last
 
-    def back(self) -> None:
-        """Every node's turn, newest first. This runs for every edge, and what stays in a group takes the short way."""
-        totals, group, outward, mixed = self.totals, self.unit.get, self.outward, self.mixed
+    def run(self) -> None:
+        """Visit every node, newest first. This runs for every edge, so what stays in a group takes the short way."""
+        totals, group_of, outward, mixed = self.totals, self.group_of.get, self.outward, self.mixed
         for node in reversed(self.order):
-            while self.kept and node.seq < self.kept[-1][1]:
-                self.keep(*self.kept.pop())
-            own, dy = group(node), totals.pop(node, None)
+            while self.passed_on and node.seq < self.passed_on[-1][1]:
+                self.note_passed(*self.passed_on.pop())
+            group, dy = group_of(node), totals.pop(node, None)
             if dy is not None:
-                if own is None or node in outward:
-                    self.note(node, dy)
+                if group is None or node in outward:
+                    self.note_total(node, dy)
                 for k, edge in enumerate(node.edges):
                     if edge is not None:
-                        parent, rule, kept = edge
-                        if own is None or group(parent) is not own:
-                            self.across(node, k, own, dy)
+                        parent, rule, saved = edge
+                        if group is None or group_of(parent) is not group:
+                            self.cross(node, k, group, dy)
                         else:
-                            self.pull(parent, rule, dy, kept, True)
+                            self.add(parent, rule, dy, saved, True)
                             if parent in outward:
                                 mixed[parent] = None
-            if own is not None:
-                self.left[own] -= 1
-                if not self.left[own]:
-                    self.settle(own)
+            if group is not None:
+                self.left[group] -= 1
+                if not self.left[group]:
+                    self.close(group)
 
-    def note(self, node: Node, dy: Any) -> None:
-        """All of a value's gradient has come."""
+    def note_total(self, node: Node, dy: Any) -> None:
+        """Note the gradient of a value that is complete."""
         if node.shape is not None:
-            self.sizes.into(self.found.totals, node, dy)
+            self.sizes.into(self.measured.totals, node, dy)
             outside = self.outer.pop(node, None) or _Passing()
             if node in self.mixed:
-                self.sizes.into(self.found.outside, node, outside.array(node))
+                self.sizes.into(self.measured.outside, node, outside.array(node))
 
-    def keep(self, node: Node, end: int) -> None:
-        """Note what has come to a state until the end of a step that passed it on."""
+    def note_passed(self, node: Node, end: int) -> None:
+        """Note the gradient by a state so far, at the end of a step that passed the state on."""
         if node in self.totals:
-            self.found.passed[node, end] = size(self.totals[node])
+            self.measured.passed[node, end] = size(self.totals[node])
 
-    def across(self, node: Node, k: int, own: Any, dy: Any) -> None:
-        """What passes from a node to a value outside of its group."""
-        parent, rule, kept = node.edges[k]
+    def cross(self, node: Node, k: int, group: Any, dy: Any) -> None:
+        """Take a gradient from a node to its operand k, which is outside of the node's group."""
+        parent, rule, saved = node.edges[k]
         small = is_basic_slice(node) and not is_block(node.parents[0])
-        part = self.pull(parent, rule, dy, kept, small)
+        part = self.add(parent, rule, dy, saved, small)
         if parent.shape is None:
             return
         self.outer.setdefault(parent, _Passing()).add(part, node if small else None)
-        if own is None:
-            self.sizes.into(self.found.parts, (parent, node, k), part)
+        if group is None:
+            self.sizes.into(self.measured.parts, (parent, node, k), part)
         else:
-            self.pass_on(own, parent, part, node if small else None)
+            self.pass_into(group, parent, part, node if small else None)
 
-    def pass_on(self, own: Any, parent: Node, part: Any, slice_: Node | None) -> None:
-        """Note what passes into a group; that of a block passes into it from the parameter, too."""
-        passing = self.between.setdefault(own, {})
-        passing.setdefault(parent, _Passing()).add(part, slice_)
+    def pass_into(self, group: Any, parent: Node, part: Any, slice_node: Node | None) -> None:
+        """Note a gradient by an operand of a group; by a block of a parameter, it is one by the parameter, too."""
+        passing = self.between.setdefault(group, {})
+        passing.setdefault(parent, _Passing()).add(part, slice_node)
         if is_block(parent):
             passing.setdefault(parent.parents[0], _Passing()).add(part, parent)
 
-    def pull(self, parent: Node, rule: Rule, dy: Any, kept: Any, in_place: bool) -> Any:
-        """Add what the rule gives to the parent's total; the part, or for a slice dy, which has the same elements."""
+    def add(self, parent: Node, rule: Rule, dy: Any, saved: Any, in_place: bool) -> Any:
+        """Add the result of a rule to the parent's total; the part, or for a slice dy, which has the same elements."""
         totals = self.totals
         if in_place and rule.into is not None:
             if parent not in self.owned:
                 totals[parent] = np.array(totals[parent]) if parent in totals else np.zeros(parent.shape, parent.dtype)
                 self.owned[parent] = True
-            rule.into(totals[parent], dy, *kept)
+            rule.into(totals[parent], dy, *saved)
             return dy
-        g = rule.fn(dy, *kept)
+        g = rule.fn(dy, *saved)
         if g.dtype is not parent.dtype or g.shape != parent.shape:
             g = fitted(g, parent)
         if parent in totals:
@@ -198,25 +201,26 @@ class _Pass:
             totals[parent] = g
         return g
 
-    def settle(self, own: Any) -> None:
-        """A group has been gone through: what has passed into it is complete."""
-        for parent, passing in self.between.pop(own, {}).items():
-            self.sizes.into(self.found.parts, (parent, own, 0), passing.array(parent))
+    def close(self, group: Any) -> None:
+        """Measure what has passed into a group whose nodes have all been visited."""
+        for parent, passing in self.between.pop(group, {}).items():
+            self.sizes.into(self.measured.parts, (parent, group, 0), passing.array(parent))
 
 
 class _Passing:
-    """What passes from a value into a group: its sum, and the gradients by slices that the group reads of it.
+    """The gradient by a value that passes into a group: a sum, and the parts by slices that the group reads of it.
 
-    A slice that is the only one stays as small as it is: it has the same elements.
+    A slice that is the only part stays as small as it is: it has the same elements.
     """
 
     def __init__(self, whole: Any = None) -> None:
         self.whole = whole
         self.slices: list[tuple[Node, Any]] = []
 
-    def add(self, part: Any, slice_: Node | None) -> None:
-        if slice_ is not None:
-            self.slices.append((slice_, part))
+    def add(self, part: Any, slice_node: Node | None) -> None:
+        """Add a part, which is the gradient by the value, or by a slice of it."""
+        if slice_node is not None:
+            self.slices.append((slice_node, part))
         else:
             self.whole = part if self.whole is None else self.whole + part
 
@@ -227,7 +231,7 @@ class _Passing:
         if self.whole is None and len(self.slices) == 1 and is_basic_slice(self.slices[0][0]):
             return self.slices[0][1]
         total = np.zeros(node.shape, node.dtype) if self.whole is None else np.array(self.whole)
-        for one, part in self.slices:
-            _, rule, kept = one.edges[0]
-            rule.into(total, part, *kept)
+        for slice_node, part in self.slices:
+            _, rule, saved = slice_node.edges[0]
+            rule.into(total, part, *saved)
         return total

@@ -1,4 +1,4 @@
-"""What is known of values that nobody watched: gradient rules have kept many, and their cells tell their names."""
+"""What is known of values in a graph: names by a recorded step, and arrays as far as gradient rules saved them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...engine.graph import Node
-from ...tracing.recurrences import Row, Step
-from ...tracing.sample import record_sample
-from ...tracing.slices import is_time_slice
-from ...tracing.trace import Trace, norm
+from ...tracing.recurrences import Recurrence, TimeStep
+from ...tracing.step_names import match_steps
+from ...tracing.trace import norm
 from .capture import Captured
-from .groups import Unit
+from .groups import Group
 
 
 def argument_of(node: Node, k: int) -> str:
@@ -23,31 +22,47 @@ def argument_of(node: Node, k: int) -> str:
     return f"{node.op.arguments[0]}[{k}]" if node.op.variadic else node.op.arguments[k]
 
 
-def operand_of(node: Node, k: int) -> Any:
-    """Operand k that nobody saw, where a rule kept it."""
-    for _, rule, kept in filter(None, node.edges):
+def operand_of(captured: Captured, node: Node, k: int) -> Any:
+    """The value of operand k: as it was recorded, or as a gradient rule saved it, or None."""
+    equation = captured.trace.equations.get(captured.numbers.get(node, -1))
+    if equation is not None:
+        return captured.trace.operand(equation.args[k])
+    for _, rule, saved in filter(None, node.edges):
         if k in rule.sources:
-            return kept[list(rule.sources).index(k)]
+            return saved[list(rule.sources).index(k)]
     return None
 
 
-def kept_of(made: Captured, drawn: dict[Node, Unit]) -> dict[Node, Any]:
-    """The values that gradient rules have kept, of what is shown."""
-    found: dict[Node, Any] = {}
-    for node in made.order:
-        unit = drawn.get(node)
-        if unit is not None and len(unit.steps) > 1:
+def operands_of(captured: Captured, node: Node) -> list[Any]:
+    """The operands of a node: their values where they were recorded, else nodes, or what a rule saved."""
+    watched = node in captured.numbers
+    return [parent if parent is not None and not watched else operand_of(captured, node, k)
+            for k, parent in enumerate(node.parents)]  # fmt: skip
+
+
+def operand_name(captured: Captured, node: Node, k: int) -> str:
+    """The name of operand k in the recorded computation; empty if nobody watched."""
+    equation = captured.trace.equations.get(captured.numbers.get(node, -1))
+    return captured.trace.values[equation.args[k]].name if equation is not None else ""
+
+
+def saved_arrays(captured: Captured, drawn: dict[Node, Group]) -> dict[Node, Any]:
+    """The arrays that gradient rules have saved, of the values that are drawn."""
+    arrays: dict[Node, Any] = {}
+    for node in captured.order:
+        group = drawn.get(node)
+        if group is not None and len(group.steps) > 1:
             continue
-        for _, rule, kept in filter(None, node.edges):
-            for origin, one in zip(rule.sources, kept):
-                at = node if origin == "y" else node.parents[origin] if isinstance(origin, int) else None
-                if at is not None and np.shape(one) == at.shape:
-                    found[at] = one
-    return found
+        for _, rule, saved in filter(None, node.edges):
+            for source, array in zip(rule.sources, saved):
+                value = node if source == "y" else node.parents[source] if isinstance(source, int) else None
+                if value is not None and np.shape(array) == value.shape:
+                    arrays[value] = array
+    return arrays
 
 
 def summary(x: Any) -> dict[str, float] | None:
-    """What is told of an array: its norm, its range, its mean."""
+    """The norm, the range and the mean of an array; None if it is unknown, empty, or not of numbers."""
     array = np.asarray(x) if x is not None else None
     if array is None or array.dtype.kind not in "fiub" or not array.size:
         return None
@@ -57,57 +72,19 @@ def summary(x: Any) -> dict[str, float] | None:
                 "mean": float(exact.mean())}  # fmt: skip
 
 
-# -- names -------------------------------------------------------------------------------------------------------------
+def name_steps(captured: Captured, recurrence: Recurrence, steps: Sequence[TimeStep]) -> None:
+    """Give the values of steps the names that they have in a recorded step of the cell."""
+    trace, numbers = match_steps(recurrence, steps)
+    for node, number in numbers.items():
+        if trace.values[number].name:
+            captured.names.setdefault(node, trace.values[number].name)
 
 
-def name_steps(made: Captured, row: Row, steps: Sequence[Step]) -> None:
-    """Give the values of steps the names that they have in a step under watch, where it did the same things."""
-    recording = record_sample(row.cell, _sizes(row))
-    if recording is None:
-        return
-    matched: dict[Any, tuple[int, list[str]] | None] = {}
-    for step in steps:
-        done = tuple(node.op.name if node.op else "" for node in step.nodes)
-        given = (*row.params, *(name for name, node in step.before.items() if node is not None))
-        used = tuple(k for k, node in enumerate(step.after.values()) if node is not None)
-        if (done, given, used) not in matched:
-            ways = (_matched(recording, done, (*given, *more), used) for more in ((row.cell.input,), ()))
-            matched[done, given, used] = next((way for way in ways if way is not None), None)
-        at, names = matched[done, given, used] or (0, [])
-        for node, name in zip(step.nodes[at:], names):
-            if name:
-                made.names.setdefault(node, name)
-        if at and is_time_slice(step.nodes[0]):
-            made.names.setdefault(step.nodes[0], row.cell.input)
-
-
-def _matched(
-    recording: Trace, done: Sequence[str], given: Sequence[str], used: Sequence[int]
-) -> tuple[int, list[str]] | None:
-    """Where in a step that did ``done`` the recorded one begins, and the names of its values.
-
-    In a graph is only what is made from the arguments ``given``, those that need a gradient, and leads to the new
-    states ``used``, by number.
-    """
-    traced = {one.number: None for one in recording.values if one.kind not in ("operation", "block")
-              and one.name in given}  # fmt: skip
-    for number, equation in recording.equations.items():
-        if any(source in traced for source in equation.args):
-            traced[number] = None
-    new = list(recording.outputs.values())
-    leading = dict.fromkeys(new[k] for k in used if k < len(new))
-    for number, equation in reversed(recording.equations.items()):
-        if number in leading:
-            leading.update(dict.fromkeys(equation.args))
-    own = [one for one in recording.values
-           if one.kind == "operation" and one.number in traced and one.number in leading]  # fmt: skip
-    places = range(len(done) - len(own) + 1)
-    at = next((k for k in places if list(done[k : k + len(own)]) == [one.op for one in own]), None)
-    return None if at is None or not own else (at, [one.name for one in own])
-
-
-def _sizes(row: Row) -> dict[str, int]:
-    """What the letters of a cell stand for, by its parameters; nothing where they are not all known."""
-    if len(row.params) < len(row.cell.params):
-        return {}
-    return row.cell.sizes({name: np.broadcast_to(0.0, node.shape) for name, node in row.params.items()})
+def state_names(captured: Captured) -> dict[Node, str]:
+    """Which states the values are, by the first step that computed them; a state that is passed on keeps its name."""
+    states: dict[Node, str] = {}
+    for step in (step for recurrence in captured.recurrences for step in recurrence.steps):
+        for name, node in step.after.items():
+            if node is not None and step.computed(node):
+                states.setdefault(node, name)
+    return states

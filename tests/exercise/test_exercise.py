@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from helpers.command_line import python
+from tinygrad_rnn import tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_backward
 from tinygrad_rnn.cli import main
@@ -18,7 +19,7 @@ from tinygrad_rnn.exercise.grading import holds
 from tinygrad_rnn.exercise.hints import LEVELS, Hints
 from tinygrad_rnn.exercise.template import template
 from tinygrad_rnn.exercise.worksheet import Exercise
-from tinygrad_rnn.tracing.sample import record_step, sample
+from tinygrad_rnn.tracing.sample import sample
 
 #: The lines of the LSTM, as somebody may write them.
 LSTM = {
@@ -125,7 +126,7 @@ def test_every_line_is_asked_for_in_the_names_of_the_cell(cell):
     inner = [name for name in blanks if re.search(rf"(?m)^    {name[1:]} = ", text)]
     params, states = [f"d{name}" for name in cell.params], [f"d{name}_prev" for name in cell.states]
     assert blanks == [*inner, *params, "dx", *states] and len(inner) > 0
-    recorded = record_step(cell, sample(cell, np.random.default_rng(0), Exercise(cell).tie({"D": 3, "H": 5}))).named()
+    recorded = Exercise(cell).step.named()
     named = [f"d{name}" for name in recorded if name.isidentifier() and name not in [*cell.params, *cell.states, "x"]]
     assert [name for name in named if name not in inner] == []
     assert max(map(len, text.splitlines())) <= 120
@@ -159,7 +160,7 @@ def test_it_goes_where_it_is_told(home, check):
 @pytest.mark.parametrize(("place", "said"), [
     ("nothing", "'nothing' is no built-in cell"), ("nowhere.py:f", "there is no such file"),
     ("cells.py:relu", "should be a cell"),
-    ("cells.py:noisy", "noisy: uses an array of its own, (31,), should be a parameter"),
+    ("cells.py:noisy", "noisy: uses an array of its own, of shape (67,), should be a parameter"),
 ])  # fmt: skip
 def test_what_has_no_template_is_refused(check, place, said):
     code, out = check("--template", place)
@@ -169,13 +170,47 @@ def test_what_has_no_template_is_refused(check, place, said):
 def test_a_cell_that_decides_by_values_has_no_template():
     @tg.cell
     def jumps(x, h, *, W=tg.Param("D H")):
-        h = x @ W + (h if float(x.numpy().sum()) % 1 > 2 else 2 * h)
-        return h * (1 + (np.shape(x)[0] == 23))
+        return (x @ W + h) * (1 + (np.shape(x)[0] > 20))
 
-    exercise = Exercise(jumps)  # at its sizes the numbers agree
-    assert exercise.forward[-1] == "h_next = h_new * 2"
-    with pytest.raises(ExerciseError, match="compute something else"):
-        exercise.hold(sample(jumps, np.random.default_rng(1), {"N": 5, "D": 3, "H": 4}))
+    with pytest.raises(ExerciseError, match="jumps: its lines in NumPy compute something else; it decides by values"):
+        Exercise(jumps)
+
+
+def test_a_number_of_the_cell_is_not_taken_for_a_size():
+    @tg.cell
+    def numbers(x, h, *, W=tg.Param("D H")):
+        return tanh(x @ W * 31 + h / 29) + 23
+
+    assert Exercise(numbers).forward == ["ratio = h / 29", "s = (x @ W) * 31 + ratio", "h_next = np.tanh(s) + 23"]
+
+
+def test_comparisons_are_written_where_they_are_read():
+    @tg.cell
+    def chosen(x, h, *, W=tg.Param("D H")):
+        a = x @ W
+        return np.where(a > 0.1, a, 0.5 * h)
+
+    exercise = Exercise(chosen)
+    assert exercise.forward == ["a = x @ W", "h_next = np.where(a > 0.1, a, 0.5 * h)"]
+    assert Hints(exercise).hint("da", 3, lambda text: True) == "`da = dh * (a > 0.1)`"
+
+
+def test_a_state_that_stays_is_no_line():
+    @tg.cell
+    def stays(x, h, c, *, W=tg.Param("D H")):
+        return tanh(x @ W + c), c
+
+    exercise = Exercise(stays)
+    assert exercise.new == ["h_next", "c"] and list(exercise.blanks) == ["dA_h", "dW", "dx", "dh_prev", "dc_prev"]
+
+
+def test_an_argument_that_the_lines_would_take_for_numpy_is_refused():
+    @tg.cell
+    def hidden(np, h, *, W=tg.Param("D H")):
+        return tanh(np @ W + h)
+
+    with pytest.raises(ExerciseError, match="hidden: has an argument np, should have another name: the lines call"):
+        Exercise(hidden)
 
 
 # -- grading ---------------------------------------------------------------------------------------------------------
@@ -358,7 +393,7 @@ def test_the_lines_of_the_last_hint_solve_the_exercise(cell, tmp_path):
     space: dict = {}
     exec(file.read_text(), space)
     exercise = Exercise(cell)
-    sizes = exercise.tie({"N": 3, "D": 7, "H": 11})
+    sizes = exercise.step.tie({"N": 3, "D": 7, "H": 11})
     answers = Answers(exercise, space[f"{exercise.name}_backward"], str(file)).grade(3, {})
     assert [one.name for one in answers if one.verdict != "right"] == [] and len(answers) == len(exercise.blanks)
     assert check_backward(cell, space[f"{exercise.name}_backward"], sizes=sizes).verdict == "right"

@@ -84,7 +84,7 @@ class Answers:
     def random(self, seed: int, sizes: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arguments of the cell and the gradients that come in, by name."""
         rng = np.random.default_rng(seed)
-        given = sample(self.exercise.cell, rng, self.exercise.tie({**SIZES, **sizes}))
+        given = sample(self.exercise.cell, rng, self.exercise.step.tie({**SIZES, **sizes}))
         return given, {f"d{name}": rng.standard_normal(given[name].shape) for name in self.exercise.cell.states}
 
     def grade(self, seed: int, sizes: Mapping[str, int]) -> list[Answer]:
@@ -129,7 +129,7 @@ class Answers:
         renamed = {called: own for own, called in made.called.items()}
         renamed |= {f"d{new}": f"d{state}" for new, state in zip(made.new, made.cell.states)
                     if f"d{new}" not in made.blanks}  # fmt: skip
-        report = check_backward(made.plain, self.alone(name), sizes=made.tie(SIZES))
+        report = check_backward(made.plain, self.alone(name), sizes=made.step.tie(SIZES))
         found = [one for one in report.diagnoses if one.tensor.split(".")[0] == asked and ":" not in one.kind]
         swap = {old: new for old, new in renamed.items() if old != new}
         pattern = rf"\b({'|'.join(swap)})\b(?! that comes in)"  # dh that comes in is called dh

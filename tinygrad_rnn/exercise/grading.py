@@ -27,7 +27,7 @@ def graded(asked: argparse.Namespace, found: Any, cell: Cell) -> Grades:
     seed, title = asked.seed or 0, f"{asked.place}: the backward of {cell.name}, line by line"
     grades = Grades(title, answers.grade(seed, asked.sizes))
     if grades.ok:
-        report = check_backward(cell, found, seed=seed, sizes=exercise.tie({**SIZES, **asked.sizes}))
+        report = check_backward(cell, found, seed=seed, sizes=exercise.step.tie({**SIZES, **asked.sizes}))
         grades.whole = "" if report.ok else f"the lines are right, but not what the function returns:\n{report}"
     elif asked.level:
         grades.hint = hint(answers, grades, asked.level)

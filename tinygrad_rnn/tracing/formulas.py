@@ -36,7 +36,8 @@ class TracedStep(Recorder):
 
     def tie(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The sizes with D as large as the letter ``tied``, such as H in a residual."""
-        return {**sizes, "D": sizes[self.tied]} if self.tied else dict(sizes)
+        size = sizes.get(self.tied, sizes["D"])
+        return {**sizes, self.tied: size, "D": size} if self.tied else dict(sizes)
 
     # -- recording
 

@@ -19,7 +19,6 @@ from tinygrad_rnn.exercise.grading import holds
 from tinygrad_rnn.exercise.hints import LEVELS, Hints
 from tinygrad_rnn.exercise.template import template
 from tinygrad_rnn.exercise.worksheet import Exercise
-from tinygrad_rnn.tracing.sample import sample
 
 #: The lines of the LSTM, as somebody may write them.
 LSTM = {

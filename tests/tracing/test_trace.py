@@ -13,7 +13,11 @@ from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.engine.context import context
 from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.engine.observe import locals_of, observing
+from tinygrad_rnn.engine.op import OPS, OpRule
 from tinygrad_rnn.errors import GraphError
+from tinygrad_rnn.formula import evaluate
+from tinygrad_rnn.tracing.adjoint import Adjoint
+from tinygrad_rnn.tracing.formulas import PRIMES, traced_step
 from tinygrad_rnn.tracing.record import record
 from tinygrad_rnn.tracing.sample import codes, record_step, sample
 from tinygrad_rnn.tracing.trace import pull
@@ -85,6 +89,65 @@ def test_gradients_add_up_where_a_value_branches(name):
         ends = [(equation.out, k) for equation, k in recording.readers(number)]
         arriving = sum(parts[end] for end in ends if end in parts)
         np.testing.assert_allclose(arriving + dys.get(number, 0), total, rtol=1e-12, atol=1e-14)
+
+
+def gradients_by_lines(step, dys):
+    """The gradient by every value of a traced step, line by line of its adjoint."""
+    values = {f"#{number}": array for number, array in step.arrays.items()}
+    values.update({f"in:{state}": dy for state, dy in zip(step.cell.states, dys, strict=True)})
+    for number, part in Adjoint(step).lines.items():
+        values[f"d#{number}"] = evaluate(part, values)
+    return {number: values[f"d#{number}"] for number in Adjoint(step).lines}
+
+
+ADJOINT_CELLS = [*BUILT_IN.values(), tg.zoneout(lstm, h=0.1), tg.residual(tg.rnn), tg.projected(lstm)]
+
+
+@pytest.mark.parametrize("made", ADJOINT_CELLS, ids=lambda made: made.name)
+def test_the_lines_of_the_adjoint_are_the_plain_walk_back(made):
+    rng, step = np.random.default_rng(0), traced_step(made, PRIMES[0])
+    dys = [rng.standard_normal(step.shape(number)) for number in step.new]
+    totals, _ = pull(step, dict(zip(step.new, dys, strict=True)))
+    lines = gradients_by_lines(step, dys)
+    assert lines.keys() == totals.keys()
+    for number, line in lines.items():
+        np.testing.assert_allclose(line, totals[number], rtol=1e-12, atol=1e-11)
+
+
+def test_a_wrong_rule_is_seen_in_the_lines_of_the_adjoint(monkeypatch):
+    step = traced_step(tg.rnn, PRIMES[0])
+    dys = [np.ones(step.shape(number)) for number in step.new]
+    right = gradients_by_lines(step, dys)
+    monkeypatch.setitem(OPS["tanh"].rules, "x", OpRule(OPS["tanh"], "x", lambda dy, y: dy * (1 + y * y)))
+    wrong = gradients_by_lines(step, dys)
+    assert not np.allclose(right[step.inputs["b"]], wrong[step.inputs["b"]])
+
+
+@pytest.mark.parametrize("made", ADJOINT_CELLS, ids=lambda made: made.name)
+def test_a_traced_step_has_the_numbers_of_a_plain_one(made):
+    """To follow the arrays changes none of them, nor any name."""
+    step = traced_step(made, PRIMES[0])
+    plain = record_step(made, {name: step.arrays[number] for name, number in step.inputs.items()})
+    assert [(v.name, v.kind, v.op) for v in step.values] == [(v.name, v.kind, v.op) for v in plain.values]
+    for number, array in plain.arrays.items():
+        np.testing.assert_array_equal(step.arrays[number], array)
+    values = {f"#{number}": array for number, array in step.arrays.items()}
+    for number, formula in step.formulas.items():
+        np.testing.assert_array_equal(evaluate(formula, values), step.arrays[number])
+
+
+def centered(a):
+    m = a.mean(axis=-1, keepdims=True)
+    return a - m
+
+
+def test_variables_of_a_called_function_are_inner_names():
+    @cell
+    def calls(x, h, *, W=Param("D H")):
+        return tanh(centered(x @ W) + centered(h))
+
+    inner = [value.inner_name for value in step(calls).values if value.inner_name]
+    assert inner == ["m", "m"]
 
 
 def test_it_works_where_nothing_is_recorded_and_leaves_everything_as_it_was():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..formula import Constant, Expr, Leaf, Part, postorder
 from ..formula.expression import DY, form
 from ..formula.simplify import Maker
-from ..tracing.adjoint import Adjoint
+from ..tracing.adjoint import Adjoint, side_by_side
 from ..tracing.formulas import TracedStep, operands_of
 from ..tracing.trace import Equation
 
@@ -28,6 +28,9 @@ class Gradients(Adjoint):
     def rule(self, equation: Equation, k: int) -> Part | None:
         formula = super().rule(equation, k)
         return None if formula is None else cast(formula, Leaf(f"in:{self.step.cell.states[0]}"))
+
+    def summed(self, parts: Sequence[Part], number: int) -> Part:
+        return super().summed(side_by_side(parts, self.step.shape(number), self.make), number)
 
     def between(self, line: int, number: int, known: Mapping[int, str]) -> Part | None:
         """The part of the gradient ``Leaf("dy:<line>")`` by a line that goes back to a value by no other line."""

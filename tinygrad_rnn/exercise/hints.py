@@ -10,7 +10,7 @@ from ..errors import ExerciseError, FormulaError
 from ..formula import Leaf, Part, along, simplified, text
 from ..formula.expression import DY
 from ..formula.numpy_printer import Writer
-from ..tracing.adjoint import Adjoint
+from ..tracing.adjoint import Adjoint, side_by_side
 from ..tracing.formulas import inlined, replaced
 from .worksheet import Exercise, lettered
 
@@ -107,4 +107,4 @@ class Hints:
         for line, formula in self.ways(number):
             dy = Leaf(self.gradient(line), self.step.shape(line))
             parts.append(simplified(replaced(formula, {DY: dy})))
-        return simplified(self.adjoint.summed(parts, number)) if parts else None
+        return simplified(self.adjoint.summed(side_by_side(parts, shape), number)) if parts else None

@@ -82,18 +82,21 @@ class Adjoint:
         return formula
 
     def summed(self, parts: Sequence[Part], number: int) -> Part:
-        """The sum of gradients by a value; those that go back into its slices are put side by side if they fill it."""
-        shape = self.step.shape(number)
-        slices = sorted((stretch, k) for k, part in enumerate(parts) if (stretch := _stretch(part)))
-        starts, stops = [start for (start, _), _ in slices], [stop for (_, stop), _ in slices]
-        if len(slices) > 1 and [*starts, shape[-1]] == [0, *stops]:
-            inside = [operand(parts[k]) for _, k in slices]
-            others = [part for part in parts if _stretch(part) is None]
-            parts = [*others, self.make("hstack", *inside, shape=shape)]
+        """The sum of the parts of a gradient."""
         total = parts[0]
         for part in parts[1:]:
-            total = self.make("add", total, part, shape=shape)
+            total = self.make("add", total, part, shape=self.step.shape(number))
         return total
+
+
+def side_by_side(parts: Sequence[Part], shape: tuple[int, ...], make: Any = PLAIN) -> Sequence[Part]:
+    """Summands of a gradient; those that go back into slices are one, side by side, if together they fill the array."""
+    slices = sorted((stretch, k) for k, part in enumerate(parts) if (stretch := _stretch(part)))
+    starts, stops = [start for (start, _), _ in slices], [stop for (_, stop), _ in slices]
+    if len(slices) < 2 or [*starts, shape[-1]] != [0, *stops]:
+        return parts
+    inside = [operand(parts[k]) for _, k in slices]
+    return [*(part for part in parts if _stretch(part) is None), make("hstack", *inside, shape=shape)]
 
 
 def _stretch(part: Part) -> tuple[int, int] | None:

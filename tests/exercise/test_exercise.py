@@ -112,10 +112,17 @@ def solved(cell: tg.Cell, file: Path, place: str) -> list[str]:
     return told
 
 
+@tg.cell
+def same(x, h, c, *, W=tg.Param("D H")):
+    """One value for two states."""
+    h = tanh(x @ W + h * c)
+    return h, h
+
+
 # -- the template ----------------------------------------------------------------------------------------------------
 
 CELLS = [*BUILT_IN.values(), tg.zoneout(tg.lstm, h=0.1, c=0.2), tg.projected(tg.lstm), tg.residual(tg.gru),
-         tg.zoneout(tg.projected(tg.lstm), h=0.5)]  # fmt: skip
+         tg.zoneout(tg.projected(tg.lstm), h=0.5), same]  # fmt: skip
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda one: one.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..formula import Leaf, postorder
+from ..tracing.sample import size_texts
 from .helpers import head
 from .program import Line, Program
 from .standalone_numpy import Writer
@@ -59,20 +60,14 @@ class Module:
 
     def size(self, letter: str, among: dict[str, None] | None = None) -> str:
         """Where a size is read: the shape of an argument that has it, better one that is there anyway."""
-        cell, places = self.program.step.cell, []
-        for name, words in [*cell.words.items(), (cell.input, ("N", "D"))]:
-            places += [(name, f"shape[{k}]") for k, word in enumerate(words) if word == letter]
-        for name, param in cell.params.items():
-            count = max(len(param.blocks), 1)
-            for k, word in enumerate(param.words):
-                part = f" // {count}" if k == len(param.words) - 1 and count > 1 else ""
-                places += [(name, f"shape[{k}]{part}")] if word == letter else []
-        numbers = self.program.step.inputs
-        there = [one for one in places if among is None or f"#{numbers[one[0]]}" in among]
-        name, where = (there or places)[0]
+        cell, numbers, texts = self.program.step.cell, self.program.step.inputs, size_texts(self.program.step.cell)
+        places = [(name, text) for name in [*cell.states, cell.input, *cell.params]
+                  for size, text in texts[name] if size == letter]  # fmt: skip
+        there = [(name, text) for name, text in places if among is None or f"#{numbers[name]}" in among]
+        name, text = (there or places)[0]
         if not there and among is not None:
             among[f"#{numbers[name]}"] = None
-        return f"{self.arguments[name]}.{where}"
+        return f"{self.arguments[name]}.{text}"
 
     # -- the functions
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..engine.tensor import Tensor, value
+from ..engine.tensor import Tensor
 from ..errors import DeriveError
-from ..tracing.sample import letters, sample
+from ..tracing.sample import letters, record_step, sample
+from ..tracing.trace import pull
 from .module import Module
 
 TOLERANCE = 1e-12
@@ -97,11 +98,7 @@ def _same(what: str, found: Any, want: Any, tolerance: float) -> None:
 
 def by_autograd(cell: Cell, given: Any, dys: list[Any]) -> tuple[dict[str, Any], list[Any]]:
     """The gradients of Σ <dy, new state> by every argument, and the new state."""
-    leaves = {name: Tensor(np.array(one), requires_grad=True) for name, one in given.items()}
-    order = [leaves[name] for name in [cell.input, *cell.states]]
-    new = cell(*order, **{name: leaves[name] for name in cell.params})
-    new = new if isinstance(new, tuple) else (new,)
-    total = sum((one * dy).sum() for one, dy in zip(new, dys))
-    total.backward()
-    grads = {name: np.zeros_like(given[name]) if one.grad is None else one.grad for name, one in leaves.items()}
-    return grads, [np.array(value(one)) for one in new]
+    trace = record_step(cell, given)
+    totals, _ = pull(trace, trace.cotangents(dys))
+    grads = {name: totals.get(number, np.zeros_like(given[name])) for name, number in trace.inputs.items()}
+    return grads, [trace.arrays[number] for number in trace.outputs.values()]

@@ -45,7 +45,7 @@ class Answers:
     def right(self, given: Mapping[str, Any], dys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the forward lines should make, and what all gradients should be, by their names in the file."""
         recording = record_step(self.exercise.plain, given)
-        totals, _ = pull(recording, dict(zip(recording.outputs.values(), dys.values())))
+        totals, _ = pull(recording, recording.cotangents(list(dys.values())))
         numbers = recording.named()
         lines = {f"d{name}": name for name in numbers if name not in given}
         lines |= {name: called[1:] for name, called in self.exercise.called.items()}

@@ -30,7 +30,9 @@ class Hints:
         names = {number: f"d{name}" for number, name in exercise.names.items()}
         self.numbers = {name: number for number, name in names.items()}
         lines = {called: name for name, called in exercise.called.items()}
-        self.incoming = {number: f"d{state}" for number, state in zip(self.step.new, exercise.cell.states)}
+        self.incoming: dict[int, list[str]] = {}
+        for number, state in zip(self.step.new, exercise.cell.states):
+            self.incoming.setdefault(number, []).append(f"d{state}")
         self.names = {number: lines[name] for number, name in names.items() if name in lines}
         self.numbers.update({name: number for number, name in self.names.items()})
 
@@ -46,7 +48,7 @@ class Hints:
         through = [at for at, _ in self.ways(number)]
         found = [f"through `{self.forward(at)}`{TIMES.get(through.count(at), '')}" for at in dict.fromkeys(through)]
         if number in self.incoming:
-            found.insert(0, f"as the new state, for which {self.incoming[number]} comes in")
+            found.insert(0, f"as the new state, for which {self.come_in(number)}")
         value = f"`{self.exercise.names[number]}`"
         if not found:
             return f"{value} does not reach the loss at all"
@@ -61,7 +63,8 @@ class Hints:
 
     def how(self, number: int) -> str:
         """The local derivative of each way."""
-        told = [f"{self.incoming[number]} comes in as it is"] if number in self.incoming else []
+        states = len(self.incoming.get(number, []))
+        told = [f"{self.come_in(number)} {'as it is' if states == 1 else 'and add up'}"] if states else []
         for at, formula in self.ways(number):
             step = lettered(along(formula, self.leaves), self.exercise.sizes)
             what = "stays as it is" if step == "=" else f"is changed by {step}"
@@ -70,7 +73,12 @@ class Hints:
 
     def gradient(self, number: int) -> str:
         """What the gradient by a value that has a line is called."""
-        return self.names.get(number) or self.incoming[number]
+        return self.names.get(number) or self.incoming[number][0]
+
+    def come_in(self, number: int) -> str:
+        """Which gradients by a new state come in."""
+        names = self.incoming[number]
+        return f"{' and '.join(names)} come{'s' * (len(names) == 1)} in"
 
     def ways(self, number: int) -> list[tuple[int, Part]]:
         """The next values that have a gradient of their own, and what comes back from each, as a formula of dy."""
@@ -103,7 +111,7 @@ class Hints:
     def total(self, number: int) -> Part | None:
         """The whole gradient by a value."""
         shape = self.step.shape(number)
-        parts: list[Part] = [Leaf(self.incoming[number], shape)] if number in self.incoming else []
+        parts: list[Part] = [Leaf(name, shape) for name in self.incoming.get(number, [])]
         for line, formula in self.ways(number):
             dy = Leaf(self.gradient(line), self.step.shape(line))
             parts.append(simplified(replaced(formula, {DY: dy})))

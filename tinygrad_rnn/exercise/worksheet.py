@@ -22,7 +22,7 @@ from ..formula.numpy_printer import Writer
 from ..formula.printer import in_letters
 from ..tracing.formulas import PRIMES, inlined, traced_step
 from ..tracing.names import Names, derived_name, user_names
-from ..tracing.sample import sample
+from ..tracing.sample import sample, size_texts
 from ..tracing.trace import pull
 
 #: Sizes by letter at which the lines are held against the cell.
@@ -98,15 +98,12 @@ class Exercise:
 
     def _where(self) -> dict[str, str]:
         """Where each size that a line may need is read."""
-        cell, found = self.cell, dict[str, str]()
-        places = {cell.input: ("N", "D"), **cell.words, **{name: one.words for name, one in cell.params.items()}}
-        for name, words in places.items():
-            blocks = len(cell.params[name].blocks) if name in cell.params else 0
-            for k, word in enumerate(words):
-                letter, part = self.letters[word], f" // {blocks}" * (blocks > 1 and k == len(words) - 1)
-                if letter in self.used:
-                    found.setdefault(letter, f"{name}.shape[{k}]{part}")
-        return found
+        places: dict[str, str] = {}
+        for name, texts in size_texts(self.cell).items():
+            for letter, text in texts:
+                if self.letters[letter] in self.used:
+                    places.setdefault(self.letters[letter], f"{name}.{text}")
+        return places
 
     def signature(self) -> str:
         """What is handed to the forward."""
@@ -161,7 +158,7 @@ class Exercise:
         totals, parts = pull(step, {number: np.ones(step.shape(number)) for number in step.new})
         inner = [step.equations[number].args[k] for number, k in parts]
         blanks = [n for n in reversed(self.computed()) if n in totals and step.values[n].kind != "block"]
-        blanks = [number for number in blanks if number not in step.new or number in inner]
+        blanks = [number for number in blanks if step.new.count(number) != 1 or number in inner]
         blanks += [step.inputs[name] for name in [*cell.params, cell.input, *cell.states]]
         self.blanks, self.keys, self.called = {}, {}, {}
         for number in blanks:

@@ -26,6 +26,17 @@ def letters(cell: Cell) -> list[str]:
     return list(dict.fromkeys(["N", "D", *itertools.chain(*words)]))
 
 
+def size_texts(cell: Cell) -> dict[str, list[tuple[str, str]]]:
+    """How Python reads the sizes of each argument: ``{"Wx": [("D", "shape[0]"), ("H", "shape[1] // 4")], ...}``."""
+    words = {cell.input: ("N", "D"), **cell.words, **{name: param.words for name, param in cell.params.items()}}
+    counts = {name: len(param.blocks) for name, param in cell.params.items()}
+    texts: dict[str, list[tuple[str, str]]] = {}
+    for name, letters_of in words.items():
+        parts = [""] * (len(letters_of) - 1) + [f" // {counts[name]}" if counts.get(name, 0) > 1 else ""]
+        texts[name] = [(letter, f"shape[{k}]{part}") for k, (letter, part) in enumerate(zip(letters_of, parts))]
+    return texts
+
+
 def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
     """Random arguments of a cell by name, in the order of its signature, no parameter left at zero. float64."""
     known_letters = letters(cell)

@@ -7,7 +7,7 @@ nodes of the graph are side tables, by the number of a value. Every tool reads i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,13 @@ class Trace:
     def named(self) -> dict[str, int]:
         """The number of each value that has a name, constants apart."""
         return {value.name: value.number for value in self.values if value.name and value.kind != "constant"}
+
+    def cotangents(self, dys: Sequence[Any]) -> dict[int, Any]:
+        """The gradients by the outputs, in their order, by value number; a value that is two outputs gets their sum."""
+        totals: dict[int, Any] = {}
+        for number, dy in zip(self.outputs.values(), dys, strict=True):
+            totals[number] = totals[number] + dy if number in totals else dy
+        return totals
 
     def readers(self, number: int) -> list[tuple[Equation, int]]:
         """The equations that read a value, and as which operand."""

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from test_imports import MAY
 
 from helpers.pages import plain
+from test_imports import MAY
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

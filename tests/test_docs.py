@@ -10,12 +10,21 @@ import pytest
 
 from helpers.pages import plain
 from test_imports import MAY
+from tinygrad_rnn.engine.op import OPS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PRINTS = re.compile(r"^\s*print\(.*#\s*prints (.*)$")
 #: A Python block, and the output that follows it, if any does.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
+
+
+@pytest.fixture(autouse=True)
+def operations_of_a_page_are_forgotten():
+    before = list(OPS)
+    yield
+    for name in [name for name in OPS if name not in before]:
+        del OPS[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

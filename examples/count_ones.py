@@ -1,10 +1,10 @@
-"""Count the ones of a binary sequence with the smallest recurrent network there is, and see its gradient explode.
+"""Count the ones of a binary sequence with the smallest recurrent network, and watch its gradient explode.
 
     python examples/count_ones.py
 
-The state is one number, and there is no activation:  s' = x U + s W.  With U = W = 1 it counts. The last state is
-Σ_k x_{T-k} U W^k, and its derivative by W is Σ_k k x_{T-k} U W^(k-1): powers of W up to that of the whole length, so
-with W a little above 1 it explodes.
+The state is one number, and there is no activation:  s' = x U + s W.  With U = W = 1 the network counts. The last
+state is Σ_k x_{T-k} U W^k. Its derivative with respect to W is Σ_k k x_{T-k} U W^(k-1). It contains powers of W up to
+the length of the sequence, so it explodes if W is a little above 1.
 """
 
 import numpy as np
@@ -21,13 +21,13 @@ def counter(x, s, *, U=Param("D H"), W=Param("H H")):
 
 
 def sequences(rng, N, T):
-    """Binary sequences (N, T, 1), and how many ones each has (N, 1)."""
+    """Binary sequences (N, T, 1), and the number of ones in each (N, 1)."""
     xs = rng.integers(0, 2, (N, T, 1)).astype(np.float64)
     return xs, xs.sum(axis=1)
 
 
 def loss_of(params, xs, counts):
-    """The mean square of the error of the last state."""
+    """The mean squared error of the last state."""
     _, (s,) = tg.scan(counter, xs, None, params)
     return tg.mean_squared_error(s, counts)
 
@@ -40,7 +40,7 @@ def gradient_by_W(W, T):
 
 
 def train(rng, T=10, steps=400):
-    """Learn U and W from random sequences, with the gradient clipped: near W = 1 the loss is a cliff."""
+    """Learn U and W from random sequences. The gradient is clipped, because the loss is a cliff near W = 1."""
     params = counter.init(rng, dtype=np.float64, init={"U": 0.5, "W": 0.5}, D=1, H=1)
     optimizer = optim.Adam(params, lr=0.02)
     for step in range(1, steps + 1):

@@ -1,8 +1,8 @@
-"""Invent a cell, check its gradient, train it: nothing but the equations has to be written.
+"""Invent a cell, check its gradient, train it. Only the equations are written.
 
     python examples/custom_cell.py
 
-The task: remember the first number of a sequence through noise, and say it at the end. The cell has two memories, a
+The task: remember the first number of a sequence through noise, and return it at the end. The cell has two memories: a
 fast one that is new at every step, and a slow one that a gate writes to. It is compared with the simple RNN.
 """
 
@@ -17,7 +17,7 @@ N, T, H, STEPS = 32, 20, 8, 300
 @tg.cell
 def two_speeds(x, h, s, *, Wx=Param("D H", "gn"), Wh=Param("H H", "gn"), Ws=Param("H H", "gn"),
                b=Param("H", "gn", init={"g": -2.0})):  # fmt: skip
-    """g = σ(a.g),  n = tanh(a.n),  s' = (1 - g) ⊙ s + g ⊙ n,  h' = tanh(n + s');  the gate starts nearly shut."""
+    """g = σ(a.g),  n = tanh(a.n),  s' = (1 - g) ⊙ s + g ⊙ n,  h' = tanh(n + s').  The gate starts nearly closed."""
     g = sigmoid(x @ Wx.g + h @ Wh.g + s @ Ws.g + b.g)
     n = tanh(x @ Wx.n + h @ Wh.n + s @ Ws.n + b.n)
     s = (1 - g) * s + g * n
@@ -26,7 +26,7 @@ def two_speeds(x, h, s, *, Wx=Param("D H", "gn"), Wh=Param("H H", "gn"), Ws=Para
 
 
 class Reader(nn.Module):
-    """xs (N, T, 2) -> one number a row, read from the last state."""
+    """xs (N, T, 2) -> one number for each row, computed from the last state."""
 
     def __init__(self, cell, *, rng):
         self.recurrent = nn.Recurrent(cell, D=2, H=H, rng=rng)
@@ -38,14 +38,14 @@ class Reader(nn.Module):
 
 
 def batch(rng):
-    """Numbers (N, T), a mark at the first, and that one as the target (N, 1)."""
+    """Inputs (N, T, 2): numbers, and a mark at the first of them. Targets (N, 1): the first number."""
     xs = rng.uniform(-1, 1, (N, T, 2)).astype("f")
     xs[:, :, 1] = np.arange(T) == 0
     return xs, xs[:, 0, :1]
 
 
 def train(cell):
-    """The loss over the last quarter of the training."""
+    """Train a model with this cell. Return its mean loss over the last quarter of the training."""
     rng = np.random.default_rng(0)
     model, losses = Reader(cell, rng=rng), []
     optimizer = optim.Adam(model, lr=0.01)
@@ -62,6 +62,6 @@ def train(cell):
 
 if __name__ == "__main__":
     print(tg.check_gradients(two_speeds))
-    print(f"\nRemembering a number through {T} steps; who guesses 0 has a loss of {1 / 3:.3f}")
+    print(f"\nRemembering a number through {T} steps; guessing 0 gives a loss of {1 / 3:.3f}")
     for cell in (tg.rnn, two_speeds):
         print(f"{cell.name:12s} {train(cell):.4f}")

@@ -1,4 +1,4 @@
-"""Check an LSTM's backward that was derived by hand; then see what happens when one line of it is wrong.
+"""Check the backward pass of an LSTM, derived by hand; then check it again with one wrong line.
 
     python examples/lstm_by_hand.py
 """
@@ -9,7 +9,7 @@ from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 
 def with_a_mistake(x, h, c, **given):
-    """As lstm_backward, but somebody lost a sign in dWh."""
+    """The backward pass of the LSTM, with a wrong sign in dWh."""
     gradients = lstm_backward(x, h, c, **given)
     return {**gradients, "dWh": -gradients["dWh"]}
 

@@ -1,4 +1,4 @@
-"""Backpropagation through time for an LSTM, derived by hand; and what the check says of it.
+"""Backpropagation through time for an LSTM, derived by hand, and its check.
 
 python examples/lstm_right.py
 tinygrad-rnn check examples/lstm_right.py:lstm_bptt
@@ -15,7 +15,7 @@ def sigmoid(x):
 
 
 def lstm_bptt(xs, h, c, *, Wx, Wh, b, dhs, dh, dc):
-    """The gradients over time, given dhs by every output, and dh and dc by the last state."""
+    """The gradients over time, from dhs with respect to every output, and dh and dc with respect to the last state."""
     (N, T, _), H = xs.shape, h.shape[1]
     steps = []
     for t in range(T):
@@ -31,9 +31,9 @@ def lstm_bptt(xs, h, c, *, Wx, Wh, b, dhs, dh, dc):
     for t in reversed(range(T)):
         h, c, f, g, i, o = steps[t]
         tanh_c = np.tanh(f * c + g * i)
-        dh = dh + dhs[:, t]  # by the next step, and by the output of this one
+        dh = dh + dhs[:, t]  # from the next step, and from the output of this step
         do = dh * tanh_c  # h' = o ⊙ tanh c'
-        dc = dc + dh * o * (1 - tanh_c**2)  # by the next step, and through h'
+        dc = dc + dh * o * (1 - tanh_c**2)  # from the next step, and through h'
         df, dg, di = dc * c, dc * i, dc * g  # c' = f ⊙ c + g ⊙ i
         dA = np.hstack([df * f * (1 - f), dg * (1 - g**2), di * i * (1 - i), do * o * (1 - o)])
         for name, d in {"do": do, "dc'": dc, "df": df, "dg": dg, "di": di, "dA": dA}.items():

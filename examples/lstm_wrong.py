@@ -1,4 +1,4 @@
-"""An LSTM's backward with one mistake in it, the kind that trains all the same, only worse; and what the check says.
+"""Backpropagation through time for an LSTM with one mistake, which still trains, but worse; and its check.
 
 python examples/lstm_wrong.py
 tinygrad-rnn check examples/lstm_wrong.py:lstm_bptt
@@ -15,7 +15,7 @@ def sigmoid(x):
 
 
 def lstm_bptt(xs, h, c, *, Wx, Wh, b, dhs, dh, dc):
-    """The gradients over time, given dhs by every output, and dh and dc by the last state. One line is wrong."""
+    """The gradients over time, as in lstm_right.py. One line is wrong."""
     (N, T, _), H = xs.shape, h.shape[1]
     steps = []
     for t in range(T):
@@ -31,9 +31,9 @@ def lstm_bptt(xs, h, c, *, Wx, Wh, b, dhs, dh, dc):
     for t in reversed(range(T)):
         h, c, f, g, i, o = steps[t]
         c_new = f * c + g * i
-        dh = dh + dhs[:, t]  # by the next step, and by the output of this one
+        dh = dh + dhs[:, t]  # from the next step, and from the output of this step
         do = dh * c_new  # wrong: h' = o ⊙ tanh c', so it should be dh * np.tanh(c_new)
-        dc = dc + dh * o * (1 - np.tanh(c_new) ** 2)  # by the next step, and through h'
+        dc = dc + dh * o * (1 - np.tanh(c_new) ** 2)  # from the next step, and through h'
         df, dg, di = dc * c, dc * i, dc * g  # c' = f ⊙ c + g ⊙ i
         dA = np.hstack([df * f * (1 - f), dg * (1 - g**2), di * i * (1 - i), do * o * (1 - o)])
         for name, d in {"do": do, "dc'": dc, "df": df, "dg": dg, "di": di, "dA": dA}.items():

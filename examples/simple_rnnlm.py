@@ -1,8 +1,8 @@
-"""The book's SimpleRnnlm: embedding, simple RNN, affine, softmax with loss, on a small text by truncated BPTT.
+"""The book's SimpleRnnlm on a small text: embedding, simple RNN, affine, softmax with loss, truncated BPTT.
 
     python examples/simple_rnnlm.py [TEXT]
 
-Without a text it learns the first 1000 words of the generated stories by heart, as chapter 5 does with PTB's.
+Without a TEXT it learns the first 1000 words of the generated stories by heart, as chapter 5 does with PTB.
 """
 
 import sys
@@ -17,7 +17,7 @@ N, T, D, H, EPOCHS, LR = 10, 5, 48, 48, 40, 1.0
 
 
 class SimpleRnnlm(nn.Module):
-    """ids (N, T) -> scores (N, T, V).  Only the forward pass: there is no other."""
+    """ids (N, T) -> scores (N, T, V).  The forward pass is all that is written."""
 
     def __init__(self, V, D, H, *, rng):
         self.embed = nn.Embedding(V, D, rng=rng)
@@ -30,7 +30,7 @@ class SimpleRnnlm(nn.Module):
 
 
 def train(model, ids):
-    """Every epoch starts at the start of the text; the state goes from window to window, its graph does not."""
+    """Every epoch begins at the start of the text. The state is carried from window to window, its graph is not."""
     optimizer = optim.SGD(model, lr=LR)
     for epoch in range(1, EPOCHS + 1):
         state, losses = None, []

@@ -1,10 +1,10 @@
-"""Gradients that vanish and explode on their way back through 20 steps, and an LSTM's memory through which they get.
+"""Gradients that vanish and explode over 20 steps back, and the memory of an LSTM, through which they survive.
 
     python examples/vanishing.py
 
-Each step back multiplies dh by Whᵀ, so it grows by no more than the largest singular value of Wh: below 1 it must
-vanish, above 1 it may explode. In an LSTM dc is multiplied by the forget gate, element by element: with a large forget
-bias by nearly 1 (what dc gains comes back through h).
+Each step back multiplies dh by Whᵀ, so dh grows at most by the largest singular value of Wh. Below 1 it must vanish,
+above 1 it may explode. In an LSTM dc is multiplied by the forget gate, element by element. With a large forget bias the
+gate is nearly 1. (If dc grows, the additional part comes back through h.)
 """
 
 import numpy as np
@@ -16,12 +16,12 @@ SHOWN = (1, 5, 10, 15, 20)
 
 
 def norms(run, start):
-    """‖dh‖ / N after k steps back from a gradient of ones, for each k in SHOWN; ``run(h, k)`` is k steps forward."""
-    found = []
+    """‖dh‖ / N after k steps back from a gradient of ones, for each k in SHOWN. ``run(h, k)`` goes k steps forward."""
+    result = []
     for k in SHOWN:
         _, pull = tg.vjp(lambda h, k=k: run(h, k), start)
-        found.append(np.linalg.norm(pull(np.ones((N, H)))[0]) / N)
-    return found
+        result.append(np.linalg.norm(pull(np.ones((N, H)))[0]) / N)
+    return result
 
 
 def through_product(Wh):
@@ -36,7 +36,7 @@ def through_product(Wh):
 
 
 def through_lstm(params, x):
-    """dc through an LSTM that reads x at each step."""
+    """dc through an LSTM with the same input x at each step."""
 
     def run(c, k):
         h = np.zeros((N, H))
@@ -48,19 +48,19 @@ def through_lstm(params, x):
 
 
 def random(rng, largest):
-    """A matrix with the largest singular value given, the others less."""
+    """A random matrix whose largest singular value is ``largest``."""
     Wh = rng.standard_normal((H, H))
     return Wh * (largest / np.linalg.norm(Wh, 2))
 
 
 def orthogonal(rng, value):
-    """A matrix with all singular values equal: no direction is lost before the others."""
+    """A matrix with all singular values equal to ``value``: no direction vanishes before the others."""
     params = tg.rnn.init(rng, dtype=np.float64, D=1, H=H, init={"Wh": "orthogonal"})
     return value * params["Wh"].numpy()
 
 
-def line(what, found):
-    print(f"{what:34s}" + "".join(f"{norm:10.3g}" for norm in found))
+def line(what, values):
+    print(f"{what:34s}" + "".join(f"{norm:10.3g}" for norm in values))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_the_page_of_the_exercise_names_every_field_of_its_json(kind):
 
 def test_the_reference_names_every_option():
     parser = argparse.ArgumentParser(add_help=False)
-    check.options(parser)
+    check.add_options(parser)
     names = [action.option_strings[-1] for action in parser._actions if action.option_strings]
     assert "--timeout" in names and missing(names, section("The command line", page("check_reference"))) == []
 

@@ -1,1 +1,1 @@
-"""Recurrent cells: equations with parameters, the built-in ones, and wrappers around any of them."""
+"""Recurrent cells: the decorator, the parameters, the built-in cells, and wrappers around any cell."""

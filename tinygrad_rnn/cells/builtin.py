@@ -1,4 +1,4 @@
-"""The cells of the field, as their equations.  x (N, D), states (N, H); σ is the sigmoid, ⊙ the elementwise product."""
+"""The built-in cells, as their equations.  x (N, D), states (N, H); σ is the sigmoid, ⊙ the elementwise product."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def lstm(x, h, c, *, Wx=Param("D H", "fgio"), Wh=Param("H H", "fgio"), b=Param("
     """Long short-term memory with a forget gate (Hochreiter and Schmidhuber 1997, Gers et al. 2000), the book's.
 
     f = σ(x Wx.f + h Wh.f + b.f),  g = tanh(...),  i = σ(...),  o = σ(...);  c' = f ⊙ c + g ⊙ i,  h' = o ⊙ tanh c'.
-    Blocks f g i o.  All four affine maps are one, then sliced. ``init={"b": {"f": 1.0}}`` starts with memory kept.
+    Blocks f g i o: one affine map computes all four, and is then split. With ``init={"b": {"f": 1.0}}`` the forget gate
+    starts open, which keeps the memory.
     """
     A = x @ Wx + h @ Wh + b
     f, g, i, o = split(A, 4)
@@ -36,7 +37,7 @@ def gru(x, h, *, Wx=Param("D H", "zrh"), Wh=Param("H H", "zrh"), b=Param("H", "z
     """Gated recurrent unit, reset before the product (Cho et al. 2014), the book's.
 
     z = σ(x Wx.z + h Wh.z + b.z),  r = σ(...),  h̃ = tanh(x Wx.h + (r ⊙ h) Wh.h + b.h),  h' = (1 - z) ⊙ h + z ⊙ h̃.
-    Blocks z r h.  z lets the new in; texts that write z ⊙ h + (1 - z) ⊙ h̃ have 1 - z for it.
+    Blocks z r h. Here z = 1 takes the new state; texts that write z ⊙ h + (1 - z) ⊙ h̃ call 1 - z what is z here.
     """
     z = sigmoid(x @ Wx.z + h @ Wh.z + b.z)  # update
     r = sigmoid(x @ Wx.r + h @ Wh.r + b.r)  # reset
@@ -50,7 +51,7 @@ def gru_after(x, h, *, Wx=Param("D H", "zrh"), Wh=Param("H H", "zrh"), bx=Param(
     """Gated recurrent unit, reset after the product: PyTorch's and cuDNN's, with two biases.
 
     z = σ(...),  r = σ(...),  h̃ = tanh(x Wx.h + bx.h + r ⊙ (h Wh.h + bh.h)),  h' = (1 - z) ⊙ h + z ⊙ h̃.
-    Not the same function as `gru` for any weights.  PyTorch's z is 1 - z here, and its blocks are r z n.
+    Not the same function as `gru`, whatever the weights. PyTorch's z is 1 - z here, and its blocks are r z n.
     """
     z = sigmoid(x @ Wx.z + bx.z + h @ Wh.z + bh.z)
     r = sigmoid(x @ Wx.r + bx.r + h @ Wh.r + bh.r)
@@ -63,9 +64,9 @@ def gru_after(x, h, *, Wx=Param("D H", "zrh"), Wh=Param("H H", "zrh"), bx=Param(
 def peephole_lstm(
     x, h, c, *, Wx=Param("D H", "fgio"), Wh=Param("H H", "fgio"), p=Param("H", "fio"), b=Param("H", "fgio")
 ):
-    """LSTM whose gates see the memory, through a diagonal (Gers et al. 2002).
+    """LSTM whose gates read the memory through a diagonal matrix (Gers et al. 2002).
 
-    f and i see c, o sees c':  f = σ(x Wx.f + h Wh.f + p.f ⊙ c + b.f),  ...  o = σ(x Wx.o + h Wh.o + p.o ⊙ c' + b.o).
+    f and i read c, o reads c':  f = σ(x Wx.f + h Wh.f + p.f ⊙ c + b.f),  ...  o = σ(x Wx.o + h Wh.o + p.o ⊙ c' + b.o).
     """
     f = sigmoid(x @ Wx.f + h @ Wh.f + p.f * c + b.f)
     g = tanh(x @ Wx.g + h @ Wh.g + b.g)
@@ -77,7 +78,7 @@ def peephole_lstm(
 
 
 def layer_norm(a, gain, eps=1e-5):
-    """Each row to mean 0 and variance 1, then scaled: gain ⊙ (a - mean) / √(variance + eps) (Ba et al. 2016)."""
+    """Normalise each row:  y = gain ⊙ (a - mean) / √(variance + eps),  a (N, H), gain (H,) (Ba et al. 2016)."""
     d = a - mean(a, axis=-1, keepdims=True)
     return gain * (d / sqrt(mean(square(d), axis=-1, keepdims=True) + eps))
 
@@ -105,7 +106,7 @@ def layer_norm_lstm(
 
 @cell
 def mgu(x, h, *, Wx=Param("D H", "fh"), Wh=Param("H H", "fh"), b=Param("H", "fh")):
-    """Minimal gated unit, one gate for both of the GRU's (Zhou et al. 2016).
+    """Minimal gated unit: one gate in the place of the GRU's two (Zhou et al. 2016).
 
     f = σ(x Wx.f + h Wh.f + b.f),  h̃ = tanh(x Wx.h + (f ⊙ h) Wh.h + b.h),  h' = (1 - f) ⊙ h + f ⊙ h̃.
     """
@@ -115,4 +116,4 @@ def mgu(x, h, *, Wx=Param("D H", "fh"), Wh=Param("H H", "fh"), b=Param("H", "fh"
     return h
 
 
-BUILT_IN = {one.name: one for one in (rnn, lstm, gru, gru_after, peephole_lstm, layer_norm_lstm, mgu)}
+BUILT_IN = {builtin.name: builtin for builtin in (rnn, lstm, gru, gru_after, peephole_lstm, layer_norm_lstm, mgu)}

@@ -1,8 +1,8 @@
-"""`@cell` turns the equations of one time step into a cell; `Param` says what parameters they use.
+"""`@cell` turns the equations of one time step into a cell; `Param` declares their parameters.
 
-A cell stays a pure function. What this file adds is knowledge about it, read from its signature: the names of the
-input, of the states and of the parameters, and their shapes in words, so that parameters can be made (`Cell.init`),
-checked, and sliced by the names of their blocks (``Wx.f``).
+A cell remains a pure function. `Cell` reads from its signature the names of the input, of the states and of the
+parameters, and their shapes in letters. So parameters can be created (`Cell.init`), checked, and sliced by the names of
+their blocks (``Wx.f``).
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from ..errors import InvalidType, InvalidValue, ShapeError
 from . import initializers as schemes
 from .param import Param, Stacked
 from .param import advice as advice
-from .step_run import Run, places
+from .step_run import StepRun, positions
 
 
 class Cell:
-    """The equations of one time step, and what their signature says. Made by `cell`, and by wrappers.
+    """The equations of one time step and their signature. The decorator `cell` and the wrappers make cells.
 
     ``input``, ``states``: the names of the positional arguments; ``words``: the shape of each state, in letters;
-    ``params``: the `Param` of each parameter; ``config``: the defaults of the other keywords. All in written order.
+    ``params``: the `Param` of each parameter; ``config``: the defaults of the other keywords. All are in the order of
+    the signature. ``cell(x, *state, **params)`` is one step: x (N, D), each state (N, H) -> the new states.
     """
 
-    inner: Cell | None = None  # the cell that a wrapper goes around
-    wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` makes this cell anew
+    inner: Cell | None = None  # the cell inside of a wrapper
+    wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` gives an equal cell
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -58,7 +59,7 @@ class Cell:
         return f"<cell {self.name}({', '.join([self.input, *self.states])}, *, {', '.join(self.params)})>"
 
     def __reduce__(self) -> Any:
-        """In a pickle: by its name where its module has it under that, as functions are; else by its parts."""
+        """Pickle by name, as functions are, where the module has the cell under its name; else by its parts."""
         if self.wrap is not None:
             return self.wrap, (self.inner,)
         there: Any = sys.modules.get(self.__module__)
@@ -73,20 +74,21 @@ class Cell:
     def init(
         self, rng: np.random.Generator, *, dtype: Any = np.float32, init: Mapping[str, Any] | None = None, **sizes: int
     ) -> dict[str, Tensor]:
-        """Parameters for sizes such as ``D=100, H=100``: leaves that require grad, in the order of the signature.
+        """Parameters for sizes such as ``D=100, H=100``: leaves that require a gradient, in the order of the signature.
 
-        ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal", "b": {"f": 1.0}}``.
+        ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal", "b": {"f": 1.0}}``. Raises InvalidType for a
+        missing or unknown size or parameter, InvalidValue for a size that is no whole number from 1.
         """
         self._check_init(init or {}, sizes)
-        made = {}
+        tensors = {}
         for name, param in self.params.items():
             scheme, where = (init or {}).get(name, param.init), f"{self.name}: {name}"
             array = schemes.draw_blocks(scheme, rng, param.shape(sizes), param.blocks, where).astype(dtype)
-            made[name] = Tensor(array, requires_grad=True, name=name)
-        return made
+            tensors[name] = Tensor(array, requires_grad=True, name=name)
+        return tensors
 
     def _check_init(self, init: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
-        """Sizes and parameters are told apart: a scheme for a size, or the other way round, would be passed over."""
+        """Raise unless all sizes are there, and every size and every scheme has a known name."""
         letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
         for letter in letters:
             if letter not in sizes:
@@ -101,7 +103,10 @@ class Cell:
                 raise InvalidType(f"{self.name}.init: has no parameter {name}, only {', '.join(self.params)}")
 
     def sizes(self, params: Mapping[str, Any]) -> dict[str, int]:
-        """What each letter stands for, by the parameters' shapes; missing, extra and misshaped ones are errors."""
+        """The size of each letter, from the shapes of the parameters.
+
+        Raises InvalidType for a missing or unknown parameter, ShapeError where shapes do not fit.
+        """
         for name in self.params:
             if name not in params:
                 raise InvalidType(f"{self.name}: missing parameter {name}")
@@ -119,8 +124,8 @@ class Cell:
             shape, count = np.shape(value(params[name])), max(len(param.blocks), 1)
             if len(shape) != len(param.words) or shape[-1] % count:
                 raise ShapeError(f"{self.name}: {name} is {shape}, should be {param}")
-            own = (*shape[:-1], shape[-1] // count)
-            for word, size in zip(param.words, own, strict=True):
+            lengths = (*shape[:-1], shape[-1] // count)
+            for word, size in zip(param.words, lengths, strict=True):
                 self._agree(sizes, owners, word, size, f"{name} {shape}")
         return sizes
 
@@ -130,8 +135,8 @@ class Cell:
         owners.setdefault(word, owner)
 
     def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The keyword arguments of the function: parameters that know their blocks, and the configuration given."""
-        bound = {name: one for name, one in params.items() if name not in self.params}
+        """The keyword arguments of the function: each parameter as `Stacked`, and the configuration as it was given."""
+        bound = {name: argument for name, argument in params.items() if name not in self.params}
         for name, param in self.params.items():
             given = params[name]
             stacked = Stacked.__new__(Stacked)
@@ -144,7 +149,7 @@ class Cell:
     # -- one step --------------------------------------------------------------------------------------------------
 
     def check(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
-        """The sizes of everything; raises in the cell's own names where input, state and parameters do not fit."""
+        """All sizes by letter; raises, in the names of the cell, where input, state and parameters do not fit."""
         for place, arg in enumerate((x, *state)):
             if isinstance(arg, Mapping):
                 wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
@@ -159,15 +164,15 @@ class Cell:
             known = f" with D = {sizes['D']} as in {owners[0]}" if owners else ""
             raise ShapeError(f"{self.name}: {self.input} is {shape}, should be (N, D){known}")
         sizes["N"] = shape[0]
-        for name, one in zip(self.states, state, strict=True):
-            got, words = np.shape(value(one)), self.words[name]
+        for name, array in zip(self.states, state, strict=True):
+            got, words = np.shape(value(array)), self.words[name]
             want = tuple(sizes.setdefault(word, got[k] if k < len(got) else 0) for k, word in enumerate(words))
             if got != want:
                 raise ShapeError(f"{self.name}: {name} is {got}, should be ({', '.join(words)}) = {want}")
         return sizes
 
     def zero_state(self, N: int, params: Mapping[str, Any], dtype: Any) -> tuple[Tensor, ...]:
-        """Every state as zeros."""
+        """Zeros for every state. Raises InvalidType if a size of a state is in no parameter."""
         sizes = {**self.sizes(params), "N": N}
         for word in (word for words in self.words.values() for word in words):
             if word not in sizes:
@@ -175,58 +180,66 @@ class Cell:
         return tuple(make(np.zeros([sizes[w] for w in self.words[name]], dtype), None) for name in self.states)
 
     def step(self, x: Any, state: Sequence[Any], bound: Mapping[str, Any], check: bool) -> tuple[Any, ...]:
-        """The new state, as a tuple, from Tensors and bound parameters."""
-        new = self.function(x, *state, **bound)  # whatever is added to this line is paid at every step
+        """The new state as a tuple, from Tensors and bound parameters; ``check`` compares it with the old state."""
+        new = self.function(x, *state, **bound)  # any work added here is paid at every step
         new = new if isinstance(new, tuple) else (new,)
         if check:
             self._check_new({self.input: x, **dict(zip(self.states, state)), **bound}, state, new)
         return new
 
     def _check_new(self, given: Mapping[str, Any], state: Sequence[Any], new: Sequence[Any]) -> None:
-        """As many states as there were, of the same shapes and dtypes; for a dtype the text says who else has it."""
+        """Raise unless the new states have the number, shapes and dtypes of the old ones.
+
+        For a dtype the text names the arguments that have it too.
+        """
         wanted = f"{len(state)}: the new {', '.join(self.states)}"
         if len(new) == 1 and new[0] is None:
             raise InvalidType(f"{self.name}: returned None, should return {wanted}; is a return missing?")
         if len(new) != len(state):
             got = "a list" if new and isinstance(new[0], list) else f"{len(new)} value{'s' * (len(new) != 1)}"
             raise InvalidType(f"{self.name}: returns {got}, should return {wanted}")
-        for name, old, one in zip(self.states, state, new, strict=True):
-            if not isinstance(one, Tensor):
-                raise InvalidType(f"{self.name}: the new {name} is a {type(one).__name__}, should be a Tensor")
-            if one.shape != old.shape:
-                raise ShapeError(f"{self.name}: the new {name} is {one.shape}, should be {old.shape} as {name} was")
-            if one.dtype != old.dtype:
-                alike = [key for key, arg in given.items() if getattr(arg, "dtype", None) == one.dtype]
+        for name, old, tensor in zip(self.states, state, new, strict=True):
+            if not isinstance(tensor, Tensor):
+                raise InvalidType(f"{self.name}: the new {name} is a {type(tensor).__name__}, should be a Tensor")
+            if tensor.shape != old.shape:
+                raise ShapeError(f"{self.name}: the new {name} is {tensor.shape}, should be {old.shape} as {name} was")
+            if tensor.dtype != old.dtype:
+                alike = [key for key, arg in given.items() if getattr(arg, "dtype", None) == tensor.dtype]
                 seen = f" ({', '.join(alike)} too)" if alike else ""
-                got = f"{one.dtype}{seen}"
+                got = f"{tensor.dtype}{seen}"
                 raise InvalidType(f"{self.name}: the new {name} is {got}, should be {old.dtype} as {name} was")
 
     def __call__(self, x: Any, *state: Any, **params: Any) -> Any:
-        """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors."""
+        """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors.
+
+        Raises InvalidType and ShapeError, in the names of the cell, for arguments that do not fit.
+        """
         self.check(x, state, params)
-        arrays = not any(isinstance(one, Tensor) for one in [x, *state, *params.values()])
-        given = [copy.copy(one) if isinstance(one, Tensor) else make(np.array(one), None) for one in (x, *state)]
+        arrays = not any(isinstance(argument, Tensor) for argument in [x, *state, *params.values()])
+        given = [copy.copy(argument) if isinstance(argument, Tensor) else make(np.array(argument), None)
+                 for argument in (x, *state)]  # fmt: skip
         bound = self.bind(params)
-        run = Run(self, range(1), given[1:], bound)
+        run = StepRun(self, range(1), given[1:], bound)
         run.starts.append(clock())
         new = self.step(given[0], given[1:], bound, check=True)
-        run.states.append(places(new))
+        run.states.append(positions(new))
         run.end = clock()
         run.mark(*new)
-        result = tuple(one._array for one in new) if arrays else new
+        result = tuple(tensor._array for tensor in new) if arrays else new
         return result if len(result) > 1 else result[0]
 
 
 def cell(function: Callable[..., Any] | None = None, *, states: Mapping[str, str] | None = None) -> Any:
-    """Make a cell from its equations::
+    """Decorator: turn the equations of one time step into a `Cell`::
 
         @cell
         def rnn(x, h, *, Wx=Param("D H"), Wh=Param("H H"), b=Param("H")):
             return tanh(x @ Wx + h @ Wh + b)
 
-    The first argument is the input (N, D), the other positional ones are the states, (N, H) unless ``states`` says
-    otherwise (``states={"h": "N P"}``); keyword-only `Param` defaults are parameters, other ones configuration. It
-    returns the new states in the order of its arguments; the first is the output.
+    The first argument is the input (N, D). The other positional arguments are the states, (N, H) unless ``states`` says
+    otherwise (``states={"h": "N P"}``). Keyword-only arguments with a `Param` are parameters, the others configuration.
+    The function returns the new states in the order of its arguments; the first is the output. Raises InvalidType for a
+    function of another form.
     """
     if function is None:
         return lambda f: Cell(f, states)

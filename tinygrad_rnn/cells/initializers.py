@@ -1,7 +1,7 @@
-"""Where parameters start: initialisation schemes by name.
+"""Initialisation schemes for parameters, by name.
 
-A scheme is a function ``scheme(rng, shape) -> float64 array``; a matrix is (in, out). Wherever one is asked for, a
-name from `SCHEMES`, a number (every element), a function, or an array will do.
+A scheme is a function ``scheme(rng, shape) -> float64 array``; a matrix is (in, out). Wherever a scheme is expected, it
+may be given as a name from `SCHEMES`, a function, a number (every element), or an array.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ Scheme = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """All zero: biases."""
+    """All zero: for biases."""
     return np.zeros(shape)
 
 
 def book(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal with standard deviation 1/√n, n inputs: the book's for Wx, Wh and affine layers."""
+    """Normal with standard deviation 1/√n, n inputs: the book's scheme for Wx, Wh and affine layers."""
     return rng.standard_normal(shape) / np.sqrt(shape[0])
 
 
 def embedding(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Normal with standard deviation 1/100: the book's for embeddings."""
+    """Normal with standard deviation 1/100: the book's scheme for embeddings."""
     return rng.standard_normal(shape) / 100
 
 
@@ -54,7 +54,10 @@ def he(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Orthonormal rows or columns, whichever are fewer (Saxe et al. 2014); every singular value is 1."""
+    """Orthonormal rows or columns, whichever are fewer: every singular value is 1 (Saxe et al. 2014).
+
+    Raises InvalidValue for a shape that is no matrix.
+    """
     if len(shape) != 2:
         raise InvalidValue(f"init orthogonal needs a matrix, should not be for {shape}")
     tall = (max(shape), min(shape))
@@ -67,26 +70,29 @@ SCHEMES: dict[str, Scheme] = {f.__name__: f for f in (zeros, book, embedding, no
 
 
 def draw(scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """An array of ``shape`` by ``scheme``; ``where`` names the parameter in errors."""
+    """A float64 array of ``shape`` by ``scheme``; ``where`` names the parameter in errors.
+
+    Raises InvalidValue for an unknown name, or a result of another shape.
+    """
     if isinstance(scheme, str):
         if scheme not in SCHEMES:
             raise InvalidValue(f"{where}: init is {scheme!r}, should be one of {', '.join(SCHEMES)}")
         scheme = SCHEMES[scheme]
     try:
-        made = np.asarray(scheme(rng, shape) if callable(scheme) else scheme, dtype=np.float64)
+        array = np.asarray(scheme(rng, shape) if callable(scheme) else scheme, dtype=np.float64)
     except ValueError as error:
         raise InvalidValue(f"{where}: {error}") from error
-    if made.shape not in (shape, ()):
-        raise InvalidValue(f"{where}: init gave shape {made.shape}, should be {shape}")
-    return np.array(np.broadcast_to(made, shape))
+    if array.shape not in (shape, ()):
+        raise InvalidValue(f"{where}: init gave shape {array.shape}, should be {shape}")
+    return np.array(np.broadcast_to(array, shape))
 
 
 def draw_blocks(
     scheme: Any, rng: np.random.Generator, shape: tuple[int, ...], blocks: tuple[str, ...], where: str
 ) -> np.ndarray:
-    """A stacked array, each block of its last axis drawn by itself.
+    """A stacked array whose blocks along the last axis are drawn one after another.
 
-    ``{"f": 1.0}`` sets one block, the others are drawn as by default. An array is the whole parameter.
+    ``{"f": 1.0}`` sets one block; the others follow the default scheme. An array is the whole parameter.
     """
     if not blocks or isinstance(scheme, (np.ndarray, list)):
         return draw(_default(scheme, shape), rng, shape, where)
@@ -94,8 +100,8 @@ def draw_blocks(
     for name in schemes:
         if name not in blocks:
             raise InvalidValue(f"{where}: init names block {name!r}, should be among {', '.join(blocks)}")
-    own = (*shape[:-1], shape[-1] // len(blocks))
-    parts = [draw(_default(schemes.get(name), own), rng, own, f"{where}.{name}") for name in blocks]
+    block_shape = (*shape[:-1], shape[-1] // len(blocks))
+    parts = [draw(_default(schemes.get(name), block_shape), rng, block_shape, f"{where}.{name}") for name in blocks]
     return np.concatenate(parts, axis=-1)
 
 

@@ -1,8 +1,8 @@
-"""Masks that hold for a whole sequence: which matrices of a cell they belong to, how they are drawn and applied.
+"""Masks for a whole sequence: which matrices of a cell they belong to, how they are drawn and applied.
 
-A cell that carries its state past its matrices (a GRU's (1 - z) ⊙ h) must not have the state itself masked: at every
-step the same units would be lost and the others scaled up. So a mask is bound to the matrices instead, and applied to
-whatever is multiplied by them.
+A mask must not be applied to the state itself if the cell also carries the state past its matrices (a GRU's
+(1 - z) ⊙ h): every step would lose the same units and scale the others up. So a mask is bound to matrices, and applied
+to every array that is multiplied by them.
 """
 
 from __future__ import annotations
@@ -21,54 +21,54 @@ from .cell import Cell, Stacked
 
 @dataclass(frozen=True)
 class Mask:
-    """The default of a configuration argument that `draw_masks` fills: of which input or state, dropped how often."""
+    """Default of a configuration argument that `draw_masks` draws: the input or state it masks, and the drop rate."""
 
     of: str
     rate: float
 
 
 def draw_masks(cell: Cell, rng: np.random.Generator, N: int, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Every mask that ``cell`` takes, for N rows and the sizes of ``params``: one (N, D), one (N, H), by name.
+    """Draw every mask of ``cell`` for N rows and the sizes of ``params``: mask_x (N, D), mask_h (N, H), ... by name.
 
-    Elements are 0 with probability rate, else 1/(1 - rate), in the dtype of the parameters. An empty dict for a cell
-    that takes none, so that a training loop need not know which cell it has.
+    Elements are 0 with probability rate, else 1/(1 - rate), in the dtype of the parameters. The dict is empty for a
+    cell without masks, so that one training loop serves every cell.
     """
     sizes = {**cell.sizes(params), "N": N}
     dtype = np.result_type(*(np.asarray(value(params[name])).dtype for name in cell.params))
-    made = {}
+    masks = {}
     for name, mask in cell.config.items():
         if isinstance(mask, Mask):
             words = ("N", "D") if mask.of == cell.input else cell.words[mask.of]
-            made[name] = dropout(np.ones([sizes[word] for word in words], dtype), rate=mask.rate, rng=rng)
-    return made
+            masks[name] = dropout(np.ones([sizes[word] for word in words], dtype), rate=mask.rate, rng=rng)
+    return masks
 
 
 def draws(cell: Cell) -> list[str]:
-    """The configuration that makes ``cell`` the one to train: its masks, and the generator ``rng``, of all wrappers."""
+    """The arguments that make ``cell`` random in training: the masks and the generator ``rng`` of all its wrappers."""
     return [name for name, default in cell.config.items() if isinstance(default, Mask) or name == "rng"]
 
 
 def drawing(cell: Cell) -> str:
-    """How a call gives it, as it is written."""
+    """How a call passes these arguments, as source text."""
     names = draws(cell)
     masks = ["**draw_masks(cell, rng, N, params)"] * any(name != "rng" for name in names)
     return ", ".join([*masks, *["rng=rng"] * ("rng" in names)])
 
 
 def rows(where: str, cell: Cell, name: str) -> list[str]:
-    """The matrices that the input or a state goes through: those with a row for each of its elements."""
+    """The matrices that multiply the input or state ``name``: those with a row for each of its elements."""
     word = "D" if name == cell.input else cell.words[name][-1]
-    found = [key for key, param in cell.params.items() if len(param.words) > 1 and param.words[0] == word]
-    if not found:
+    matrices = [key for key, param in cell.params.items() if len(param.words) > 1 and param.words[0] == word]
+    if not matrices:
         raise InvalidType(f"{where}: {cell.name} has no matrix with {word} rows, which {name} would go through")
-    return found
+    return matrices
 
 
 class Masked(Stacked):
-    """A matrix whose inputs are masked: ``a @ W`` is ``(a ⊙ mask) @ W``, for its blocks as well.
+    """A matrix whose left operands are masked: ``a @ W`` computes ``(a ⊙ mask) @ W``, for its blocks too.
 
-    Python asks the right operand first where its class is the more special one. Everything else that reads the array
-    raises, for there the mask would be lost.
+    It works because Python calls ``__rmatmul__`` first where the class of the right operand is a subclass of the left
+    one's. Any other use of the array raises InvalidType, since the mask would be lost.
     """
 
     _whole: Any
@@ -76,9 +76,9 @@ class Masked(Stacked):
 
     @classmethod
     def of(cls, whole: Any, gate: _Gate) -> Masked:
-        made = cls.__new__(cls)
-        made._whole, made._gate, made._name, made.node = whole, gate, whole.name, whole.node
-        return made
+        masked = cls.__new__(cls)
+        masked._whole, masked._gate, masked._name, masked.node = whole, gate, whole.name, whole.node
+        return masked
 
     def __getattr__(self, name: str) -> Any:
         block = Masked.of(getattr(self._whole, name), self._gate)
@@ -102,7 +102,7 @@ class Masked(Stacked):
 
 
 class _Gate:
-    """a -> a ⊙ mask, once for all matrices that the same a goes through."""
+    """a -> a ⊙ mask, computed once for all matrices that multiply the same a."""
 
     def __init__(self, where: str, mask: Any):
         self.where, self.mask = where, mask
@@ -115,7 +115,7 @@ class _Gate:
 
 
 def masked(where: str, name: str, mask: Any, N: int, matrices: Mapping[str, Any]) -> dict[str, Any]:
-    """The matrices of one step, with ``mask`` (N, rows) on what they multiply."""
+    """The matrices of one step as `Masked`, with ``mask`` (N, rows). Raises ShapeError for a mask of another shape."""
     first: Sequence[int] = next(iter(matrices.values())).shape
     if np.shape(value(mask)) != (N, first[0]):
         raise ShapeError(f"{where}: {name} is {np.shape(value(mask))}, should be {(N, first[0])}")

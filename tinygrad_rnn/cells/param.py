@@ -1,7 +1,7 @@
-"""`Param` says in the signature of a cell what a parameter is; `Stacked` is what the cell then gets.
+"""`Param` declares a parameter in the signature of a cell; `Stacked` is the Tensor that the cell then gets.
 
 One array holds the blocks of all gates side by side: ``Wx=Param("D H", "fgio")`` is stored as (D, 4H), and ``Wx.f`` is
-the slice of it for the gate f.
+its slice for the gate f.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from ..errors import InvalidAttribute, InvalidValue
 class Param:
     """A parameter in the signature of a cell.
 
-    ``words`` is its shape ("D H": from D features to H units); ``blocks`` names equal blocks stacked along the last
-    axis ("fgio": stored as (D, 4H)); one letter each, or words with spaces. ``init`` is a scheme of `tg.init` (by
-    default 1/√n for matrices and 0 for vectors) or a dict of them by block: ``init={"f": 1.0}``.
+    ``words`` is its shape ("D H": from D features to H units). ``blocks`` names equal blocks stacked along the last
+    axis, one letter each, or words with spaces ("fgio": stored as (D, 4H)). ``init`` is a scheme of `tg.init`, or a
+    dict of schemes by block, ``{"f": 1.0}``; by default matrices are normal with standard deviation 1/√n, n the rows,
+    and vectors are 0. Raises InvalidValue for an empty shape, or a block that is named twice or like an attribute of
+    Tensor.
     """
 
     def __init__(self, words: str, blocks: str = "", init: Any = None):
@@ -38,8 +40,8 @@ class Param:
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape in numbers: "D H" with four blocks, D=3, H=5 -> (3, 20)."""
-        own = [sizes[word] for word in self.words]
-        return (*own[:-1], own[-1] * max(len(self.blocks), 1))
+        lengths = [sizes[word] for word in self.words]
+        return (*lengths[:-1], lengths[-1] * max(len(self.blocks), 1))
 
     def __str__(self) -> str:
         count = str(len(self.blocks)) if len(self.blocks) > 1 else ""
@@ -48,11 +50,11 @@ class Param:
 
 
 class BlockName(str):
-    """The name of a block, ``Wx.f``: by it a graph tells blocks from other slices."""
+    """The name of a block, ``Wx.f``. Its class distinguishes blocks from other slices in a graph."""
 
 
 class Stacked(Tensor):
-    """A parameter as a cell sees it: a Tensor whose named blocks are its attributes, each sliced once."""
+    """A parameter inside of a cell: a Tensor with its named blocks as attributes, each sliced once."""
 
     _blocks: tuple[str, ...]
 
@@ -69,21 +71,24 @@ class Stacked(Tensor):
 
 
 def advice(given: Any, call: str, tensors: bool = True) -> str:
-    """What to write in the place of what is no cell and, where ``tensors`` will do, no Tensor; "" if not known."""
+    """What to write in the place of ``given``, as the end of an error text; "" where nothing better is known.
+
+    ``call`` wants a cell, or where ``tensors`` are accepted a Tensor.
+    """
     if isinstance(given, str):
         return f"; write {call}({given}), without quotes" if given.isidentifier() else ""
     if isinstance(given, type):
         return f"; {given.__name__} is a class: make one of it first"
     if isinstance(given, (Mapping, list, tuple)):
         items = given.items() if isinstance(given, Mapping) else enumerate(given)
-        at = next((key for key, one in items if (tensors and isinstance(one, Tensor)) or _is_cell(one)), None)
+        at = next((key for key, item in items if (tensors and isinstance(item, Tensor)) or _is_cell(item)), None)
         return "" if at is None else f"; it holds one: write {call}(...[{at!r}])"
     if isinstance(given, np.ndarray):
         return "; an array does not know what made it: give the Tensor that it was taken from" if tensors else ""
     if _is_cell(getattr(given, "cell", None)):
         return f"; it has one: write {call}(....cell)"
     defaults = getattr(given, "__kwdefaults__", None) or {}
-    return "; put @cell above it" if any(isinstance(one, Param) for one in defaults.values()) else ""
+    return "; put @cell above it" if any(isinstance(item, Param) for item in defaults.values()) else ""
 
 
 def _is_cell(x: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a cell leaves on the graph: which of its steps made a state, and which nodes are blocks of its parameters."""
+"""What a cell leaves on the graph: which of its steps produced a state, and which nodes are blocks of parameters."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ if TYPE_CHECKING:
     from .cell import Cell
 
 
-class Run:
-    """Which steps of which cell lie behind a state: step ``times[k]`` begins at ``starts[k]`` on the graph's clock.
+class StepRun:
+    """Consecutive steps of one cell: step ``times[k]`` begins at ``starts[k]`` on the clock of the graph.
 
-    ``states[k]`` are the places on the clock of the states before it, ``states[-1]`` of the last ones, ``params`` of
-    the parameters; None for what needs no gradient. It is left on the nodes that the steps made, for whoever looks at
-    the graph; it holds no node.
+    ``states[k]`` are the positions on the clock of the states before step k, ``states[-1]`` those of the last states,
+    ``params`` those of the parameters; None for a value that needs no gradient. ``end`` is the position after the last
+    step. ``windows`` counts the runs through which the state has been carried without detach, this one included.
+
+    The nodes of the last states and of the outputs refer to their run, for the tools that read the graph. A run holds
+    no node.
     """
 
     __slots__ = ("cell", "end", "params", "starts", "states", "times", "windows")
 
     def __init__(self, cell: Cell, times: range, state: Sequence[Tensor], bound: Mapping[str, Any], windows: int = 1):
         self.cell, self.times, self.starts, self.end = cell, times, list[int](), 0
-        self.states, self.params = [places(state)], places([bound[name] for name in cell.params])
-        self.windows = windows  # that the state has been carried through without detach
+        self.states, self.params = [positions(state)], positions([bound[name] for name in cell.params])
+        self.windows = windows
 
-    def mark(self, *values: Tensor) -> None:
-        """Leave it on the nodes of values, but for those that were there before: a step may pass on what it got."""
-        for one in values:
-            if self.made(one):
-                one.node.run = self  # type: ignore[union-attr]
+    def mark(self, *tensors: Tensor) -> None:
+        """Leave the run on the nodes of ``tensors``, but not on older nodes: a step may return what it was given."""
+        for tensor in tensors:
+            if self.is_newer(tensor):
+                tensor.node.run = self  # type: ignore[union-attr]
 
-    def made(self, one: Tensor) -> bool:
-        """Was it made since the first step began?"""
-        return one.node is not None and one.node.seq > self.starts[0]
+    def is_newer(self, tensor: Tensor) -> bool:
+        """Was the node of the tensor recorded after the first step began?"""
+        return tensor.node is not None and tensor.node.seq > self.starts[0]
 
 
-def places(values: Sequence[Tensor]) -> tuple[int | None, ...]:
-    """The places of values on the graph's clock."""
-    return tuple([one.node.seq if one.node is not None else None for one in values])
+def positions(tensors: Sequence[Tensor]) -> tuple[int | None, ...]:
+    """The positions of tensors on the clock of the graph; None for a tensor without a node."""
+    return tuple([tensor.node.seq if tensor.node is not None else None for tensor in tensors])
 
 
 def is_block(node: Node) -> bool:
-    """Is it a block of a parameter, ``Wx.f``? Made once, and used by every step."""
+    """Is it a block of a parameter, ``Wx.f``? It is sliced once and used by every step."""
     return isinstance(getattr(node, "name", None), BlockName)

@@ -97,8 +97,8 @@ def checked(out: Path) -> list[tuple[Path, str]]:
     print("\n   The same with one mistake planted, db with the wrong sign:\n")
 
     def planted(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        found = lstm_backward(*args, **kwargs)
-        return {**found, "db": -found["db"]}
+        grads = lstm_backward(*args, **kwargs)
+        return {**grads, "db": -grads["db"]}
 
     wrong = check_backward(lstm, planted)
     print(wrong)
@@ -130,8 +130,8 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
     with bar(epochs * len(windows(corpus.ids, N, T)), f"   {name}") as shown:
 
         def report(progress: training.Progress) -> None:
-            found = f"validation {curve[-1]:.3f}" if curve else f"perplexity {progress.perplexity:.2f}"
-            shown.set_postfix_str(status(found, progress), refresh=False)
+            figure = f"validation {curve[-1]:.3f}" if curve else f"perplexity {progress.perplexity:.2f}"
+            shown.set_postfix_str(status(figure, progress), refresh=False)
             shown.update()
 
         def after_epoch(epoch: int) -> None:

@@ -133,7 +133,7 @@ def _session(options: Any, splits: Splits, out: Path, rng: np.random.Generator) 
         session.resume()
     else:
         session.begin()
-    count = sum(one.size for one in model.params.values())
+    count = sum(parameter.size for parameter in model.params.values())
     words = f"{len(splits.train):,} words, {len(splits.train.vocab):,} different"
     print(f"{options.model}: {count:,} parameters; {words}; weights go to {out}", flush=True)
     if options.resume:

@@ -54,8 +54,8 @@ class Corpus:
 
         A word that is not in ``vocab`` becomes ``<unk>`` where the vocabulary has it, and is an error where it has not.
         """
-        found = words.split() if isinstance(words, str) else list(words)
-        return np.array(look_up("encode", found, self.word_to_id), dtype=np.int32)
+        word_list = words.split() if isinstance(words, str) else list(words)
+        return np.array(look_up("encode", word_list, self.word_to_id), dtype=np.int32)
 
     def decode(self, ids: Any) -> list[str]:
         """The words of ``ids`` (n,), as a list; ``" ".join(corpus.decode(ids))`` is the text."""

@@ -56,9 +56,9 @@ def read_splits(paths: Sequence[Path], known: Mapping[str, str]) -> Splits:
 
 def check_md5(where: str, data: bytes, expected: str) -> None:
     """Raise unless ``data`` is what it should be; ``where`` names it. It guards against mishaps, not against malice."""
-    found = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    if found != expected:
-        raise InvalidValue(f"{where}: the MD5 is {found}, should be {expected}")
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    if md5 != expected:
+        raise InvalidValue(f"{where}: the MD5 is {md5}, should be {expected}")
 
 
 def _find(home: Path, split: str) -> Path:

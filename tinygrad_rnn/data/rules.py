@@ -95,12 +95,12 @@ def decoder(table: Table) -> Mapping[str, Mapping[str, list[Symbol]]]:
         rule = symbol.rule or sources.get(symbol.slot)
         return [word for text in table[rule] for word in firsts(text[0])] if rule else [symbol.word]
 
-    found: dict[str, dict[str, list[Symbol]]] = {}
+    alternatives: dict[str, dict[str, list[Symbol]]] = {}
     for rule, texts in table.items():
-        found[rule] = {}
+        alternatives[rule] = {}
         for text in texts:
             for word in firsts(text[0]):
-                if found[rule].setdefault(word, text) is not text:
+                if alternatives[rule].setdefault(word, text) is not text:
                     raise InvalidValue(f"Grammar: two alternatives of {rule} begin with {word!r}, a text should tell "
                                      "by its next word which was drawn")  # fmt: skip
-    return found
+    return alternatives

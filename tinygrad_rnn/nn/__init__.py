@@ -1,4 +1,4 @@
-"""Layers: what owns parameters and is called on Tensors."""
+"""Layers: objects that own parameters and are called on Tensors."""
 
 from .layers import Embedding, Linear
 from .module import Module

@@ -1,4 +1,4 @@
-"""The layers below and above the recurrent one.  They take any leading axes: all time steps are one call."""
+"""The layers below and above the recurrent layer. They take any leading axes: all time steps are one call."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .module import Module, parameter
 
 
 class Embedding(Module):
-    """Words to vectors: ids (...) of integers from 0 to V - 1 -> (..., D), rows of ``W`` (V, D).
+    """Words to vectors:  y = W[ids],  ids (...) of integers from 0 to V - 1 -> (..., D),  W (V, D).
 
-    ``init`` is a scheme of `tinygrad_rnn.cells.initializers`, by default normal with deviation 1/100, as in the book.
+    ``init`` is a scheme of `tg.init` for W, by default normal with standard deviation 1/100, as in the book.
     """
 
     def __init__(
@@ -28,10 +28,10 @@ class Embedding(Module):
 
 
 class Linear(Module):
-    """The affine layer: x (..., H) -> x @ W + b (..., V), W (H, V), b (V,).
+    """The affine layer:  y = x @ W + b,  x (..., H) -> (..., V),  W (H, V),  b (V,).
 
-    ``init`` is the scheme of W, by default normal with deviation 1/√H, as in the book; b starts at 0. x is cast to
-    the layer's dtype.
+    ``init`` is a scheme of `tg.init` for W, by default normal with standard deviation 1/√H, as in the book; b starts at
+    0. x is cast to the dtype of the layer.
     """
 
     def __init__(self, H: int, V: int, *, rng: np.random.Generator, init: Any = schemes.book, dtype: Any = np.float32):
@@ -43,6 +43,6 @@ class Linear(Module):
 
 
 def as_dtype(x: Any, dtype: Any) -> Tensor:
-    """An input in the dtype of the layer that gets it."""
+    """``x`` as a Tensor of ``dtype``."""
     x = x if isinstance(x, Tensor) else Tensor(x)
     return x if x.dtype == dtype else x.astype(dtype)

@@ -1,4 +1,4 @@
-"""`Recurrent`: a cell with parameters of its own, run over time."""
+"""`Recurrent`: the layer that owns the parameters of a cell and runs it over time."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from .module import Module
 class Recurrent(Module):
     """A layer from a cell: ``hs, state = layer(xs, state=None)``, xs (N, T, D) -> hs (N, T, H), last state.
 
-    ``Recurrent(lstm, D=100, H=100, rng=rng)``: sizes by the letters of the cell's parameters; ``init`` overrides
-    schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the dtype of the parameters. A cell's
-    configuration is given at the call: ``layer(xs, rng=rng)``, ``layer(xs, **draw_masks(cell, rng, N, layer.params))``.
-    A cell that draws is evaluated under `no_grad`, or where the call says ``rng=None``; a call that gives neither is an
-    error, for nothing would be dropped in training.
+    ``Recurrent(lstm, D=100, H=100, rng=rng)`` takes sizes by the letters of the cell's parameters. ``init`` overrides
+    schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the dtype of the parameters. A call equals
+    ``scan(cell, xs, state, params)`` and takes its ``lengths``.
 
-    ``stateful=True`` is the book's TimeLSTM: a call without ``state`` starts from the state that the last one ended
-    with, detached; `reset_state` forgets it. Otherwise the caller alone holds the state, and cuts the graph with
-    ``state = detach(state)``.
+    The configuration of the cell is given at the call: ``layer(xs, rng=rng)``,
+    ``layer(xs, **draw_masks(cell, rng, N, layer.params))``. A cell that draws random numbers is evaluated under
+    `no_grad`, or with ``rng=None`` at the call. A call in training without them raises InvalidType, since it would drop
+    nothing.
+
+    With ``stateful=True``, as the book's TimeLSTM, a call without ``state`` starts from the detached last state of the
+    call before; `reset_state` starts from zeros again. Otherwise only the caller holds the state, and cuts the graph
+    with ``state = detach(state)``.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Recurrent(Module):
         dtype = next(iter(params.values())).dtype
         state = self.state if state is None and self.stateful else state
         if state is not None:
-            state = [as_dtype(one, dtype) for one in (state if isinstance(state, (tuple, list)) else (state,))]
+            state = [as_dtype(part, dtype) for part in (state if isinstance(state, (tuple, list)) else (state,))]
         given = {**params, **config}
         hs, state = scan(
             self.cell, as_dtype(xs, dtype), state, given, lengths=lengths, reverse=self.reverse, mode=self.mode
@@ -89,7 +92,7 @@ class Recurrent(Module):
         if len(state) != len(self.cell.states):
             wanted = f"{len(self.cell.states)}: {', '.join(self.cell.states)}"
             raise InvalidType(f"Recurrent({self.cell.name}): set_state got {len(state)} arrays, should be {wanted}")
-        self.state = tuple(detach(one) if isinstance(one, Tensor) else Tensor(one) for one in state)
+        self.state = tuple(detach(part) if isinstance(part, Tensor) else Tensor(part) for part in state)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{letter}={size}" for letter, size in self.sizes.items())
@@ -98,4 +101,4 @@ class Recurrent(Module):
 
 
 def _held(cell: Cell, state: tuple[Tensor, ...]) -> str:
-    return ", holds " + ", ".join(f"{name} {one.shape}" for name, one in zip(cell.states, state, strict=True))
+    return ", holds " + ", ".join(f"{name} {tensor.shape}" for name, tensor in zip(cell.states, state, strict=True))

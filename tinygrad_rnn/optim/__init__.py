@@ -1,4 +1,4 @@
-"""Optimisers: they change parameters in place, by their ``.grad``."""
+"""Optimisers: they update parameters in place by their ``.grad``."""
 
 from .clip import clip_grad_norm, grad_norm
 from .optimizers import SGD, Adam, Optimizer

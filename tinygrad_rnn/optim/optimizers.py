@@ -11,16 +11,16 @@ from ..engine.versions import wrote
 from ..errors import InvalidType, InvalidValue
 from .clip import Parameters, named
 
-#: Updates work through blocks of so many elements, which stay in cache.
+#: Elements that an update works on at a time: so many stay in the cache.
 BLOCK = 1 << 16
 
 
 class Optimizer:
-    """What every optimiser does: ``step()`` changes the parameters by their gradients, ``zero_grad()`` forgets these.
+    """Base class: ``step()`` changes the parameters in place by their gradients, ``zero_grad()`` clears the gradients.
 
-    ``params`` is a dict, a list or a `Module`; ``optimizer.params`` has each once, by name. A parameter without a
-    gradient is left as it is. ``lr`` may be changed between steps. A backward pass through a graph from before a step
-    raises, since its arrays have changed.
+    ``params`` is a dict, a list or a `Module`; ``optimizer.params`` has each parameter once, by name. A parameter
+    without a gradient is left as it is. ``lr`` may be changed between steps. A backward pass through a graph recorded
+    before a step raises MutationError, since its arrays have changed. A subclass implements `update`.
     """
 
     def __init__(self, params: Parameters, lr: float):
@@ -31,36 +31,36 @@ class Optimizer:
             raise InvalidValue(f"{type(self).__name__}: there are no parameters, should be at least one")
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, in place."""
-        for k, one in enumerate(self.params.values()):
-            if one.grad is not None:
-                p, g = one._array.reshape(-1), one.grad.reshape(-1)
+        """Update every parameter that has a gradient, in place."""
+        for k, tensor in enumerate(self.params.values()):
+            if tensor.grad is not None:
+                p, g = tensor._array.reshape(-1), tensor.grad.reshape(-1)
                 for start in range(0, p.size, BLOCK):
                     here = slice(start, start + BLOCK)
                     self.update(k, here, p[here], g[here])
-                if not one._array.flags.c_contiguous:  # then p was a copy
-                    one._array[...] = p.reshape(one.shape)
-                wrote(one._array, clock())
+                if not tensor._array.flags.c_contiguous:  # then p was a copy
+                    tensor._array[...] = p.reshape(tensor.shape)
+                wrote(tensor._array, clock())
 
     def update(self, k: int, here: slice, p: np.ndarray, g: np.ndarray) -> None:
-        """Change a block ``here`` of parameter k, flat, in place."""
+        """Update the elements ``here`` of the flat parameter number k in place: p by its gradient g, both (n,)."""
         raise InvalidType(f"{type(self).__name__} has no update rule")
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for one in self.params.values():
-            one.grad = None
+        """Set the gradient of every parameter to None."""
+        for tensor in self.params.values():
+            tensor.grad = None
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent.  p ← p - lr g; with momentum m: v ← m v - lr g, p ← p + v."""
+    """Stochastic gradient descent.  p ← p - lr g;  with momentum m:  v ← m v - lr g,  p ← p + v."""
 
     def __init__(self, params: Parameters, lr: float, momentum: float = 0.0):
         super().__init__(params, lr)
         if not 0 <= momentum < 1:
             raise InvalidValue(f"SGD: momentum is {momentum}, should be from 0 to less than 1")
         self.momentum = momentum
-        self.v = [np.zeros(one.size, one.dtype) for one in self.params.values()] if momentum else []
+        self.v = [np.zeros(tensor.size, tensor.dtype) for tensor in self.params.values()] if momentum else []
 
     def update(self, k: int, here: slice, p: np.ndarray, g: np.ndarray) -> None:
         if not self.momentum:
@@ -73,7 +73,10 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam with bias correction (Kingma and Ba 2015).  p ← p - lr m̂ / (√v̂ + eps)."""
+    """Adam with bias correction (Kingma and Ba 2015, algorithm 1).  p ← p - lr m̂ / (√v̂ + eps).
+
+    m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ),  t the number of the step.
+    """
 
     def __init__(
         self,
@@ -88,8 +91,8 @@ class Adam(Optimizer):
         if not eps > 0:
             raise InvalidValue(f"Adam: eps is {eps}, should be more than 0")
         self.betas, self.eps, self.steps = betas, eps, 0
-        self.m = [np.zeros(one.size, one.dtype) for one in self.params.values()]
-        self.v = [np.zeros(one.size, one.dtype) for one in self.params.values()]
+        self.m = [np.zeros(tensor.size, tensor.dtype) for tensor in self.params.values()]
+        self.v = [np.zeros(tensor.size, tensor.dtype) for tensor in self.params.values()]
 
     def step(self) -> None:
         self.steps += 1

@@ -1,1 +1,1 @@
-"""A cell over time."""
+"""Running a cell over time."""

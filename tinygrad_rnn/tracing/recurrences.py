@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ..cells.cell import Cell
-from ..cells.step_run import Run, is_block
+from ..cells.step_run import StepRun, is_block
 from ..engine.graph import Node
 
 Places = tuple[int | None, ...]  # on the graph's clock; None for what needs no gradient
@@ -99,7 +99,7 @@ def recurrences(
     return _Joining(step_of, detached).joined(recorded)
 
 
-def _recurrence(run: Run, at: Mapping[int, Node]) -> Recurrence:
+def _recurrence(run: StepRun, at: Mapping[int, Node]) -> Recurrence:
     """The steps of one run, as far as they are in the graph."""
     ends, names = [*run.starts[1:], run.end], run.cell.states
     states = [{name: None if place is None else at.get(place) for name, place in zip(names, places)}
@@ -112,9 +112,9 @@ def _recurrence(run: Run, at: Mapping[int, Node]) -> Recurrence:
     return Recurrence(run.cell, run.times.step < 0, steps, params, run.states[0], run.states[-1], computed)
 
 
-def _outermost(runs: Iterable[Run]) -> list[Run]:
+def _outermost(runs: Iterable[StepRun]) -> list[StepRun]:
     """The runs that are not inside a step of another run: a cell that calls a cell counts as one cell."""
-    outer: list[Run] = []
+    outer: list[StepRun] = []
     for run in sorted(runs, key=lambda run: (run.starts[0], -run.end)):
         if not outer or run.starts[0] >= outer[-1].end:
             outer.append(run)

@@ -79,17 +79,17 @@ def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarra
 
 def carried(arrays: dict[str, np.ndarray], model: LanguageModel, N: int, place: Place, path: Path) -> Any:
     """The state, taken out of ``arrays``: that of N rows, or None before the first window."""
-    found = {name: arrays.pop(name) for name in list(arrays) if name.startswith(STATE)}
+    states = {name: arrays.pop(name) for name in list(arrays) if name.startswith(STATE)}
     recurrent = model.recurrent
     dtype = next(iter(recurrent.params.values())).dtype
     zeros = recurrent.cell.zero_state(N, recurrent.params, dtype) if place.epoch or place.done else ()
     wanted = {f"{STATE}{k}": f"{zero.dtype} {zero.shape}" for k, zero in enumerate(zeros)}
-    is_there = {name: f"{array.dtype} {array.shape}" for name, array in sorted(found.items())}
+    is_there = {name: f"{array.dtype} {array.shape}" for name, array in sorted(states.items())}
     if is_there != wanted:
         raise InvalidValue(
             f"--resume: {path}: the state is {is_there or 'not there'}, should be {wanted or 'not there'}"
         )
-    return tuple(Tensor(found[name]) for name in wanted) or None
+    return tuple(Tensor(states[name]) for name in wanted) or None
 
 
 def load_weights(model: LanguageModel, arrays: Mapping[str, np.ndarray], path: Path) -> None:

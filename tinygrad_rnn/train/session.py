@@ -86,7 +86,7 @@ class Session:
 
     def save(self, name: str) -> None:
         """Write the weights and where the run is, and into the last also the state that is carried."""
-        held = {f"{saved.STATE}{k}": one.numpy() for k, one in enumerate(self.state or ()) if name == LAST}
+        held = {f"{saved.STATE}{k}": tensor.numpy() for k, tensor in enumerate(self.state or ()) if name == LAST}
         about = {**self.about, "version": saved.VERSION, "file": name, **vars(self.place)}
         save_model(self.out / name, {**self.model.state_dict(), **held}, about)
 

@@ -46,11 +46,11 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
     Errors name the file: it is not safetensors, or not whole; its checksum is another (files written before there were
     checksums have none); ``about`` is no JSON object.
     """
-    found, whole = needed(), read_whole(path, "load_model", should="a safetensors file")
+    safetensors, whole = needed(), read_whole(path, "load_model", should="a safetensors file")
     try:
-        arrays = found.numpy.load(whole)
+        arrays = safetensors.numpy.load(whole)
         metadata = _parts(whole)[0].get("__metadata__") or {}
-    except (found.SafetensorError, KeyError, ValueError, TypeError) as error:
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
         raise InvalidValue(f"load_model: {path} is not a whole safetensors file ({error})") from error
     _intact(path, whole, metadata)
     try:

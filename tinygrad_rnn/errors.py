@@ -1,53 +1,53 @@
-"""Every error that a caller can cause: each is an `Error`, and also of the builtin kind that it would be in NumPy."""
+"""The errors that a caller can cause. Each is an `Error`, and also of the builtin class that NumPy would raise."""
 
 from __future__ import annotations
 
 
 class Error(Exception):
-    """Base of the errors of this package. What is raised and is none of these is a bug."""
+    """Base class of the errors of this package. Any other exception that the package raises is a bug."""
 
 
 class InvalidValue(Error, ValueError):
-    """An argument of the right type whose value cannot be used."""
+    """An argument has the right type, but a value that cannot be used."""
 
 
 class InvalidType(Error, TypeError):
-    """An argument of a type that cannot be used, or a call that does not fit the signature."""
+    """An argument has a type that cannot be used, or a call does not fit the signature."""
 
 
 class InvalidIndex(Error, IndexError):
-    """An index outside of what it indexes."""
+    """An index is out of range."""
 
 
 class UnknownName(Error, KeyError):
-    """A name that is not in the graph, table or file that was asked for it."""
+    """A name is not in the graph, table or file where it was looked up."""
 
     def __str__(self) -> str:  # KeyError's would put the text in quotes
         return str(self.args[0]) if self.args else ""
 
 
 class InvalidAttribute(Error, AttributeError):
-    """An attribute that does not exist, or cannot be set here."""
+    """An attribute does not exist, or cannot be set here."""
 
 
 class NumericalError(Error, FloatingPointError):
-    """A number that is not finite where a finite one is needed."""
+    """A number is not finite where a finite number is needed."""
 
 
 class MissingDependency(Error, ModuleNotFoundError):
-    """An optional dependency is not installed; the text names the extra that brings it."""
+    """An optional dependency is not installed; the text names the extra that installs it."""
 
 
 class DownloadError(Error, ConnectionError):
-    """A file could not be fetched."""
+    """A file could not be downloaded."""
 
 
 class ShapeError(Error, ValueError):
-    """Shapes that do not fit: ``where: what is, what should be``."""
+    """Shapes do not fit; the text reads ``where: what is, what should be``."""
 
 
 class GraphError(Error, RuntimeError):
-    """A backward pass that is not possible."""
+    """A backward pass is not possible."""
 
 
 class MutationError(Error, RuntimeError):
@@ -55,31 +55,31 @@ class MutationError(Error, RuntimeError):
 
 
 class NanError(Error, FloatingPointError):
-    """An operation made NaN or inf."""
+    """An operation produced NaN or inf."""
 
 
 class FormulaError(Error, ValueError):
-    """A value, or a function of values, that cannot be written as a formula; the text says why."""
+    """A value, or a function of values, cannot be written as a formula; the text says why."""
 
 
 class DeriveError(FormulaError):
-    """A cell has no backward that can be printed, or what was derived did not pass its check; the text says why."""
+    """A backward pass cannot be derived, or the derived code fails its check; the text says why."""
 
 
 class CheckError(Error, AssertionError):
-    """A gradient that is wrong, or that could not be checked."""
+    """A gradient is wrong, or could not be checked."""
 
 
 class Uncheckable(Error, TypeError):
-    """What was handed over cannot be checked; the text says what to write."""
+    """The arguments of a check cannot be checked; the text says what to write."""
 
 
 class ExerciseError(Error, ValueError):
-    """A cell that cannot be written as lines of NumPy; the text says why."""
+    """A cell cannot be written as lines of NumPy; the text says why."""
 
 
 class RenderError(Error, RuntimeError):
-    """A picture cannot be rendered: no renderer is installed, the format is unknown, or it took too long."""
+    """A picture cannot be rendered: no renderer is installed, the format is unknown, or rendering took too long."""
 
 
 class NoRendererError(RenderError):
@@ -87,8 +87,8 @@ class NoRendererError(RenderError):
 
 
 class RenderTimeoutError(RenderError):
-    """Rendering took longer than its limit."""
+    """Rendering took longer than its time limit."""
 
 
 class UserFileError(Error, ValueError):
-    """A user's file cannot be read or run, or has no such name; the text says which, with the user's own lines."""
+    """A user's file cannot be read or run, or has no such name; the text shows the user's own lines."""

@@ -1,4 +1,4 @@
-"""Files are written beside their place and then renamed: whole, or not there. A folder can be held by one run."""
+"""Files are written whole: to a temporary file beside the target, which is then renamed. Folders can be locked."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ else:
     import fcntl
 
     def _lock(file: BinaryIO, wait: bool = False) -> None:
-        """Hold an open file; the system lets it go with the process, however that ends. `_HELD` if another has it."""
+        """Lock an open file until the process ends in any way. Raises `_HELD` if another process holds the lock."""
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     _HELD = BlockingIOError
 
-#: Names of files that this process has open, which has its own place in them: none is opened again, nor replaced.
+#: Names of files that this process has open. They are written through the open descriptor, not opened again or
+#: replaced.
 OPEN = re.compile(r"/dev/(?:stdout|stderr|fd/\d+)|/proc/self/fd/\d+")
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
          stat.S_IFSOCK: "socket"}  # fmt: skip
 
 
 def read_whole(path: str | os.PathLike[str], where: str, should: str = "a file") -> bytes:
-    """The content of a regular file. A pipe or a device, which may never end, is refused; errors name the file."""
+    """The content of a regular file. Raises OSError for a folder, and for a pipe or a device, which may never end.
+
+    ``where`` and ``should`` are the beginning and the end of its text: ``where: path is a pipe, should be a file``.
+    """
     kind = KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
     if kind:
         raise (IsADirectoryError if kind == "folder" else OSError)(f"{where}: {path} is a {kind}, should be {should}")
@@ -45,11 +49,12 @@ def read_whole(path: str | os.PathLike[str], where: str, should: str = "a file")
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write ``content`` (text as UTF-8) to ``path``, by one rename; the folder must be there.
+    """Write ``content`` (text as UTF-8) to ``path`` by one rename; the folder must exist.
 
-    Nobody ever reads half a file, a failed write leaves the old one, and two threads or processes may write at once. A
-    link stays, and what it points to is replaced; the mode stays; what is no regular file (a device, a pipe) is
-    written to. An error names ``path``. What UTF-8 cannot hold, half of a surrogate pair, is written as an escape.
+    No reader ever sees half a file, a failed write leaves the old file, and several threads or processes may write at
+    once. Of a symbolic link, the file that it points to is replaced. The mode is kept. A device or a pipe is written to
+    directly. Unpaired surrogates, which UTF-8 cannot encode, are written as escapes. Raises OSError, which names
+    ``path``.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     with naming(path):
@@ -68,14 +73,14 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
 
 
 def _number(name: str) -> int:
-    """Of an open file, by its name; a copy, to be closed."""
+    """A duplicate of the descriptor of an open file, by the name of the file; the caller closes it."""
     last = name.rpartition("/")[2]
     return os.dup({"stdout": 1, "stderr": 2}[last] if last.startswith("std") else int(last))
 
 
 @contextlib.contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """An error of the system inside says which file it was about."""
+    """Inside, an OSError of the system gets ``path`` as its file name."""
     try:
         yield
     except OSError as error:
@@ -85,7 +90,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _replace(target: Path, data: bytes, there: os.stat_result | None) -> None:
-    """Write beside ``target``, as the owner and with the mode that it had, and rename."""
+    """Write a temporary file beside ``target``, give it the old owner and mode, and rename it."""
     part, beside = _part(target)
     try:
         with beside:
@@ -96,9 +101,9 @@ def _replace(target: Path, data: bytes, there: os.stat_result | None) -> None:
             beside.write(data)
             beside.flush()
             os.fsync(beside.fileno())
-            if sys.platform != "win32":  # while it is held, so that nobody takes it for left behind
+            if sys.platform != "win32":  # while it is locked, so that no other writer removes it as a leftover
                 os.replace(part, target)
-        if sys.platform == "win32":  # which renames no open file
+        if sys.platform == "win32":  # where an open file cannot be renamed
             os.replace(part, target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -107,7 +112,7 @@ def _replace(target: Path, data: bytes, there: os.stat_result | None) -> None:
 
 
 def _part(target: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside ``target``, held; what killed writers of ``target`` left behind is removed."""
+    """A new, locked file beside ``target``; leftovers of killed writers of ``target`` are removed."""
     stem = f".{target.name[:50]}."
     for name in os.listdir(target.parent):
         if name.startswith(stem) and name.endswith(".part"):
@@ -117,7 +122,7 @@ def _part(target: Path) -> tuple[Path, BinaryIO]:
     while True:
         part = target.with_name(f"{stem}{secrets.token_hex(8)}.part")
         file = open(part, "xb")  # noqa: SIM115 the caller closes it
-        with contextlib.suppress(OSError):  # a file system without locks: nothing there is taken for left behind
+        with contextlib.suppress(OSError):  # on a file system without locks, no file is removed as a leftover
             _lock(file, wait=True)
         if part.exists():
             return part, file
@@ -125,7 +130,7 @@ def _part(target: Path) -> tuple[Path, BinaryIO]:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Is the open file the one at ``path``, which another run may remove at any moment?"""
+    """Is the open file still the file at ``path``? Another run may remove it at any moment."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
@@ -134,7 +139,7 @@ def _is_at(file: BinaryIO, path: Path) -> bool:
 
 @contextlib.contextmanager
 def alone_in(folder: Path, where: str) -> Iterator[None]:
-    """Hold ``folder`` until the end of the block, or of the process; an error, if another run holds it."""
+    """Lock ``folder`` until the end of the block or of the process. Raises OSError if another run holds the lock."""
     path = folder / ".lock"
     while True:
         file = open(path, "ab")  # noqa: SIM115 held as long as the block runs
@@ -146,11 +151,11 @@ def alone_in(folder: Path, where: str) -> Iterator[None]:
             raise OSError(f"{where}: {folder} is in use by another run, should be a folder of its own") from error
         if _is_at(file, path):
             break
-        file.close()  # the run that held it has ended and removed it
+        file.close()  # the run that held the lock has ended and removed the file
     try:
         yield
     finally:
-        if sys.platform == "win32":  # which removes no open file
+        if sys.platform == "win32":  # where an open file cannot be removed
             file.close()
         with contextlib.suppress(OSError):
             path.unlink()

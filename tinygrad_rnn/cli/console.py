@@ -1,4 +1,4 @@
-"""The console: whatever its encoding, everything can be printed; and it may be gone."""
+"""Output to the console: any text can be printed in any encoding, and the reader may go away."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ESCAPE = "tinygrad_rnn.escape"  #: the name of the error handler
 
 
 def escape(error: UnicodeError) -> tuple[str, int]:
-    """What an encoding does not have as ``\\u2299``, which is right in JSON too."""
+    """Write a character that the encoding does not have as ``\\u2299``, which is valid in JSON too."""
     assert isinstance(error, UnicodeEncodeError)
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 class Console:
-    """A stream of text whose reader may go away (``| head``): what comes after is dropped, and nothing ends for it."""
+    """A text stream whose reader may go away (``| head``): later output is dropped, and the command goes on."""
 
     def __init__(self, stream: Any, name: str):
         self.stream, self.name = stream, name
@@ -31,19 +31,22 @@ class Console:
         return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
-        """Write, or drop, ``text``."""
+        """Write ``text``, or drop it."""
         with self.dropping():
             self.stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back."""
+        """Write what is buffered, or drop it."""
         with self.dropping():
             self.stream.flush()
 
     @contextlib.contextmanager
     def dropping(self) -> Iterator[None]:
-        """After an error everything goes nowhere, so that there is no second one; any but a lost reader is raised."""
+        """At an error the stream is redirected to the null device, so that no second error follows.
+
+        A lost reader (BrokenPipeError) is ignored; any other OSError is raised again with the name of the stream.
+        """
         try:
             yield
         except OSError as error:
@@ -56,7 +59,7 @@ class Console:
 
 
 def write_bytes(content: bytes) -> None:
-    """Write what is no text to standard output."""
+    """Write binary data to standard output."""
     with sys.stdout.dropping() if isinstance(sys.stdout, Console) else contextlib.nullcontext():
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -74,12 +77,12 @@ def write_text(out: str, text: str) -> None:
 
 @contextlib.contextmanager
 def printable() -> Iterator[None]:
-    """Inside, standard output and the error stream take any text; what they cannot show is printed as an escape."""
+    """Inside, standard output and the error stream accept any text; unknown characters are printed as escapes."""
     codecs.register_error(ESCAPE, escape)
     before = [(name, getattr(sys, name), getattr(getattr(sys, name), "errors", None)) for name in ("stdout", "stderr")]
     for name, stream, _ in before:
-        if stream is None:  # it was closed before this program began
-            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 as the stream it stands for
+        if stream is None:  # the stream was closed before the program began
+            stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 it stays open, like the stream it replaces
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=ESCAPE)
         setattr(sys, name, Console(stream, name))

@@ -1,4 +1,4 @@
-"""``tinygrad-rnn demo``: what this project does, in under two minutes, with the files to look at afterwards."""
+"""``tinygrad-rnn demo``: draw, check and train, in under two minutes, with files to look at afterwards."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ examples:
   tinygrad-rnn demo
   tinygrad-rnn demo --epochs 1 --out shown               a shorter training"""
 TOKENS, VALID, N, T, SIZE, MAX_NORM = 200_000, 20_000, 20, 35, 100, 1.0
-#: What each cell is trained with: epochs, learning rate, scheme.
+#: How each cell is trained: epochs, learning rate, schemes of its parameters.
 PLANS: dict[str, tuple[int, float, Any]] = {
     "rnn": (4, 0.002, None),
     "lstm": (8, 0.005, {"b": {"f": 1.0}}),
@@ -50,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Any) -> int:
-    """Draw, check, train; say where the files are."""
+    """Draw, check and train; the exit code."""
     needed()
     out = writable(options.out)
     with alone_in(out, "--out"):
@@ -58,7 +58,7 @@ def run(options: Any) -> int:
 
 
 def demonstrate(options: Any, out: Path) -> int:
-    """All of it, in a folder that nobody else writes to."""
+    """The demonstration, in a folder to which no other run writes."""
     start = time.perf_counter()
     files = [drawn(out), *checked(out)]
     corpus, valid = corpora(options.seed)
@@ -76,7 +76,7 @@ def heading(text: str) -> None:
 
 
 def drawn(out: Path) -> tuple[Path, str]:
-    """One LSTM step, forward and backprop, as a picture; as DOT where nothing can render it."""
+    """Draw one LSTM step, forward and backprop; as DOT only where no renderer is installed. The file and its title."""
     heading("1. An LSTM step, forward and backprop, drawn from its equations")
     picture = draw(lstm)
     picture.save(out / "lstm.dot")
@@ -90,7 +90,7 @@ def drawn(out: Path) -> tuple[Path, str]:
 
 
 def checked(out: Path) -> list[tuple[Path, str]]:
-    """A backward pass derived by hand, right and then with one sign wrong."""
+    """Check a backward pass derived by hand, right and then with one sign wrong."""
     heading("2. An LSTM's backward pass, derived by hand, against autograd and against numbers")
     report = check_backward(lstm, lstm_backward)
     print(report)
@@ -111,17 +111,17 @@ def checked(out: Path) -> list[tuple[Path, str]]:
 
 
 def corpora(seed: int) -> tuple[Corpus, Corpus]:
-    """Stories to train on and to validate with, and what is known about them."""
+    """The stories for training and for validation; prints what is known about them."""
     heading("3. A language model on stories whose best possible perplexity is known")
     corpus, valid = grammar(TOKENS, seed), grammar(VALID, seed + 1)
     print(f"   {' '.join(corpus.decode(corpus.ids[:44]))} ...")
     print(f"   best possible perplexity {STORIES.perplexity:.3f}", end=", ")
-    print(f"for who remembers nobody {STORIES.forgetful_perplexity:.3f}\n", flush=True)
+    print(f"for a model without memory {STORIES.forgetful_perplexity:.3f}\n", flush=True)
     return corpus, valid
 
 
 def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -> list[float]:
-    """The validation perplexity after each epoch of a model on the generated corpus."""
+    """Train a model on the stories; its validation perplexity after each epoch."""
     epochs, lr, init = PLANS[name]
     epochs, rng = options.epochs or epochs, np.random.default_rng(options.seed)
     cell, V = BUILT_IN[name], len(corpus.vocab)
@@ -137,7 +137,7 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
         def after_epoch(epoch: int) -> None:
             curve.append(training.perplexity(model, valid.ids, N, T))
             optimizer.lr *= 0.6 if epoch > epochs // 2 else 1
-            if shown.disable:  # no terminal, no bar
+            if shown.disable:  # without a terminal there is no bar
                 print(f"   {name} epoch {epoch}/{epochs}: validation perplexity {curve[-1]:.3f}", flush=True)
 
         training.fit(model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
@@ -149,14 +149,14 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
 
 
 def written(model: Any, corpus: Any, rng: np.random.Generator) -> str:
-    """One story of the model's own."""
+    """A story that the model generates."""
     eos = corpus.word_to_id["<eos>"]
     words = training.generate(model, [eos], 60, rng, temperature=0.5)
     return " ".join(corpus.decode(words[: words.index(eos)] if eos in words else words))
 
 
 def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]]:
-    """The curves as a plot, where matplotlib is installed, and as numbers."""
+    """Write the curves as numbers, and as a plot where matplotlib is installed; the files and their titles."""
     path = out / "perplexity.json"
     limits = {"best possible": STORIES.perplexity, "without memory": STORIES.forgetful_perplexity}
     write_whole(path, json.dumps({**curves, **limits}, indent=1))

@@ -1,4 +1,4 @@
-"""A gradient derived by hand, line by line, as `check_backward` takes it: the backward of `lstm`."""
+"""The backward pass of `lstm`, derived by hand, as `check_backward` takes it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ def _sigmoid(x):
 
 
 def lstm_backward(x, h, c, *, Wx, Wh, b, dh, dc):
-    """The gradients of one LSTM step, given dh and dc, those by the *new* h and c.
+    """The gradients of one LSTM step, from dh and dc, the gradients by the *new* h and c.
 
-    A key of the result is "d" and what the cell calls the value. The cell writes ``c = f * c + g * i``: the old memory
-    is its argument ``c`` and the new one ``c'``, so ``"dc"`` and ``"dh"`` are by the old states, which came in, and
-    ``"dc'"`` is by the new memory: what came in as ``dc``, and what comes through h.
+    A key of the result is "d" and the name of the value in the cell. The cell writes ``c = f * c + g * i``; its
+    argument ``c`` is the old memory, and ``c'`` the new memory. So ``"dc"`` and ``"dh"`` are the gradients by the old
+    states, and ``"dc'"`` is the gradient by the new memory: the argument ``dc``, and the part that comes through h.
     """
     A = x @ Wx + h @ Wh + b
     Af, Ag, Ai, Ao = np.split(A, 4, axis=1)
@@ -22,7 +22,7 @@ def lstm_backward(x, h, c, *, Wx, Wh, b, dh, dc):
     tanh_c = np.tanh(f * c + g * i)
 
     do = dh * tanh_c  # h' = o ⊙ tanh c'
-    dc_new = dc + dh * o * (1 - tanh_c**2)  # two ways to the new memory
+    dc_new = dc + dh * o * (1 - tanh_c**2)  # c' is used twice: as the new state, and in h'
     df = dc_new * c  # c' = f ⊙ c + g ⊙ i
     dg = dc_new * i
     di = dc_new * g

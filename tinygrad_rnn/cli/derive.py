@@ -1,4 +1,4 @@
-"""``tinygrad-rnn derive``: the backward pass of a cell, built in or of the user's, on the command line."""
+"""``tinygrad-rnn derive``: print the backward pass of a built-in or user-defined cell."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .target import cell_at
 HELP = "derive the backward pass of a cell: NumPy, LaTeX, or in words"
 ABOUT = """\
 Derive the backward pass of a cell from its equations: as NumPy in the book's style, as LaTeX, or in explained steps.
-CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own. What is printed has been executed, and gave
-the gradients of autograd."""
+CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own. The derived code has been executed, and its
+gradients equal those of autograd."""
 EXAMPLES = """\
 examples:
   tinygrad-rnn derive lstm --loop -o lstm_by_hand.py     with backpropagation through time

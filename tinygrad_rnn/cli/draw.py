@@ -1,4 +1,4 @@
-"""``tinygrad-rnn draw``: a picture of a cell, built in or of the user's, from the command line."""
+"""``tinygrad-rnn draw``: draw a built-in or user-defined cell."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .target import cell_at
 
 HELP = "draw a cell, forward and backward"
 ABOUT = """\
-Draw the computation graph of a cell: one step, or several side by side, forward, and with --backward the gradients
-beside it, each with its norm. CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own.
+Draw the computation graph of a cell, one step or several side by side: forward, and with --backward also the gradients,
+each with its norm. CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own.
 
-The ending of --out says what is written: .svg .png .pdf need Graphviz or pip install 'tinygrad-rnn[draw]'; .html (an
+The ending of --out sets the format: .svg .png .pdf need Graphviz or pip install 'tinygrad-rnn[draw]'; .html (an
 interactive page), .dot, .mmd (Mermaid), .json and .txt do not, but a page without Graphviz has no picture."""
 EXAMPLES = """\
 examples:

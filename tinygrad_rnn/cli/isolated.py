@@ -1,4 +1,4 @@
-"""A process of its own, for work that may end, crash or hang the process it runs in: that of a user's file."""
+"""A separate process for work that may end, crash or hang its process: running a user's file."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-GRACE = 1.0  # seconds for the process to end by itself once the work is done
+GRACE = 1.0  #: seconds for the process to end by itself once the work is done
 
 
-def run_apart(work: Callable[[Any], int], asked: Any, seconds: float) -> int | str:
-    """The number that ``work(asked)`` returns, in a process of its own; or how that process ended before.
+def run_apart(work: Callable[[Any], int], options: Any, seconds: float) -> int | str:
+    """Run ``work(options)`` in a process of its own; its result, or a text that says how the process ended before.
 
-    What the work prints is printed as it comes, and it reads nothing from the terminal. It ends with this process, and
-    with Ctrl-C, which it does not see itself, whatever it does; after ``seconds`` it is ended.
+    The process prints to the same streams and has no standard input. It is killed when this process ends, at Ctrl-C,
+    which it ignores itself, and after ``seconds``.
     """
-    import multiprocessing  # here: a command without a user's file starts without it
+    import multiprocessing  # not at the top: a command without a user's file starts faster without it
 
-    # A fork has all that is imported already; where it is not safe, the package is imported again.
+    # A fork has every import already. Where a fork is not safe, the new process imports the package again.
     context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     reader, writer = context.Pipe(duplex=False)
-    child = context.Process(target=_work, args=(writer, work, asked, os.getpid()))
+    child = context.Process(target=_work, args=(writer, work, options, os.getpid()))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # NumPy has threads, which know of forks
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads: those of NumPy handle it
         child.start()
     writer.close()
     try:
@@ -39,7 +39,7 @@ def run_apart(work: Callable[[Any], int], asked: Any, seconds: float) -> int | s
 
 
 def _result(reader: Any, child: Any, seconds: float) -> int | str:
-    """What came back, or why nothing did. Whether the process has ended is asked of the system: pipes may be closed."""
+    """The result of the process, or how it ended. It may have closed the pipe, so the system is asked if it runs."""
     end = time.monotonic() + seconds
     with contextlib.suppress(EOFError):
         while not reader.poll(0.05) and child.is_alive() and time.monotonic() < end:
@@ -61,15 +61,15 @@ def _result(reader: Any, child: Any, seconds: float) -> int | str:
     return f"ended the process with exit code {code} before the command was done"
 
 
-def _work(writer: Any, work: Callable[[Any], int], asked: Any, parent: int) -> None:
-    """The process: do the work, and send what it returns."""
+def _work(writer: Any, work: Callable[[Any], int], options: Any, parent: int) -> None:
+    """The main function of the process: do the work, and send its result."""
     signal.signal(signal.SIGINT, lambda *_: None)  # the parent ends this process
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    writer.send(work(asked))
+    writer.send(work(options))
 
 
 def _follow(parent: int) -> None:
-    """End this process after the parent, which may have been killed."""
+    """End this process when its parent has ended, even if the parent was killed."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(2)

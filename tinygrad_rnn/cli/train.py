@@ -1,4 +1,4 @@
-"""``tinygrad-rnn train``: the notes' language model on three texts, with progress on the screen and weights on disk."""
+"""``tinygrad-rnn train``: train the book's language model on three texts, and save its weights."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..cells.builtin import BUILT_IN
 from ..data import Splits, load, ptb
+from ..data.ptb import VARIABLE
 from ..errors import InvalidValue
 from ..files import alone_in
 from ..train.evaluate import ROWS, generate, perplexity
@@ -41,7 +42,6 @@ examples:
   tinygrad-rnn train --data ptb/ --model lstm --epochs 4
   tinygrad-rnn train --download --data ptb/            fetch the Penn Treebank first
   tinygrad-rnn train --data my_texts/ --model gru      a folder with train.txt, valid.txt, test.txt"""
-VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder of the texts
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def writable(folder: str | os.PathLike[str]) -> Path:
-    """The folder, made if need be; an error now if nothing can be written there."""
+    """The folder, created if need be; raises OSError if it cannot be written to."""
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def writable(folder: str | os.PathLike[str]) -> Path:
 
 
 def corpora(data: str | None, download: bool) -> Splits:
-    """The three texts that the options name: of any folder that has them, else the Penn Treebank."""
+    """The three texts of the folder ``data``, or of the environment variable; with ``download`` the Penn Treebank."""
     named = data or os.environ.get(VARIABLE)
     should = "should be a folder with train.txt, valid.txt and test.txt"
     if not named:
@@ -97,7 +97,7 @@ def corpora(data: str | None, download: bool) -> Splits:
 
 
 def run(options: Any) -> int:
-    """Train, validate after every epoch, test the best weights, write some text."""
+    """Train, validate after every epoch, test the best weights, and generate some text; the exit code."""
     needed()
     splits = corpora(options.data, options.download)
     _long_enough(splits, options.rows, options.window)
@@ -107,7 +107,7 @@ def run(options: Any) -> int:
 
 
 def _run(options: Any, splits: Splits, out: Path) -> int:
-    """The run, in a folder that nobody else writes to."""
+    """The run, in a folder to which no other run writes."""
     rng = np.random.default_rng(options.seed)
     session = _session(options, splits, out, rng)
     try:
@@ -126,7 +126,7 @@ def _run(options: Any, splits: Splits, out: Path) -> int:
 
 
 def _session(options: Any, splits: Splits, out: Path, rng: np.random.Generator) -> Session:
-    """The run that the options describe, new or taken up; whatever is wrong with them is told here."""
+    """The run that the options describe, new or resumed; errors in the options are raised here."""
     model = LanguageModel(BUILT_IN[options.model], len(splits.train.vocab), options.embed, options.hidden, rng=rng)
     session = Session(model, splits, out, _about(options, splits))
     if options.resume:
@@ -142,7 +142,7 @@ def _session(options: Any, splits: Splits, out: Path, rng: np.random.Generator) 
 
 
 def _long_enough(splits: Splits, N: int, T: int) -> None:
-    """A text that is too short is told now, not after an epoch."""
+    """Raise InvalidValue for a text that is too short, before the training."""
     for name, corpus in splits._asdict().items():
         least = N * T + 1 if name == "train" else ROWS + 1
         if len(corpus) < least:
@@ -151,7 +151,7 @@ def _long_enough(splits: Splits, N: int, T: int) -> None:
 
 
 def _about(options: Any, splits: Splits) -> dict[str, Any]:
-    """What has to be the same for a run to go on."""
+    """The options, and a checksum of the text, which must be the same to resume a run."""
     names = ("model", "embed", "hidden", "rows", "window", "lr", "clip", "seed")
     text = zlib.crc32(" ".join(splits.train.vocab).encode(), zlib.crc32(splits.train.ids.tobytes()))
     same = {name: getattr(options, name) for name in names}
@@ -159,7 +159,7 @@ def _about(options: Any, splits: Splits) -> dict[str, Any]:
 
 
 def _finish(session: Session, options: Any, rng: np.random.Generator) -> None:
-    """Test the best weights, and let them write."""
+    """Test the best weights, and generate text with them."""
     epoch = session.take_best()
     test = perplexity(session.model, session.splits.test.ids)
     print(f"test perplexity {test:.2f} (weights of epoch {epoch}), saved in {session.out}")

@@ -1,4 +1,4 @@
-"""Corpora: text files, the Penn Treebank, a generated language whose best perplexity is known, and their windows."""
+"""Corpora: text files, the Penn Treebank, a generated language of known entropy; and their windows."""
 
 from .corpus import EOS, UNK, Corpus
 from .grammar import STORIES, grammar, grammar_entropy

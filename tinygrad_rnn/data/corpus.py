@@ -1,4 +1,4 @@
-"""A corpus: the ids of its words in their order, and the words."""
+"""A corpus: a text as word ids, and its vocabulary."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 from ..errors import InvalidType, InvalidValue
 
 EOS = "<eos>"  #: ends a line of a text, or a story of the grammar
-UNK = "<unk>"  #: stands for every word that a vocabulary has not
+UNK = "<unk>"  #: stands for every word that is not in the vocabulary
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """A text as numbers: word ``t`` of the text is ``vocab[ids[t]]``.
 
-    ``ids`` is an int32 array ``(len,)``, read-only, of the corpus's own memory; ``vocab`` is the tuple of words in the
-    order of their ids. Two corpora that share a ``vocab`` can be read by one model.
+    ``ids`` is a read-only int32 array ``(n,)``, a copy of what was given; ``vocab`` is the tuple of words in the order
+    of their ids. One model can read all corpora with the same ``vocab``.
 
-    Errors: ``ids`` of another rank, not integers or outside the vocabulary; a word that is twice in ``vocab``.
+    Raises InvalidValue for ``ids`` of another rank or outside of the vocabulary, and for a word that is twice in
+    ``vocab``; InvalidType for ``ids`` that are no integers.
     """
 
     ids: np.ndarray
@@ -30,7 +31,7 @@ class Corpus:
 
     def __post_init__(self) -> None:
         vocab = tuple(self.vocab)
-        ids = check_ids("Corpus", self.ids, len(vocab)).astype(np.int32)  # astype copies: the memory is our own
+        ids = check_ids("Corpus", self.ids, len(vocab)).astype(np.int32)  # astype copies
         ids.flags.writeable = False
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "vocab", vocab)
@@ -52,7 +53,7 @@ class Corpus:
     def encode(self, words: str | Iterable[str]) -> np.ndarray:
         """The ids, int32 ``(n,)``, of ``words``: an iterable of words, or a text, which is split at whitespace.
 
-        A word that is not in ``vocab`` becomes ``<unk>`` where the vocabulary has it, and is an error where it has not.
+        An unknown word becomes ``<unk>``. Raises InvalidValue for it if the vocabulary has no ``<unk>``.
         """
         word_list = words.split() if isinstance(words, str) else list(words)
         return np.array(look_up("encode", word_list, self.word_to_id), dtype=np.int32)
@@ -63,7 +64,7 @@ class Corpus:
 
 
 def look_up(where: str, words: list[str], word_to_id: Mapping[str, int]) -> list[int]:
-    """The id of each word, that of ``<unk>`` for a word unknown; without ``<unk>`` an error that names the word."""
+    """The id of each word, that of ``<unk>`` for an unknown word. Without ``<unk>`` raises InvalidValue for it."""
     unk = word_to_id.get(UNK, -1)
     ids = [word_to_id.get(word, unk) for word in words]
     if -1 in ids:
@@ -75,7 +76,7 @@ def look_up(where: str, words: list[str], word_to_id: Mapping[str, int]) -> list
 
 
 def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
-    """``ids`` as an integer array ``(n,)``, with every id in ``0 .. n_words - 1`` where ``n_words`` is given."""
+    """``ids`` as an array ``(n,)``; raises unless they are integers, and below ``n_words`` where that is given."""
     array = np.asarray(ids)
     if array.ndim != 1:
         raise InvalidValue(f"{where}: ids has shape {array.shape}, should have one axis")

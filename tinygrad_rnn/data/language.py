@@ -1,4 +1,4 @@
-"""A language that is generated, so that the best possible perplexity is known."""
+"""A generated language, whose best possible perplexity is known."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ from .rules import Symbol, Table, check, decoder, parse, symbols
 
 
 class Reading(NamedTuple):
-    """What each word of a text costs a reader who knows the grammar, in nats; both are float64 arrays ``(n,)``."""
+    """The information of each word of a text for a reader who knows the grammar, in nats: float64 arrays ``(n,)``."""
 
-    nats: np.ndarray  #: ``-log p(word | all the words before it)``: no model can do better on the average
-    forgotten: np.ndarray  #: what it costs more where it must be remembered and is not; 0 at every other word
+    nats: np.ndarray  #: ``-log p(word | all the words before it)``: no model has a lower mean loss
+    forgotten: np.ndarray  #: the additional loss of a model without memory; 0 at words that recall nothing
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Grammar:
     """Stories drawn from rules: ``rules[name]`` are the alternatives of a rule, equally likely, written as text.
 
-    In an alternative ``tea`` is a word, ``ROOM`` draws from that rule, ``host=HOST`` draws and remembers, ``host?``
-    recalls. A story is what ``start`` becomes, and ``<eos>``; a corpus is stories drawn independently, in a row.
+    In an alternative ``tea`` is a word, ``ROOM`` draws from the rule of that name, ``host=HOST`` draws and remembers
+    the word in the slot ``host``, and ``host?`` recalls it. A story is the expansion of the rule ``start``, followed by
+    ``<eos>``; a corpus is a sequence of independent stories.
 
-    **The entropy is exact.** The alternatives of a rule begin with different words (the constructor checks it), so
-    a text tells, word by word, which one was drawn: story and draws determine each other, and the entropy of a story
-    is the expected sum of the entropies of its draws (chain rule: Cover & Thomas, *Elements of Information Theory*,
-    2nd ed., theorem 2.5.1). Stories are independent and ``<eos>`` ends each, so that per token it is ::
+    **The entropy is exact.** The alternatives of a rule begin with different words (the constructor checks it), so each
+    next word of a text shows which alternative was drawn. Story and draws determine each other, and the entropy of a
+    story is the expected sum of the entropies of its draws (chain rule: Cover & Thomas, *Elements of Information
+    Theory*, 2nd ed., theorem 2.5.1). Stories are independent and ``<eos>`` ends each, so the entropy per token is ::
 
         entropy = E[sum of log(alternatives) over the draws of a story] / E[tokens of a story]
 
     (renewal-reward theorem: Ross, *Stochastic Processes*, 2nd ed., section 3.6). No model has a perplexity below
-    ``exp(entropy)`` in the long run, and the one that knows the rules and remembers has just that.
+    ``exp(entropy)`` in the long run; a model that knows the rules and remembers the slots reaches it.
 
-    Errors: a rule that is missing, empty, or comes back to itself; two alternatives of a rule that begin with the same
-    word; a slot recalled before it is drawn, or drawn from two rules, or from one that has more than single words.
+    Raises InvalidValue for a rule that is missing, empty or recursive; two alternatives of a rule that begin with the
+    same word; a slot that is recalled before it is drawn, drawn from two rules, or drawn from a rule whose alternatives
+    are not single words.
     """
 
     rules: Mapping[str, Sequence[str]]
@@ -57,7 +59,7 @@ class Grammar:
 
     @cached_property
     def table(self) -> Table:
-        """The rules, parsed: ``table[rule][alternative]`` is a list of symbols."""
+        """The parsed rules: ``table[rule][alternative]`` is a list of symbols."""
         return parse(self.rules)
 
     @cached_property
@@ -67,23 +69,23 @@ class Grammar:
 
     @cached_property
     def vocab(self) -> tuple[str, ...]:
-        """All the words, in the order of the rules, and ``<eos>``: the same for every sample."""
+        """All words in the order of the rules, then ``<eos>``: the same vocabulary for every sample."""
         return (*dict.fromkeys(symbol.word for symbol in symbols(self.table) if symbol.word), EOS)
 
     @cached_property
     def cost(self) -> Mapping[str, float]:
-        """What forgetting a slot costs when it is recalled: the entropy of its rule, nats."""
+        """The loss of guessing each slot, in nats: the entropy of its rule."""
         return {s.slot: math.log(len(self.table[s.rule])) for s in symbols(self.table) if s.slot and s.rule}
 
     # ---- the text -------------------------------------------------------------------------------------------------
 
     def sample(self, n_tokens: int, rng: np.random.Generator) -> Corpus:
-        """Draw a corpus of exactly ``n_tokens``; the last story is cut where they end."""
+        """Draw a corpus of exactly ``n_tokens`` tokens, the last story cut if need be. Raises InvalidValue below 1."""
         if isinstance(n_tokens, bool) or not isinstance(n_tokens, (int, np.integer)) or n_tokens < 1:
             raise InvalidValue(f"sample: n_tokens is {n_tokens!r}, should be a positive int")
 
         def choose(rule: str) -> list[Symbol]:
-            # One random() a draw: bits of PCG64 scaled to [0, 1), where integers() could choose another method one day.
+            # One random() for each draw is bits of PCG64 scaled to [0, 1); integers() may change its method some day.
             return self.table[rule][int(rng.random() * len(self.table[rule]))]
 
         words: list[str] = []
@@ -108,17 +110,18 @@ class Grammar:
         yield EOS, Symbol(word=EOS)
 
     def read(self, words: Sequence[str]) -> Reading:
-        """Read a text that begins with a story as the perfect model does: what does each word cost?
+        """The loss of the perfect model at each word of a text that begins with a story.
 
-        ``nats.mean()`` tends to ``entropy``, ``(nats + forgotten).mean()`` to ``forgetful_entropy``. The mean loss of
-        a model where ``forgotten > 0`` tells how well it remembers. Errors: a word that cannot be in its place.
+        ``nats.mean()`` tends to ``entropy``, ``(nats + forgotten).mean()`` to ``forgetful_entropy``. The mean loss of a
+        model where ``forgotten > 0`` shows how well it remembers. Raises InvalidValue for a word that cannot be in its
+        place.
         """
-        nats, forgotten = [0.0], [0.0]  # the last entry is that of the word about to be read
+        nats, forgotten = [0.0], [0.0]  # the last entries belong to the next word
 
         def choose(rule: str) -> list[Symbol]:
             options = self.table[rule]
             nats[-1] += math.log(len(options))
-            return self.decoder[rule].get(words[len(nats) - 1], options[0])  # a word that does not fit is found below
+            return self.decoder[rule].get(words[len(nats) - 1], options[0])  # a word that does not fit raises below
 
         while len(nats) <= len(words):
             for word, symbol in self.story(choose):
@@ -132,10 +135,10 @@ class Grammar:
                     break
         return Reading(np.array(nats[:-1]), np.array(forgotten[:-1]))
 
-    # ---- its numbers, exact ---------------------------------------------------------------------------------------
+    # ---- its exact numbers ----------------------------------------------------------------------------------------
 
     def mean(self, value: Callable[[Symbol], float]) -> float:
-        """The expected sum of ``value(symbol)`` over the symbols of a story: linear, so one walk over the rules."""
+        """The expected sum of ``value(symbol)`` over the symbols of a story, by one walk over the rules."""
 
         def total(symbol: Symbol) -> float:
             texts = self.table[symbol.rule] if symbol.rule else []
@@ -145,30 +148,30 @@ class Grammar:
 
     @cached_property
     def story_length(self) -> float:
-        """The mean number of tokens of a story, its ``<eos>`` counted."""
+        """The mean number of tokens of a story, ``<eos>`` included."""
         return self.mean(lambda symbol: 0.0 if symbol.rule else 1.0) + 1
 
     @cached_property
     def entropy(self) -> float:
-        """Nats per token of the language: the lowest mean loss that a model can have."""
+        """Entropy of the language in nats per token: the lowest mean loss of any model."""
         return self.mean(lambda s: math.log(len(self.table[s.rule])) if s.rule else 0.0) / self.story_length
 
     @cached_property
     def forgetful_entropy(self) -> float:
-        """Nats per token of a model that knows the rules, but guesses whenever a slot is recalled."""
+        """Mean loss, in nats per token, of a model that knows the rules but guesses every recalled slot."""
         return self.entropy + self.mean(lambda s: 0.0 if s.rule or s.word else self.cost[s.slot]) / self.story_length
 
     @cached_property
     def recalled(self) -> float:
-        """The share of the tokens that recall a slot, in 0 .. 1."""
+        """The fraction of the tokens that recall a slot."""
         return self.mean(lambda s: 0.0 if s.rule or s.word else 1.0) / self.story_length
 
     @property
     def perplexity(self) -> float:
-        """The lowest perplexity that a model can have: ``exp(entropy)``."""
+        """The lowest perplexity of any model: ``exp(entropy)``."""
         return math.exp(self.entropy)
 
     @property
     def forgetful_perplexity(self) -> float:
-        """The perplexity of a model that knows everything but what it should remember."""
+        """The perplexity of a model that knows the rules but has no memory: ``exp(forgetful_entropy)``."""
         return math.exp(self.forgetful_entropy)

@@ -1,4 +1,4 @@
-"""A folder of three texts: what one trains on, what one chooses by, what one reports."""
+"""A folder of three texts: for training, for validation, and for the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..files import read_whole
 from .corpus import Corpus
 from .text import read_text
 
-#: The file names that promise one content, and its MD5: the Penn Treebank as Mikolov prepared it.
+#: File names with a known content, and its MD5: the Penn Treebank as Mikolov prepared it.
 KNOWN: Mapping[str, str] = {
     "ptb.train.txt": "f26c4b92c5fdc7b3f8c7cdcb991d8420",
     "ptb.valid.txt": "aa0affc06ff7c36e977d7cd49e3839bf",
@@ -22,7 +22,7 @@ KNOWN: Mapping[str, str] = {
 
 
 class Splits(NamedTuple):
-    """Three corpora in one vocabulary, that of ``train``."""
+    """Three corpora in the vocabulary of ``train``."""
 
     train: Corpus
     valid: Corpus
@@ -30,14 +30,15 @@ class Splits(NamedTuple):
 
 
 def load(folder: str | os.PathLike[str], *, known: Mapping[str, str] = KNOWN) -> Splits:
-    """Read the train, valid and test text of ``folder``: ``train.txt`` or ``ANY.train.txt``, and so on.
+    """Read the train, valid and test text of ``folder``: ``train.txt`` or ``NAME.train.txt``, and so on.
 
-    The words are numbered as they first appear in ``train``; a word of ``valid`` or ``test`` that ``train`` has not
-    becomes ``<unk>``, or is an error where ``train`` has no ``<unk>``. Files whose names begin with a dot are not
-    seen. A file named in ``known`` (name -> MD5, the three of the Penn Treebank) must be what its name says, so that
-    a perplexity of it compares with other people's.
+    The words are numbered in the order in which they first appear in ``train``. A word of ``valid`` or ``test`` that is
+    not in ``train`` becomes ``<unk>``, or raises InvalidValue if ``train`` has no ``<unk>``. Files whose names begin
+    with a dot are ignored. A file named in ``known`` (name -> MD5, by default the files of the Penn Treebank) must have
+    that MD5, so that its perplexity compares with published numbers.
 
-    Errors: no such folder, no file or two files for a split, a wrong MD5, whatever :func:`read_text` finds.
+    Raises NotADirectoryError for no such folder, FileNotFoundError for a split without a file or with two, InvalidValue
+    for a wrong MD5, and the errors of :func:`read_text`.
     """
     home = Path(folder)
     if not home.is_dir():
@@ -46,7 +47,7 @@ def load(folder: str | os.PathLike[str], *, known: Mapping[str, str] = KNOWN) ->
 
 
 def read_splits(paths: Sequence[Path], known: Mapping[str, str]) -> Splits:
-    """Read three texts, train first, in the vocabulary of the first; those named in ``known`` are checked before."""
+    """Read three texts in the vocabulary of the first; files named in ``known`` are checked first."""
     for path in paths:
         if path.name in known:
             check_md5(str(path), read_whole(path, "load", should="a text file"), known[path.name])
@@ -55,14 +56,14 @@ def read_splits(paths: Sequence[Path], known: Mapping[str, str]) -> Splits:
 
 
 def check_md5(where: str, data: bytes, expected: str) -> None:
-    """Raise unless ``data`` is what it should be; ``where`` names it. It guards against mishaps, not against malice."""
+    """Raise InvalidValue unless ``data`` has the MD5. It detects accidents, not attacks. ``where`` names the data."""
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if md5 != expected:
         raise InvalidValue(f"{where}: the MD5 is {md5}, should be {expected}")
 
 
 def _find(home: Path, split: str) -> Path:
-    """The one file of a split."""
+    """The only file of a split."""
     names = sorted(path.name for path in home.iterdir() if f".{path.name}".endswith(f".{split}.txt"))
     names = [name for name in names if not name.startswith(".")]
     if len(names) == 1:

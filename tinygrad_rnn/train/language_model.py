@@ -1,4 +1,4 @@
-"""The notes' language model: embedding, a recurrent layer, an affine layer, softmax with cross-entropy."""
+"""The book's language model: embedding, recurrent layer, affine layer, softmax with cross-entropy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from ..ops import affine_cross_entropy
 
 
 class LanguageModel(Module):
-    """Predicts each next word: ids (N, T) -> scores (N, T, V), state.
+    """Predicts each next word:  ids (N, T) -> scores (N, T, V), state;  scores = scan(cell, W[ids]) @ W' + b'.
 
-    With ``rnn`` it is the book's SimpleRnnlm, with ``lstm`` its Rnnlm. Nothing holds a state but the caller: to carry
-    it from window to window, pass ``detach(state)`` on. ``init`` has schemes of the cell's parameters, ``embedding``
-    is that of the word vectors: the book's, right for SGD with a large rate; "normal" suits Adam. A cell that draws in
-    training (variational dropout, zoneout) is refused, for nothing here passes on what it draws.
+    With ``rnn`` it is the book's SimpleRnnlm, with ``lstm`` its Rnnlm. Only the caller holds the state: to carry it
+    from window to window, pass ``detach(state)`` to the next call. ``init`` has schemes by parameter of the cell.
+    ``embedding`` is the scheme of the word vectors: the default is the book's, for SGD with a large learning rate;
+    "normal" suits Adam. Raises InvalidType for a cell that draws random numbers in training (variational dropout,
+    zoneout), since the model passes no generator on.
     """
 
     def __init__(
@@ -49,6 +50,6 @@ class LanguageModel(Module):
         return self.affine(hs), state
 
     def loss(self, ids: Any, targets: Any, state: Any = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The mean cross-entropy in nats per word, and the last state."""
+        """The mean cross-entropy of ``targets`` (N, T) in nats per word, a scalar Tensor, and the last state."""
         hs, state = self.recurrent(self.embed(ids), state)
         return affine_cross_entropy(hs, self.affine.W, self.affine.b, targets), state

@@ -1,7 +1,7 @@
-"""A run on disk: its three files, and what must hold of them before it goes on.
+"""A run on disk: its three files, and the checks before it is resumed.
 
-Each is replaced whole, in the order best, log, last: what the last says is in the two others, and what they have beyond
-it is made again.
+The files are replaced whole, in the order best, log, last. So the epochs in last are in the two others too; what the
+others have beyond them, the resumed run writes again.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .language_model import LanguageModel
 from .store import load_model
 
 LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
-STATE = "state."  #: begins the names of the arrays that are the state
-VERSION = 1  #: of what the files say of a run; they said none before there was one
+STATE = "state."  #: prefix of the names of the arrays of the state
+VERSION = 1  #: of the format of the files; files of the format before it have no version
 
 
 @dataclass
 class Place:
-    """Where a run is: after ``done`` windows of the epoch that follows ``epoch`` whole ones."""
+    """Position of a run: ``epoch`` complete epochs, and ``done`` windows of the next."""
 
     epoch: int = 0
     done: int = 0
     best: float | None = None  #: validation perplexity
-    valid: list[float] = field(default_factory=list)  #: the validation perplexity of every epoch but the
-    unlogged: int = 0  #: first ones, those of an earlier version, whose lines in the log have no checksum
+    valid: list[float] = field(default_factory=list)  #: validation perplexity of each epoch after the unlogged
+    unlogged: int = 0  #: number of first epochs, of the format before, whose lines in the log have no checksum
 
     @classmethod
     def of(cls, about: Mapping[str, Any], path: Path) -> Place:
-        """What a file says; an error that names it if that cannot be."""
+        """The place in the metadata ``about`` of a file; raises InvalidValue, which names the file, if it cannot be."""
         old: dict[str, Any] = {"valid": [], "unlogged": about.get("epoch")} if "version" not in about else {}
         place = cls(**{name: about.get(name, old.get(name)) for name in cls.__dataclass_fields__})
         for name in ("epoch", "done", "unlogged"):
@@ -52,7 +52,7 @@ class Place:
         return place
 
     def _holds(self) -> bool:
-        """As many perplexities as there were epochs; none is better than the best, which is among them."""
+        """Is there a perplexity for each epoch, and is ``best`` the lowest of them?"""
         if not isinstance(self.valid, list) or self.unlogged + len(self.valid) != self.epoch:
             return False
         if any(type(value) is not float or not 0 < value < math.inf for value in [*self.valid, self.best or 1.0]):
@@ -63,7 +63,7 @@ class Place:
 
 
 def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays of a file of the run that ``same`` describes, and what it says of itself."""
+    """The arrays and the metadata of a file; raises InvalidValue unless it is of the run that ``same`` describes."""
     arrays, about = load_model(path)
     version = about.get("version", VERSION)
     if type(version) is not int or not 0 < version <= VERSION:
@@ -78,7 +78,7 @@ def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarra
 
 
 def carried(arrays: dict[str, np.ndarray], model: LanguageModel, N: int, place: Place, path: Path) -> Any:
-    """The state, taken out of ``arrays``: that of N rows, or None before the first window."""
+    """The state of N rows, removed from ``arrays``; None before the first window."""
     states = {name: arrays.pop(name) for name in list(arrays) if name.startswith(STATE)}
     recurrent = model.recurrent
     dtype = next(iter(recurrent.params.values())).dtype
@@ -93,7 +93,7 @@ def carried(arrays: dict[str, np.ndarray], model: LanguageModel, N: int, place: 
 
 
 def load_weights(model: LanguageModel, arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Set every parameter, or none: an error names the file."""
+    """Set every parameter; raises InvalidValue, which names the file, and sets none, if an array does not fit."""
     for name, param in model.params.items():
         if name in arrays and arrays[name].dtype != param.dtype:
             raise InvalidValue(f"--resume: {path}: {name} is {arrays[name].dtype}, should be {param.dtype}")
@@ -104,7 +104,7 @@ def load_weights(model: LanguageModel, arrays: Mapping[str, np.ndarray], path: P
 
 
 def check_best(path: Path, about: Mapping[str, Any], place: Place, more: int = 0) -> None:
-    """The best weights are those that the last file tells of; or of ``more`` epochs later, and better."""
+    """Raise unless the best weights are those in the last file, or better weights of up to ``more`` epochs later."""
     best = Place.of(about, path)
     ahead = 0 < best.epoch - place.epoch <= more and (best.best or 0.0) < (place.best or math.inf)
     if not ahead and (best.best != place.best or best.epoch > place.epoch):
@@ -116,13 +116,13 @@ def check_best(path: Path, about: Mapping[str, Any], place: Place, more: int = 0
 
 
 def log_line(entry: Mapping[str, Any]) -> str:
-    """JSON, the last entry its own checksum."""
+    """The entry as JSON, with a checksum of it as the last item."""
     text = json.dumps(entry)
     return f'{text[:-1]}, "crc32": "{zlib.crc32(text.encode()):08x}"}}'
 
 
 def log_kept(path: Path, place: Place) -> list[str]:
-    """The lines of the whole epochs, each as it was written; what comes after is not of the run that goes on."""
+    """The lines of the complete epochs, checked; later lines are dropped, since the resumed run writes them again."""
     if not place.epoch:
         return []
     lines = read_whole(path, "--resume").decode("utf-8", "replace").split("\n")
@@ -138,7 +138,7 @@ def log_kept(path: Path, place: Place) -> list[str]:
 
 
 def _entry(line: str) -> dict[str, Any]:
-    """The entry of a line; none if it is no JSON object or says no epoch."""
+    """The entry of a line; empty if the line is no JSON object with an epoch."""
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""A training run that can be stopped and taken up: what is on disk of it, and Ctrl-C."""
+"""A training run that can be interrupted and resumed: its files, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .store import save_model
 
 
 def bar(total: int, what: str, done: int = 0) -> Any:
-    """A progress bar on the error stream; off a terminal there is none, for it would fill the log."""
+    """A progress bar on the error stream; disabled where that is no terminal, since it would fill the log."""
     try:
         from tqdm import tqdm
     except ModuleNotFoundError as error:
@@ -37,21 +37,21 @@ def bar(total: int, what: str, done: int = 0) -> Any:
 
 
 def status(perplexity: str, progress: Progress) -> str:
-    """What stands beside the bar."""
+    """The text beside the bar."""
     return f"{perplexity}, {progress.tokens_per_second:,.0f} tokens/s"
 
 
 class Session:
-    """A model in training, and where it is.
+    """A model in training, and its position in the text.
 
-    On disk: ``last.safetensors``, from which it goes on bit for bit; ``best.safetensors``, the weights of the best
-    validation perplexity; ``log.jsonl``, a line for every epoch.
+    Its files are ``last.safetensors``, from which it is resumed bit for bit; ``best.safetensors``, the weights with the
+    best validation perplexity; and ``log.jsonl``, a line for every epoch.
     """
 
     def __init__(self, model: LanguageModel, splits: Splits, out: Path, about: dict[str, Any]):
         self.model, self.splits, self.out, self.about = model, splits, out, about
-        self.place, self.lines = Place(), list[str]()  # where it is, and the lines of the log
-        self.state: tuple[Tensor, ...] | None = None  # carried to the next window
+        self.place, self.lines = Place(), list[str]()  # the position, and the lines of the log
+        self.state: tuple[Tensor, ...] | None = None  # the state for the next window
         self.stopping = self.stopped = False
 
     def where(self) -> str:
@@ -61,14 +61,14 @@ class Session:
     # -- on disk ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Say on disk that here is a run, so that it can be taken up from the first window on."""
+        """Save the run before its first window, so that it can be resumed. Raises FileExistsError if there is a run."""
         if any((self.out / name).exists() for name in (LAST, BEST, LOG)):
             what = f"{self.out} holds a run, should be a folder without; or --resume goes on with it"
             raise FileExistsError(f"--out: {what}")
         self.save(LAST)
 
     def resume(self) -> None:
-        """Take up the run saved last. What is damaged, or of another run, is an error before anything is taken."""
+        """Continue the saved run. Raises, before it changes anything, for a damaged file or a file of another run."""
         path = self.out / LAST
         if not path.exists():
             raise FileNotFoundError(f"--resume: there is no {path}, should be the --out of an earlier run")
@@ -85,17 +85,17 @@ class Session:
         self.save_log()
 
     def save(self, name: str) -> None:
-        """Write the weights and where the run is, and into the last also the state that is carried."""
+        """Write the weights and the position; the file LAST gets the state too."""
         held = {f"{saved.STATE}{k}": tensor.numpy() for k, tensor in enumerate(self.state or ()) if name == LAST}
         about = {**self.about, "version": saved.VERSION, "file": name, **vars(self.place)}
         save_model(self.out / name, {**self.model.state_dict(), **held}, about)
 
     def save_log(self) -> None:
-        """Write the line of every epoch."""
+        """Write the lines of all epochs."""
         write_whole(self.out / LOG, "".join(f"{line}\n" for line in self.lines))
 
     def take_best(self) -> int:
-        """Take the weights with the best validation perplexity; their epoch."""
+        """Load the weights with the best validation perplexity; returns their epoch."""
         path = self.out / BEST
         arrays, about = saved.load_saved(path, self.about)
         saved.check_best(path, about, self.place)
@@ -106,7 +106,7 @@ class Session:
 
     @contextmanager
     def patient(self) -> Iterator[None]:
-        """Let Ctrl-C wait for the end of the window, where nothing is half done; a second one does not wait."""
+        """Inside, Ctrl-C waits for the end of the window, where all is consistent; a second Ctrl-C does not wait."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals go to the main thread only
             return
@@ -122,7 +122,7 @@ class Session:
             signal.signal(signal.SIGINT, before)
 
     def pause(self) -> None:
-        """The place where a run stops: the window is done, and can be saved."""
+        """If Ctrl-C was pressed, save and raise KeyboardInterrupt. Called between windows."""
         if self.stopping:
             self.save(LAST)
             self.stopped = True
@@ -131,7 +131,7 @@ class Session:
     # -- training --------------------------------------------------------------------------------------------------
 
     def train(self, options: Any) -> None:
-        """One pass from where it is, validation, and the weights on disk: the best first, so that none can be lost."""
+        """Train the rest of the epoch, validate, and save."""
         count, speeds = len(windows(self.splits.train.ids, options.rows, options.window)), []
         with bar(count, f"epoch {self.place.epoch + 1}/{options.epochs}", self.place.done) as shown:
 
@@ -151,13 +151,13 @@ class Session:
         self.passed(valid, float(np.median(speeds)) if speeds else 0.0)
 
     def watched(self, batches: Iterable[Any]) -> Iterator[Any]:
-        """The windows of the validation, between which it can stop as well."""
+        """The windows of the validation, with a `pause` before each."""
         for batch in batches:
             self.pause()
             yield batch
 
     def passed(self, valid: float, speed: float) -> None:
-        """Save and say that an epoch is over."""
+        """Record a complete epoch, save it, the best weights first, and print it."""
         epoch, better = self.place.epoch + 1, self.place.best is None or valid < self.place.best
         best = valid if better else self.place.best
         self.place = Place(epoch, 0, best, [*self.place.valid, valid], self.place.unlogged)

@@ -1,4 +1,4 @@
-"""Models on disk: safetensors with a checksum. A file is whole or not there, and no change of it goes unnoticed."""
+"""Models on disk: safetensors with a checksum. A file is written whole, and a later change of it is detected."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import numpy as np
 from ..errors import InvalidValue, MissingDependency
 from ..files import read_whole, write_whole
 
-SUM = "sha256"  #: the key in the metadata; its value is that of the file with zeros in its place
+SUM = "sha256"  #: metadata key of the checksum, which is that of the file with zeros in the place of the checksum
 
 
 def needed() -> Any:
-    """What saving needs; an error that says how to get it, better now than after an hour of training."""
+    """The package safetensors; raises MissingDependency, which names the extra. Call it before a long training."""
     try:
         import safetensors
         import safetensors.numpy
@@ -29,7 +29,10 @@ def needed() -> Any:
 
 
 def save_model(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
-    """Write arrays by name, and ``about`` (anything JSON holds), to one file with a checksum of all of it."""
+    """Write arrays by name, and ``about``, a dict that JSON can hold, to one file with a checksum of both.
+
+    Raises MissingDependency without safetensors, OSError if the file cannot be written.
+    """
     held = {name: np.asarray(a, order="C") for name, a in arrays.items()}
     text = json.dumps(about)
     header, content = _parts(needed().numpy.save(held))
@@ -43,8 +46,8 @@ def save_model(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], a
 def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and ``about`` of a file that `save_model` wrote.
 
-    Errors name the file: it is not safetensors, or not whole; its checksum is another (files written before there were
-    checksums have none); ``about`` is no JSON object.
+    Raises InvalidValue, which names the file, if it is not a whole safetensors file, if its checksum is wrong (files of
+    other tools have none), or if ``about`` is no JSON object; MissingDependency without safetensors.
     """
     safetensors, whole = needed(), read_whole(path, "load_model", should="a safetensors file")
     try:
@@ -63,7 +66,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dic
 
 
 def _parts(whole: bytes) -> tuple[dict[str, Any], bytes]:
-    """The header of a safetensors file, which is JSON behind its length, and what comes after."""
+    """The header of a safetensors file, JSON after its length in 8 bytes, and the rest of the file."""
     end = 8 + int.from_bytes(whole[:8], "little")
     return json.loads(whole[8:end]), whole[end:]
 
@@ -73,7 +76,7 @@ def _sum(whole: bytes) -> str:
 
 
 def _intact(path: str | os.PathLike[str], whole: bytes, metadata: Mapping[str, str]) -> None:
-    """Raise unless the checksum is right. Files of other tools have none, nor have those of earlier versions."""
+    """Raise InvalidValue if the checksum is wrong. Files of other tools and of earlier versions have no checksum."""
     right = metadata.get(SUM, "")
     if list(metadata) == ["about"] or not ("about" in metadata or SUM in metadata):
         return

@@ -10,7 +10,7 @@ from tinygrad_rnn import Tensor, lstm, nn, scan
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_gradients
 from tinygrad_rnn.check.numeric.derivatives import roundoff
-from tinygrad_rnn.check.numeric.richardson import bend, climb
+from tinygrad_rnn.check.numeric.richardson import derivative, kink
 from tinygrad_rnn.check.numeric.taylor import remainder_order, second_opinion
 from tinygrad_rnn.check.report import Row
 from tinygrad_rnn.engine.op import OPS, op
@@ -332,7 +332,7 @@ def test_the_slope_of_the_ladder_tells_what_kind_of_place_it_is(kind):
     xs = [np.array(x)]
     L = lambda xs: f(xs[0])
     noise = 1e-15 if kind != "rounding" else 1e-12  # less than is there: the slope tells it nevertheless
-    ladder = bend(L, xs, 0, np.array([1.0, 0.0]), noise)
+    ladder = kink(L, xs, 0, np.array([1.0, 0.0]), noise)
     assert ladder.kind == kind
     assert (ladder.gap > 0) == (kind in ("kink", "jump"))
     assert kind != "kink" or ladder.gap == pytest.approx(1, rel=1e-3)
@@ -342,7 +342,7 @@ def test_a_sharp_bend_is_no_kink():
     """At 1e-2 a softplus of 1000 x looks like one."""
     xs, v = [np.array([1e-5, 1.0])], np.array([1.0, 0.0])
     L = lambda xs: np.sum(np.logaddexp(0, 1000 * xs[0]))
-    assert bend(L, xs, 0, v, roundoff(L, xs)).kind == "smooth"
+    assert kink(L, xs, 0, v, roundoff(L, xs)).kind == "smooth"
 
 
 @pytest.mark.parametrize("at", [1e-12, 1e-3, 1.0, 1e6, 1e12])
@@ -350,28 +350,28 @@ def test_steps_fit_the_magnitude(at):
     for f, df in ((np.log, lambda x: 1 / x), (lambda x: x**3, lambda x: 3 * x**2)):
         xs = [np.array([at, 2 * at])]
         L = lambda xs, f=f: np.sum(f(xs[0]))
-        ladder = climb(L, xs, 0, np.array([1.0, 0.0]), roundoff(L, xs))
+        ladder = derivative(L, xs, 0, np.array([1.0, 0.0]), roundoff(L, xs))
         assert ladder.best == pytest.approx(df(at), rel=1e-9)
         assert abs(ladder.best - df(at)) <= ladder.error
 
 
 def test_extrapolation_makes_a_few_rungs_do():
     xs, L = [np.array([0.5])], lambda xs: np.sum(np.exp(xs[0]))
-    ladder = climb(L, xs, 0, np.array([1.0]), roundoff(L, xs))
+    ladder = derivative(L, xs, 0, np.array([1.0]), roundoff(L, xs))
     assert len(ladder.steps) <= 5 and ladder.best == pytest.approx(np.exp(0.5), rel=1e-12)
 
 
 def test_steps_that_are_far_too_long_are_found_out():
     """sin turns many times within a tenth of 1e5: there the first differences agree on nothing but small numbers."""
     xs, L = [np.array([1e5])], lambda xs: np.sum(np.sin(xs[0]))
-    ladder = climb(L, xs, 0, np.array([1.0]), roundoff(L, xs))
+    ladder = derivative(L, xs, 0, np.array([1.0]), roundoff(L, xs))
     assert ladder.best == pytest.approx(np.cos(1e5), rel=1e-6)
 
 
 def test_halves_that_agree_by_bad_luck_are_found_out():
     """100 is nearly 32 π: from there all halves down to 2 π see the sine in the same place, up to a factor."""
     xs, L = [np.array([1e3, 1.0])], lambda xs: np.sum(np.abs(np.sin(xs[0])))
-    ladder = climb(L, xs, 0, np.array([1.0, 0.0]), roundoff(L, xs))
+    ladder = derivative(L, xs, 0, np.array([1.0, 0.0]), roundoff(L, xs))
     assert ladder.best == pytest.approx(-np.cos(1e3) if np.sin(1e3) < 0 else np.cos(1e3), rel=1e-8)
     x = np.array([1e-5, 1.0, 1e3])
     assert check_gradients(lambda x: tg.abs(tg.sin(x)), x).verdict == "right"
@@ -380,7 +380,7 @@ def test_halves_that_agree_by_bad_luck_are_found_out():
 @pytest.mark.parametrize("near", [1e-2, 1e-5, 1e-8])
 def test_a_kink_near_by_does_not_spoil_the_difference(near):
     xs, L = [np.array([near, 1.0])], lambda xs: np.sum(np.abs(xs[0]) * (1 + xs[0]))
-    ladder = climb(L, xs, 0, np.array([1.0, 0.0]), roundoff(L, xs))
+    ladder = derivative(L, xs, 0, np.array([1.0, 0.0]), roundoff(L, xs))
     assert ladder.best == pytest.approx(1 + 2 * near, rel=1e-6)
 
 

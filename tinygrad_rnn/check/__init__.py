@@ -1,4 +1,4 @@
-"""Check gradients: autograd against numbers; one by hand against both; a layer by hand against numbers."""
+"""Check gradients: autograd against numbers, a hand-derived backward against both, a layer against numbers."""
 
 from .backward import check_backward
 from .gradients import check_gradients

@@ -1,4 +1,4 @@
-"""`check_gradients`: is what autograd gives the derivative of what the function computes? (`compare` says how.)"""
+"""`check_gradients`: are autograd's gradients the derivatives of the function? `numeric.compare` has the method."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .numeric.compare import CLOSE as CLOSE
 from .numeric.compare import ROUNDED as ROUNDED
 from .numeric.compare import Problem, compared, gap
 from .numeric.derivatives import outputs
-from .numeric.inputs import SIZES, Given, by_name
+from .numeric.inputs import SIZES, NamedInputs, by_name
 from .numeric.inputs import argument_names as argument_names
 from .numeric.taylor import remainder_order, second_opinion
 from .report import Report, Row
@@ -29,19 +29,20 @@ def check_gradients(
 ) -> Report:  # fmt: skip
     """Compare the gradients of ``f(*inputs, **named)`` by every floating input with numbers.
 
-    ``f`` takes Tensors and gives a Tensor, or several; every output gets a random cotangent. Inputs are arrays, Tensors
-    or trees of them, and so is every parameter that f closes over or that is a layer's own; ``params["Wx"]`` is called
-    ``params.Wx``. A cell without inputs gets random ones, of ``sizes`` by letter.
+    ``f`` takes Tensors and returns a Tensor or several; every output gets a random cotangent. Inputs are arrays,
+    Tensors, or trees of them; ``params["Wx"]`` is called ``params.Wx``. The parameters that f closes over, or that
+    belong to a layer, are checked too. A cell without inputs gets random ones, of ``sizes`` by letter.
 
-    Numbers come from the complex step, or from extrapolated differences, in float64 whatever the inputs are: of every
-    element, or along random directions of a large tensor, and then the worst element is searched for. Errors are
-    relative to the norm of each gradient and nothing is absolute: a wrong sign at 1e-12 is wrong. Rounding is measured,
-    by moving the inputs by it: a gradient that is off by no more than that is "precision". Elements at a kink (relu at
-    0) are left out and counted. A Taylor test looks on, and a note tells whether it agrees.
+    Numbers come from the complex step, or from extrapolated differences, always in float64: for every element, or for
+    a large tensor along random directions; then the worst element is searched for. All errors are relative to the norm
+    of the gradient, so a wrong sign at 1e-12 is wrong. Rounding is measured, by moving the inputs by their last bit: a
+    gradient that is off by no more than rounding is "precision". Elements at a kink (relu at 0) are left out and
+    counted. A Taylor test runs beside this, and a note says whether it agrees.
 
-    ``order=2`` checks also the gradients of the gradients, ``ddx``: those of <v, (dx, dw, ...)>, v random, against
-    differences of gradients; and so on. ValueError where f raises or does not repeat; TypeError where nothing that it
-    returns is floating.
+    ``order=2`` also checks the gradients of the gradients, ``ddx``: those of <v, (dx, dw, ...)> with random v, against
+    differences of gradients; higher orders likewise.
+
+    Returns a `Report`. Raises InvalidValue if f raises or does not repeat, InvalidType if f returns nothing floating.
     """
     if not isinstance(order, int) or order < 1:
         raise InvalidValue(f"check_gradients: order is {order!r}, should be 1, 2 (gradients of gradients), ...")
@@ -50,11 +51,11 @@ def check_gradients(
     report = Report(f"{title}: autograd against numbers")
     if isinstance(f, Cell) and not inputs:
         flat, unseen = {**sample(f, rng, {**SIZES, **(sizes or {})}), **named}, []
-        call = _told(title, by_name(f), flat)
+        call = _reporting_errors(title, by_name(f), flat)
     else:
-        given = Given(f, inputs, named)
-        flat, call = given.flat, _told(title, given, given.flat)
-        unseen = given.look(call)
+        function = NamedInputs(f, inputs, named)
+        flat, call = function.flat, _reporting_errors(title, function, function.flat)
+        unseen = function.find_parameters(call)
     if not any(np.asarray(x).dtype.kind == "f" for x in flat.values()):
         report.notes.append("none of the inputs is floating: there is nothing to differentiate by")
         return report
@@ -62,10 +63,10 @@ def check_gradients(
     _repeats(title, problem)
     for n in range(order):
         problem = Problem(_gradients(problem), problem.arrays, rng) if n else problem
-        for one in _checked(problem, "d" * n, report):
-            report.tensors[one.name] = one
+        for row in _checked(problem, "d" * n, report):
+            report.tensors[row.name] = row
     text = "not checked: the result depends on a parameter that is not among its inputs, {}; hand it in"
-    report.notes += [text.format(one) for one in unseen]
+    report.notes += [text.format(parameter) for parameter in unseen]
     return report
 
 
@@ -75,27 +76,27 @@ def _gradients(problem: Problem) -> Callable[..., list[Any]]:
 
 
 def _checked(problem: Problem, prefix: str, report: Report) -> Iterator[Row]:
-    """The rows of one order, and a note of what the Taylor test says of them."""
+    """The rows of an order; adds the note of the Taylor test to the report."""
     rows, orders = compared(problem)[0], []
     with np.errstate(all="ignore"):
         gradients, rng = problem.autograd(problem.exact), np.random.default_rng(5)
-        for k, (one, x, g) in enumerate(zip(rows, problem.exact, gradients)):
-            v, one.name = rng.standard_normal(x.shape), prefix + one.name
+        for k, (row, x, g) in enumerate(zip(rows, problem.exact, gradients)):
+            v, row.name = rng.standard_normal(x.shape), prefix + row.name
             finite = x.size and np.isfinite(g).all() and np.isfinite(problem.noise)
             slope = float(np.sum(g * v))
             orders.append(remainder_order(problem.L, problem.exact, k, v, slope, problem.noise) if finite else None)
-            if one.verdict == "right" and not one.note and (orders[-1] or 2) < 1.5 and gap(problem, k, v) > 0:
-                one.note = "at a kink, where a gradient is one of several"
+            if row.verdict == "right" and not row.note and (orders[-1] or 2) < 1.5 and gap(problem, k, v) > 0:
+                row.note = "at a kink, where a gradient is one of several"
     report.notes += second_opinion(rows, orders)
     yield from rows
 
 
-def _told(title: str, call: Callable[..., Any], flat: Mapping[str, Any]) -> Callable[..., Any]:
-    """The function, which on its first run tells what it raised on what; and that it gave nothing to differentiate."""
+def _reporting_errors(title: str, call: Callable[..., Any], flat: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function with a clear error if its first call raises, or returns nothing that has a gradient."""
     names = ", ".join(f"{name} {np.shape(x)}" for name, x in flat.items())
     first = [True]
 
-    def told(**now: Any) -> Any:
+    def reporting(**now: Any) -> Any:
         if not first[0]:
             return call(**now)
         try:
@@ -103,17 +104,17 @@ def _told(title: str, call: Callable[..., Any], flat: Mapping[str, Any]) -> Call
         except Exception as error:
             raise InvalidValue(f"check_gradients: {title} raised {type(error).__name__} on {names}: {error}") from error
         if not outputs(result):
-            kinds = ", ".join(_kind(one) for one in flatten(result)[0]) or "nothing"
+            kinds = ", ".join(_kind(leaf) for leaf in flatten(result)[0]) or "nothing"
             raise InvalidType(f"check_gradients: {title} returned {kinds}, should be floating to have a gradient")
         first[0] = False
         return result
 
-    return told
+    return reporting
 
 
-def _kind(one: Any) -> str:
-    array = np.asarray(value(one))
-    return type(one).__name__ if array.dtype.kind not in "biufc" else f"{array.dtype} {array.shape}"
+def _kind(leaf: Any) -> str:
+    array = np.asarray(value(leaf))
+    return type(leaf).__name__ if array.dtype.kind not in "biufc" else f"{array.dtype} {array.shape}"
 
 
 def _repeats(title: str, problem: Problem) -> None:

@@ -1,8 +1,8 @@
-"""`check_layer`: an object with a forward and a backward of its own, against numbers, against the gradients of a graph
-where there is one, and against what callers rely on.
+"""`check_layer`: a layer with its own forward and backward, against numbers, against autograd if its forward runs on
+Tensors or equals a cell, and against the contract of a layer.
 
-Every call is made on a fresh copy of the layer with its parameters in float64, so that a state that it keeps, gradients
-that it adds up and caches that it uses up are as they were before.
+Every call is made on a fresh copy of the layer with its parameters in float64, so that the states, accumulated
+gradients and caches of earlier calls have no influence.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..errors import Uncheckable
-from .contract.layers import KEEPS, manners
+from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
 from .diagnose.explain import explain
 from .diagnose.layer_target import NoReference, OfLayer
 from .diagnose.tensor_edits import MATCH, WHOLE
-from .layers.adapter import Hand, Reset, Run
+from .layers.adapter import Adapter, Reset, Run
 from .layers.forward_match import compared_forward
-from .layers.guess_cell import a_cell
+from .layers.guess_cell import as_cell
 from .numeric.compare import CLOSE, EMPTY, Problem, compared
 from .numeric.derivatives import Slopes, roundoff
 from .report import Diagnosis, Report, Row, distance
@@ -35,80 +35,80 @@ def check_layer(
     layer: Any, *inputs: Any, cell: Cell | None = None, seed: int | None = None, reset: Reset | None = None,
     accumulates: bool | None = None, dtype: Any = None,
 ) -> Report:  # fmt: skip
-    """Compare the gradients of a layer with numbers, by every floating input and every parameter, and its manners.
+    """Compare the gradients of a layer by every floating input and parameter with numbers, and check its contract.
 
-    A layer has ``params`` and ``grads`` (lists of arrays), ``forward(*inputs)``, which returns an array or a tuple, and
-    ``backward(*cotangents)``, one for each output, which returns the gradients by the inputs: an array or a tuple, with
-    None for an input that has none. A backward may write to ``grads`` or add to them; ``accumulates`` says which it
-    should. Parameters are called as the attributes that they are bound to, else ``params[0]``. The layer itself is not
-    touched.
+    A layer has ``params`` and ``grads`` (lists or dicts of arrays), ``forward(*inputs)``, and ``backward(*cotangents)``
+    with a cotangent for each output. ``backward`` returns the gradients by the inputs: an array or a tuple, with None
+    for an input without a gradient, or for a gradient that nobody needs: it is not compared and does not count. Inputs
+    and outputs are arrays, or tuples, lists and dicts of arrays. Gradients are named after the attribute that holds
+    the parameter, else ``params[0]``. The layer itself is not changed.
 
-    ``params`` and ``grads`` may be dicts as well, and inputs and outputs tuples, lists and dicts of arrays. None for an
-    input says that nobody needs that gradient: it is not compared, and does not count.
+    To find mistakes, the check needs a graph. It runs forward on Tensors if that works. Otherwise, ``cell`` names the
+    cell that forward should equal, for example ``tg.lstm``: a step of the cell, or the cell over time, from zero states
+    if forward takes none. All outputs are compared with the cell's, in any order of axes and gates. A difference makes
+    the verdict "wrong"; if no comparison is possible, the verdict is "unchecked".
 
-    For what a mistake is, a graph is needed: forward is run on Tensors, where it runs; or ``cell`` names what it should
-    be equal to, ``tg.lstm`` say, a step of it or the cell over time, from zero states where forward takes none. All
-    outputs are compared with the cell's, in any order of axes and gates: others make the verdict "wrong", and what
-    cannot be compared makes it "unchecked".
+    The contract: forward and backward repeat, also on later calls and on other data; neither modifies its arguments;
+    gradients own their memory; backward is linear in the cotangents. A violation is a diagnosis of kind
+    "protocol: ...", and the verdict is "wrong". ``accumulates`` says whether backward should add to ``grads`` (True) or
+    overwrite them (False); by default both are right. A layer that uses NumPy's or Python's global random generator
+    needs ``seed``, which seeds both before each forward, or ``reset``, which is called with the layer before each
+    forward. A layer that always computes in float32 gets at best the verdict "precision"; ``notes`` say so.
 
-    Manners: forward and backward repeat, also when they are called again and on other data, neither modifies what it is
-    handed, gradients own their memory, and backward is linear in the cotangents. What is amiss is a diagnosis of kind
-    "protocol: ...", and the verdict "wrong". A layer that draws from NumPy's or Python's global generator needs a
-    ``seed``, from which both are set before each forward, or ``reset``, which is called with the layer then. A layer
-    that computes in float32 whatever it is handed is "precision" at best; what it does otherwise is told in ``notes``.
+    Returns a `Report`. Raises `Uncheckable` if ``layer`` is no layer, or the inputs do not fit.
     """
-    return checked(layer, inputs, a_cell("check_layer", cell), seed, reset, accumulates, dtype)
+    return checked(layer, inputs, as_cell("check_layer", cell), seed, reset, accumulates, dtype)
 
 
 def checked(
     layer: Any, inputs: Sequence[Any], cell: Cell | None, seed: int | None = None, reset: Reset | None = None,
     accumulates: bool | None = None, dtype: Any = None, guess: bool = False,
 ) -> Report:  # fmt: skip
-    """`check_layer`; where the cell is only a ``guess``, a forward that is not the cell's is a note."""
-    hand = Hand(layer, inputs, reset, seed, dtype)
+    """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
+    adapter = Adapter(layer, inputs, reset, seed, dtype)
     if cell is not None:
-        hand.call_as(cell)
+        adapter.name_parameters(cell)
     report = Report(f"{type(layer).__name__}: by hand against numbers")
-    first, again = _first_run(hand), hand.run()
+    first, again = _first_run(adapter), adapter.run()
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, again.outputs)):
-        return _unchecked(hand, report)
+        return _unchecked(adapter, report)
     if first.outputs and not any(y.size for y in first.outputs):
-        report.tensors = {f"d{name}": Row(f"d{name}", "unchecked", note=EMPTY) for name in hand.names}
+        report.tensors = {f"d{name}": Row(f"d{name}", "unchecked", note=EMPTY) for name in adapter.names}
         return report
-    problem = LayerProblem(hand, first.outputs, np.random.default_rng(seed or 0))
-    report.diagnoses, report.notes = manners(hand, problem.dys, accumulates)
+    problem = LayerProblem(adapter, first.outputs, np.random.default_rng(seed or 0))
+    report.diagnoses, report.notes = layer_contract(adapter, problem.dys, accumulates)
     if not problem.names or not problem.dys:
         return report
-    rows, found, numbers = compared(problem)
-    for one in rows:
-        report.tensors[one.name] = problem.told(one)
-    report.diagnoses += _second_call(hand, problem) if KEEPS in report.notes else []
+    rows, gradients, numbers = compared(problem)
+    for row in rows:
+        report.tensors[row.name] = problem.with_note(row)
+    report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
     if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
-        cell = _same_cell(hand, cell, first.result, report, guess)
-    if any(one.verdict == "wrong" for one in rows) or cell is not None:
-        _reference(hand, cell, report, (problem, found, numbers))
+        cell = _same_cell(adapter, cell, first.result, report, guess)
+    if any(row.verdict == "wrong" for row in rows) or cell is not None:
+        _reference(adapter, cell, report, (problem, gradients, numbers))
     if problem.coarse:
         report.notes.append("it computes in float32 whatever it is handed")
     return report
 
 
-def _first_run(hand: Hand) -> Run:
-    """Forward, once; a dict that it cannot use was meant for its inputs by name."""
+def _first_run(adapter: Adapter) -> Run:
+    """Run forward once. If it raises on a dict, the dict was meant as inputs by name: raise Uncheckable."""
     try:
-        return hand.run()
+        return adapter.run()
     except Exception as error:
-        keys = next((list(tree) for tree in hand.trees if isinstance(tree, dict)), None)
+        keys = next((list(tree) for tree in adapter.trees if isinstance(tree, dict)), None)
         if keys is None:
             raise
         call = ", ".join(f"inputs[{key!r}]" for key in keys)
-        raise Uncheckable(f"check_layer: {type(hand.layer).__name__}.forward({', '.join(hand.arguments)}) is handed a "
-                      f"dict and raises {type(error).__name__}: {error}; inputs are handed over one by one: "
-                      f"check_layer(layer, {call})") from error  # fmt: skip
+        signature = f"{type(adapter.layer).__name__}.forward({', '.join(adapter.arguments)})"
+        raise Uncheckable(f"check_layer: {signature} is handed a dict and raises {type(error).__name__}: {error}; "
+                          f"inputs are handed over one by one: check_layer(layer, {call})") from error  # fmt: skip
 
 
-def _same_cell(hand: Hand, cell: Cell, result: Any, report: Report, guess: bool) -> Cell | None:
-    """Is the forward the cell's? The cell, if it is, with all axes and gates in the cell's order."""
-    forward = compared_forward(hand, cell, result)
+def _same_cell(adapter: Adapter, cell: Cell, result: Any, report: Report, guess: bool) -> Cell | None:
+    """The cell, if forward equals it with axes and gates in the cell's order; else None, and the report says why."""
+    forward = compared_forward(adapter, cell, result)
     if forward.kind == "same":
         report.notes += [f"forward is that of {cell.name}, read as {forward.text}"] if forward.text else []
         return None if forward.text else cell
@@ -119,67 +119,68 @@ def _same_cell(hand: Hand, cell: Cell, result: Any, report: Report, guess: bool)
     return None
 
 
-def _second_call(hand: Hand, problem: LayerProblem) -> list[Diagnosis]:
-    """The numbers of a layer that keeps a state, once more, after a forward and a backward on other inputs."""
-    used = hand.run(hand.floats, problem.dys).layer
+def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:
+    """Compare the gradients of a stateful layer with numbers again, after a forward and backward on other inputs."""
+    used = adapter.run(adapter.floats, problem.dys).layer
     rng = np.random.default_rng(7)
-    inputs = [x * rng.uniform(0.8, 1.2, x.shape) if np.asarray(x).dtype.kind == "f" else x for x in hand.inputs]
+    inputs = [x * rng.uniform(0.8, 1.2, x.shape) if np.asarray(x).dtype.kind == "f" else x for x in adapter.inputs]
     try:
-        second = hand.on(inputs, used)
+        second = adapter.with_inputs(inputs, used)
         rows = compared(LayerProblem(second, second.run().outputs, rng))[0]
-    except Exception:  # of the user's code, which need not run on other inputs than it was given
+    except Exception:  # of the user's code, which may not run on other inputs
         return []
     text = "is wrong from the second call on: what the first call of forward and backward has left goes into it"
-    return [broken("again", one.name, text, one.rel_error or 0.0) for one in rows
-            if one.verdict == "wrong" and problem.misfits.get(one.name) != NONE]  # fmt: skip
+    return [broken("again", row.name, text, row.rel_error or 0.0) for row in rows
+            if row.verdict == "wrong" and problem.misfits.get(row.name) != NONE]  # fmt: skip
 
 
-def _reference(hand: Hand, cell: Cell | None, report: Report, seen: Any) -> None:
-    """What is wrong, by a graph; by the numbers alone where there is none."""
-    problem, found, numbers = seen
-    broken, report.diagnoses = report.diagnoses, []
+def _reference(adapter: Adapter, cell: Cell | None, report: Report, compared_with: Any) -> None:
+    """Add the diagnoses to the report: from a graph, or if there is none, from the numbers alone."""
+    problem, gradients, numbers = compared_with
+    violations, report.diagnoses = report.diagnoses, []
     try:
-        subject = OfLayer(hand, cell, 0)
+        subject = OfLayer(adapter, cell, 0)
         case = subject.case(0)
         case.take(subject.ask(case))
         explain(subject, case, report, 0)
-        what = cell.name if cell else "its own forward"
-        report.title = f"{type(hand.layer).__name__}: by hand against numbers, and autograd of {what}"
-    except NoReference as none:
+        reference = cell.name if cell else "its own forward"
+        report.title = f"{type(adapter.layer).__name__}: by hand against numbers, and autograd of {reference}"
+    except NoReference as reason:
         offered = "" if cell else "; cell= names a cell that it should be equal to"
-        report.notes.append(f"compared with numbers only: {none}{offered}")
+        report.notes.append(f"compared with numbers only: {reason}{offered}")
     except Exception as error:  # what cannot be explained is wrong all the same
         report.notes.append(f"no mistake was looked for: {type(error).__name__}: {error}")
     if not report.diagnoses:
-        for k, one in enumerate(report.tensors.values()):
-            if one.verdict == "wrong" and not one.note and not one.consequence:
-                report.diagnoses += _mistakes(hand, problem, k, found, numbers)
-    report.diagnoses += broken
+        for k, row in enumerate(report.tensors.values()):
+            if row.verdict == "wrong" and not row.note and not row.consequence:
+                report.diagnoses += _mistakes(adapter, problem, k, gradients, numbers)
+    report.diagnoses += violations
 
 
-def _unchecked(hand: Hand, report: Report) -> Report:
-    """What can be said of a layer whose forward does not repeat, and which generator it draws from."""
+def _unchecked(adapter: Adapter, report: Report) -> Report:
+    """The report of a layer whose forward does not repeat, with the random generator that it uses."""
     before, plain = np.random.get_state()[2], random.getstate()  # type: ignore[index]
-    hand.run()
-    which = "a generator outside of it or made anew at each call, or from the time"
-    which = "Python's generator, random" if random.getstate() != plain else which
-    which = "NumPy's global generator, np.random" if np.random.get_state()[2] != before else which  # type: ignore[index]
+    adapter.run()
+    source = "a generator outside of it or made anew at each call, or from the time"
+    source = "Python's generator, random" if random.getstate() != plain else source
+    source = "NumPy's global generator, np.random" if np.random.get_state()[2] != before else source  # type: ignore[index]
     text = (
-        f"forward gives another result when it is called again on an equal copy of the layer: it draws from {which}; "
+        f"forward gives another result when it is called again on an equal copy of the layer: it draws from {source}; "
         "give seed=0, which sets the global ones before every forward, or reset=, which is called with the layer then"
     )
     report.diagnoses = [Diagnosis("protocol: repeats", "", text, 0.0)]
-    report.tensors = {f"d{name}": Row(f"d{name}", "unchecked", note="forward does not repeat") for name in hand.names}
+    names = [f"d{name}" for name in adapter.names]
+    report.tensors = {name: Row(name, "unchecked", note="forward does not repeat") for name in names}
     return report
 
 
 class LayerProblem(Problem):
-    """A layer as `compared` takes it."""
+    """A layer as a `Problem` for `compared`."""
 
-    def __init__(self, hand: Hand, ys: Sequence[np.ndarray], rng: np.random.Generator):
-        self.hand, self.rng, self.names, self.arrays = hand, rng, hand.names, hand.floats
+    def __init__(self, adapter: Adapter, ys: Sequence[np.ndarray], rng: np.random.Generator):
+        self.adapter, self.rng, self.names, self.arrays = adapter, rng, adapter.names, adapter.floats
         self.ys, self.dys = list(ys), [rng.standard_normal(y.shape) for y in ys]
-        self.exact = list(hand.floats.values())
+        self.exact = list(adapter.floats.values())
         self.L = self._value
         self.misfits: dict[str, str] = {}
         size = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(self.dys, ys))
@@ -187,15 +188,15 @@ class LayerProblem(Problem):
         self.coarse = SINGLE if rough else 0.0
 
     def _value(self, xs: Sequence[np.ndarray]) -> Any:
-        ys = self.hand.run(dict(zip(self.names, xs))).outputs
+        ys = self.adapter.run(dict(zip(self.names, xs))).outputs
         return sum(np.sum(dy * y) for dy, y in zip(self.dys, ys, strict=True))
 
     def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        found = self.hand.gradients(self.hand.run(dict(zip(self.names, xs)), self.dys))
-        return [self._fitting(name, g, x.shape) for (name, g), x in zip(found.items(), xs)]
+        gradients = self.adapter.gradients(self.adapter.run(dict(zip(self.names, xs)), self.dys))
+        return [self._fitting(name, g, x.shape) for (name, g), x in zip(gradients.items(), xs)]
 
     def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """A gradient that can be compared: zeros for one that cannot, and the reason in ``misfits``."""
+        """The gradient; or, if it cannot be compared, zeros, with the reason in ``misfits``."""
         if g is None or np.asarray(g).dtype.kind not in "fiu":
             self.misfits[f"d{name}"] = NONE if g is None else "is no array of numbers"
         elif np.shape(g) != shape:
@@ -208,34 +209,35 @@ class LayerProblem(Problem):
         eps = max(self.coarse, float(np.finfo(np.float64).eps))
         return [x * (1 + eps * self.rng.choice([-1.0, 1.0], x.shape)) for x in xs]
 
-    def told(self, one: Row) -> Row:
-        """A row that says why there was nothing to compare; None is right where the numbers are zero.
+    def with_note(self, row: Row) -> Row:
+        """The row with the verdict and the note for a gradient that could not be compared.
 
-        None for an input says that nobody needs its gradient; a parameter cannot do without.
+        None is right where the numbers are zero. Else, None for an input means that nobody needs this gradient; None
+        for a parameter is wrong.
         """
-        one.note = self.misfits.get(one.name, one.note)
-        if one.name in self.misfits and one.note != NONE:
-            one.verdict = "wrong"
-        elif one.note == NONE and one.verdict != "right" and one.name[1:] in self.hand.input_names:
-            return Row(one.name, "unchecked", shape=one.shape, note=f"{NONE}: taken as not needed", counts=False)
-        if self.coarse and one.verdict == "right" and (one.rel_error or 0) > CLOSE:
-            one.verdict = "precision"
-        return one
+        row.note = self.misfits.get(row.name, row.note)
+        if row.name in self.misfits and row.note != NONE:
+            row.verdict = "wrong"
+        elif row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.input_names:
+            return Row(row.name, "unchecked", shape=row.shape, note=f"{NONE}: taken as not needed", counts=False)
+        if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
+            row.verdict = "precision"
+        return row
 
 
 def _mistakes(
-    hand: Hand, problem: LayerProblem, k: int, found: Sequence[np.ndarray], numbers: Sequence[Slopes]
+    adapter: Adapter, problem: LayerProblem, k: int, gradients: Sequence[np.ndarray], numbers: Sequence[Slopes]
 ) -> list[Diagnosis]:
-    """The mistakes with the whole of gradient ``k`` that give it; along random directions where it is large."""
-    shapes = [np.shape(x) for x in hand.inputs]
+    """The mistakes in gradient ``k`` as a whole that give its numbers, or for a large gradient, its directions."""
+    shapes = [np.shape(x) for x in adapter.inputs]
     N = shapes[0][0] if shapes and shapes[0] else 1
     counts = {"N": N, "T": next((shape[1] for shape in shapes if len(shape) == 3), 1)}
-    whole = len(numbers[k].found) == found[k].size
-    shape = found[k].shape if whole else numbers[k].found.shape
-    got, right, name = numbers[k].of(found[k]).reshape(shape), numbers[k].found.reshape(shape), f"d{problem.names[k]}"
-    made = []
+    slope, g, name = numbers[k], gradients[k], f"d{problem.names[k]}"
+    shape = g.shape if len(slope.values) == g.size else slope.values.shape
+    got, right = slope.of(g).reshape(shape), slope.values.reshape(shape)
+    diagnoses = []
     for text, (kind, change) in WHOLE.items():
-        one = change(right, counts) if counts["N" if "N" in kind else "T"] > 2 or kind[-1] not in "NT" else right
-        if np.shape(one) == shape and distance(one, right) > CLOSE and distance(got, one) <= MATCH:
-            made.append(Diagnosis(kind, name, f"{name}: {text.format(**counts)}", distance(got, one)))
-    return made
+        candidate = change(right, counts) if counts["N" if "N" in kind else "T"] > 2 or kind[-1] not in "NT" else right
+        if np.shape(candidate) == shape and distance(candidate, right) > CLOSE and distance(got, candidate) <= MATCH:
+            diagnoses.append(Diagnosis(kind, name, f"{name}: {text.format(**counts)}", distance(got, candidate)))
+    return diagnoses

@@ -1,4 +1,4 @@
-"""What a check has found: data first, then a table, then words."""
+"""The result of a check: data first, then a table, then sentences."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..tracing.trace import norm
 
 #: From best to worst; a report is as bad as its worst row.
 VERDICTS = ("right", "precision", "unchecked", "wrong")
-#: Kinds of diagnoses that say that something could not be checked, and not that it is wrong.
+#: Kinds of diagnoses of something that could not be checked; other kinds are mistakes.
 UNSURE = ("protocol: repeats", "protocol: compared")
 
 
 @dataclass
 class Row:
-    """One gradient: how far ``got`` is from what is right, ‖got - right‖ / max(‖got‖, ‖right‖).
+    """A gradient with its verdict. ``rel_error`` is ‖got - right‖ / max(‖got‖, ‖right‖).
 
-    ``worst`` is the element that is furthest off: its index and both values. ``consequence`` tells that it follows
-    rightly from a wrong one. ``counts`` is False for an extra that the report does not depend on. ``cosine`` is that of
-    the angle between both, ``ratio`` that of their norms; ``autograd`` and ``numbers`` are the errors by each of these,
-    where both were asked; ``blocks`` are the rows of the gates, of a stacked gradient
-    that is wrong.
+    ``worst`` is the element with the largest error: its index and both values. ``got`` and ``right`` are norms.
+    ``consequence`` is True for a gradient that is wrong only because it is computed correctly from a wrong one.
+    ``counts`` is False for an extra that does not influence the verdict of the report. ``cosine`` is the cosine of the
+    angle between the two gradients, ``ratio`` the ratio of their norms. ``autograd`` and ``numbers`` are the errors
+    against each of the two references. ``blocks`` are the rows of the gates of a stacked gradient that is wrong.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Row:
 
 @dataclass
 class Diagnosis:
-    """A mistake that gives these numbers: the right gradient with it is off by ``match`` from the one checked.
+    """A mistake that explains the numbers, or of kind "protocol: ..." a violation of the contract.
 
-    Those of one ``group`` give the same numbers, all of them: no check can tell which it is.
-    ``way`` is the way back that is wrong, if it is one: the value, and what reads it.
-    Or, of kind "protocol: ...", something that callers rely on and that is not so.
+    The right gradient with this mistake differs from the checked gradient by ``match``. All mistakes of a ``group``
+    give the same numbers, so that no check can tell them apart. ``way`` is the wrong backward edge, if the mistake is
+    on an edge: (value, its reader).
     """
 
     kind: str
@@ -65,12 +65,12 @@ class Diagnosis:
 
 @dataclass
 class Report:
-    """``tensors``: the rows by gradient name, in the order checked. ``ok``: all checked, off by rounding at most.
+    """The result of a check. ``tensors`` maps the names of the gradients to their rows, in the order of the check.
 
-    ``smallest`` is the smallest case that is still wrong ({"N": 1, "T": 2, "still": True}, from zero states), and
-    ``evidence`` what is told by which cases are; ``unexplained`` are gradients, or their blocks, that no diagnosis
-    accounts for though there are some; ``searched`` tells that mistakes were looked for. ``notes`` are no mistakes, but
-    as well to know.
+    ``ok`` is True if everything was checked and is right up to rounding. ``smallest`` is the smallest case that is
+    still wrong, for example {"N": 1, "T": 2, "still": True}, where "still" means zero states. ``evidence`` says in
+    which cases it is wrong. ``unexplained`` lists gradients, or their blocks, that the diagnoses do not explain.
+    ``searched`` is True if a search for mistakes ran. ``notes`` are remarks that are no mistakes.
     """
 
     title: str
@@ -84,11 +84,10 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """One of `VERDICTS`: "precision" is right up to rounding; "unchecked" also if there was nothing to check."""
-        found = [row.verdict for row in self.tensors.values() if row.counts]
-        broken = [one for one in self.diagnoses if one.kind.startswith("protocol")]
-        found += ["unchecked" if one.kind in UNSURE else "wrong" for one in broken]
-        return max(found, key=VERDICTS.index, default="unchecked")
+        """One of `VERDICTS`. "precision" is right up to rounding; "unchecked" also if there was nothing to check."""
+        verdicts = [row.verdict for row in self.tensors.values() if row.counts]
+        verdicts += ["unchecked" if violation.kind in UNSURE else "wrong" for violation in self._split()[1]]
+        return max(verdicts, key=VERDICTS.index, default="unchecked")
 
     @property
     def ok(self) -> bool:
@@ -96,81 +95,88 @@ class Report:
 
     @property
     def first_wrong(self) -> str | None:
-        """The first wrong gradient that does not just follow from another."""
+        """The first wrong gradient that is no consequence of another; None if there is none."""
         wrong = [row for row in self.tensors.values() if row.verdict == "wrong"]
         causes = [row for row in wrong if not row.consequence]
         return (causes or wrong or [Row("", "")])[0].name or None
 
     @property
     def guilty(self) -> list[tuple[str, str]]:
-        """The ways back that are wrong, for ``draw(cell, mark=report.guilty)``; of equal mistakes, the first."""
-        firsts = {one.group: one.way for one in reversed(self.diagnoses) if not one.kind.startswith("protocol")}
+        """The wrong backward edges, for ``draw(cell, mark=report.guilty)``; of each group of mistakes, the first."""
+        firsts = {mistake.group: mistake.way for mistake in reversed(self._split()[0])}
         return [way for way in reversed(list(firsts.values())) if way is not None]
 
     def assert_ok(self) -> None:
-        """Raise `CheckError` with all of the report unless ``ok``."""
+        """Raise `CheckError` with the whole report unless ``ok``."""
         if not self.ok:
             raise CheckError(f"\n{self}")
 
     def to_json(self) -> str:
-        """Everything, as JSON; a number that JSON has no word for is null."""
+        """The whole report as JSON; NaN and inf become null."""
         data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
         data |= {"tensors": {name: asdict(row) for name, row in self.tensors.items()}}
-        data |= {"diagnoses": [asdict(one) for one in self.diagnoses], "notes": self.notes, "smallest": self.smallest}
-        data |= {"evidence": self.evidence, "unexplained": self.unexplained}
+        data |= {"diagnoses": [asdict(diagnosis) for diagnosis in self.diagnoses], "notes": self.notes}
+        data |= {"smallest": self.smallest, "evidence": self.evidence, "unexplained": self.unexplained}
         return json.dumps(_plain(data), ensure_ascii=False)
 
     def __str__(self) -> str:
         return "\n".join([self.title, *self.table(), *self.words()])
 
     def table(self) -> list[str]:
-        """The rows in columns; of a wrong one that is no consequence, its blocks too."""
+        """The lines of the table; a wrong row that is no consequence is followed by its blocks."""
         head = ("", "shape", "‖got‖", "‖right‖", "cosine", "ratio", "rel error", "autograd", "numbers", "verdict", "")
         lines: list[tuple[str, ...]] = [head]
-        for one in self.tensors.values():
-            lines += [_cells(one), *(_cells(block) for block in one.blocks.values() if not one.consequence)]
+        for row in self.tensors.values():
+            lines += [_cells(row), *(_cells(block) for block in row.blocks.values() if not row.consequence)]
         used = [k for k in range(len(head)) if any(line[k] for line in lines[1:])]
         widths = {k: max(len(line[k]) for line in lines) for k in used}
         return ["  ".join(line[k].ljust(widths[k]) for k in used).rstrip() for line in lines]
 
     def words(self) -> list[str]:
-        """The verdict in sentences."""
-        said = [f"verdict: {self.verdict}"]
+        """The verdict and the diagnoses in sentences."""
+        lines = [f"verdict: {self.verdict}"]
         if self.first_wrong:
-            said.append(f"first wrong: {self.first_wrong}{_at(self.tensors[self.first_wrong].worst)}")
+            lines.append(f"first wrong: {self.first_wrong}{_at(self.tensors[self.first_wrong].worst)}")
             follow = [row.name for row in self.tensors.values() if row.consequence]
-            said += [f"these follow from it: {', '.join(follow)}"] if follow else []
-            said += [f"smallest case that fails: {_case(self.smallest)}"] if self.smallest else []
-            said += [f"it fails {self.evidence}"] if self.evidence else []
-        manners = [one for one in self.diagnoses if one.kind.startswith("protocol")]
-        said += self._mistakes([one for one in self.diagnoses if one not in manners])
-        said += [f"not explained by that: {', '.join(self.unexplained)}"] if self.unexplained else []
-        said += [f"protocol: {text}" for text in _together(manners)]
-        return said + [f"note: {text}" for text in self.notes]
+            lines += [f"these follow from it: {', '.join(follow)}"] if follow else []
+            lines += [f"smallest case that fails: {_case(self.smallest)}"] if self.smallest else []
+            lines += [f"it fails {self.evidence}"] if self.evidence else []
+        mistakes, violations = self._split()
+        lines += self._mistakes(mistakes)
+        lines += [f"not explained by that: {', '.join(self.unexplained)}"] if self.unexplained else []
+        lines += [f"protocol: {text}" for text in _together(violations)]
+        return lines + [f"note: {text}" for text in self.notes]
+
+    def _split(self) -> tuple[list[Diagnosis], list[Diagnosis]]:
+        """The mistakes, and the violations of the contract."""
+        violations = [diagnosis for diagnosis in self.diagnoses if diagnosis.kind.startswith("protocol")]
+        return [diagnosis for diagnosis in self.diagnoses if diagnosis not in violations], violations
 
     def _mistakes(self, mistakes: list[Diagnosis]) -> list[str]:
-        """Each mistake, and under it those that no number tells from it."""
+        """A line for each mistake, followed by the mistakes of its group, which give the same numbers."""
         if self.first_wrong and self.searched and not mistakes:
             return ["the mistake is none of those that this check knows; the place is told above"]
-        said = []
-        for k, one in enumerate(mistakes):
-            again = k > 0 and mistakes[k - 1].group == one.group
-            said.append(f"  or, which gives the same numbers: {one.text}" if again else f"mistake: {one.text}")
-        return said
+        lines = []
+        for k, mistake in enumerate(mistakes):
+            same_group = k > 0 and mistakes[k - 1].group == mistake.group
+            head = "  or, which gives the same numbers" if same_group else "mistake"
+            lines.append(f"{head}: {mistake.text}")
+        return lines
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    found = (row.got, row.right, row.cosine, row.ratio, row.rel_error, row.autograd, row.numbers)
-    numbers = ["" if x is None else f"{x + 0.0:.3g}" for x in found]  # + 0.0: -0 is 0
+    """The cells of a line of the table."""
+    values = (row.got, row.right, row.cosine, row.ratio, row.rel_error, row.autograd, row.numbers)
+    numbers = ["" if x is None else f"{x + 0.0:.3g}" for x in values]  # + 0.0: -0 is 0
     return (row.name, str(row.shape), *numbers, row.verdict, "follows" if row.consequence else row.note)
 
 
-def _together(manners: list[Diagnosis]) -> list[str]:
-    """What is amiss, once for all gradients of which it is so."""
-    told: dict[str, list[str]] = {}
-    for one in manners:
-        told.setdefault(one.text.removeprefix(f"{one.tensor}: "), []).append(one.tensor)
-    return [f"{', '.join(names)}: {text}" if names[0] else text for text, names in told.items()]
+def _together(violations: list[Diagnosis]) -> list[str]:
+    """The text of each violation, once for all gradients that it concerns."""
+    names_by_text: dict[str, list[str]] = {}
+    for diagnosis in violations:
+        names_by_text.setdefault(diagnosis.text.removeprefix(f"{diagnosis.tensor}: "), []).append(diagnosis.tensor)
+    return [f"{', '.join(names)}: {text}" if names[0] else text for text, names in names_by_text.items()]
 
 
 def _case(smallest: dict[str, Any]) -> str:
@@ -186,10 +192,11 @@ def _at(worst: dict[str, Any] | None) -> str:
 
 
 def _plain(x: Any) -> Any:
+    """The data with None for NaN and inf."""
     if isinstance(x, dict):
-        return {key: _plain(one) for key, one in x.items()}
+        return {key: _plain(value) for key, value in x.items()}
     if isinstance(x, (list, tuple)):
-        return [_plain(one) for one in x]
+        return [_plain(value) for value in x]
     return None if isinstance(x, float) and not math.isfinite(x) else x
 
 
@@ -199,7 +206,7 @@ def _plain(x: Any) -> Any:
 def distance(got: Any, right: Any) -> float:
     """‖got - right‖ / max(‖got‖, ‖right‖): 0 where they are equal, 2 where the sign is flipped, inf for NaN.
 
-    There is nothing absolute in it: both are scaled first, so that 1e-200 is as far from -1e-200 as 1 from -1.
+    Nothing in it is absolute: both are scaled first, so that 1e-200 is as far from -1e-200 as 1 from -1.
     """
     got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
     if got.shape != right.shape or not (np.isfinite(got).all() and np.isfinite(right).all()):
@@ -212,20 +219,20 @@ def distance(got: Any, right: Any) -> float:
 
 
 def length(x: np.ndarray) -> float:
-    """‖x‖, of numbers whose squares no float has, too; NaN where one of them is."""
+    """‖x‖ without overflow or underflow of the squares; NaN if an element is NaN."""
     scale = float(np.max(np.abs(x), initial=0.0))
     return scale * norm(x / scale) if 0 < scale < math.inf else scale
 
 
 def row(name: str, verdict: str, got: Any, right: Any) -> Row:
-    """A row with all that can be read off the two arrays."""
+    """A row with everything that follows from the two arrays."""
     got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
-    made = Row(name, verdict, distance(got, right), None, got.shape, length(got), length(right))
+    result = Row(name, verdict, distance(got, right), None, got.shape, length(got), length(right))
     if got.shape == right.shape and got.size:
         off = np.nan_to_num(np.abs(got - right), nan=np.inf)
         index = np.unravel_index(int(np.argmax(off)), off.shape)
-        made.worst = {"index": tuple(map(int, index)), "got": float(got[index]), "right": float(right[index])}
-        if made.got and made.right and math.isfinite(made.got) and math.isfinite(made.right):
-            made.cosine = float(np.sum(got / made.got * (right / made.right)))
-            made.ratio = made.got / made.right
-    return made
+        result.worst = {"index": tuple(map(int, index)), "got": float(got[index]), "right": float(right[index])}
+        if result.got and result.right and math.isfinite(result.got) and math.isfinite(result.right):
+            result.cosine = float(np.sum(got / result.got * (right / result.right)))
+            result.ratio = result.got / result.right
+    return result

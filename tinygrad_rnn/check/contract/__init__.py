@@ -1,1 +1,1 @@
-"""What callers rely on beside the numbers: the protocol of a backward, and of a layer."""
+"""The contract of a backward and of a layer: what callers rely on, apart from the numbers."""

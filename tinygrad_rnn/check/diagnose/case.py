@@ -207,8 +207,8 @@ class Case:
         k = self.index(name)
         if k is not None:
             slope = self.numbers[k]
-            if self.checked[k].verdict == "wrong" and len(slope.found) == self.autograd[k].size:
-                return slope.found.reshape(self.autograd[k].shape)
+            if self.checked[k].verdict == "wrong" and len(slope.values) == self.autograd[k].size:
+                return slope.values.reshape(self.autograd[k].shape)
             return self.autograd[k]
         return self.gradient(self.lines[name], self.totals)
 
@@ -222,7 +222,7 @@ class Case:
     def from_numbers(self, k: int, g: np.ndarray) -> float:
         """How far the gradient by input k is from the numbers, along their directions."""
         fits = g.shape == self.autograd[k].shape
-        return distance(self.numbers[k].of(g), self.numbers[k].found) if fits else np.inf
+        return distance(self.numbers[k].of(g), self.numbers[k].values) if fits else np.inf
 
     def index(self, name: str) -> int | None:
         """Which input a gradient is by, if it is by one."""

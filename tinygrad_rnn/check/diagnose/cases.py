@@ -12,7 +12,7 @@ from ...cells.cell import Cell
 from ...engine.tensor import value
 from ...errors import Uncheckable
 from ...tracing.sample import codes
-from ..layers.guess_cell import parameters, takes_anything
+from ..layers.guess_cell import parameters, takes_any_keyword
 from ..numeric.compare import Problem
 from .case import Case
 from .tape import taped
@@ -94,7 +94,7 @@ def over_time(f: Callable[..., Any], states: dict[str, Any], params: dict[str, A
     """Call a backward over time with what its signature asks for; it may leave out dh and dc."""
     wanted = parameters(f)
     have = {**states, **({"params": params} if "params" in wanted else params), **back}
-    anything, star = takes_anything(f), any(one.kind is one.VAR_POSITIONAL for one in wanted.values())
+    anything, star = takes_any_keyword(f), any(one.kind is one.VAR_POSITIONAL for one in wanted.values())
     first = next(iter(wanted))
     if first not in have and not star:
         have = {first: have.pop("xs"), **have}

@@ -16,7 +16,7 @@ from ...cells.cell import Cell
 from ...engine.tensor import Tensor, value
 from ...errors import ShapeError
 from ...tracing.sample import codes
-from ..layers.adapter import Hand
+from ..layers.adapter import Adapter
 from ..layers.guess_cell import attributes
 from ..numeric.compare import Problem
 from ..numeric.inputs import by_name
@@ -34,7 +34,7 @@ class NoReference(Exception):
 class LayerCase(Case):
     """A case of a layer: on which inputs, with which cotangents, and the outputs of the graph."""
 
-    layer: Hand
+    layer: Adapter
     dys: Sequence[Any]
     made: Sequence[Any]
 
@@ -42,7 +42,7 @@ class LayerCase(Case):
 class OfLayer(Subject):
     """A layer and what it is compared with."""
 
-    def __init__(self, hand: Hand, cell: Cell | None, seed: int):
+    def __init__(self, hand: Adapter, cell: Cell | None, seed: int):
         self.hand, self.cell, self.first, self.name = hand, cell, seed, type(hand.layer).__name__
         shapes = [np.shape(x) for x in hand.inputs]
         self.states = sum(np.asarray(x).dtype.kind == "f" for x in hand.inputs) > 1
@@ -57,7 +57,7 @@ class OfLayer(Subject):
             inputs = [moved(x, rng) for x in inputs]
         if still:
             inputs = [x if k == 0 or np.asarray(x).dtype.kind != "f" else 0 * x for k, x in enumerate(inputs)]
-        hand = self.hand.on(inputs)
+        hand = self.hand.with_inputs(inputs)
         outputs = hand.run().outputs
         dys = [rng.standard_normal(np.shape(y)) for y in outputs]
         case = self._own(hand, dys) if self.cell is None else self._cells(hand, dys)
@@ -84,7 +84,7 @@ class OfLayer(Subject):
 
     # -- its own forward
 
-    def _own(self, hand: Hand, dys: Sequence[Any]) -> LayerCase:
+    def _own(self, hand: Adapter, dys: Sequence[Any]) -> LayerCase:
         """The layer's forward on Tensors."""
         made: list[Any] = []
 
@@ -104,7 +104,7 @@ class OfLayer(Subject):
 
     # -- a cell
 
-    def _cells(self, hand: Hand, dys: Sequence[Any]) -> LayerCase:
+    def _cells(self, hand: Adapter, dys: Sequence[Any]) -> LayerCase:
         """The reference cell, by the names of the layer."""
         cell = self.cell
         assert cell is not None
@@ -147,7 +147,7 @@ class OfLayer(Subject):
                 groups[name] = {tape.number(one): dy}
         return groups
 
-    def _made(self, hand: Hand, tape: Tape, groups: Any, made: Any, timed: bool, blocks: Any) -> LayerCase:
+    def _made(self, hand: Adapter, tape: Tape, groups: Any, made: Any, timed: bool, blocks: Any) -> LayerCase:
         x = hand.inputs[0] if hand.inputs else np.zeros(1)
         counts = {"N": len(x) if np.ndim(x) else 1, "T": np.shape(x)[1] if self.long else 1}
         case = LayerCase(Given(hand, groups), tape, groups, counts, timed, blocks)
@@ -173,7 +173,7 @@ def _renamed(cell: Cell, function: Any, names: Mapping[str, str]) -> Callable[..
 class Given(Problem):
     """The names and arrays of a layer, as a `Case` wants them."""
 
-    def __init__(self, hand: Hand, groups: Mapping[str, Any]):
+    def __init__(self, hand: Adapter, groups: Mapping[str, Any]):
         self.names, self.arrays = list(hand.floats), dict(hand.floats)
         self.dys = [next(iter(group.values())) for group in groups.values()]
 

@@ -13,7 +13,7 @@ from ...engine.tensor import value
 from ...errors import InvalidValue, Uncheckable
 from ...ops import stack
 from ...tracing.sample import sample
-from ..layers.guess_cell import binds, parameters, takes_anything
+from ..layers.guess_cell import binds, parameters, takes_any_keyword
 from ..numeric.inputs import SIZES, argument_names, by_name
 from .case import Case
 from .cases import case_of_cell, case_of_function, exact, moved, one_step, over_time
@@ -97,7 +97,7 @@ class OfCell(Subject):
         case = case_of_cell(self.cell, self.function, given, rng, self.timed)
         case.given = {name: x.astype(self.dtype) if x.dtype.kind == "f" else x for name, x in given.items()}
         for name, dy in zip(self.cotangents(), case.problem.dys):
-            if self.timed and name not in parameters(self.backward) and not takes_anything(self.backward):
+            if self.timed and name not in parameters(self.backward) and not takes_any_keyword(self.backward):
                 dy[...] = 0  # it has no way in
         case.totals = case.tape.back(case.groups)
         return case
@@ -180,7 +180,7 @@ class OfFunction(Subject):
         dys = [dy.astype(self.dtype, copy=False) for dy in dys]
         wanted = parameters(self.backward)
         others = [name for name, one in wanted.items() if name not in given and one.default is one.empty]
-        if all(name in wanted for name in given) and len(others) == len(dys) and not takes_anything(self.backward):
+        if all(name in wanted for name in given) and len(others) == len(dys) and not takes_any_keyword(self.backward):
             return by_key(self.backward(**given, **dict(zip(others, dys))), case)
         args = [*given.values(), *dys]
         if not binds(self.backward, args):

@@ -53,8 +53,8 @@ def _at_kinks(problem: Problem, k: int, got: np.ndarray, slope: Slopes) -> int:
     """How many elements differ, if all of them are at a kink and off by no more than its two slopes are; else 0."""
     if not np.isfinite(got).all():
         return 0
-    off = np.abs(got - slope.found)
-    suspects = np.flatnonzero(off > CLOSE * np.maximum(np.abs(got), np.abs(slope.found)))
+    off = np.abs(got - slope.values)
+    suspects = np.flatnonzero(off > CLOSE * np.maximum(np.abs(got), np.abs(slope.values)))
     fine = slope.whole and len(suspects) <= SMOOTH
     return len(suspects) if fine and all(off[n] <= 1.01 * gap(problem, k, slope.along[n]) for n in suspects) else 0
 

@@ -1,1 +1,1 @@
-"""Objects with a forward and a backward of their own: made from what a user names, copied, run."""
+"""User-defined layers: copied, run, and compared with a cell."""

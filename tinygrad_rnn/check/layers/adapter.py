@@ -1,4 +1,4 @@
-"""The user's layer: run on fresh copies of it, on arrays or on Tensors, and what it gives by name."""
+"""Adapter of a user-defined layer: runs fresh copies of it on arrays or Tensors; gradients are known by name."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PROTOCOL = ("params", "grads", "forward", "backward")
 
 @dataclass
 class Run:
-    """One forward and, if there were cotangents, one backward: all that went in and came out.
+    """A forward and, if there were cotangents, a backward: all arguments and results.
 
-    ``inputs`` are the leaves of what forward takes, ``outputs`` the floating leaves of its ``result``; ``returned`` are
-    the gradients by the inputs, by name, as far as backward returned them, of ``count`` that it returned in all.
+    ``inputs`` are the leaves of the arguments of forward, ``outputs`` the floating leaves of its ``result``.
+    ``returned`` maps the names of inputs to the gradients that backward returned, ``count`` of them in all.
     """
 
     layer: Any
@@ -40,8 +40,8 @@ class Run:
     grads: list[Any]
 
 
-class Hand:
-    """The user's layer and its inputs; its floats by name."""
+class Adapter:
+    """A user-defined layer and its inputs; ``floats`` are its floating inputs and parameters by name."""
 
     def __init__(
         self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None
@@ -59,51 +59,51 @@ class Hand:
         self.entries = [np.asarray(p) for p in _listed(layer.params)]
         self.params = list({id(p): p for p in self.entries}.values())
         self.param_names = _names(layer, self.params, self.input_names)
-        every = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
-        self.floats = {name: np.array(x, self.dtype) for name, x in every.items() if np.asarray(x).dtype.kind == "f"}
+        arrays = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
+        self.floats = {name: np.array(x, self.dtype) for name, x in arrays.items() if np.asarray(x).dtype.kind == "f"}
         self.names = list(self.floats)
 
-    def call_as(self, cell: Any) -> None:
-        """Give parameters that have no name in the layer those of a cell, by their places in the list."""
+    def name_parameters(self, cell: Any) -> None:
+        """Give nameless parameters the names of a cell's parameters, by their places in the list."""
         names = list(cell.params)
         if len(names) == len(self.param_names):
-            called = {old: new for old, new in zip(self.param_names, names) if old.startswith("params[")}
-            self.param_names = [called.get(name, name) for name in self.param_names]
-            self.floats = {called.get(name, name): x for name, x in self.floats.items()}
+            renamed = {old: new for old, new in zip(self.param_names, names) if old.startswith("params[")}
+            self.param_names = [renamed.get(name, name) for name in self.param_names]
+            self.floats = {renamed.get(name, name): x for name, x in self.floats.items()}
             self.names = list(self.floats)
 
-    def on(self, inputs: Sequence[Any], layer: Any = None) -> Hand:
-        """The same layer, or one that is a copy of it, on other inputs (leaves), in float64."""
-        made = Hand(self.layer if layer is None else layer, self.build(inputs), self.reset, self.seed)
-        called = dict(zip(made.param_names, self.param_names))
-        made.floats = {called.get(name, name): x for name, x in made.floats.items()}
-        made.param_names, made.names = self.param_names, list(made.floats)
-        return made
+    def with_inputs(self, inputs: Sequence[Any], layer: Any = None) -> Adapter:
+        """An adapter of the same layer, or of a copy of it, with other inputs (leaves), in float64."""
+        other = Adapter(self.layer if layer is None else layer, self.build(inputs), self.reset, self.seed)
+        renamed = dict(zip(other.param_names, self.param_names))
+        other.floats = {renamed.get(name, name): x for name, x in other.floats.items()}
+        other.param_names, other.names = self.param_names, list(other.floats)
+        return other
 
     def run(self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = (), fill: float = 0.0) -> Run:
-        """Forward and backward on a fresh copy, with ``floats`` in the place of the inputs and parameters.
+        """Run forward and backward on a fresh copy, with ``floats`` in place of the inputs and parameters.
 
-        ``fill`` is what stands in ``grads`` before.
+        Before that, ``grads`` are filled with ``fill``.
         """
         now = floats or self.floats
         new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
         grads = [g for g in _listed(self.layer.grads) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
         pairs = [*zip(self.params, new), *((g, like(g, np.full(g.shape, fill))) for g in grads)]
-        return self.again(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
+        return self.rerun(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
 
-    def again(self, run: Run, floats: Mapping[str, Any], dys: Sequence[Any] = ()) -> Run:
-        """Forward and backward on the layer of a run, once more perhaps, as it is."""
-        with np.errstate(all="ignore"), self.drawing():
-            inputs = [_own(floats.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
+    def rerun(self, run: Run, floats: Mapping[str, Any], dys: Sequence[Any] = ()) -> Run:
+        """Run forward and backward on the layer of a run, in its present state."""
+        with np.errstate(all="ignore"), self.seeded():
+            inputs = [_copy(floats.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
             if self.reset is not None:
                 self.reset(run.layer)
             result = run.layer.forward(*self.build(inputs))
-            made = Run(run.layer, inputs, run.params, result, _arrays(result), [], {}, 0, [])
-            return self.back(made, dys) if len(dys) else made
+            next_run = Run(run.layer, inputs, run.params, result, _arrays(result), [], {}, 0, [])
+            return self.run_backward(next_run, dys) if len(dys) else next_run
 
     @contextmanager
-    def drawing(self) -> Iterator[None]:
-        """The global generators, from ``seed`` if there is one, and as they were afterwards."""
+    def seeded(self) -> Iterator[None]:
+        """Seed the global random generators if there is a ``seed``, and restore them afterwards."""
         if self.seed is None:
             yield
             return
@@ -117,12 +117,12 @@ class Hand:
             random.setstate(plain)
 
     def on_tensors(self, floats: Mapping[str, Any]) -> list[Any]:
-        """The outputs of a fresh copy whose parameters, and inputs, are the Tensors ``floats``."""
+        """The outputs of a fresh copy with the Tensors ``floats`` as parameters and inputs."""
         memo: dict[int, Any] = {id(p): floats.get(name, p) for name, p in zip(self.param_names, self.params)}
         for array in arrays_in(self.layer):
             if id(array) not in memo and any(np.may_share_memory(array, p) for p in self.params):
                 raise InvalidType("it keeps a view of a parameter")
-        with self.drawing():
+        with self.seeded():
             layer = copy.deepcopy(self.layer, memo)
             if self.reset is not None:
                 self.reset(layer)
@@ -130,12 +130,12 @@ class Hand:
             return [leaf for top in tops(layer.forward(*self.build(inputs))) for leaf in flatten(top)[0]]
 
     def codes(self) -> list[Any]:
-        """The code of forward, whose local variables name values."""
+        """The code of forward: its local variables name the values."""
         return [getattr(getattr(self.layer.forward, "__func__", None), "__code__", None)]
 
-    def back(self, run: Run, dys: Sequence[Any]) -> Run:
-        """Go back through a run, once more perhaps."""
-        run.dys = [_own(dy)[()] for dy in dys]
+    def run_backward(self, run: Run, dys: Sequence[Any]) -> Run:
+        """Run backward on the layer of a run, in its present state."""
+        run.dys = [_copy(dy)[()] for dy in dys]
         args, named = bound(self.layer, cotangents(self.layer.backward, run.result, run.dys))
         returned = run.layer.backward(*args, **named)
         run.returned, run.count = gradients_by_input(returned, self.arguments, self.trees)
@@ -143,17 +143,17 @@ class Hand:
         return run
 
     def gradients(self, run: Run) -> dict[str, Any]:
-        """The gradient by each float, None where there is none; of a parameter that stands twice, the sum."""
-        found = {name: g for name, g in run.returned.items() if name in self.floats}
+        """The gradient by each float, or None; the sum for a parameter that is in ``params`` several times."""
+        gradients = {name: g for name, g in run.returned.items() if name in self.floats}
         for name, param in zip(self.param_names, self.params):
-            mine = [g for p, g in zip(self.entries, run.grads) if p is param and g is not None]
-            own = list({id(g): g for g in mine}.values())
-            found[name] = None if not own else own[0] if len(own) == 1 else sum(own)
-        return {name: found.get(name) for name in self.names}
+            parts = [g for p, g in zip(self.entries, run.grads) if p is param and g is not None]
+            distinct = list({id(g): g for g in parts}.values())
+            gradients[name] = None if not distinct else distinct[0] if len(distinct) == 1 else sum(distinct)
+        return {name: gradients.get(name) for name in self.names}
 
 
 def is_layer(layer: Any) -> None:
-    """Raise unless it has what a layer has."""
+    """Raise Uncheckable unless it has params, grads, forward and backward."""
     kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
     if isinstance(layer, type):
         raise Uncheckable(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
@@ -163,12 +163,13 @@ def is_layer(layer: Any) -> None:
                       "a layer has params, grads, forward and backward")  # fmt: skip
 
 
-def _own(x: Any) -> Any:
+def _copy(x: Any) -> Any:
+    """A copy of an array; anything else as it is."""
     return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x
 
 
 def _arrays(result: Any) -> list[np.ndarray]:
-    """The outputs that have a cotangent."""
+    """The floating outputs, which have a cotangent."""
     leaves = [np.asarray(leaf) for top in tops(result) for leaf in flatten(top)[0]]
     return [leaf for leaf in leaves if leaf.dtype.kind in "fc"]
 
@@ -183,7 +184,7 @@ def _listed(arrays: Any, params: Any = None) -> list[Any]:
 
 
 def _names(layer: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:
-    """What the layer calls each parameter: its key, an attribute bound to it, else its place in the list."""
-    own = layer.params if isinstance(layer.params, dict) else getattr(layer, "__dict__", {})
-    bound = {id(one): name for name, one in reversed(own.items()) if name not in taken}
+    """The name of each parameter: its key, the attribute that holds it, else its place in the list."""
+    attributes = layer.params if isinstance(layer.params, dict) else getattr(layer, "__dict__", {})
+    bound = {id(array): name for name, array in reversed(attributes.items()) if name not in taken}
     return [bound.get(id(p), f"params[{k}]") for k, p in enumerate(params)]

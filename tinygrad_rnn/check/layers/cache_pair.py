@@ -1,4 +1,4 @@
-"""A forward that returns a cache beside its outputs, and the backward that takes it, as a layer.
+"""A forward that returns its outputs and a cache, and the backward that takes the cache, as a layer.
 
 out, cache = forward(x, prev_h, Wx, Wh, b)
 dx, dprev_h, dWx, dWh, db = backward(dout, cache)
@@ -12,22 +12,22 @@ from typing import Any
 
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .guess_cell import a_cell, binds, is_backward, parameters
+from .guess_cell import as_cell, binds, is_backward, parameters, takes_any_argument
 
 
 def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
-    """Raise unless ``forward`` can be one, of so many inputs, and ``backward`` be its backward."""
+    """Raise Uncheckable unless ``forward`` takes the inputs and ``backward`` can be its backward, in this order."""
     if isinstance(forward, str):
-        a_cell("check_backward", forward)
+        as_cell("check_backward", forward)
     names = [getattr(f, "__name__", getattr(f, "name", type(f).__name__)) for f in (forward, backward)]
     functions = not isinstance(forward, (Cell, type)) and callable(forward) and bool(parameters(backward))
     if isinstance(backward, Cell) or (functions and _by_name(forward) and not _by_name(backward)):
         raise Uncheckable(f"check_backward: {names[0]} is handed over first and {names[1]} second, should be the "
                       f"forward and then its backward: check_backward({names[1]}, {names[0]}, ...)")  # fmt: skip
-    for what, f, name in zip(("forward", "backward"), (forward, backward), names):
+    for role, f, name in zip(("forward", "backward"), (forward, backward), names):
         if isinstance(f, type) or not callable(f):
             kind = f"the class {name}" if isinstance(f, type) else f"a {name}"
-            raise Uncheckable(f"check_backward: {what} is {kind}, should be a function; a layer, an object with "
+            raise Uncheckable(f"check_backward: {role} is {kind}, should be a function; a layer, an object with "
                           "forward and backward, is for check_layer")  # fmt: skip
     if inputs and not isinstance(forward, Cell) and not binds(forward, inputs):
         wanted, count = ", ".join(parameters(forward)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
@@ -36,18 +36,17 @@ def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
 
 
 def _by_name(f: Callable[..., Any]) -> bool:
-    """Does it take a gradient by name?"""
-    anything = any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in parameters(f).values())
-    return takes_cache(f) or (not anything and is_backward(f))
+    """Does the function take a gradient by name?"""
+    return takes_cache(f) or (not takes_any_argument(f) and is_backward(f))
 
 
 def takes_cache(backward: Any) -> bool:
-    """Does a backward take what forward has kept?"""
+    """Does the backward take a cache from forward?"""
     return any("cache" in name for name in parameters(backward))
 
 
-def pair(forward: Any, backward: Any) -> Any:
-    """The two as a layer without parameters: all that forward takes is an input."""
+def as_layer(forward: Any, backward: Any) -> Any:
+    """The two functions as a layer without parameters: all arguments of forward are inputs."""
 
     def run(self: Any, *inputs: Any) -> Any:
         result = forward(*inputs)
@@ -61,11 +60,12 @@ def pair(forward: Any, backward: Any) -> Any:
         at = next(k for k, name in enumerate(parameters(backward)) if "cache" in name)
         return backward(*dys[:at], self.cache, *dys[at:])
 
-    own = inspect.signature(forward)
+    signature = inspect.signature(forward)
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    same = [one.replace(kind=one.POSITIONAL_ONLY) if one.kind is one.POSITIONAL_OR_KEYWORD else one
-            for one in own.parameters.values()]  # fmt: skip
-    run.__signature__ = own.replace(parameters=[this, *same])  # type: ignore[attr-defined]
-    made = type(getattr(forward, "__name__", "forward"), (), {"forward": run, "backward": back})()
-    made.params, made.grads = [], []
-    return made
+    same = [parameter.replace(kind=parameter.POSITIONAL_ONLY)
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD else parameter
+            for parameter in signature.parameters.values()]  # fmt: skip
+    run.__signature__ = signature.replace(parameters=[this, *same])  # type: ignore[attr-defined]
+    layer = type(getattr(forward, "__name__", "forward"), (), {"forward": run, "backward": back})()
+    layer.params, layer.grads = [], []
+    return layer

@@ -1,7 +1,7 @@
-"""Copies of an object of the user's in which some arrays are others: a layer with its weights in float64, say.
+"""Deep copies of a user-defined object with some arrays replaced, for example a layer with its weights in float64.
 
-A copy costs a call its side effects: what the layer keeps, it keeps on the copy. Whatever is *the same* array in the
-object is the same one in the copy, and a view of it is a view again, so that ``self.Wf = self.Wx[:, :H]`` stays tied.
+Side effects of a call stay on the copy. Two references to the same array refer to the same array in the copy, and a
+view of a replaced array is a view of the replacement, so that ``self.Wf = self.Wx[:, :H]`` stays a part of ``Wx``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 
 from ...errors import Uncheckable
 
-Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # an array, and what stands in its place
+Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # an array, and its replacement
 
 
 def copy_with(thing: Any, pairs: Pairs) -> Any:
-    """A deep copy of ``thing`` in which each first array of a pair is the second."""
+    """A deep copy of ``thing`` with the first array of each pair replaced by the second. Raises Uncheckable."""
     memo: dict[int, Any] = {id(old): new for old, new in pairs}
     for array in arrays_in(thing):
         for old, new in pairs:
@@ -42,24 +42,24 @@ def like(old: np.ndarray, x: Any) -> np.ndarray:
 
 
 def arrays_in(thing: Any) -> Iterator[np.ndarray]:
-    """Every array that an object holds, in its attributes, lists and dicts, at any depth."""
+    """All arrays in the attributes, lists and dicts of an object, at any depth."""
     seen: dict[int, Any] = {}
-    left = [thing]
-    while left:
-        one = left.pop()
-        if id(one) in seen or isinstance(one, type):
+    stack = [thing]
+    while stack:
+        item = stack.pop()
+        if id(item) in seen or isinstance(item, type):
             continue
-        seen[id(one)] = one
-        if isinstance(one, np.ndarray):
-            yield one
-        elif isinstance(one, (list, tuple)):
-            left += one
+        seen[id(item)] = item
+        if isinstance(item, np.ndarray):
+            yield item
+        elif isinstance(item, (list, tuple)):
+            stack += item
         else:
-            left += (one if isinstance(one, dict) else getattr(one, "__dict__", {})).values()
+            stack += (item if isinstance(item, dict) else getattr(item, "__dict__", {})).values()
 
 
 def _same_view(view: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray | None:
-    """The part of ``new`` that ``view`` is of ``old``."""
+    """The view of ``new`` that corresponds to ``view`` of ``old``; None if there is none."""
     begin, size = view.__array_interface__["data"][0] - old.__array_interface__["data"][0], old.itemsize
     if view.dtype != old.dtype or not old.flags.forc or not 0 <= begin < old.nbytes or begin % size:
         return None

@@ -1,8 +1,8 @@
-"""Is a layer's forward that of a cell? Its outputs are held against the cell's, in every layout that people use.
+"""Does the forward of a layer equal a cell? Its outputs are compared with the cell's, in every usual layout.
 
-Which axis is which, which way the weights lie and in what order their gates are stacked is not asked but tried: on
-random numbers only the right reading gives the layer's outputs. Where none does, the forward is another one, if all
-its arrays are of the cell's shapes, and cannot be compared if they are not.
+The order of the axes, the orientation of the weights and the order of the gates are not asked for but tried: on random
+numbers only the right layout gives the outputs of the layer. If no layout does, the forward is "other" if its arrays
+have the shapes of the cell's, else "unknown".
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from ...engine.tensor import value
 from ...errors import ShapeError
 from ..numeric.inputs import paths
 from ..report import distance
-from .adapter import Hand
+from .adapter import Adapter
 from .calls import is_tree, tops
 from .copies import arrays_in
 from .guess_cell import attributes
 
-SAME = 1e-5  # of the size of an output: it may have been computed in float32
+SAME = 1e-5  # relative to the norm of an output, which may have been computed in float32
 
 Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass
 class Forward:
-    """What came of the comparison: "same", "other" or "unknown"; how it had to be read, or what differs."""
+    """The result of the comparison: "same", "other" or "unknown"; ``text`` is the layout, or the difference."""
 
     kind: str
     text: str = ""
 
 
-def compared_forward(hand: Hand, cell: Cell, result: Any) -> Forward:
-    """What a layer's forward returns against what a cell does."""
+def compared_forward(adapter: Adapter, cell: Cell, result: Any) -> Forward:
+    """Compare the ``result`` of a layer's forward with the outputs of a cell."""
     best, least, where, outputs = -1, math.inf, "", _by_output(result)
-    for text, params in _parameters(hand, cell):
-        for layout, reference in _references(hand, cell, params):
+    for text, params in _parameters(adapter, cell):
+        for layout, reference in _references(adapter, cell, params):
             firsts = reference[:: len(cell.states)]  # the first output is of the first state
             offs = [_off(y, reference if k else firsts) for k, y in enumerate(outputs)]
             fits = sum(off <= SAME for off in offs)
@@ -54,24 +54,24 @@ def compared_forward(hand: Hand, cell: Cell, result: Any) -> Forward:
                 best, least = fits, offs[first]
                 where = f"output {first} of forward differs from that of the cell {cell.name} by {least:.2g}"
     if best < 0:
-        shapes = ", ".join(f"{name} {x.shape}" for name, x in hand.floats.items())
+        shapes = ", ".join(f"{name} {x.shape}" for name, x in adapter.floats.items())
         return Forward("unknown", f"forward cannot be compared with the cell {cell.name}: no reading of {shapes} gives "
                                   f"outputs of shape {', '.join(str(y.shape) for y in outputs)}")  # fmt: skip
     return Forward("other", f"{where} of its size, in every order of axes and gates")
 
 
 def _by_output(result: Any) -> list[np.ndarray]:
-    """The floating outputs; a list of arrays, one for each step, is one."""
-    found = []
+    """The floating outputs; a list with an array for each step is one output."""
+    outputs = []
     for top in [result] if isinstance(result, list) else tops(result):
         leaves = [x for x in map(np.asarray, flatten(top)[0]) if x.dtype.kind == "f"]
         steps = isinstance(top, list) and all(x.shape == leaves[0].shape for x in leaves)
-        found += [np.stack(leaves)] if steps and leaves else leaves
-    return found
+        outputs += [np.stack(leaves)] if steps and leaves else leaves
+    return outputs
 
 
 def _off(y: np.ndarray, reference: Sequence[np.ndarray]) -> float:
-    """How far an output is from the nearest array of the cell, its axes in any order; inf where no shape fits."""
+    """The error of an output against the nearest array of the cell, with axes in any order; inf if no shape fits."""
     y = np.asarray(y, np.float64).squeeze()
     plain = [x.squeeze() for x in reference]
     turned = [x.transpose(axes) for x in plain for axes in itertools.permutations(range(x.ndim))]
@@ -81,10 +81,10 @@ def _off(y: np.ndarray, reference: Sequence[np.ndarray]) -> float:
 # -- the parameters ----------------------------------------------------------------------------------------------------
 
 
-def _parameters(hand: Hand, cell: Cell) -> Iterator[tuple[str, Arrays]]:
-    """The parameters by the cell's names, as they may be meant, and how: those as they stand first."""
-    floats = {name: hand.floats[name] for name in hand.param_names if name in hand.floats}
-    for text, params in _ways(hand, cell, floats):
+def _parameters(adapter: Adapter, cell: Cell) -> Iterator[tuple[str, Arrays]]:
+    """The possible readings of the parameters, as (text, arrays by the cell's names); unchanged first."""
+    floats = {name: adapter.floats[name] for name in adapter.param_names if name in adapter.floats}
+    for text, params in _layouts_of_weights(adapter, cell, floats):
         try:
             cell.sizes(params)
         except (ShapeError, ValueError, TypeError):
@@ -95,13 +95,13 @@ def _parameters(hand: Hand, cell: Cell) -> Iterator[tuple[str, Arrays]]:
             yield ", ".join(filter(None, [text, stacked])), _in_order(cell, params, order)
 
 
-def _ways(hand: Hand, cell: Cell, floats: Arrays) -> Iterator[tuple[str, Arrays]]:
-    """As they stand; transposed; one matrix for x and h, above each other in either order."""
-    given = attributes(hand.layer, list(cell.params))
-    names = {id(p): name for name, p in zip(hand.param_names, hand.params)}
-    mine = {name: floats[names[id(p)]] for name, p in given.items() if names.get(id(p)) in floats}
-    if len(mine) == len(floats) == len(cell.params):
-        flat = {name: np.ravel(x) if len(cell.params[name].words) == 1 else x for name, x in mine.items()}
+def _layouts_of_weights(adapter: Adapter, cell: Cell, floats: Arrays) -> Iterator[tuple[str, Arrays]]:
+    """The weights unchanged; transposed; or one matrix for x and h, stacked in either order."""
+    by_name = attributes(adapter.layer, list(cell.params))
+    names = {id(p): name for name, p in zip(adapter.param_names, adapter.params)}
+    params = {name: floats[names[id(p)]] for name, p in by_name.items() if names.get(id(p)) in floats}
+    if len(params) == len(floats) == len(cell.params):
+        flat = {name: np.ravel(x) if len(cell.params[name].words) == 1 else x for name, x in params.items()}
         yield "", flat
         yield "weights (out, in)", {name: x.T for name, x in flat.items()}
     matrices = [x for x in floats.values() if x.ndim == 2 and min(x.shape) > 1]
@@ -115,72 +115,74 @@ def _ways(hand: Hand, cell: Cell, floats: Arrays) -> Iterator[tuple[str, Arrays]
 
 
 def _in_order(cell: Cell, params: Arrays, order: Sequence[str]) -> dict[str, np.ndarray]:
-    """The cell's order of gates, of parameters that have them in ``order``."""
-    made = {}
+    """The parameters with their gates reordered from ``order`` to the cell's order."""
+    stacked = {}
     for name, x in params.items():
         blocks = cell.params[name].blocks or ()
-        mine = [gate for gate in order if gate in blocks]
-        parts = dict(zip(mine, np.split(x, len(blocks), axis=-1))) if blocks else {}
-        made[name] = np.concatenate([parts[gate] for gate in blocks], axis=-1) if blocks else x
-    return made
+        gates = [gate for gate in order if gate in blocks]
+        parts = dict(zip(gates, np.split(x, len(blocks), axis=-1))) if blocks else {}
+        stacked[name] = np.concatenate([parts[gate] for gate in blocks], axis=-1) if blocks else x
+    return stacked
 
 
 # -- the inputs --------------------------------------------------------------------------------------------------------
 
 
-def _references(hand: Hand, cell: Cell, params: Arrays) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """What the cell gives on the layer's inputs, each reading of them: all that a layer may return of it."""
+def _references(adapter: Adapter, cell: Cell, params: Arrays) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """The outputs of the cell for each possible layout of the layer's inputs, as (layout, arrays)."""
     sizes = cell.sizes(params)
-    arguments = [_one_array(hand, tree, name) for name, tree in zip(hand.arguments, hand.trees)]
+    arguments = [_one_array(adapter, tree, name) for name, tree in zip(adapter.arguments, adapter.trees)]
     arrays = [x for x in arguments if x is not None and x.dtype.kind == "f"]
     for layout, xs in _layouts(arrays[0], sizes.get("D", 0)) if arrays else ():
-        for states in _states(hand, cell, arrays[1:], {**sizes, "N": len(xs)}):
+        for states in _states(adapter, cell, arrays[1:], {**sizes, "N": len(xs)}):
             yield layout, _run(cell, xs, states, params)
 
 
-def _one_array(hand: Hand, tree: Any, name: str) -> np.ndarray | None:
-    """An input as one array: a list of arrays, one for each step, is stacked."""
-    leaves = [hand.floats[leaf] for leaf, _ in paths(name, tree) if leaf in hand.floats]
+def _one_array(adapter: Adapter, tree: Any, name: str) -> np.ndarray | None:
+    """An input as one array: a list with an array for each step is stacked. None if that is impossible."""
+    leaves = [adapter.floats[leaf] for leaf, _ in paths(name, tree) if leaf in adapter.floats]
     if not leaves or any(x.shape != leaves[0].shape for x in leaves):
         return None
     return np.stack(leaves) if is_tree(tree) else leaves[0]
 
 
 def _layouts(x: np.ndarray, D: int) -> Iterator[tuple[str, np.ndarray]]:
-    """An input as (N, T, D), and what it was; first the usual."""
+    """The possible readings of an input, as (layout, array (N, T, D)); the usual one first."""
     letters = {3: ("NTD", "TND", "DNT", "TDN", "NDT", "DTN"), 2: ("ND", "TD", "DN", "DT"), 1: ("D",)}.get(x.ndim, ())
-    for word in letters:
-        if x.shape[word.index("D")] != D:
+    for axes in letters:
+        if x.shape[axes.index("D")] != D:
             continue
-        order = [word.index(letter) for letter in "NTD" if letter in word]
-        missing = tuple(k for k, letter in enumerate("NTD") if letter not in word)
-        usual = word in ("NTD", "ND")
-        yield "" if usual else f"x ({', '.join(word)})", np.expand_dims(x.transpose(order), missing)
+        order = [axes.index(letter) for letter in "NTD" if letter in axes]
+        missing = tuple(k for k, letter in enumerate("NTD") if letter not in axes)
+        usual = axes in ("NTD", "ND")
+        yield "" if usual else f"x ({', '.join(axes)})", np.expand_dims(x.transpose(order), missing)
 
 
-def _states(hand: Hand, cell: Cell, given: Sequence[np.ndarray], sizes: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """The states that the layer starts from: those it is handed, else zeros, else what it holds of that shape."""
+def _states(
+    adapter: Adapter, cell: Cell, arrays: Sequence[np.ndarray], sizes: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """The possible initial states: those that the layer is handed; others are zeros, or arrays of that shape in it."""
     shapes = {name: tuple(sizes[word] for word in cell.words[name]) for name in cell.states}
     start: dict[str, Any] = {}
-    for (name, shape), x in zip(shapes.items(), given):
+    for (name, shape), x in zip(shapes.items(), arrays):
         fitting = [turned for turned in (x, x.T, x[None]) if turned.shape == shape]
         if not fitting:
             return
         start[name] = fitting[0]
     zeros = {name: np.zeros(shape) for name, shape in shapes.items() if name not in start}
     yield {**zeros, **start}
-    held = {name: [x for x in arrays_in(hand.layer) if x.shape == shapes[name] and x.any()] for name in zeros}
-    for found in itertools.islice(itertools.product(*held.values()), 0 if not zeros else 16):
-        yield {**dict(zip(zeros, found)), **start}
+    held = {name: [x for x in arrays_in(adapter.layer) if x.shape == shapes[name] and x.any()] for name in zeros}
+    for kept in itertools.islice(itertools.product(*held.values()), 0 if not zeros else 16):
+        yield {**dict(zip(zeros, kept)), **start}
 
 
 def _run(cell: Cell, xs: np.ndarray, states: Mapping[str, Any], params: Arrays) -> list[np.ndarray]:
-    """Each state of all steps (N, T, H), and the last."""
+    """Each state of all steps (N, T, H), then the last states."""
     steps, state = [], [np.asarray(states[name], np.float64) for name in cell.states]
     params = {name: np.asarray(x, np.float64) for name, x in params.items()}
     with np.errstate(all="ignore"):
         for t in range(xs.shape[1]):
             new = cell(np.asarray(xs[:, t], np.float64), *state, **params)
-            state = [np.asarray(value(one)) for one in (new if isinstance(new, tuple) else (new,))]
+            state = [np.asarray(value(x)) for x in (new if isinstance(new, tuple) else (new,))]
             steps.append(state)
-    return [np.stack(one, axis=1) for one in zip(*steps)] + (state if steps else [])
+    return [np.stack(arrays, axis=1) for arrays in zip(*steps)] + (state if steps else [])

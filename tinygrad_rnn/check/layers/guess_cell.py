@@ -1,4 +1,4 @@
-"""What the functions and layers of a user are called with: their arguments, and a layer's parameters by name."""
+"""The arguments of user-defined functions and layers, and the parameters of a layer by the names of a cell."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ...cells.cell import Cell
 from ...errors import Uncheckable
 
 
-def a_cell(where: str, cell: Any) -> Cell | None:
-    """``cell=``, or a refusal that says what to write for a name."""
+def as_cell(where: str, cell: Any) -> Cell | None:
+    """The argument ``cell=``. Raises Uncheckable for anything but a cell or None, and says what to write."""
     if cell is None or isinstance(cell, Cell):
         return cell
     if isinstance(cell, str):
@@ -26,45 +26,51 @@ def a_cell(where: str, cell: Any) -> Cell | None:
 
 
 def plain(name: str) -> str:
-    """A name without capitals, underscores and figures: ``W_x`` is wx, ``TimeLSTM`` is timelstm."""
+    """A name in lower case without underscores and digits: ``W_x`` is wx, ``TimeLSTM`` is timelstm."""
     return re.sub("[^a-z]", "", name.lower())
 
 
 def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What a function takes, by name; nothing if it does not say."""
+    """The parameters of a function by name; empty if it has no signature."""
     try:
         return dict(inspect.signature(f).parameters)
     except (TypeError, ValueError):
         return {}
 
 
-def is_backward(found: Callable[..., Any]) -> bool:
-    """Does a function take gradients, or anything; else it is one that makes a layer."""
-    wanted = parameters(found)
-    anything = not wanted or any(one.kind in (one.VAR_KEYWORD, one.VAR_POSITIONAL) for one in wanted.values())
-    takes = [name for name in wanted if name == "dhs" or (name.startswith("d") and name[1:] in wanted)]
-    return anything or bool(takes)
+def is_backward(function: Callable[..., Any]) -> bool:
+    """Can a function be a backward: does it take a gradient, or any argument? Otherwise it makes a layer."""
+    names = parameters(function)
+    takes_gradient = any(name == "dhs" or (name.startswith("d") and name[1:] in names) for name in names)
+    return not names or takes_any_argument(function) or takes_gradient
 
 
 def binds(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any] | None = None) -> bool:
-    """Can a function be called so?"""
+    """Do the arguments fit the signature of a function?"""
     try:
         inspect.signature(f).bind(*args, **(named or {}))
     except TypeError:
         return False
-    except ValueError:  # no signature to read: the call will tell
+    except ValueError:  # no signature: only the call can show it
         return True
     return True
 
 
-def takes_anything(f: Callable[..., Any]) -> bool:
-    return any(one.kind is one.VAR_KEYWORD for one in parameters(f).values())
+def takes_any_keyword(f: Callable[..., Any]) -> bool:
+    """Does a function have ``**kwargs``?"""
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters(f).values())
+
+
+def takes_any_argument(f: Callable[..., Any]) -> bool:
+    """Does a function have ``*args`` or ``**kwargs``?"""
+    return any(parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+               for parameter in parameters(f).values())  # fmt: skip
 
 
 def attributes(layer: Any, names: list[str]) -> dict[str, np.ndarray]:
-    """The parameters of a layer by the names that a cell has for them: as attributes, else by their place."""
-    mine = {plain(key): one for key, one in getattr(layer, "__dict__", {}).items() if isinstance(one, np.ndarray)}
+    """The parameters of a layer by the cell's names: found as attributes, else by their place in ``params``."""
+    mine = {plain(key): array for key, array in getattr(layer, "__dict__", {}).items() if isinstance(array, np.ndarray)}
     if all(plain(name) in mine for name in names):
         return {name: mine[plain(name)] for name in names}
-    arrays = [np.asarray(one) for one in layer.params]
+    arrays = [np.asarray(array) for array in layer.params]
     return dict(zip(names, arrays)) if len(arrays) == len(names) else {}

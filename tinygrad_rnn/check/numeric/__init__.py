@@ -1,1 +1,1 @@
-"""Numbers for gradients, from the values of a function alone, and the verdict on a gradient held against them."""
+"""Numerical gradients from the values of a function alone, and the verdict on a gradient compared with them."""

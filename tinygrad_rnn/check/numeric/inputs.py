@@ -1,4 +1,4 @@
-"""What a function is given, by name: the leaves of its inputs, and the parameters that it finds for itself."""
+"""The inputs of a function by name: the leaves of its arguments, and the parameters that it closes over."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...cells.cell import Cell
 from ...engine.pytree import flatten
 from ...engine.tensor import Tensor, make, value
 
-SIZES = {"N": 3, "D": 7, "H": 11}  # primes, so that no two axes can be mistaken for each other
+SIZES = {"N": 3, "D": 7, "H": 11}  # primes, so that no axis can be mistaken for another
 
 
 def argument_names(f: Callable[..., Any], count: int) -> list[str]:
-    """What the function calls its positional arguments; x0, x1, ... where it does not say."""
+    """The names of the positional arguments of a function; x0, x1, ... if it has no signature."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
@@ -28,15 +28,15 @@ def argument_names(f: Callable[..., Any], count: int) -> list[str]:
 def by_name(cell: Cell) -> Callable[..., Any]:
     """A cell as a function of all its arguments by name."""
     order = [cell.input, *cell.states]
-    return lambda **given: cell(*[given[name] for name in order], **{k: x for k, x in given.items() if k not in order})
+    return lambda **xs: cell(*[xs[name] for name in order], **{name: x for name, x in xs.items() if name not in order})
 
 
-class Given:
-    """A function and its inputs: ``flat``, its leaves by name, and the function of those (`__call__`).
+class NamedInputs:
+    """A function of trees as a function of named arrays (`__call__`); ``flat`` are its inputs by name.
 
-    A leaf is called as it is reached, ``params.Wx``, ``state[0]``. A Tensor that requires a gradient and that the
-    function closes over, as a variable or in a layer, is an input like others: for the time of a call it *is* the
-    Tensor that is handed in.
+    The name of a leaf is its path, ``params.Wx``, ``state[0]``. A Tensor that requires a gradient and that the
+    function closes over, as a variable or in a layer, is an input too: during a call it *becomes* the Tensor that is
+    handed in.
     """
 
     def __init__(self, f: Callable[..., Any], inputs: tuple[Any, ...], named: Mapping[str, Any]):
@@ -48,21 +48,21 @@ class Given:
             self.flat.update((path, value(leaf)) for path, leaf in paths(name, tree))
         _, self.rebuild = flatten(list(trees.values()))
         self.count = len(self.flat)
-        self.held: dict[str, Tensor] = {}
+        self.closed_over: dict[str, Tensor] = {}
 
-    def look(self, run: Callable[..., Any]) -> list[str]:
-        """``run`` this function once, to find the parameters that the result depends on; those that have no name."""
+    def find_parameters(self, run: Callable[..., Any]) -> list[str]:
+        """``run`` the function once to find the parameters that the result depends on. Returns those without a name."""
         reached = {id(node): node for node in self._leaves(run)}
-        for name, one in held(self.f).items():
-            if reached.pop(id(one.node), None) is not None:
-                self.held[name if name not in self.flat else f"f.{name}"] = one
-        self.flat |= {name: value(one) for name, one in self.held.items()}
+        for name, tensor in closed_over(self.f).items():
+            if reached.pop(id(tensor.node), None) is not None:
+                self.closed_over[name if name not in self.flat else f"f.{name}"] = tensor
+        self.flat |= {name: value(tensor) for name, tensor in self.closed_over.items()}
         return [f"{getattr(node, 'name', None) or 'one'} {node.shape}" for node in reached.values()]
 
     def _leaves(self, run: Callable[..., Any]) -> list[Any]:
-        """The leaves that the result depends on, the inputs aside."""
+        """The leaves of the graph that the result depends on, except the inputs."""
         result = run(**{name: make(x, None) if np.asarray(x).dtype.kind == "f" else x for name, x in self.flat.items()})
-        todo = [one.node for one in flatten(result)[0] if isinstance(one, Tensor) and one.node is not None]
+        todo = [leaf.node for leaf in flatten(result)[0] if isinstance(leaf, Tensor) and leaf.node is not None]
         seen: dict[int, Any] = {}
         while todo:
             node = todo.pop()
@@ -75,18 +75,18 @@ class Given:
         leaves = list(now.values())
         trees = self.rebuild(leaves[: self.count])
         named = dict(zip(self.order[self.positional :], trees[self.positional :]))
-        before = [(one, one._array, one.node) for one in self.held.values()]
+        before = [(tensor, tensor._array, tensor.node) for tensor in self.closed_over.values()]
         try:
-            for (one, _, _), new in zip(before, leaves[self.count :]):
-                one._array, one.node = value(new), getattr(new, "node", None)
+            for (tensor, _, _), new in zip(before, leaves[self.count :]):
+                tensor._array, tensor.node = value(new), getattr(new, "node", None)
             return self.f(*trees[: self.positional], **named)
         finally:
-            for one, array, node in before:
-                one._array, one.node = array, node
+            for tensor, array, node in before:
+                tensor._array, tensor.node = array, node
 
 
 def paths(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
-    """The leaves of a tree, each with the way to it."""
+    """The leaves of a tree, each with its path."""
     if isinstance(tree, dict):
         for key, part in tree.items():
             yield from paths(f"{name}.{key}" if isinstance(key, str) else f"{name}[{key!r}]", part)
@@ -98,28 +98,29 @@ def paths(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
         yield name, tree
 
 
-def held(f: Callable[..., Any]) -> dict[str, Tensor]:
-    """The leaf Tensors that a function closes over, that its object holds, or that it finds in its module."""
+def closed_over(f: Callable[..., Any]) -> dict[str, Tensor]:
+    """The leaf Tensors that a function closes over, that are in its object, or that it uses as globals."""
     roots = dict(_variables(getattr(f, "__func__", f)))
     owner = getattr(f, "__self__", None if inspect.isroutine(f) else f)
-    found: dict[str, Tensor] = {}
-    for path, one in [*_leaves("", owner), *(leaf for name, part in roots.items() for leaf in _leaves(name, part))]:
-        found.setdefault(path, one)
-    return found
+    tensors: dict[str, Tensor] = {}
+    for path, tensor in [*_leaves("", owner), *(leaf for name, part in roots.items() for leaf in _leaves(name, part))]:
+        tensors.setdefault(path, tensor)
+    return tensors
 
 
 def _variables(f: Any) -> Mapping[str, Any]:
+    """The global and nonlocal variables of a function."""
     try:
         variables = inspect.getclosurevars(f)
-    except (TypeError, ValueError):  # no Python function
+    except (TypeError, ValueError):  # not a Python function
         return {}
     return {**variables.globals, **variables.nonlocals}
 
 
-def _leaves(name: str, one: Any) -> Iterator[tuple[str, Tensor]]:
-    """The Tensors that require a gradient in a variable: itself, in a list or dict, or the ``params`` of a layer."""
-    params = None if isinstance(one, (Tensor, type)) else getattr(one, "params", None)
-    tree = params if isinstance(params, dict) else one
+def _leaves(name: str, variable: Any) -> Iterator[tuple[str, Tensor]]:
+    """The Tensors that require a gradient: a variable itself, those in a list or dict, or the ``params`` of a layer."""
+    params = None if isinstance(variable, (Tensor, type)) else getattr(variable, "params", None)
+    tree = params if isinstance(params, dict) else variable
     for path, leaf in paths(name, tree):
         if isinstance(leaf, Tensor) and leaf.node is not None and not leaf.node.parents:
             yield path.removeprefix("."), leaf

@@ -21,8 +21,8 @@ from .diagnose.explain import explain
 from .diagnose.layer_target import NoReference, OfLayer
 from .diagnose.tensor_edits import MATCH, WHOLE
 from .layers.adapter import Adapter, Reset, Run
+from .layers.arguments import as_cell
 from .layers.forward_match import compared_forward
-from .layers.guess_cell import as_cell
 from .numeric.compare import CLOSE, EMPTY, Problem, compared
 from .numeric.derivatives import Slopes, roundoff
 from .report import Diagnosis, Report, Row, distance

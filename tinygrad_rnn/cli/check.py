@@ -13,7 +13,7 @@ from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..check.backward import check_backward
 from ..check.layer import checked as check_layer
-from ..check.layers.guess_cell import is_backward, parameters
+from ..check.layers.arguments import is_backward, parameters
 from ..check.report import Report
 from ..draw import draw
 from ..errors import Uncheckable, UserFileError

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
-from ..check.layers.guess_cell import attributes, plain
+from ..check.layers.arguments import attributes, plain
 from ..errors import UserFileError
 
 

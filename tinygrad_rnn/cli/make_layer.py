@@ -16,7 +16,7 @@ from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..check.gradients import SIZES
 from ..check.layers.adapter import PROTOCOL
-from ..check.layers.guess_cell import attributes, parameters, plain
+from ..check.layers.arguments import attributes, parameters, plain
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..cells.cell import Cell
-from ..check.layers.guess_cell import parameters
+from ..check.layers.arguments import parameters
 from ..errors import UserFileError
 
 

@@ -12,7 +12,7 @@ from ...cells.cell import Cell
 from ...engine.tensor import value
 from ...errors import Uncheckable
 from ...tracing.sample import codes
-from ..layers.guess_cell import parameters, takes_any_keyword
+from ..layers.arguments import parameters, takes_any_keyword
 from ..numeric.compare import Problem
 from .case import Case
 from .tape import taped

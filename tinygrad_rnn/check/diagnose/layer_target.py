@@ -17,7 +17,7 @@ from ...engine.tensor import Tensor, value
 from ...errors import ShapeError
 from ...tracing.sample import codes
 from ..layers.adapter import Adapter
-from ..layers.guess_cell import attributes
+from ..layers.arguments import attributes
 from ..numeric.compare import Problem
 from ..numeric.inputs import by_name
 from ..report import distance

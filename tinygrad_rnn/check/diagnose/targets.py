@@ -13,7 +13,7 @@ from ...engine.tensor import value
 from ...errors import InvalidValue, Uncheckable
 from ...ops import stack
 from ...tracing.sample import sample
-from ..layers.guess_cell import binds, parameters, takes_any_keyword
+from ..layers.arguments import binds, parameters, takes_any_keyword
 from ..numeric.inputs import SIZES, argument_names, by_name
 from .case import Case
 from .cases import case_of_cell, case_of_function, exact, moved, one_step, over_time

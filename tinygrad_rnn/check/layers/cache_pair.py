@@ -12,7 +12,7 @@ from typing import Any
 
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .guess_cell import as_cell, binds, is_backward, parameters, takes_any_argument
+from .arguments import as_cell, binds, is_backward, parameters, takes_any_argument
 
 
 def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:

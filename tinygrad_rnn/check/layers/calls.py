@@ -15,7 +15,7 @@ import numpy as np
 from ...engine.pytree import flatten
 from ...errors import Uncheckable
 from ..numeric.inputs import paths
-from .guess_cell import binds, parameters
+from .arguments import binds, parameters
 
 Call = tuple[list[Any], dict[str, Any]]
 

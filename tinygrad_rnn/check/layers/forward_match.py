@@ -22,9 +22,9 @@ from ...errors import ShapeError
 from ..numeric.inputs import paths
 from ..report import distance
 from .adapter import Adapter
+from .arguments import attributes
 from .calls import is_tree, tops
 from .copies import arrays_in
-from .guess_cell import attributes
 
 SAME = 1e-5  # relative to the norm of an output, which may have been computed in float32
 

@@ -163,8 +163,8 @@ def test_a_broken_promise_is_told(name):
 def test_a_cache_that_is_used_up_is_told_and_no_failure(layer):
     report = check_layer(layer(), X, H)
     assert (report.verdict, report.diagnoses) == ("right", [])
-    assert report.notes == ["backward can be called once after each forward: it uses up, or changes, what forward has "
-                            "kept"]  # fmt: skip
+    assert report.notes == ["backward can be called once after each forward: it consumes, or changes, what forward has "
+                            "saved"]  # fmt: skip
 
 
 @pytest.mark.parametrize("layer", [Clips, WritesUpstreamInVain, SharedWithUpstream])

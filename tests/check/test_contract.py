@@ -249,7 +249,7 @@ def test_a_cache_that_is_written_into_is_told():
 def test_a_state_that_is_kept_is_told(stateful):
     report = check_layer(TimeRNN(stateful=stateful, dtype="d"), XS[:, :3])
     assert report.verdict == "right" and bool(report.notes) is stateful
-    assert not stateful or "a state that is kept" in report.notes[0]
+    assert not stateful or "keeps a state" in report.notes[0]
 
 
 # -- layers: what they are compared with -----------------------------------------------------------------------------

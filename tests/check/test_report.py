@@ -134,7 +134,7 @@ def test_one_mistake_that_is_known_and_one_that_is_not():
 def test_a_mistake_that_is_not_known_has_a_place_only():
     report = wrong(OUTSIDE)
     assert (report.first_wrong, report.diagnoses, report.searched) == ("do", [], True)
-    assert "the mistake is none of those that this check knows; the place is told above" in str(report)
+    assert "the mistake is none of those that this check knows; the place is named above" in str(report)
     others = [one for one in report.tensors.values() if one.verdict == "wrong" and one.name != "do"]
     assert others and all(one.consequence for one in others)
     assert f"these follow from it: {', '.join(one.name for one in others)}" in str(report)

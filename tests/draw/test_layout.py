@@ -391,8 +391,8 @@ A, B = Box("a", 1, 1), Box("b", 1, 1)
 
 
 @pytest.mark.parametrize("boxes, links, said", [
-    ([A, B, Box("c", 1, 1)], chain("a", "b", "a", "c"), "the link a -> b goes round in a circle"),
-    ([A], chain("a", "a"), "the link a -> a goes round in a circle"),
+    ([A, B, Box("c", 1, 1)], chain("a", "b", "a", "c"), "the link a -> b closes a cycle"),
+    ([A], chain("a", "a"), "the link a -> a closes a cycle"),
     ([A], chain("a", "z"), "the link a -> z has no box z"),
     ([A, Box("a", 2, 2)], [], "there are two boxes a"),
     ([Box("a", 1, 1, rank=3)], [], "box a has rank 3, should be 0, -1 or None"),

@@ -84,10 +84,10 @@ def test_it_is_in_the_svg_and_on_the_page():
 
 
 @pytest.mark.parametrize("mark, said", [
-    (("o", "nothing"), "no way back leads from nothing to o; there are x, Wx,"),
-    (("q", ""), "no way back leads from anything to q; there are x, Wx,"),
-    (("h'", "o"), "no way back leads from o to h'"),  # the other way round
-    (("A.f", "y"), "no way back leads from y to A.f"),
+    (("o", "nothing"), "no backward edge leads from nothing to o; there are x, Wx,"),
+    (("q", ""), "no backward edge leads from anything to q; there are x, Wx,"),
+    (("h'", "o"), "no backward edge leads from o to h'"),  # the other way round
+    (("A.f", "y"), "no backward edge leads from y to A.f"),
 ])  # fmt: skip
 def test_a_way_that_is_not_there_is_refused(mark, said):
     with pytest.raises(ValueError, match="^draw: mark: " + re.escape(said)):

@@ -66,7 +66,7 @@ def check_backward(
         subject = OfFunction(forward, backward, inputs, dtype, seed)
     case = subject.case(seed)
     case.compare()
-    report = Report(f"{subject.name}: by hand against autograd and numbers")
+    report = Report(f"{subject.name}: hand-derived gradients against autograd and numbers")
     case.take(subject.ask(case))
     report.tensors = {row.name: row for row in rows(case)}
     explain(subject, case, report, seed)

@@ -68,7 +68,7 @@ def checked(
     adapter = Adapter(layer, inputs, reset, seed, dtype)
     if cell is not None:
         adapter.name_parameters(cell)
-    report = Report(f"{type(layer).__name__}: by hand against numbers")
+    report = Report(f"{type(layer).__name__}: hand-derived gradients against numbers")
     first, again = _first_run(adapter), adapter.run()
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, again.outputs)):
         return _unchecked(adapter, report)
@@ -88,7 +88,7 @@ def checked(
     if any(row.verdict == "wrong" for row in rows) or cell is not None:
         _reference(adapter, cell, report, (problem, gradients, numbers))
     if problem.coarse:
-        report.notes.append("it computes in float32 whatever it is handed")
+        report.notes.append("it computes in float32, whatever the dtype of its inputs")
     return report
 
 
@@ -129,7 +129,7 @@ def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:
         rows = compared(LayerProblem(second, second.run().outputs, rng))[0]
     except Exception:  # of the user's code, which may not run on other inputs
         return []
-    text = "is wrong from the second call on: what the first call of forward and backward has left goes into it"
+    text = "is wrong from the second call on: it depends on what the first forward and backward left behind"
     return [broken("again", row.name, text, row.rel_error or 0.0) for row in rows
             if row.verdict == "wrong" and problem.misfits.get(row.name) != NONE]  # fmt: skip
 
@@ -144,7 +144,7 @@ def _reference(adapter: Adapter, cell: Cell | None, report: Report, compared_wit
         case.take(subject.ask(case))
         explain(subject, case, report, 0)
         reference = cell.name if cell else "its own forward"
-        report.title = f"{type(adapter.layer).__name__}: by hand against numbers, and autograd of {reference}"
+        report.title += f", and autograd of {reference}"
     except NoReference as reason:
         offered = "" if cell else "; cell= names a cell that it should be equal to"
         report.notes.append(f"compared with numbers only: {reason}{offered}")

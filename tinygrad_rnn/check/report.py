@@ -155,7 +155,7 @@ class Report:
     def _mistakes(self, mistakes: list[Diagnosis]) -> list[str]:
         """A line for each mistake, followed by the mistakes of its group, which give the same numbers."""
         if self.first_wrong and self.searched and not mistakes:
-            return ["the mistake is none of those that this check knows; the place is told above"]
+            return ["the mistake is none of those that this check knows; the place is named above"]
         lines = []
         for k, mistake in enumerate(mistakes):
             same_group = k > 0 and mistakes[k - 1].group == mistake.group

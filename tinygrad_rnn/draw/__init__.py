@@ -126,7 +126,7 @@ def _captured(target: Any, inputs: Any) -> Captured:
     except (TypeError, ValueError) as error:
         name = getattr(target, "__name__", type(target).__name__)
         hint = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)
-        raise InvalidType(f"draw: {name} cannot be called so: {error}{hint}") from None
+        raise InvalidType(f"draw: {name} cannot be called with these inputs: {error}{hint}") from None
     names += [f"x{k}" for k in range(len(inputs) - len(names))]
     return of_function(target, inputs, names)
 

@@ -15,8 +15,8 @@ from ..report import Diagnosis, distance
 from .protocol import Pullback, broken, causality, changes, linearity, modified, rows_independent, shared_memory
 
 OTHER = 1009  # the seed of the second case
-LATER = "is right on the first inputs, and wrong on others that come later: it keeps something between calls"
-AGAIN = "is another when backward is called again with the same: it keeps something between calls, or draws numbers"
+LATER = "is right on the first inputs and wrong on other inputs in a later call: it keeps a state between calls"
+AGAIN = "differs when backward is called again with the same arguments: it keeps a state, or draws random numbers"
 
 
 def _on_others(subject: Subject, case: Case) -> list[Diagnosis]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Methods that set gradients to zero, if the layer has one.
 ZERO = ("zero_grad", "zero_grads", "zerograds", "clear_grads", "cleargrads", "reset_grad", "reset_grads")
-KEEPS = ("forward gives another result when it is called again: a state that is kept, or a random generator of its "
-         "own; it was called on a fresh copy each time")  # fmt: skip
+KEEPS = ("forward gives another result when it is called again: the layer keeps a state, or has a random generator; "
+         "it was called on a fresh copy each time")  # fmt: skip
 
 
 def layer_contract(
@@ -106,7 +106,7 @@ def _adds(
     adds = changes(first, second)
     bad = [name for name in changes(added, second) if name in adds]
     if bad:
-        text = "depends on what stands in grads before, should write over it or add to it"
+        text = "depends on the earlier values in grads, should overwrite them or add to them"
         return [broken("again", f"d{name}", text) for name in bad], []
     params = [name for name in first if name in adapter.param_names]
     if accumulates is not None and accumulates != bool(adds) and params:
@@ -139,7 +139,7 @@ def _loop(
             return [broken("again", "", text)], []
         if not _same_outputs(fresh, run):
             return list(diagnoses.values()), [KEEPS]
-        text = f"is another when forward and backward are called again, on {when}: it keeps or adds up what was before"
+        text = f"differs when forward and backward are called again, on {when}: it keeps or accumulates earlier values"
         for name in changes(adapter.gradients(fresh), adapter.gradients(run)):
             diagnoses.setdefault(name, broken("again", f"d{name}", text))
     return list(diagnoses.values()), []
@@ -165,7 +165,7 @@ def _same_outputs(first: Run, other: Run) -> bool:
 
 def _twice(adapter: Adapter, first: Mapping[str, Any], dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], list[str]]:
     """Call backward twice after one forward. A layer that consumes its cache cannot do that, which is only a note."""
-    text = "backward can be called once after each forward: it uses up, or changes, what forward has kept"
+    text = "backward can be called once after each forward: it consumes, or changes, what forward has saved"
     try:
         run = adapter.run(adapter.floats, dys)
         for g in run.grads:

@@ -36,8 +36,9 @@ def linearity(pullback: Pullback) -> list[Diagnosis]:
     """A backward pass is linear in its cotangents: zero in gives zero out, and scaling by 2 scales the result."""
     gradients = _numbers(pullback.pull(pullback.floats, pullback.dys))
     of_zeros = _numbers(pullback.pull(pullback.floats, [0 * dy for dy in pullback.dys]))
-    diagnoses = [broken("zero", f"d{name}", "is not zero when the gradients that come in are: a term of it lacks them")
-             for name, g in of_zeros.items() if np.isfinite(g).all() and g.any()]  # fmt: skip
+    text = "is not zero when the gradients that come in are: one of its terms lacks them"
+    not_zero = [name for name, g in of_zeros.items() if np.isfinite(g).all() and g.any()]
+    diagnoses = [broken("zero", f"d{name}", text) for name in not_zero]
     reported = [diagnosis.tensor for diagnosis in diagnoses]
     for factor in (2.0, 1024.0):
         scaled = _numbers(pullback.pull(pullback.floats, [factor * dy for dy in pullback.dys]))
@@ -128,7 +129,7 @@ def shared_memory(gradients: Mapping[str, Any], handed_over: Mapping[str, Any]) 
     mine = {name: g for name, g in gradients.items() if isinstance(g, np.ndarray)}
     theirs = {name: x for name, x in handed_over.items() if isinstance(x, np.ndarray)}
     pairs: Iterator[tuple[str, str]] = itertools.chain(itertools.product(mine, theirs), itertools.combinations(mine, 2))
-    text = "shares memory with {}: whoever changes one in place (clipping, +=) changes the other; return a copy"
+    text = "shares memory with {}: a change of one in place (clipping, +=) changes the other; return a copy"
     arrays = {**theirs, **mine}
     return [broken("shared", a, text.format(b)) for a, b in pairs if np.shares_memory(mine[a], arrays[b])]
 

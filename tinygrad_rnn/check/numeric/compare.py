@@ -149,7 +149,7 @@ def _verdict(problem: Problem, k: int, g: np.ndarray, slope: Slopes) -> tuple[st
             return "right" if _agrees_nearby(problem, k, slope.along, slope.exact) else "unchecked", got, right, note
         verdict = "right" if distance(got, right) <= close else _judge(got, right, slope, noise)
     if verdict == "precision" and _is_noise(problem, k, got, right):
-        verdict, note = "unchecked", "rounding is as large as the gradient: nothing can be told"
+        verdict, note = "unchecked", "rounding is as large as the gradient: no verdict is possible"
     return verdict, got, right, note
 
 

@@ -33,7 +33,7 @@ def check_marks(graph: Graph, marks: Iterable[tuple[str, str]]) -> None:
         if not marked(graph, [(value, reader)]):
             names = ", ".join(dict.fromkeys(vertex.name for vertex in graph.nodes if vertex.name))
             raise InvalidValue(
-                f"draw: mark: no way back leads from {reader or 'anything'} to {value}; there are {names}"
+                f"draw: mark: no backward edge leads from {reader or 'anything'} to {value}; there are {names}"
             )
 
 

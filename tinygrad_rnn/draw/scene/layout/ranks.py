@@ -58,7 +58,7 @@ def _complain(sources: dict[str, list[str]], left: dict[str, int]) -> None:
     while key not in seen:
         seen[key] = True
         target, key = key, next(source for source in sources[key] if source in left)
-    raise InvalidValue(f"layout: the link {key} -> {target} goes round in a circle")
+    raise InvalidValue(f"layout: the link {key} -> {target} closes a cycle")
 
 
 def check(boxes: Sequence[Box], links: Sequence[Link]) -> None:

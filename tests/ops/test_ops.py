@@ -115,6 +115,34 @@ def test_rules_themselves_stay_in_float32(subject, case):
             assert subject.name in CASTS or rule.fn(np.ones(y.shape, np.float32), *kept).dtype == np.float32
 
 
+SEVERAL = [p for p in FLOATS if len(sample(*p.values).floats) > 1 and hasattr(p.values[0], "rules")]
+
+
+@pytest.mark.parametrize(("subject", "case"), SEVERAL)
+def test_a_narrow_operand_takes_no_digits_from_the_gradients_of_others(subject, case):
+    """A rule works in the dtype of the result: with float32 values in float64, every gradient is the same."""
+    s = smooth_sample(subject, case)
+    s.xs = s.as_dtype(np.float32)
+    wide = s.as_dtype(np.float64)
+    for k in s.floats:
+        mixed = [wide[j] if j == k else x for j, x in enumerate(s.xs)]
+        gradients = []
+        for xs in (wide, mixed):
+            leaf = tg.tensor(xs[k], requires_grad=True)
+            y = s.f(*(leaf if j == k else x for j, x in enumerate(xs)))
+            y.backward(np.random.default_rng(1).standard_normal(y.shape))
+            gradients.append(leaf.grad)
+        if y.dtype == np.float64:  # assignment gives the dtype of what is assigned to
+            np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-12, atol=1e-14)
+
+
+def test_a_loss_of_narrow_targets_is_as_accurate_as_its_dtype():
+    x, t = np.linspace(-3, 3, 7), np.linspace(0.1, 0.9, 7, dtype=np.float32)
+    for one, other in ((x, t), (x.astype(np.float32), t.astype(float))):
+        right = tg.binary_cross_entropy(one.astype(float), other.astype(float))
+        np.testing.assert_allclose(tg.binary_cross_entropy(one, other), right, rtol=1e-14)
+
+
 BINARY = [spec for spec in subjects() if isinstance(spec, Op) and spec.shape is broadcast]
 BINARY = [spec for spec in BINARY if len(spec.arguments) == 2]
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..engine.op import op
 from ..engine.shape import broadcast
 from .activation import sigmoid
-from .precision import floats
+from .precision import floats, widened
 
 
 def _difference(x, w):
@@ -81,7 +81,7 @@ def power_w(dy, x, w, y):
     if isinstance(x, (int, float)) and x != 0:  # a NumPy number would widen float32
         return dy * y * (math.log(x) if x > 0 else math.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return dy * y * np.log(np.where((x == 0) & (w >= 0), 1, floats(x))).astype(dy.dtype)
+        return dy * y * np.log(np.where((x == 0) & (w >= 0), 1, floats(widened(x, dy.dtype)))).astype(dy.dtype)
 
 
 def _below_x(dy, x, w):

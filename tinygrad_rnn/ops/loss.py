@@ -11,7 +11,7 @@ from ..engine.op import case, op
 from ..engine.shape import along, broadcast, reduced
 from ..errors import InvalidValue
 from .activation import sigmoid
-from .precision import accumulated, floats, wide
+from .precision import accumulated, floats, wide, widened
 from .reduce import spread
 
 _ROWS = [case((3, 4)), case((2, 3, 4), axis=1), case((4,)), case((3, 4), axis=0)]
@@ -177,14 +177,19 @@ def binary_cross_entropy(x, t):
     return accumulated(_cross_entropy, floats(x), t)
 
 
+def _both(x, t, dtype):
+    """The logits and the targets in the dtype of the loss."""
+    return widened(x, dtype), widened(_in_dtype_of(x, t), dtype)
+
+
 def _cross_entropy(x, t):
-    t = _in_dtype_of(x, t)
+    x, t = _both(x, t, np.result_type(x, _in_dtype_of(x, t)))
     distance = (1 - t) * np.maximum(x, 0) - t * np.minimum(x, 0)
     return np.mean(distance + np.log1p(np.exp(-np.abs(x))))
 
 
 def _cross_entropy_x(dy, x, t):
-    t = _in_dtype_of(x, t)
+    x, t = _both(x, t, dy.dtype)
     return wide(dy) / max(_size(x, t), 1) * ((1 - t) * sigmoid(x) - t * sigmoid(-x))
 
 

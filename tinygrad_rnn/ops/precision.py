@@ -15,6 +15,12 @@ def wide(x):
     return x.astype(np.float32) if getattr(x, "dtype", None) == np.float16 else x
 
 
+def widened(x, dtype):
+    """x as ``dtype``, that of a result, if it is a narrower float: a function of x, such as ln x, has the digits of x."""
+    own = getattr(x, "dtype", dtype)
+    return x.astype(dtype) if own.kind == "f" and own.itemsize < dtype.itemsize else x
+
+
 def accumulated(function, *xs, **options):
     """``function(*xs, **options)``, worked out in float32 if it is of float16; the result is float16 again."""
     y = function(*map(wide, xs), **options)

@@ -1,9 +1,12 @@
 """derive: what is printed runs, equals autograd, and reads like the book."""
 
 import argparse
+import gc
+import linecache
 import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -322,6 +325,24 @@ def test_steps_say_through_what_a_value_reaches_the_loss():
 ])  # fmt: skip
 def test_steps_give_the_local_derivative(one, said):
     assert said in derive(one).steps
+
+
+def test_a_traceback_shows_the_lines_of_a_derived_module():
+    functions = derive(tg.rnn).functions
+    with pytest.raises(ValueError) as caught:
+        functions["rnn_forward"](np.ones((2, 3)), np.ones((2, 4)), Wx=np.ones((3, 5)), Wh=np.ones((4, 5)), b=np.ones(7))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert 'File "<derived rnn ' in shown and "    h_next = np.tanh(x @ Wx + h @ Wh + b)\n" in shown
+
+
+def test_the_source_of_a_derived_module_goes_with_its_functions():
+    gc.collect()
+    before = [name for name in linecache.cache if name.startswith("<derived ")]
+    functions = [derive(tg.rnn).functions for _ in range(3)]
+    assert len([name for name in linecache.cache if name.startswith("<derived ")]) == len(before) + len(functions)
+    del functions
+    gc.collect()
+    assert [name for name in linecache.cache if name.startswith("<derived ")] == before
 
 
 # -- the safety net, refusals ----------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Declaring an operation: a name means one thing, and belongs to one operation; what is not clear is refused."""
 
 import ast
+import linecache
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -170,6 +172,26 @@ def test_a_forward_that_returns_nothing_is_refused(lift):
 
     text = "InvalidType: fine: returned None, should return an array; is a return missing?"
     assert_refused(text, op()(fine), lift(np.ones(2)))
+
+
+def test_a_traceback_shows_the_lines_of_a_written_function():
+    with pytest.raises(ValueError, match="matmul: d is 3 in x") as caught:
+        tg.matmul(np.ones((2, 3)), np.ones((4, 5)))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert 'File "<operation matmul>"' in shown
+    assert "    except Exception as error: _refuse(error, (x_array, w_array, ), _nothing)\n" in shown
+
+
+def test_source_of_operations_is_held_once_each():
+    def held():
+        return [name for name in linecache.cache if name.startswith("<operation ")]
+
+    before = [*held(), "<operation fine>"]
+    for _ in range(3):
+        declared("x, w", lambda dy, w: dy * w)
+    assert dict.fromkeys(held()) == dict.fromkeys(before)
+    linecache.checkcache()
+    assert len(held()) == len(dict.fromkeys(before))
 
 
 # -- what an operation knows of itself stands on its declaration -----------------------------------------------------

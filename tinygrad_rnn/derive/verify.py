@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import linecache
+import weakref
 from typing import Any
 
 import numpy as np
 
 from ..cells.cell import Cell
+from ..engine.codegen import run_source
 from ..engine.tensor import Tensor
 from ..errors import DeriveError
 from ..tracing.sample import letters, record_step, sample
@@ -17,13 +21,19 @@ TOLERANCE = 1e-12
 #: Sizes by letter, in the order of `letters`: N, D, H, and what else there is. None but N is less than 3: two numbers
 #: to mean 0 and variance 1 are ±1 whatever they were, and what is left of their gradient is rounding.
 AT = ((4, 3, 5, 6, 7, 8), (1, 6, 3, 5, 4, 7))
+_numbers = itertools.count(1)  # of modules, so that each has a name of its own in tracebacks
 
 
 def executed(module: Module) -> dict[str, Any]:
-    """The functions of a module, by name, from a namespace of their own."""
-    space: dict[str, Any] = {"__name__": module.name}
-    exec(compile(module.text, f"<derived {module.name}>", "exec"), space)
-    return {name: one for name, one in space.items() if callable(one)}
+    """The functions of a module, by name, from a namespace of their own.
+
+    Tracebacks show the lines of the module for as long as its functions exist.
+    """
+    file = f"<derived {module.name} {next(_numbers)}>"
+    space = run_source(module.text, file, {"__name__": module.name})
+    functions = {name: function for name, function in space.items() if callable(function)}
+    weakref.finalize(functions[f"{module.name}_forward"], linecache.cache.pop, file, None).atexit = False
+    return functions
 
 
 def verify(module: Module, functions: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ up at the call. That of ``multiply`` reads::
 from __future__ import annotations
 
 import inspect
+import linecache
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -137,23 +138,32 @@ def _unchangeable(array: Any) -> bool:
     return array is None
 
 
+def run_source(text: str, file: str, names: dict[str, Any], results: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run generated source and return what it defines; a traceback through it shows its lines.
+
+    ``file`` is the name of the source in tracebacks. Source that is run under the same name again replaces the first.
+    """
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    results = names if results is None else results
+    exec(compile(text, file, "exec"), names, results)
+    return results
+
+
 def function(spec: Op) -> Any:
     """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
     names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
     names.update(_nothing={}, _shape=np.shape, _sequences=(list, tuple), _array=np.asarray)
     names.update(_simple=SIMPLE, _settled=settled, _frozen=frozen, _float=float)
-    exec(compile(source(spec), f"<operation {spec.name}>", "exec"), names)
-    return names[spec.name]
+    return run_source(source(spec), f"<operation {spec.name}>", names)[spec.name]
 
 
 def rewrite(spec: Op) -> None:
     """Write the public function anew, with the edges that its rules ask for; it stays the same object."""
     names = spec.function.__globals__
     names.update({f"{name}_rule": rule for name, rule in spec.rules.items()})
-    written: dict[str, Any] = {}
-    exec(compile(source(spec), f"<operation {spec.name}>", "exec"), {**names}, written)
-    spec.function.__code__ = written[spec.name].__code__
+    defined = run_source(source(spec), f"<operation {spec.name}>", {**names}, {})
+    spec.function.__code__ = defined[spec.name].__code__
 
 
 def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:

@@ -16,7 +16,7 @@ def wide(x):
 
 
 def widened(x, dtype):
-    """x as ``dtype``, that of a result, if it is a narrower float: a function of x, such as ln x, has the digits of x."""
+    """x as ``dtype``, that of a result, if x is a narrower float: a function of x has no more digits than x."""
     own = getattr(x, "dtype", dtype)
     return x.astype(dtype) if own.kind == "f" and own.itemsize < dtype.itemsize else x
 

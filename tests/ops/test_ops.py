@@ -19,7 +19,7 @@ from helpers.op_checks import (
     leaves_of,
     smooth_sample,
 )
-from helpers.op_references import reference
+from helpers.op_references import reference, without_reference
 from helpers.op_samples import INNER, Array, Sample, attributes, function, is_variadic, pairs, sample, subjects
 from tinygrad_rnn.engine.op import OPS, Op
 from tinygrad_rnn.engine.shape import broadcast
@@ -49,7 +49,16 @@ def tensors(xs: list[Any], requires_grad: bool = True) -> list[Any]:
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("subject", "case"), [p for p in CASES if reference(p.values[0])])
+def test_every_operation_has_an_independent_value():
+    assert without_reference() == []
+
+
+def test_an_operation_without_an_independent_value_is_noticed(monkeypatch):
+    monkeypatch.setitem(OPS, "halved", replace(OPS["relu"], name="halved"))
+    assert without_reference() == ["halved"]
+
+
+@every_case
 def test_value_is_that_of_numpy_or_of_a_formula(subject, case):
     s = smooth_sample(subject, case)
     expected = parts(reference(subject)(*s.xs, **attributes(subject, case)))

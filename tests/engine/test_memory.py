@@ -24,7 +24,7 @@ def nothing_stays_handed_out():
     gc.collect()
     tg.tensor(TWO, requires_grad=True) * tg.tensor(TWO).data
     tg.tensor(TWO, requires_grad=True) * 2.0
-    assert not versions._handed and not anywhere.special
+    assert not versions._watched and not anywhere.special
 
 
 # -- what user code writes to -----------------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ def test_the_tables_do_not_grow():
             y -= 1.0
             y.data[0] = 2.0
     tg.sum(x * x).backward()
-    assert len(versions._written) < 300 and len(versions._handed) <= 1
+    assert len(versions._written) < 300 and len(versions._watched) <= 1
 
 
 def test_reading_values_leaves_nothing_behind():
@@ -334,7 +334,7 @@ def test_reading_values_leaves_nothing_behind():
     with tg.no_grad():
         for _ in range(1000):
             x.data, tg.tensor(TWO).data
-    assert len(versions._handed) < 200 and max(map(len, versions._handed.values())) < 5
+    assert len(versions._watched) < 200 and max(map(len, versions._watched.values())) < 5
 
 
 def test_nothing_is_copied_that_user_code_cannot_reach(monkeypatch):

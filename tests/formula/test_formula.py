@@ -19,8 +19,8 @@ from tinygrad_rnn.formula import (
     known,
     local_derivative,
     postorder,
+    sample_argument,
     simplified,
-    stand_in,
     text,
 )  # fmt: skip
 
@@ -180,8 +180,8 @@ def test_a_recorded_operation_is_enough():
     y = tg.embedding(x, ids) ** 2
     assert text(local_derivative(y.node.op, 0, [y.node.parents[0], 2], y.node.attrs)) == "dy ⊙ 2·x"
     rng = np.random.default_rng(0)
-    assert stand_in(x.node, (0, 1), rng).dtype == np.float32
-    assert stand_in(np.zeros(3, int), (0, 1), rng).tolist() == [0, 0, 0]
+    assert sample_argument(x.node, (0, 1), rng).dtype == np.float32
+    assert sample_argument(np.zeros(3, int), (0, 1), rng).tolist() == [0, 0, 0]
 
 
 def test_nothing_of_the_caller_is_changed():

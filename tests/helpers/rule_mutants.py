@@ -61,25 +61,25 @@ def _into_mutants(into: Any) -> Iterator[tuple[str, str, Any]]:
             into(g, dy, *kept)
             total += change(g)
 
-        yield "into", text, mutant
+        yield "accumulate_into", text, mutant
 
     def forgetful(total: Any, dy: Any, *kept: Any) -> None:
         total[...] = 0
         into(total, dy, *kept)
 
-    yield "into", "a part lost", forgetful
+    yield "accumulate_into", "a part lost", forgetful
 
 
 def _cheaper_mutants(rule: OpRule) -> Iterator[tuple[str, str, Any]]:
     """The same for the forms of the rule that write in place, or take several uses at once."""
-    if rule.into is not None:
-        yield from _into_mutants(rule.into)
-    for slot in ("over", "together"):
+    if rule.accumulate_into is not None:
+        yield from _into_mutants(rule.accumulate_into)
+    for slot in ("inplace_dy", "sum_over_uses"):
         if (right := getattr(rule, slot)) is not None:
             for text, change in MUTANTS.items():
                 yield slot, text, lambda *args, right=right, change=change: change(right(*args))
-    if (together := rule.together) is not None:
-        yield "together", "a part lost", lambda *calls: together(*(call[1:] for call in calls))
+    if (together := rule.sum_over_uses) is not None:
+        yield "sum_over_uses", "a part lost", lambda *calls: together(*(call[1:] for call in calls))
 
 
 @contextmanager

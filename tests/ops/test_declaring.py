@@ -49,7 +49,7 @@ def assert_refused(text, call, *args, **named):
 
 
 MEANS = "InvalidType: op fine: {} means something else to rules and the engine, should be another name"
-WRONG_NAMES = ["y", "i", "xs", "made", "node", "error", "isinstance", "Exception", "_spec", "_new", "_x",
+WRONG_NAMES = ["y", "i", "xs", "node", "error", "isinstance", "Exception", "_spec", "_new", "_x",
                "x_shape", "x_array", "x_node", "x_rule"]  # fmt: skip
 
 

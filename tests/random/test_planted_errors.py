@@ -25,7 +25,7 @@ def mutants(name):
 def noticed(name, slot):
     """Does a random graph around the operation go wrong? Uses that are taken together are those over time."""
     for seed in range(TRIES):
-        program = cells_at_random.build(seed) if slot == "together" else graphs.build(seed, INNER.get(name, name))
+        program = cells_at_random.build(seed) if slot == "sum_over_uses" else graphs.build(seed, INNER.get(name, name))
         if graphs.error_of(program):
             return True
     return False

@@ -75,8 +75,9 @@ class _Replay:
             if dy is not None:
                 totals[node] = totals[node] + dy if node in totals else dy
         shared = inside[0].seq < start  # with the first run, such as a block of weights
-        found: Any = backpropagate_recorded(totals, self.outer) if deep else backpropagate(totals, self.outer, shared)
-        return [found.get(node, np.zeros(node.shape, node.dtype)) for node in self.outer]
+        gradients: dict[Node, Any]
+        gradients = backpropagate_recorded(totals, self.outer) if deep else backpropagate(totals, self.outer, shared)
+        return [gradients.get(node, np.zeros(node.shape, node.dtype)) for node in self.outer]
 
     def refuse(self) -> None:
         """Say what is not as it was."""

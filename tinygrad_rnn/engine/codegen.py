@@ -12,13 +12,13 @@ up at the call. That of ``multiply`` reads::
         if (x_node is None and w_node is None) or _anywhere.special: return _record(...)
         if x_array is x and x.__class__ is not _float: x_array = _frozen(x)
         ...
-        made = _new(_Tensor)
-        made._array = y
-        made.node = node = _new(_Node)
+        _output = _new(_Tensor)
+        _output._array = y
+        _output.node = node = _new(_Node)
         node.parents = (x_node, w_node)
         node.edges = (None if x_node is None else (x_node, x_rule, (w_array,)), ...)
         ...
-        return made
+        return _output
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ _FUNCTION = """def {name}({signature}):{inputs}
     except Exception as error: _refuse(error, ({arrays}), {attrs})
     if ({untracked}){unruled} or _anywhere.special:
         return _record(_spec, ({arguments}), y, {attrs}, ({edges})){frozen}
-    made = _new(_Tensor)
-    made._array = y
-    made.node = node = _new(_Node)
+    _output = _new(_Tensor)
+    _output._array = y
+    _output.node = node = _new(_Node)
     node.seq, node.op, node.attrs = _clock(), _spec, {attrs}
     node.parents, node.edges = ({parents}), ({edges})
     node.shape, node.dtype = y.shape, y.dtype
-    return made
+    return _output
 """
 
 
@@ -93,8 +93,8 @@ def _saved_for_others(spec: Op, name: str) -> bool:
     return any(name in rule.names for argument, rule in spec.rules.items() if argument != name)
 
 
-def _edge(name: str, kept: str) -> str:
-    return f"None if {name}_node is None else ({name}_node, {name}_rule, {kept})"
+def _edge(name: str, saved: str) -> str:
+    return f"None if {name}_node is None else ({name}_node, {name}_rule, {saved})"
 
 
 def _listed(parts: Any) -> str:
@@ -175,12 +175,12 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
     if context.recording and None in edges:
         _check_rules(spec, args, edges)
     tracked = context.recording and any(edge is not None for edge in edges)
-    made = make(y, Node(secured(edges, args), y.shape, y.dtype, spec, attrs) if tracked else None)
-    if context.scope and made.node is not None:
-        made.node.scope = context.scope
+    output = make(y, Node(secured(edges, args), y.shape, y.dtype, spec, attrs) if tracked else None)
+    if context.scope and output.node is not None:
+        output.node.scope = context.scope
     if context.observer is not None:
-        context.observer.operation(spec, args, made)
-    return made
+        context.observer.operation(spec, args, output)
+    return output
 
 
 def _check_rules(spec: Op, args: Sequence[Any], edges: Sequence[Any]) -> None:
@@ -212,11 +212,11 @@ def variadic(spec: Op) -> Any:
         attrs = {**spec.attributes, **attrs}
         try:
             attrs = {name: settled(name, attribute) for name, attribute in attrs.items()}
-            made = spec.forward(*xs, **attrs)
+            results = spec.forward(*xs, **attrs)
         except Exception as error:
             spec.refuse(error, xs, attrs)
-        y, *kept = made if spec.keeps else (made,)
-        known = {**attrs, **dict(zip(spec.keeps, kept)), "y": y, "xs": xs}
+        y, *saved = results if spec.keeps else (results,)
+        known = {**attrs, **dict(zip(spec.keeps, saved)), "y": y, "xs": xs}
         rule = spec.rules.get(argument)
         edges = [_open_edge(a, rule, i, known) for i, a in enumerate(args)]
         return record(spec, args, y, attrs, edges)

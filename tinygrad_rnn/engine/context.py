@@ -35,10 +35,10 @@ class Anywhere:
     ``special`` anew, so that the next change repairs one that was interrupted.
     """
 
-    __slots__ = ("_lock", "handed", "special", "threads")
+    __slots__ = ("_lock", "special", "threads", "watched")
 
     def __init__(self) -> None:
-        self._lock, self.threads, self.handed, self.special = threading.RLock(), dict[int, bool](), False, False
+        self._lock, self.threads, self.watched, self.special = threading.RLock(), dict[int, bool](), False, False
 
     def in_thread(self, special: bool) -> None:
         """Record whether this thread is special."""
@@ -47,13 +47,13 @@ class Anywhere:
                 self.threads[threading.get_ident()] = True
             else:
                 self.threads.pop(threading.get_ident(), None)
-            self.special = bool(self.threads) or self.handed
+            self.special = bool(self.threads) or self.watched
 
-    def hand(self, handed: bool) -> None:
+    def watch(self, watched: bool) -> None:
         """Record whether any array is handed out."""
         with self._lock:
-            self.handed = handed
-            self.special = bool(self.threads) or handed
+            self.watched = watched
+            self.special = bool(self.threads) or watched
 
 
 anywhere = Anywhere()

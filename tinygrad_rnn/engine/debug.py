@@ -82,14 +82,14 @@ def holds(x: Any) -> str:
 def described(name: str, x: Any) -> str:
     """An operand in a message: ``x = logits (3, 4) from -1 to 2``."""
     array = np.asarray(value(x))
-    own = f" = {x.name}" if isinstance(x, Tensor) and x.name else ""
+    label = f" = {x.name}" if isinstance(x, Tensor) and x.name else ""
     if array.dtype.kind not in "fiub" or not array.size:
-        return f"{name}{own} {array.shape}"
+        return f"{name}{label} {array.shape}"
     if array.ndim == 0:
-        return f"{name}{own} = {array}"
+        return f"{name}{label} = {array}"
     if holds(array):
-        return f"{name}{own} {array.shape} which holds {holds(array)}"
-    return f"{name}{own} {array.shape} from {array.min():.4g} to {array.max():.4g}"
+        return f"{name}{label} {array.shape} which holds {holds(array)}"
+    return f"{name}{label} {array.shape} from {array.min():.4g} to {array.max():.4g}"
 
 
 # -- NaN -------------------------------------------------------------------------------------------------------------
@@ -104,10 +104,10 @@ class _Nans:
         self.places: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
         self.reached: WeakKeyDictionary[Node, bool] = WeakKeyDictionary()
 
-    def operation(self, spec: Op, args: Sequence[Any], made: Tensor) -> None:
-        bad = holds(made)
-        if made.node is not None:
-            self.places[made.node] = place()
+    def operation(self, spec: Op, args: Sequence[Any], output: Tensor) -> None:
+        bad = holds(output)
+        if output.node is not None:
+            self.places[output.node] = place()
         if not bad:
             return
         names = spec.named([value(a) for a in args])
@@ -130,19 +130,20 @@ class _Nans:
         for k, edge in enumerate(node.edges):
             if edge is None or edge[0].shape is None:
                 continue
-            parent, rule, kept = edge
-            g = rule.fn(dy, *kept)
+            parent, rule, saved = edge
+            g = rule.fn(dy, *saved)
             self.reached[parent] = True
             if holds(g):
-                self._refuse(node, k, rule, dy, kept, holds(g))
+                self._refuse(node, k, rule, dy, saved, holds(g))
 
-    def _refuse(self, node: Node, k: int, rule: Any, dy: Any, kept: Sequence[Any], bad: str) -> None:
-        names = getattr(rule, "names", [f"kept {j}" for j in range(len(kept))])
-        used = [("dy", dy), *((name, one) for name, one in zip(names, kept) if isinstance(one, (np.ndarray, float)))]
+    def _refuse(self, node: Node, k: int, rule: Any, dy: Any, saved: Sequence[Any], bad: str) -> None:
+        names = getattr(rule, "names", [f"kept {j}" for j in range(len(saved))])
+        arrays = [(name, array) for name, array in zip(names, saved) if isinstance(array, (np.ndarray, float))]
+        used = [("dy", dy), *arrays]
         parent = node.edges[k][0]
         raise NanError(
             f"backward of {_op(node)}: the gradient by {_argument(node, k)} ({_called(parent)}) is {bad}, made from "
-            f"{', '.join(described(name, one) for name, one in used)}{self._place(node)}"
+            f"{', '.join(described(name, array) for name, array in used)}{self._place(node)}"
         )
 
     def _place(self, node: Node) -> str:
@@ -171,9 +172,9 @@ class _Mutations:
     def __init__(self) -> None:
         self.seen: WeakKeyDictionary[Node, tuple[str, list[int]]] = WeakKeyDictionary()
 
-    def operation(self, spec: Op, args: Sequence[Any], made: Tensor) -> None:
-        if made.node is not None:
-            self.seen[made.node] = place(), [_checksum(array) for *_, array in _kept(made.node)]
+    def operation(self, spec: Op, args: Sequence[Any], output: Tensor) -> None:
+        if output.node is not None:
+            self.seen[output.node] = place(), [_checksum(array) for *_, array in _kept(output.node)]
 
     def gradient(self, node: Node, dy: Any) -> None:
         if node not in self.seen:
@@ -193,8 +194,8 @@ def _kept(node: Node) -> Iterator[tuple[str, str, np.ndarray]]:
     for k, edge in enumerate(node.edges):
         if edge is not None:
             names = getattr(edge[1], "names", [f"kept value {j}" for j in range(len(edge[2]))])
-            for name, one in zip(names, edge[2]):
-                for array in one if isinstance(one, (tuple, list)) else (one,):
+            for name, saved in zip(names, edge[2]):
+                for array in saved if isinstance(saved, (tuple, list)) else (saved,):
                     if isinstance(array, np.ndarray):
                         yield _argument(node, k), name, array
 

@@ -51,9 +51,9 @@ class Node:
 
     def label(self) -> str:
         """What messages call this value: its name, and what made it."""
-        made = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
+        origin = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
         name = getattr(self, "name", None)
-        return f"{name} ({made})" if name else made
+        return f"{name} ({origin})" if name else origin
 
 
 #: The edges of a node that a backward pass has been through: what they kept is gone.
@@ -61,25 +61,28 @@ USED: Any = []
 
 
 class Rule:
-    """A gradient rule of one input: ``fn(dy, *kept)``.
+    """A gradient rule of one input: ``fn(dy, *saved)``.
 
-    It may come with forms that cost less. ``into(total, dy, *kept)`` adds the same result to ``total`` in place.
-    ``over(dy, *kept)`` may overwrite ``dy``, ``spend(dy, *kept)`` what the operation alone has kept.
-    ``together(dys, *kepts)`` is the sum over several uses of one array: the gradient of a weight that every time step
-    uses is one large product instead of T small ones.
-    ``sources[k]`` tells where kept value k came from: the number of an input, "y", "xs", or None for a plain value.
+    It may have cheaper forms. ``accumulate_into(total, dy, *saved)`` adds the same result to ``total`` in place.
+    ``inplace_dy(dy, *saved)`` may overwrite ``dy``. ``consume_saved(dy, *saved)`` may overwrite saved arrays that only
+    the operation holds. ``sum_over_uses(dys, *saved)`` is the sum over several uses of one array: the gradient of a
+    weight that every time step uses is one large product instead of T small ones.
+    ``sources[k]`` says where saved value k came from: the number of an input, "y", "xs", or None for a plain value.
     """
 
-    __slots__ = ("fn", "into", "over", "plain", "sources", "spend", "together")
+    __slots__ = ("accumulate_into", "consume_saved", "fn", "inplace_dy", "plain", "sources", "sum_over_uses")
 
     def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
         self.fn, self.sources = fn, sources
         self.cheaper()
 
-    def cheaper(self, into: Any = None, over: Any = None, spend: Any = None, together: Any = None) -> None:
-        """Set the forms that cost less; a rule is plain without."""
-        self.into, self.over, self.spend, self.together = into, over, spend, together
-        self.plain = into is over is spend is together is None
+    def cheaper(
+        self, accumulate_into: Any = None, inplace_dy: Any = None, consume_saved: Any = None, sum_over_uses: Any = None
+    ) -> None:
+        """Set the cheaper forms; a rule without any is plain."""
+        self.accumulate_into, self.inplace_dy = accumulate_into, inplace_dy
+        self.consume_saved, self.sum_over_uses = consume_saved, sum_over_uses
+        self.plain = accumulate_into is inplace_dy is consume_saved is sum_over_uses is None
 
 
 def newest_first(
@@ -89,10 +92,10 @@ def newest_first(
 
     A node that a backward pass has ``used`` up is an error, unless it is only to be looked at.
     """
-    found = list(dict.fromkeys(roots))
-    seen: dict[Node | None, None] = dict.fromkeys([None, *found])  # None is the parent of what needs no gradient
+    nodes = list(dict.fromkeys(roots))
+    seen: dict[Node | None, None] = dict.fromkeys([None, *nodes])  # None is the parent of what needs no gradient
     since = min((node.seq for node in ends), default=0)
-    for node in found:  # which grows
+    for node in nodes:  # which grows
         if ends and node in ends:
             continue
         if node.edges is USED and not used:
@@ -103,17 +106,17 @@ def newest_first(
         for parent in node.parents:
             if parent not in seen and (not since or parent.seq >= since):
                 seen[parent] = None
-                found.append(parent)
-    return sorted(found, key=operator.attrgetter("seq"), reverse=True)
+                nodes.append(parent)
+    return sorted(nodes, key=operator.attrgetter("seq"), reverse=True)
 
 
-def leading_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
+def on_path_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
     """The nodes of ``order`` that are made from a wanted one: gradients need to flow only there."""
-    found = dict.fromkeys(wanted)
+    path = dict.fromkeys(wanted)
     for node in reversed(order):
-        if node not in found and any(parent in found for parent in node.parents):
-            found[node] = None
-    return found
+        if node not in path and any(parent in path for parent in node.parents):
+            path[node] = None
+    return path
 
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
@@ -149,8 +152,8 @@ def backpropagate(
     """
     ends = dict.fromkeys(wanted or ())
     order = newest_first(roots, ends)
-    along = None if wanted is None else leading_to(order, ends)
-    totals, found, observer = Totals(roots), {}, context.observer
+    along = None if wanted is None else on_path_to(order, ends)
+    totals, gradients, observer = Totals(roots), {}, context.observer
     arrays, waiting = totals.arrays, totals.waiting
     if observer is None:  # all nodes, before the first is used up; an observer may have more to say of each
         versions.check(order, ends, along)
@@ -162,7 +165,7 @@ def backpropagate(
         if observer is not None:
             observer.gradient(node, arrays[node])
         if not node.parents or (ends and node in ends):
-            found[node] = totals.taken(node)
+            gradients[node] = totals.taken(node)
         else:
             if observer is not None:
                 versions.check((node,), ends, along)
@@ -171,7 +174,7 @@ def backpropagate(
                 node.edges = USED
             _step(node, edges, totals, along, retain)
         del arrays[node]
-    return found
+    return gradients
 
 
 def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> None:
@@ -202,16 +205,16 @@ def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:
     """What a rule gives in the form that costs less; None if it is in the total already, or waits for it."""
     parent, rule, saved = edge
     dy = totals.arrays[node]
-    if rule.together is not None:
+    if rule.sum_over_uses is not None:
         totals.waiting.setdefault(parent, []).append((rule, dy, saved))
         return None
-    if rule.into is not None:
-        rule.into(totals.writable(parent), dy, *saved)
+    if rule.accumulate_into is not None:
+        rule.accumulate_into(totals.writable(parent), dy, *saved)
         return None
-    if rule.spend is not None and not retain:
-        return rule.spend(dy, *saved)
-    if rule.over is not None and totals.sole(node, others=2):  # dy here, and in our caller
-        return rule.over(dy, *saved)
+    if rule.consume_saved is not None and not retain:
+        return rule.consume_saved(dy, *saved)
+    if rule.inplace_dy is not None and totals.sole(node, others=2):  # dy here, and in our caller
+        return rule.inplace_dy(dy, *saved)
     return rule.fn(dy, *saved)
 
 
@@ -221,7 +224,7 @@ def _settle(node: Node, totals: Totals) -> None:
     for rule, dy, saved in totals.waiting.pop(node):
         rules.setdefault(rule, []).append((dy, *saved))
     for rule, calls in rules.items():
-        g = rule.fn(*calls[0]) if len(calls) == 1 else rule.together(*zip(*calls))
+        g = rule.fn(*calls[0]) if len(calls) == 1 else rule.sum_over_uses(*zip(*calls))
         totals.add(node, fitted(g, node))
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from ..errors import InvalidType
 from . import versions
-from .graph import USED, Node, Rule, context, fitted, leading_to, newest_first
+from .graph import USED, Node, Rule, context, fitted, newest_first, on_path_to
 from .tensor import Tensor, make, value
 
 _SAME = Rule(lambda dy: dy)
 
 
-class StandIn(Node):
+class InputNode(Node):
     """The node to differentiate by. A backward pass inside the user's function does not use it up: it keeps nothing."""
 
     __slots__ = ("_edges",)
@@ -31,7 +31,7 @@ class StandIn(Node):
             self._edges = edges
 
 
-def stand_in(x: Any, where: str) -> Tensor:
+def leaf_for(x: Any, where: str) -> Tensor:
     """A Tensor with a copy of an input: on a node of its own, behind which is the input's own graph if it has one.
 
     It counts as computed, so that the user's function may change it in place; neither the input nor the node to
@@ -41,7 +41,7 @@ def stand_in(x: Any, where: str) -> Tensor:
     if array.dtype.kind != "f":
         raise InvalidType(f"{where} is {array.dtype}, should be floating to be differentiated by")
     parent = getattr(x, "node", None)
-    return make(array, StandIn([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
+    return make(array, InputNode([None if parent is None else (parent, _SAME, ())], array.shape, array.dtype))
 
 
 @contextmanager
@@ -58,10 +58,10 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
     """As `backpropagate`, but every rule runs on Tensors, so that the gradients can be differentiated again."""
     ends = dict.fromkeys(wanted)
     order = newest_first(roots, ends)
-    along = leading_to(order, ends)
+    along = on_path_to(order, ends)
     versions.check(order, ends, along)
     total: dict[Node, Any] = dict(roots)
-    found: dict[Node, Any] = {}
+    gradients: dict[Node, Any] = {}
     for node in order:
         if node not in total or node not in along:
             continue
@@ -69,26 +69,26 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
         if context.observer is not None:
             context.observer.gradient(node, value(dy))
         if node in ends:
-            found[node] = dy
+            gradients[node] = dy
             continue
         for edge in node.edges:
             if edge is not None and edge[0] in along:
-                parent, rule, kept = edge
-                g = rule.fn(dy, *_lifted(node, rule, kept))
+                parent, rule, saved = edge
+                g = rule.fn(dy, *_lifted(node, rule, saved))
                 g = fitted(g, parent)
                 total[parent] = g if parent not in total else total[parent] + g
-    return found
+    return gradients
 
 
-def _lifted(node: Node, rule: Rule, kept: Sequence[Any]) -> list[Any]:
+def _lifted(node: Node, rule: Rule, saved: Sequence[Any]) -> list[Any]:
     """What a rule kept, as Tensors on the nodes that the arrays came from."""
     parents = node.parents
     lifted = []
-    for source, one in zip(rule.sources or [None] * len(kept), kept, strict=True):
+    for source, array in zip(rule.sources or [None] * len(saved), saved, strict=True):
         if source == "xs":
-            lifted.append(tuple(_on(x, parent) for x, parent in zip(one, parents, strict=True)))
+            lifted.append(tuple(_on(x, parent) for x, parent in zip(array, parents, strict=True)))
         else:
-            lifted.append(_on(one, node if source == "y" else None if source is None else parents[source]))
+            lifted.append(_on(array, node if source == "y" else None if source is None else parents[source]))
     return lifted
 
 

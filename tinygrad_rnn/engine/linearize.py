@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InvalidType, InvalidValue
 from .graph import Node, backpropagate, clock, context
-from .higher_order import backpropagate_recorded, recording_on, split_at, stand_in
+from .higher_order import backpropagate_recorded, leaf_for, recording_on, split_at
 from .pickling import twins
 from .pytree import flatten
 from .tensor import Tensor, make, value
@@ -52,9 +52,9 @@ class Linearized:
         recorded, start = context.recording, clock()
         self.build = [trees[k] for k in argnums]
         for k, (leaves, build) in zip(argnums, self.build):
-            own = [None if leaf is None else stand_in(leaf, f"{name}: argument {k}") for leaf in leaves]
-            inputs[k] = build(own)
-            self.leaves += [None if x is None else x.node for x in own]
+            fresh = [None if leaf is None else leaf_for(leaf, f"{name}: argument {k}") for leaf in leaves]
+            inputs[k] = build(fresh)
+            self.leaves += [None if x is None else x.node for x in fresh]
         with recording_on():
             y = f(*inputs, **twins(dict(options)))
         if y is None:
@@ -113,7 +113,7 @@ class Linearized:
 
     def transposed(self) -> tuple[list[Node | None], list[Node | None]]:
         """Nodes of cotangents u, and of pull(u), which is linear in u: its derivative by u, along v, is dy along v."""
-        us = [stand_in(np.zeros(np.shape(value(y)), dtype_of(y)), self.name) if dtype_of(y).kind == "f" else None
+        us = [leaf_for(np.zeros(np.shape(value(y)), dtype_of(y)), self.name) if dtype_of(y).kind == "f" else None
               for y in self.ys]  # fmt: skip
         pulled = self.gradients(us, deep=True)
         return [None if u is None else u.node for u in us], [None if g is None else g.node for g in pulled]

@@ -102,8 +102,8 @@ class Border:
     def _alone(self) -> np.ndarray:
         """The array, to make a Python number of; refused where a gradient is wanted, and the number would lose it."""
         if self.node is not None and context.recording:
-            told = context.observer is not None and not getattr(context.observer, "passive", False)
-            if told or context.transforms or context.step is not None:
+            observed = context.observer is not None and not getattr(context.observer, "passive", False)
+            if observed or context.transforms or context.step is not None:
                 raise InvalidType(_NUMBER)
         return self._array
 

@@ -23,15 +23,15 @@ class _Both:
 
     def __init__(self, first: Any, second: Any):
         self.observers = first, second
-        self.passive = all(getattr(one, "passive", False) for one in self.observers)
+        self.passive = all(getattr(observer, "passive", False) for observer in self.observers)
 
-    def operation(self, spec: Op, args: Any, made: Tensor) -> None:
-        for one in self.observers:
-            one.operation(spec, args, made)
+    def operation(self, spec: Op, args: Any, output: Tensor) -> None:
+        for observer in self.observers:
+            observer.operation(spec, args, output)
 
     def gradient(self, node: Node, dy: Any) -> None:
-        for one in self.observers:
-            one.gradient(node, dy)
+        for observer in self.observers:
+            observer.gradient(node, dy)
 
 
 @contextmanager
@@ -46,13 +46,13 @@ def observing(observer: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def locals_of(codes: Sequence[Any], told: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+def locals_of(codes: Sequence[Any], callback: Callable[[dict[str, Any]], None]) -> Iterator[None]:
     """After each line of the functions with these ``codes``, tell what the local variables are.
 
     It is done by tracing, as debuggers do: nothing is asked of the function, and nobody pays who does not look.
     """
 
-    watched = _Watched(told)
+    watched = _Watched(callback)
     before = sys.gettrace()
     sys.settrace(lambda frame, event, arg: watched.look(frame, event, arg) if frame.f_code in codes else None)
     try:
@@ -64,9 +64,9 @@ def locals_of(codes: Sequence[Any], told: Callable[[dict[str, Any]], None]) -> I
 class _Watched:
     """Looks at a frame whenever something happens in it. A function that returns itself would be a cycle."""
 
-    def __init__(self, told: Callable[[dict[str, Any]], None]):
-        self.told = told
+    def __init__(self, callback: Callable[[dict[str, Any]], None]):
+        self.callback = callback
 
     def look(self, frame: Any, event: str, arg: Any) -> Any:
-        self.told(dict(frame.f_locals))
+        self.callback(dict(frame.f_locals))
         return self.look

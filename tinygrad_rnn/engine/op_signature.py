@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InvalidType, InvalidValue
 
 #: What rules may ask for beside inputs and attributes, and what the written-out function calls its values.
-RESERVED = ("y", "i", "xs", "made", "node", "error", "isinstance", "Exception")
+RESERVED = ("y", "i", "xs", "node", "error", "isinstance", "Exception")
 ENDINGS = ("_shape", "_array", "_node", "_rule")
 
 

@@ -58,10 +58,10 @@ def _match(terms: list[list[str]], result: list[str], shapes: Mapping[str, Shape
     sizes: dict[str, tuple[int, str]] = {}
     batches: dict[str, Shape] = {}
     for term, (name, shape) in zip(terms, shapes.items(), strict=True):
-        own = [word for word in term if word != "..."]
+        letters = [word for word in term if word != "..."]
         if "..." in term:
-            batches[name] = shape[: len(shape) - len(own)]
-        for word, size in zip(own, shape[len(shape) - len(own) :], strict=True):
+            batches[name] = shape[: len(shape) - len(letters)]
+        for word, size in zip(letters, shape[len(shape) - len(letters) :], strict=True):
             seen, where = sizes.setdefault(word, (size, name))
             if seen != size:
                 first, second = text(shapes[where]), text(shape)
@@ -101,15 +101,15 @@ def axes(axis: Any, rank: int, name: str, shape: Shape) -> tuple[int, ...]:
     """``axis`` (None, one, or several) as non-negative integers in order; an axis that is not there is an error."""
     if axis is None:
         return tuple(range(rank))
-    found = []
-    for one in axis if isinstance(axis, (tuple, list)) else (axis,):
-        one = operator.index(one)
-        if not -rank <= one < rank:
-            raise ShapeError(f"axis {one} is out of range for {name} {text(shape)}")
-        found.append(one % rank)
-    if len(dict.fromkeys(found)) != len(found):
+    numbers = []
+    for number in axis if isinstance(axis, (tuple, list)) else (axis,):
+        number = operator.index(number)
+        if not -rank <= number < rank:
+            raise ShapeError(f"axis {number} is out of range for {name} {text(shape)}")
+        numbers.append(number % rank)
+    if len(dict.fromkeys(numbers)) != len(numbers):
         raise ShapeError(f"axis {axis} names one axis of {name} {text(shape)} twice")
-    return tuple(sorted(found))
+    return tuple(sorted(numbers))
 
 
 def reduced(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:

@@ -91,9 +91,9 @@ class Tensor(Border, Portable):
         """
         self._array = np.asarray(self._array)
         shared = self._array.base is not None or versions.holders((self._array,), 0) > 1
-        if shared and not versions.exposed(self._array):
+        if shared and not versions.is_watched(self._array):
             self._array = np.array(self._array)
-        return versions.hand_out(self._array)
+        return versions.watch(self._array)
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -152,9 +152,9 @@ class Tensor(Border, Portable):
         dy = np.array(np.broadcast_to(dy, self.shape))
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
-        found = backpropagate({self.node: dy}, retain=retain_graph)
-        leaves = [leaf for leaf in found if hasattr(leaf, "grad")]  # not the stand-ins of grad and its kin
-        grads = [np.asarray(found[leaf] if leaf.grad is None else leaf.grad + found[leaf]) for leaf in leaves]
+        gradients = backpropagate({self.node: dy}, retain=retain_graph)
+        leaves = [leaf for leaf in gradients if hasattr(leaf, "grad")]  # not the stand-ins of grad and its kin
+        grads = [np.asarray(gradients[leaf] if leaf.grad is None else leaf.grad + gradients[leaf]) for leaf in leaves]
         deque(map(setattr, leaves, repeat("grad"), grads), maxlen=0)  # in C: Ctrl-C comes before all of them or after
 
     def detach(self) -> Tensor:
@@ -203,10 +203,10 @@ class Tensor(Border, Portable):
 
 def make(array: Any, node: Node | None) -> Tensor:
     """A Tensor from its two parts: what every operation ends with."""
-    made = Tensor.__new__(Tensor)
-    made._array = array
-    made.node = node
-    return made
+    tensor = Tensor.__new__(Tensor)
+    tensor._array = array
+    tensor.node = node
+    return tensor
 
 
 def value(x: Any) -> Any:

@@ -87,8 +87,8 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> C
     def differentiated(*args: Any, **options: Any) -> tuple[Any, Any]:
         run = Linearized("grad", f, args, _positions("grad", f, argnums, len(args)), options)
         y = run.number()
-        one = make(np.ones(np.shape(value(y)), dtype_of(y)), None)
-        gradients = run.grouped(run.gradients([one], run.deep, retain=False), run.deep)
+        seed = make(np.ones(np.shape(value(y)), dtype_of(y)), None)
+        gradients = run.grouped(run.gradients([seed], run.deep, retain=False), run.deep)
         return y, gradients if isinstance(argnums, (tuple, list)) else gradients[0]
 
     return differentiated

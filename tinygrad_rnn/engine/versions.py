@@ -2,10 +2,10 @@
 
 A gradient rule computes with arrays saved in the forward pass, so these must not change. There are two kinds of
 writes. The library's own (``w -= lr * dw`` under no_grad, an optimiser's step) go to the memory of a Tensor and are
-noted (`wrote`): a backward pass through an older node that saved this memory raises `MutationError`. Writes by user
+noted (`bump`): a backward pass through an older node that saved this memory raises `MutationError`. Writes by user
 code cannot be seen, so a graph never saves memory that user code can reach: an operand that is the user's own array is
 copied (`frozen`), and so is what lives in memory that was handed out by ``.data`` while the array handed out, or a view
-of it, is alive (`hand_out`, `exposed`). Arrays are known by the memory they live in: a view and its base are the same.
+of it, is alive (`watch`, `is_watched`). Arrays are known by the memory they live in: a view and its base are the same.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ OF_TEMPORARY = _Temporary.count  # seen in __setitem__, by holders((self,), 0)
 
 _lock = threading.RLock()
 _written: dict[int, tuple[weakref.ref, int]] = {}  # id of the memory -> (the memory, the clock at the last write)
-_handed: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
+_watched: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
 _newest = 0  # the clock at the newest write
 _sweep_at = 64  # the size of _written at which entries of freed memory are dropped
-_forget_at = 64  # the size of _handed at which what is no longer alive is dropped
+_forget_at = 64  # the size of _watched at which what is no longer alive is dropped
 
 
 def memory(array: Any) -> Any:
@@ -62,7 +62,7 @@ def memory(array: Any) -> Any:
 # -- writes of the library -------------------------------------------------------------------------------------------
 
 
-def wrote(array: np.ndarray, now: int) -> None:
+def bump(array: np.ndarray, now: int) -> None:
     """Note that the library writes to ``array`` at ``now``."""
     global _newest, _sweep_at
     owner = memory(array)
@@ -123,55 +123,55 @@ class _Lent:
         self.array, self.__array_interface__ = array, array.__array_interface__
 
 
-def hand_out(array: np.ndarray) -> np.ndarray:
+def watch(array: np.ndarray) -> np.ndarray:
     """The same memory as an array of which it is known how long user code can write through it."""
     global _forget_at
     with _lock:
-        if len(_handed) > _forget_at:
+        if len(_watched) > _forget_at:
             _forget_returned()
-            _forget_at = 64 + 2 * len(_handed)
-        anywhere.hand(True)  # operations take the way on which saved arrays are secured
+            _forget_at = 64 + 2 * len(_watched)
+        anywhere.watch(True)  # operations take the way on which saved arrays are secured
         key = id(memory(array))
-        alive = [handed for ref in _handed.get(key, ()) if (handed := ref()) is not None]
+        alive = [handed for ref in _watched.get(key, ()) if (handed := ref()) is not None]
         same = [handed for handed in alive if handed.__array_interface__ == array.__array_interface__]
         handed = same[0] if same else np.asarray(_Lent(array))
-        _handed[key] = [weakref.ref(other) for other in (*alive, *([] if same else [handed]))]
+        _watched[key] = [weakref.ref(other) for other in (*alive, *([] if same else [handed]))]
         return handed
 
 
-def exposed(array: Any) -> bool:
+def is_watched(array: Any) -> bool:
     """Can user code write to the memory of ``array``, through an array that was handed out?"""
-    return bool(_handed) and any(handed() is not None for handed in _handed.get(id(memory(array)), ()))
+    return bool(_watched) and any(handed() is not None for handed in _watched.get(id(memory(array)), ()))
 
 
 def saveable(operand: Any, array: Any) -> Any:
     """The array of an operand as a graph may save it: a copy if user code can write to its memory."""
-    return frozen(array) if array is operand or exposed(array) else array
+    return frozen(array) if array is operand or is_watched(array) else array
 
 
 def _forget_returned() -> None:
     """Drop what was handed out and is no longer alive."""
     with _lock:
-        for key, arrays in list(_handed.items()):
-            _handed[key] = [handed for handed in arrays if handed() is not None]
-            if not _handed[key]:
-                del _handed[key]
-        anywhere.hand(bool(_handed))
+        for key, arrays in list(_watched.items()):
+            _watched[key] = [handed for handed in arrays if handed() is not None]
+            if not _watched[key]:
+                del _watched[key]
+        anywhere.watch(bool(_watched))
 
 
 def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
     """``edges`` with a copy of every saved array that user code can write to: an operand, or memory handed out."""
-    if _handed:
+    if _watched:
         _forget_returned()
     reachable = dict.fromkeys([id(memory(x)) for x in operands if not hasattr(x, "node")])
-    if not reachable and not _handed:
+    if not reachable and not _watched:
         return tuple(edges)
     copies: dict[int, Any] = {}
 
     def secure(saved: Any) -> Any:
         if isinstance(saved, tuple):
             return tuple([secure(part) for part in saved])
-        if id(memory(saved)) not in reachable and not exposed(saved):
+        if id(memory(saved)) not in reachable and not is_watched(saved):
             return saved
         if id(saved) not in copies:
             copies[id(saved)] = frozen(saved)

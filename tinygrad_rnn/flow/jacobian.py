@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.graph import Node, fitted, leading_to
+from ..engine.graph import Node, fitted, on_path_to
 from ..tracing.recurrences import TimeStep
 from .step_table import StepTable
 
@@ -72,7 +72,7 @@ Edges = list[tuple[Node, list[tuple[Node, Any, Any]]]]
 def _edges_to(nodes: Sequence[Node], old: Sequence[Node]) -> Edges:
     """The edges of a step that lead back to the old states, newest first."""
     inside = dict.fromkeys([*old, *nodes])
-    on_path = leading_to([*reversed(nodes), *old], old)
+    on_path = on_path_to([*reversed(nodes), *old], old)
     edges = ((node, [edge for edge in node.edges if edge and edge[0] in on_path and edge[0] in inside])
              for node in reversed(nodes) if node in on_path)  # fmt: skip
     return [(node, inner) for node, inner in edges if inner]

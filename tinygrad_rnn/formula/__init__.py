@@ -17,8 +17,8 @@ from __future__ import annotations
 from .expression import Constant, Expr, Leaf, Part, evaluate, postorder
 from .notation import along, text
 from ..errors import FormulaError
-from .from_rule import known, local_derivative, stand_in
+from .from_rule import known, local_derivative, sample_argument
 from .simplify import simplified
 
 __all__ = ["Constant", "Expr", "FormulaError", "Leaf", "Part", "along", "evaluate", "known", "local_derivative",
-           "postorder", "simplified", "stand_in", "text"]  # fmt: skip
+           "postorder", "simplified", "sample_argument", "text"]  # fmt: skip

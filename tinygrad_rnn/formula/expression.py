@@ -83,21 +83,21 @@ def postorder(root: Part) -> list[Part]:
 
 def evaluate(expr: Part, values: Mapping[str, Any]) -> Any:
     """The value of a tree, given arrays (or Tensors: then it is differentiable) by the names of its leaves."""
-    found: dict[int, Any] = {}
+    results: dict[int, Any] = {}
     for part in postorder(expr):
         if isinstance(part, Expr):
             function = OPS[part.op].function if part.op in OPS else getattr(np, part.op)
-            attrs = {name: _resolved(one, values) for name, one in part.attrs.items()}
-            found[id(part)] = function(*(found[id(arg)] for arg in part.args), **attrs)
+            attrs = {name: _resolved(attr, values) for name, attr in part.attrs.items()}
+            results[id(part)] = function(*(results[id(arg)] for arg in part.args), **attrs)
         else:
-            found[id(part)] = part.value if isinstance(part, Constant) else values[part.name]
-    return found[id(expr)]
+            results[id(part)] = part.value if isinstance(part, Constant) else values[part.name]
+    return results[id(expr)]
 
 
 def _resolved(attr: Any, values: Mapping[str, Any]) -> Any:
     """An attribute with values for its leaves, as in the index ``(:, ids)``."""
     if isinstance(attr, (tuple, list)):
-        return type(attr)(_resolved(one, values) for one in attr)
+        return type(attr)(_resolved(entry, values) for entry in attr)
     return values[attr.name] if isinstance(attr, Leaf) else attr
 
 
@@ -141,9 +141,9 @@ def transposes(part: Part) -> bool:
     if given is not None:
         axes = [a % len(same) for a in given]
     if part.op == "swapaxes":
-        one, two = part.attrs["axis1"], part.attrs["axis2"]
+        first, second = part.attrs["axis1"], part.attrs["axis2"]
         axes = list(same)
-        axes[one], axes[two] = axes[two], axes[one]
+        axes[first], axes[second] = axes[second], axes[first]
     return axes == [*same[:-2], same[-1], same[-2]]
 
 
@@ -157,7 +157,7 @@ def leads(part: Part) -> bool:
 def key(part: Part) -> Any:
     """Equal for equal parts, if equal operands are one object."""
     if isinstance(part, Expr):
-        return (part.op, *map(id, part.args), part.shape, *((name, _key(one)) for name, one in part.attrs.items()))
+        return (part.op, *map(id, part.args), part.shape, *((name, _key(attr)) for name, attr in part.attrs.items()))
     return (Leaf, part.name) if isinstance(part, Leaf) else (Constant, _key(part.value))
 
 

@@ -28,25 +28,25 @@ _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "m
 def local_derivative(spec: Op, k: int, args: Sequence[Any], attrs: Mapping[str, Any]) -> Part:
     """The gradient by input k of ``spec``, as a formula of ``dy`` and of what its rule keeps.
 
-    ``args`` are arrays, numbers, shapes, or what has a shape and a dtype (a node of a graph): see `stand_in`. Its
-    leaves are the inputs by their names in ``spec`` (``xs[0]``, ... if there may be any number), the output ``y``, and
-    what the operation keeps. Where the input was stretched by broadcasting, the sum over that is part of the formula.
+    ``args`` are arrays, numbers, shapes, or have a shape and a dtype as a node of a graph has: see `sample_argument`.
+    The leaves of the formula are the inputs by their names in ``spec`` (``xs[0]``, ... if there may be any number), the
+    output ``y``, and what the operation saves. The sum over axes that broadcasting stretched is part of the formula.
     """
     argument = spec.arguments[0 if spec.variadic else k]
     if argument not in spec.rules:
         raise InvalidType(f"{spec.name} has no gradient rule for {argument}")
     rule = spec.rules[argument]
     rng = np.random.default_rng(0)
-    xs = [stand_in(one, spec.domain, rng) for one in args]
+    xs = [sample_argument(arg, spec.domain, rng) for arg in args]
     names = known(spec, xs, attrs)
     y = np.asarray(names["y"])
     dtype = y.dtype if y.dtype.kind == "f" else np.float64
     seen = _Follower()
     dy = seen.tensor(DY, rng.uniform(0.5, 1.5, y.shape).astype(dtype))
     names["i"] = k
-    kept = [seen.lifted(name, names[name], source) for name, source in zip(rule.names, rule.sources)]
+    saved = [seen.lifted(name, names[name], source) for name, source in zip(rule.names, rule.sources)]
     with _recorded(), observing(seen):
-        g = rule.fn(dy, *kept)
+        g = rule.fn(dy, *saved)
         shape = np.shape(xs[k])
         if np.shape(g) != shape:
             g = sum_to(g, shape)
@@ -65,17 +65,17 @@ def _recorded() -> Iterator[None]:
 
 def known(spec: Op, xs: Sequence[Any], attrs: Mapping[str, Any]) -> dict[str, Any]:
     """All that the rules of ``spec`` may name, from one run of it on arrays: inputs, shapes, y, attributes, keeps."""
-    full = {name: one for name, one in {**spec.attributes, **attrs}.items() if one is not Parameter.empty}
+    full = {name: attr for name, attr in {**spec.attributes, **attrs}.items() if attr is not Parameter.empty}
     if "rng" in spec.attributes:
         full["rng"] = np.random.default_rng(0)  # the caller's generator stays where it is
-    made = spec.forward(*xs, **full)
-    y, *kept = made if spec.keeps else (made,)
-    names = {**full, **dict(zip(spec.keeps, kept)), "y": y, "xs": tuple(xs)}
+    results = spec.forward(*xs, **full)
+    y, *saved = results if spec.keeps else (results,)
+    names = {**full, **dict(zip(spec.keeps, saved)), "y": y, "xs": tuple(xs)}
     inputs = [] if spec.variadic else list(zip(spec.arguments, xs))
     return {**names, **dict(inputs), **{f"{name}_shape": np.shape(x) for name, x in inputs}}
 
 
-def stand_in(given: Any, domain: tuple[float, float], rng: np.random.Generator) -> Any:
+def sample_argument(given: Any, domain: tuple[float, float], rng: np.random.Generator) -> Any:
     """An argument for a rule to run on: ``given`` itself if it has values, else random floats of its shape.
 
     ``given`` is a number, an array, a Tensor, a shape, or anything with ``shape`` and ``dtype``: zeros if those are
@@ -94,22 +94,22 @@ class _Followed(np.ndarray):
     part: Part | None = None
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if any(isinstance(one, Tensor) for one in inputs):
+        if any(isinstance(operand, Tensor) for operand in inputs):
             return NotImplemented
         out = kwargs.pop("out", None)
         more = {"out": tuple(map(bare, out))} if out else {}
-        made = getattr(ufunc, method)(*map(bare, inputs), **kwargs, **more)
+        result = getattr(ufunc, method)(*map(bare, inputs), **kwargs, **more)
         if out:
             return out[0]
         reduced: dict[str, Any] = {name: kwargs[name] for name in ("axis", "keepdims") if name in kwargs}
         name = {"__call__": ufunc.__name__, "reduce": _REDUCTIONS.get(ufunc.__name__)}.get(method)
-        if name is None or not (name in OPS or hasattr(np, name)) or isinstance(made, tuple):
-            return made
-        return followed(made, Expr(name, tuple(map(part_of, inputs)), reduced, np.shape(made)))
+        if name is None or not (name in OPS or hasattr(np, name)) or isinstance(result, tuple):
+            return result
+        return followed(result, Expr(name, tuple(map(part_of, inputs)), reduced, np.shape(result)))
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        made = bare(self).astype(dtype, *args, **kwargs)
-        return followed(made, Expr("astype", (part_of(self),), {"dtype": np.dtype(dtype)}, made.shape))
+        result = bare(self).astype(dtype, *args, **kwargs)
+        return followed(result, Expr("astype", (part_of(self),), {"dtype": np.dtype(dtype)}, result.shape))
 
 
 def part_of(x: Any) -> Part:
@@ -123,9 +123,9 @@ def bare(x: Any) -> Any:
 
 def followed(x: Any, part: Part) -> Any:
     """``x`` as an array that is ``part``."""
-    made = np.asarray(x).view(_Followed)
-    made.part = part
-    return made
+    array = np.asarray(x).view(_Followed)
+    array.part = part
+    return array
 
 
 class _Follower:
@@ -149,19 +149,19 @@ class _Follower:
     def lifted(self, name: str, x: Any, source: Any) -> Any:
         """What a rule keeps, by its name: differentiable arrays as Tensors, others as arrays, all else as it is."""
         if source == "xs":
-            return tuple(self.lifted(f"xs[{k}]", one, k) for k, one in enumerate(x))
+            return tuple(self.lifted(f"xs[{k}]", operand, k) for k, operand in enumerate(x))
         if not isinstance(x, (np.ndarray, np.generic)):
             return x
         return self.tensor(name, x) if source is not None and x.dtype.kind == "f" else self.array(name, x)
 
-    def operation(self, spec: Op, args: Any, made: Tensor) -> None:
+    def operation(self, spec: Op, args: Any, output: Tensor) -> None:
         """Called after each operation of the rule; an inner one is the formula that it declares."""
-        attrs = {} if made.node is None else dict(made.node.attrs)
+        attrs = {} if output.node is None else dict(output.node.attrs)
         if spec.formula is not None:
-            made._array = followed(made._array, self.part(spec.formula(*args, **attrs)))
+            output._array = followed(output._array, self.part(spec.formula(*args, **attrs)))
             return
-        named = {name: self.attribute(one) for name, one in attrs.items()}
-        made._array = followed(made._array, Expr(spec.name, tuple(map(self.part, args)), named, made.shape))
+        named = {name: self.attribute(attr) for name, attr in attrs.items()}
+        output._array = followed(output._array, Expr(spec.name, tuple(map(self.part, args)), named, output.shape))
 
     def gradient(self, node: Node, dy: Any) -> None:
         """No backward pass runs here."""
@@ -169,15 +169,15 @@ class _Follower:
     def part(self, x: Any) -> Part:
         """The part that a value is, also of an array that shares the memory of a leaf; a constant if it is none."""
         array = value(x)
-        found = part_of(array)
-        return self.leaves.get(_memory(array), found) if isinstance(found, Constant) else found
+        part = part_of(array)
+        return self.leaves.get(_memory(array), part) if isinstance(part, Constant) else part
 
-    def attribute(self, one: Any) -> Any:
+    def attribute(self, attr: Any) -> Any:
         """An attribute with the leaves that it is made of, as in the index ``(:, ids)``."""
-        if isinstance(one, (tuple, list)):
-            return type(one)(self.attribute(part) for part in one)
-        found = self.part(one) if isinstance(one, np.ndarray) else None
-        return found if isinstance(found, Leaf) else bare(one)
+        if isinstance(attr, (tuple, list)):
+            return type(attr)(self.attribute(part) for part in attr)
+        leaf = self.part(attr) if isinstance(attr, np.ndarray) else None
+        return leaf if isinstance(leaf, Leaf) else bare(attr)
 
 
 def _memory(x: Any) -> Any:

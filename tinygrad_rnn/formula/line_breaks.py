@@ -29,11 +29,11 @@ def identifier(wanted: str, taken: dict[str, None], reserved: Container[str] = (
     name = f"v{name}" if name[0].isdigit() else name
     if keyword.iskeyword(name) or name in reserved:
         name += "_"
-    found, k = name, 2
-    while found in taken:
-        found, k = f"{name}_{k}", k + 1
-    taken[found] = None
-    return found
+    free, k = name, 2
+    while free in taken:
+        free, k = f"{name}_{k}", k + 1
+    taken[free] = None
+    return free
 
 
 def wrapped(line: str, width: int) -> list[str]:
@@ -80,27 +80,27 @@ def filled(pieces: list[str], width: int, size: Callable[[str], int] = len) -> l
 
 def _depths(text: str) -> list[int]:
     """In how many brackets each character stands."""
-    depth, found = 0, []
-    for one in text:
-        depth -= one in CLOSE
-        found.append(depth)
-        depth += one in OPEN
-    return found
+    depth, depths = 0, []
+    for character in text:
+        depth -= character in CLOSE
+        depths.append(depth)
+        depth += character in OPEN
+    return depths
 
 
 def split(text: str, where: str) -> list[str]:
     """The pieces between the places that match and are in no bracket."""
     depths, pieces, start = _depths(text), [], 0
-    for found in re.finditer(where, text):
-        if depths[found.start()] == 0:
-            pieces.append(text[start : found.start()])
-            start = found.end()
+    for match in re.finditer(where, text):
+        if depths[match.start()] == 0:
+            pieces.append(text[start : match.start()])
+            start = match.end()
     return [*pieces, text[start:]]
 
 
 def _last_bracket(text: str) -> tuple[int, int]:
     """Where the last bracket that is in no other opens and closes; (-1, the end) if there is none."""
     depths = _depths(text)
-    opened = [k for k, one in enumerate(text) if one in OPEN and depths[k] == 0]
-    closed = [k for k, one in enumerate(text) if one in CLOSE and depths[k] == 0]
+    opened = [k for k, character in enumerate(text) if character in OPEN and depths[k] == 0]
+    closed = [k for k, character in enumerate(text) if character in CLOSE and depths[k] == 0]
     return (opened[-1], closed[-1]) if opened else (-1, len(text))

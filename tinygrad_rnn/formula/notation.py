@@ -69,8 +69,8 @@ def _way(root: Part) -> list[tuple[Expr, int]] | None:
     """The nodes from dy to the root, each with the operand that leads to dy; None unless there is one way only."""
     count: dict[int, int] = {}
     for part in postorder(root):
-        own = isinstance(part, Leaf) and part.name == DY
-        count[id(part)] = sum(count[id(arg)] for arg in part.args) if isinstance(part, Expr) else int(own)
+        is_dy = isinstance(part, Leaf) and part.name == DY
+        count[id(part)] = sum(count[id(arg)] for arg in part.args) if isinstance(part, Expr) else int(is_dy)
     if count[id(root)] != 1:
         return None
     way: list[tuple[Expr, int]] = []

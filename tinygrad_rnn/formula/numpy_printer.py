@@ -36,10 +36,10 @@ class Writer(Printer):
     def leaf(self, name: str) -> Piece:
         return Piece(self.leaves.get(name, name), ATOM)
 
-    def number(self, one: Any) -> str:
+    def number(self, number: Any) -> str:
         """Python writes nan and inf, and knows neither."""
-        text = super().number(one)
-        return text if np.isfinite(one) else f"-{self.numpy}{text[1:]}" if one < 0 else self.numpy + text
+        text = super().number(number)
+        return text if np.isfinite(number) else f"-{self.numpy}{text[1:]}" if number < 0 else self.numpy + text
 
     def template(self, node: Expr) -> Text:
         """As declared; but an operation that NumPy lacks is called, if it may be."""
@@ -127,10 +127,10 @@ def _padded(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     index += [slice(None)] * (len(node.shape) - len(index))
     if not index:
         return parts[0]
-    if not all(isinstance(one, slice) and one.step in (None, 1) for one in index):
+    if not all(isinstance(entry, slice) and entry.step in (None, 1) for entry in index):
         at = w.index(node.attrs["index"], node.shape)
         return Piece(f"{w.helper('put')}({parts[0].text}, {w.numpy}s_[{at}], {w.shape(node.shape)})", ATOM)
-    ends = [one.indices(n) for one, n in zip(index, node.shape)]
+    ends = [entry.indices(n) for entry, n in zip(index, node.shape)]
     pads = [f"({w.within(a, n)}, {w.within(n - b, n)})" for (a, b, _), n in zip(ends, node.shape)]
     return Piece(f"{w.numpy}pad({parts[0].text}, ({', '.join(pads)}{',' if len(pads) == 1 else ''}))", ATOM)
 
@@ -157,9 +157,10 @@ def _einsum(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 def _chosen(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     """a * where(c, 1, s) would be wide; it is where(c, a, s * a)."""
-    for k, one in enumerate(node.args):
-        if isinstance(one, Expr) and form(one) == "choice" and all(number(arg) is not None for arg in one.args[1:]):
-            condition, yes, no = (w.piece(arg) for arg in one.args)
+    for k, factor in enumerate(node.args):
+        numbers = isinstance(factor, Expr) and all(number(arg) is not None for arg in factor.args[1:])
+        if isinstance(factor, Expr) and form(factor) == "choice" and numbers:
+            condition, yes, no = (w.piece(arg) for arg in factor.args)
             a = w.held(parts[1 - k], PRODUCT)
             sides = [a if side.text in ("1", "1.0") else f"{side.text} * {a}" for side in (yes, no)]
             return Piece(f"{w.numpy}where({condition.text}, {', '.join(sides)})", ATOM)

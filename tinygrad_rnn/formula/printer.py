@@ -111,13 +111,13 @@ class Printer:
             if not value.size or (value != value.flat[0]).any():
                 raise FormulaError(f"an array of shape {value.shape} is no formula")
             value = value.flat[0]
-        one = value.item()
-        text = self.size(one) if isinstance(one, int) and not isinstance(one, bool) else self.number(one)
+        number = value.item()
+        text = self.size(number) if isinstance(number, int) and not isinstance(number, bool) else self.number(number)
         return Piece(text, NEGATIVE if text.startswith("-") else PRODUCT if self.times in text else ATOM)
 
-    def number(self, one: Any) -> str:
+    def number(self, number: Any) -> str:
         """A number that is no size."""
-        return repr(one).replace("e-0", "e-")
+        return repr(number).replace("e-0", "e-")
 
     def size(self, n: int) -> str:
         """A whole number: of what sizes it is made, if it is; else itself."""
@@ -138,16 +138,16 @@ class Printer:
         """An index of an array of shape ``total``, without the brackets: ``:, H:2 * H``."""
         left = iter(total)
         entries = complete(index, len(total))
-        return ", ".join("None" if one is None else self.entry(one, next(left)) for one in entries)
+        return ", ".join("None" if entry is None else self.entry(entry, next(left)) for entry in entries)
 
-    def entry(self, one: Any, n: int) -> str:
-        if not isinstance(one, slice):
-            if isinstance(one, (int, np.integer)):
-                return self.size(int(one))
-            raise FormulaError(f"an index of type {type(one).__name__} is no formula; take slices such as h[:, :n]")
-        start = self.within(one.start, n) if one.start else ""
-        stop = self.within(one.stop, n) if one.stop is not None and one.stop != n else ""
-        return f"{start}:{stop}" + (f":{one.step}" if one.step not in (None, 1) else "")
+    def entry(self, entry: Any, n: int) -> str:
+        if not isinstance(entry, slice):
+            if isinstance(entry, (int, np.integer)):
+                return self.size(int(entry))
+            raise FormulaError(f"an index of type {type(entry).__name__} is no formula; take slices such as h[:, :n]")
+        start = self.within(entry.start, n) if entry.start else ""
+        stop = self.within(entry.stop, n) if entry.stop is not None and entry.stop != n else ""
+        return f"{start}:{stop}" + (f":{entry.step}" if entry.step not in (None, 1) else "")
 
 
 def in_letters(n: int, sizes: Mapping[str, int]) -> tuple[int, list[str]]:
@@ -162,12 +162,12 @@ def in_letters(n: int, sizes: Mapping[str, int]) -> tuple[int, list[str]]:
 
 def complete(index: Any, ndim: int) -> list[Any]:
     """An index with slices for ``...``."""
-    found = list(index) if isinstance(index, tuple) else [index]
-    at = next((k for k, one in enumerate(found) if one is Ellipsis), None)
+    entries = list(index) if isinstance(index, tuple) else [index]
+    at = next((k for k, entry in enumerate(entries) if entry is Ellipsis), None)
     if at is not None:
-        read = sum(one is not None for one in found) - 1
-        found[at : at + 1] = [slice(None)] * (ndim - read)
-    return found
+        read = sum(entry is not None for entry in entries) - 1
+        entries[at : at + 1] = [slice(None)] * (ndim - read)
+    return entries
 
 
 def infix(symbol: str, level: int, left: int, right: int) -> Style:
@@ -177,10 +177,10 @@ def infix(symbol: str, level: int, left: int, right: int) -> Style:
 
 def options(attrs: Mapping[str, Any]) -> list[str]:
     """Attributes as keywords, those that say nothing left out: ``axis=0``, ``keepdims=True``."""
-    told = {key: one for key, one in attrs.items() if one is not None and one is not False}
-    told = {key: tuple(one.tolist()) if isinstance(one, np.ndarray) and one.ndim == 1 else one
-            for key, one in told.items()}  # fmt: skip
-    for key, one in told.items():
-        if isinstance(one, (Leaf, np.ndarray)):
+    shown = {key: attr for key, attr in attrs.items() if attr is not None and attr is not False}
+    shown = {key: tuple(attr.tolist()) if isinstance(attr, np.ndarray) and attr.ndim == 1 else attr
+            for key, attr in shown.items()}  # fmt: skip
+    for key, attr in shown.items():
+        if isinstance(attr, (Leaf, np.ndarray)):
             raise FormulaError(f"{key} is an array, which is no formula")
-    return [f"{key}={one!r}" for key, one in told.items()]
+    return [f"{key}={attr!r}" for key, attr in shown.items()]

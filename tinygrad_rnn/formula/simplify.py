@@ -57,12 +57,12 @@ class Maker:
         self.pool: dict[Any, Part] = {}
 
     def __call__(self, op: str, *args: Part, shape: tuple[int, ...], attrs: Mapping[str, Any] | None = None) -> Part:
-        made = Expr(op, tuple(map(self.shared, args)), attrs or {}, shape)
+        expr = Expr(op, tuple(map(self.shared, args)), attrs or {}, shape)
         for rule in SIMPLER.get(op, ()):
-            better = rule(self, made, *made.args)
+            better = rule(self, expr, *expr.args)
             if better is not None:
                 return self.shared(better)
-        return self.shared(made)
+        return self.shared(expr)
 
     def shared(self, part: Part) -> Part:
         """The one object that stands for all parts equal to this."""
@@ -72,94 +72,95 @@ class Maker:
 # -- what may be simpler -----------------------------------------------------------------------------------------------
 
 
-def _operand(make: Maker, made: Expr, a: Part, *rest: Part) -> Part | None:
+def _operand(make: Maker, expr: Expr, a: Part, *rest: Part) -> Part | None:
     """A copy, a cast to floats."""
-    return a if np.dtype(made.attrs.get("dtype", float)).kind == "f" else None
+    return a if np.dtype(expr.attrs.get("dtype", float)).kind == "f" else None
 
 
-def _ones(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _ones(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """1·x = x, x·1 = x, x·(1/w) = x/w."""
     if is_a(b, "divide") and number(operand(b)) == 1:
-        return make("divide", a, operand(b, 1), shape=made.shape)
-    return b if number(a) == 1 and b.shape == made.shape else _right_one(make, made, a, b)
+        return make("divide", a, operand(b, 1), shape=expr.shape)
+    return b if number(a) == 1 and b.shape == expr.shape else _right_one(make, expr, a, b)
 
 
-def _right_one(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _right_one(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """x·1, x/1, x¹."""
-    return a if number(b) == 1 and a.shape == made.shape else None
+    return a if number(b) == 1 and a.shape == expr.shape else None
 
 
-def _signs(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _signs(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """(−a)·b = −(a·b), and so on."""
-    for k, one in enumerate((a, b)):
-        value = number(one)
-        if is_a(one, "negative") or (value is not None and value < 0):
-            positive = operand(one) if isinstance(one, Expr) else Constant(-value)
+    for k, factor in enumerate((a, b)):
+        value = number(factor)
+        if is_a(factor, "negative") or (value is not None and value < 0):
+            positive = operand(factor) if isinstance(factor, Expr) else Constant(-value)
             both = (positive, b) if k == 0 else (a, positive)
-            return make("negative", make(made.op, *both, shape=made.shape), shape=made.shape)
+            return make("negative", make(expr.op, *both, shape=expr.shape), shape=expr.shape)
     return None
 
 
-def _squares(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _squares(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """x ⊙ x = x², (p ⊙ x) ⊙ x = p ⊙ x², (1 − x) ⊙ (1 + x) = 1 − x²."""
     if isinstance(a, Constant):
         return None
     if a is b:
-        return make("square", a, shape=made.shape)
+        return make("square", a, shape=expr.shape)
     if form(a) == "product" and operand(a, 1) is b:
-        return make("multiply", operand(a), make("square", b, shape=b.shape), shape=made.shape)
+        return make("multiply", operand(a), make("square", b, shape=b.shape), shape=expr.shape)
     apart = is_a(a, "subtract") and is_a(b, "add") and operand(a, 1) is operand(b, 1)
     if apart and number(operand(a)) == number(operand(b)) == 1:
-        return make("subtract", operand(a), make("square", operand(a, 1), shape=a.shape), shape=made.shape)
+        return make("subtract", operand(a), make("square", operand(a, 1), shape=a.shape), shape=expr.shape)
     return None
 
 
-def _number_first(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _number_first(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """x·2 = 2·x, but not of dy, with which a rule begins."""
     first = number(b) is not None and number(a) is None and not leads(a)
-    return make("multiply", b, a, shape=made.shape) if first else None
+    return make("multiply", b, a, shape=expr.shape) if first else None
 
 
-def _fraction(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _fraction(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """(x·2) / 12 = x / 6."""
     below, above = number(b), number(operand(a, 1)) if form(a) == "product" else None
     if above is None or below is None or not above or below % above:
         return None
-    return make("divide", operand(a), Constant(below // above), shape=made.shape)
+    return make("divide", operand(a), Constant(below // above), shape=expr.shape)
 
 
-def _sum(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _sum(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """a + (−b) = a − b."""
     if is_a(b, "negative"):
-        return make("subtract", a, operand(b), shape=made.shape)
-    return make("subtract", b, operand(a), shape=made.shape) if is_a(a, "negative") else None
+        return make("subtract", a, operand(b), shape=expr.shape)
+    return make("subtract", b, operand(a), shape=expr.shape) if is_a(a, "negative") else None
 
 
-def _difference(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _difference(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """a − (−b) = a + b."""
-    return make("add", a, operand(b), shape=made.shape) if is_a(b, "negative") else None
+    return make("add", a, operand(b), shape=expr.shape) if is_a(b, "negative") else None
 
 
-def _twice(make: Maker, made: Expr, a: Part) -> Part | None:
+def _twice(make: Maker, expr: Expr, a: Part) -> Part | None:
     """−(−x) = x."""
     return operand(a) if is_a(a, "negative") else None
 
 
-def _power(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _power(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """x^2 = x²."""
-    return make("square", a, shape=made.shape) if number(b) == 2 else None
+    return make("square", a, shape=expr.shape) if number(b) == 2 else None
 
 
-def _transposed(make: Maker, made: Expr, a: Part) -> Part | None:
+def _transposed(make: Maker, expr: Expr, a: Part) -> Part | None:
     """(xᵀ)ᵀ = x, and (a @ bᵀ)ᵀ = b @ aᵀ, whichever of the two was transposed."""
-    if not transposes(made):
-        return a if len(made.shape) < 2 else None
+    if not transposes(expr):
+        return a if len(expr.shape) < 2 else None
     if transposes(a):
         return operand(a)
-    if not is_a(a, "matmul") or not any(transposes(one) and len(one.shape) >= 2 for one in (operand(a), operand(a, 1))):
+    factors = a.args[::-1] if is_a(a, "matmul") and isinstance(a, Expr) else ()
+    if not any(transposes(factor) and len(factor.shape) >= 2 for factor in factors):
         return None
-    left, right = (operand(one) if transposes(one) else _flipped(make, one) for one in (operand(a, 1), operand(a)))
-    return make("matmul", left, right, shape=made.shape)
+    left, right = (operand(factor) if transposes(factor) else _flipped(make, factor) for factor in factors)
+    return make("matmul", left, right, shape=expr.shape)
 
 
 def _flipped(make: Maker, part: Part) -> Part:
@@ -167,63 +168,63 @@ def _flipped(make: Maker, part: Part) -> Part:
     return make.shared(Expr("swapaxes", (part,), {"axis1": -1, "axis2": -2}, shape))
 
 
-def _row_sums(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _row_sums(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """aᵀ @ 1 = Σ over the rows of a."""
     if len(b.shape) != 1 or uniform(b) != 1:
         return None
     if transposes(a):
-        return make("sum", operand(a), shape=made.shape, attrs={"axis": len(a.shape) - 2})
-    return make("sum", a, shape=made.shape, attrs={"axis": len(a.shape) - 1})
+        return make("sum", operand(a), shape=expr.shape, attrs={"axis": len(a.shape) - 2})
+    return make("sum", a, shape=expr.shape, attrs={"axis": len(a.shape) - 1})
 
 
-def _reshaped(make: Maker, made: Expr, a: Part) -> Part | None:
+def _reshaped(make: Maker, expr: Expr, a: Part) -> Part | None:
     """To the same shape; twice; or after a sum, to what ``keepdims`` gives."""
-    if a.shape == made.shape:
+    if a.shape == expr.shape:
         return a
     if is_a(a, "reshape"):
-        return make("reshape", operand(a), shape=made.shape, attrs=made.attrs)
+        return make("reshape", operand(a), shape=expr.shape, attrs=expr.attrs)
     if isinstance(a, Expr) and a.op == "sum" and not a.attrs.get("keepdims"):
         before, axis = a.args[0].shape, a.attrs.get("axis")
         gone = range(len(before)) if axis is None else [k % len(before) for k in np.atleast_1d(axis)]
-        if made.shape == tuple(1 if k in gone else n for k, n in enumerate(before)):
-            return make("sum", a.args[0], shape=made.shape, attrs={**a.attrs, "keepdims": True})
+        if expr.shape == tuple(1 if k in gone else n for k, n in enumerate(before)):
+            return make("sum", a.args[0], shape=expr.shape, attrs={**a.attrs, "keepdims": True})
     return None
 
 
-def _sign_out(make: Maker, made: Expr, a: Part) -> Part | None:
+def _sign_out(make: Maker, expr: Expr, a: Part) -> Part | None:
     """Σ −x = −Σ x."""
     if not is_a(a, "negative"):
         return None
-    return make("negative", make(made.op, operand(a), shape=made.shape, attrs=made.attrs), shape=made.shape)
+    return make("negative", make(expr.op, operand(a), shape=expr.shape, attrs=expr.attrs), shape=expr.shape)
 
 
-def _stretched(make: Maker, made: Expr, a: Part, b: Part) -> Part | None:
+def _stretched(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
     """What is stretched to the other operand's shape needs not be: the operation does it."""
-    for k, (one, other) in enumerate(((a, b), (b, a))):
-        if is_a(one, "broadcast_to") and other.shape == made.shape:
-            args = (operand(one), b) if k == 0 else (a, operand(one))
-            return make(made.op, *args, shape=made.shape, attrs=made.attrs)
+    for k, (part, other) in enumerate(((a, b), (b, a))):
+        if is_a(part, "broadcast_to") and other.shape == expr.shape:
+            args = (operand(part), b) if k == 0 else (a, operand(part))
+            return make(expr.op, *args, shape=expr.shape, attrs=expr.attrs)
     return None
 
 
-def _same_shape(make: Maker, made: Expr, a: Part) -> Part | None:
-    return a if a.shape == made.shape else None
+def _same_shape(make: Maker, expr: Expr, a: Part) -> Part | None:
+    return a if a.shape == expr.shape else None
 
 
-def _chosen(make: Maker, made: Expr, c: Part, a: Part, b: Part) -> Part | None:
+def _chosen(make: Maker, expr: Expr, c: Part, a: Part, b: Part) -> Part | None:
     """a ⊙ [c] where the other is 0; a ⊙ (1 or s) where it is s·a; x where the other guards against x = 0 or NaN."""
-    if number(b) != number(b) and a.shape == made.shape:  # NaN
+    if number(b) != number(b) and a.shape == expr.shape:  # NaN
         return a
     condition = make("asarray", c, shape=c.shape) if isinstance(c, Leaf) else c
-    if number(b) == 0 and a.shape == made.shape:
-        return make("multiply", a, condition, shape=made.shape)
-    if number(a) == 0 and b.shape == made.shape:
-        return make("multiply", b, make("logical_not", c, shape=c.shape), shape=made.shape)
+    if number(b) == 0 and a.shape == expr.shape:
+        return make("multiply", a, condition, shape=expr.shape)
+    if number(a) == 0 and b.shape == expr.shape:
+        return make("multiply", b, make("logical_not", c, shape=c.shape), shape=expr.shape)
     if is_a(c, "equal") and operand(c) is b and number(operand(c, 1)) == 0 and number(a) == np.inf:
         return b
-    if form(b) == "product" and a in (factors := [operand(b), operand(b, 1)]) and a.shape == made.shape:
+    if form(b) == "product" and a in (factors := [operand(b), operand(b, 1)]) and a.shape == expr.shape:
         other = factors[1 - factors.index(a)]
-        return make("multiply", a, make("where", c, Constant(1), other, shape=made.shape), shape=made.shape)
+        return make("multiply", a, make("where", c, Constant(1), other, shape=expr.shape), shape=expr.shape)
     return None
 
 

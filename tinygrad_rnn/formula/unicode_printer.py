@@ -100,7 +100,7 @@ def _spread(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     """Stretched over axes."""
     before, after = node.args[0].shape, node.shape
     before = (1,) * (len(after) - len(before)) + before
-    axes = [k for k, (one, many) in enumerate(zip(before, after)) if one != many]
+    axes = [k for k, (size, stretched) in enumerate(zip(before, after)) if size != stretched]
     within = parts[0]
     if form(node.args[0]) == "new axes":  # which axes are new is said by over which it is spread
         within = Piece(within.text.removesuffix(_new_axes(node.args[0])), within.level)
@@ -168,19 +168,19 @@ def _index(node: Expr, names: Names) -> str:
     return f"[{', '.join(_value(part, names) for part in (index if isinstance(index, tuple) else (index,)))}]"
 
 
-def _value(one: Any, names: Names) -> str:
+def _value(attr: Any, names: Names) -> str:
     """An attribute, or one part of an index."""
-    if isinstance(one, Leaf):
-        return names.get(one.name, one.name)
-    if isinstance(one, slice):
-        ends = ["" if end is None else str(end) for end in (one.start, one.stop, one.step)]
+    if isinstance(attr, Leaf):
+        return names.get(attr.name, attr.name)
+    if isinstance(attr, slice):
+        ends = ["" if end is None else str(end) for end in (attr.start, attr.stop, attr.step)]
         return ":".join(ends if ends[2] else ends[:2])
-    if isinstance(one, np.ndarray) and one.ndim:
-        return str(one.tolist()) if one.size <= 4 else f"array {one.shape}"
-    if isinstance(one, (tuple, list)):
-        return f"({', '.join(_value(part, names) for part in one)})"
-    known = isinstance(one, (int, float, str, np.generic, np.ndarray, np.dtype, type(None)))
-    return "..." if one is Ellipsis else str(one) if known else type(one).__name__
+    if isinstance(attr, np.ndarray) and attr.ndim:
+        return str(attr.tolist()) if attr.size <= 4 else f"array {attr.shape}"
+    if isinstance(attr, (tuple, list)):
+        return f"({', '.join(_value(part, names) for part in attr)})"
+    known = isinstance(attr, (int, float, str, np.generic, np.ndarray, np.dtype, type(None)))
+    return "..." if attr is Ellipsis else str(attr) if known else type(attr).__name__
 
 
 FORMS: Mapping[str, Style] = {

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import clock
-from ..engine.higher_order import StandIn
 from ..engine.tensor import Tensor, value
-from ..engine.versions import wrote
 from ..errors import InvalidValue
 
 
@@ -55,7 +53,7 @@ class Module:
                                  f"should be {tensor.dtype} {tensor.shape}")  # fmt: skip
         for name, tensor in params.items():
             tensor._array[...] = new[name]
-            wrote(tensor._array, clock())
+            bump(tensor._array, clock())
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in self.params.items())
@@ -72,7 +70,7 @@ def _walk(holder: Any, name: str, seen: dict[int, None]) -> Iterator[tuple[str, 
     if not isinstance(parts, Tensor):
         for key, part in parts.items():
             yield from _walk(part, f"{name}.{key}" if name else str(key), seen)
-    elif parts.node is not None and (not parts.node.parents or isinstance(parts.node, StandIn)):
+    elif parts.node is not None and (not parts.node.parents or isinstance(parts.node, InputNode)):
         yield name, parts
 
 

@@ -33,9 +33,9 @@ def sigmoid(x):
     where y is close to 1 it has lost digits, and where y has become 1 (x > 17 in float32, 37 in float64) it is 0.
     `softplus` and `binary_cross_entropy` are written from x, and lose nothing.
     """
-    large, one = _LARGE.get(getattr(x, "dtype", None), (50.0, 1))
+    large, unit = _LARGE.get(getattr(x, "dtype", None), (50.0, 1))
     y = np.exp(np.minimum(x, large))
-    y /= one + y
+    y /= unit + y
     return y
 
 

@@ -85,7 +85,7 @@ assign.vjp(
     v=_assign_v,
     x=lambda dy, index: assign(0, dy, index=index),
 )
-assign.spec.cheaper("x", over=_erase)
+assign.spec.cheaper("x", inplace_dy=_erase)
 
 
 def _in_locals(x, frame):
@@ -108,7 +108,7 @@ def setitem(self, index, v):
         raise GraphError(f"x[...] = v: {self.node.label()} is a leaf that requires grad; change it under no_grad()")
     self._array = np.asarray(self._array)
     if self.node is not None and not context.recording:
-        versions.wrote(self._array, clock())
+        versions.bump(self._array, clock())
         _write(self._array, index, written)
         return
     if getattr(v, "node", None) is not None and self.dtype.kind != "f":

@@ -61,9 +61,9 @@ def _forward(scores, shape, dtype, flat, counts):
             rows[here][each, largest] = 0
             sums[:, here] = first, rows[here].dot(ones)
             rows[here][each, largest] = first
-    kept = np.flatnonzero(counts)
-    losses = losses[kept] + np.log1p(sums[1, kept] / sums[0, kept])
-    return dtype.type(losses.sum(dtype=np.float64) / max(len(kept), 1)), e, sums
+    counted = np.flatnonzero(counts)
+    losses = losses[counted] + np.log1p(sums[1, counted] / sums[0, counted])
+    return dtype.type(losses.sum(dtype=np.float64) / max(len(counted), 1)), e, sums
 
 
 def _finish(dy, labels, e, sums, ignore):
@@ -72,12 +72,12 @@ def _finish(dy, labels, e, sums, ignore):
     counts = flat != ignore
     rows = e.reshape(len(flat), e.shape[-1])
     weight = np.where(counts, wide(dy) / max(np.count_nonzero(counts), 1), 0).astype(sums.dtype)
-    kept, (first, others), total = np.flatnonzero(counts), sums, sums[0] + sums[1]
-    at_label = (rows[kept, flat[kept]] - first[kept] - others[kept]) / total[kept]  # softmax - 1
+    counted, (first, others), total = np.flatnonzero(counts), sums, sums[0] + sums[1]
+    at_label = (rows[counted, flat[counted]] - first[counted] - others[counted]) / total[counted]  # softmax - 1
     with np.errstate(invalid="ignore"):
         for factor in _factors(weight, total):
             rows *= factor[:, None]
-    rows[kept, flat[kept]] = weight[kept] * at_label
+    rows[counted, flat[counted]] = weight[counted] * at_label
     rows[~counts] = 0
     return e
 
@@ -144,6 +144,6 @@ softmax_cross_entropy.vjp(
     x=lambda dy, x, labels, e, sums, ignore: cross_entropy_gradient(dy, x, labels, e, sums, ignore=ignore)
 )
 softmax_cross_entropy.spec.cheaper(
-    "x", spend=lambda dy, x, labels, e, sums, ignore: _finish(dy, labels, e, sums, ignore)
+    "x", consume_saved=lambda dy, x, labels, e, sums, ignore: _finish(dy, labels, e, sums, ignore)
 )
 cross_entropy_gradient.vjp(dy=_by_dy, x=_by_x)

@@ -24,9 +24,9 @@ def _by_labels(shapes, attrs):
         start, count = max(term.find("..."), 0), len(term.replace("...", ""))
         labelled = [size[c] if n == 1 else n for c, n in zip(term.replace("...", ""), _sizes(term, shape))]
         fronted[name] = (*shape[start:][: len(shape) - count], *labelled)
-    found = words(", ".join(map(_spaced, terms)) + " -> " + _spaced(result))(fronted, attrs)
-    start, lead = max(result.find("..."), 0), len(found) - len(result.replace("...", ""))
-    return found[lead : lead + start] + found[:lead] + found[lead + start :]
+    joint = words(", ".join(map(_spaced, terms)) + " -> " + _spaced(result))(fronted, attrs)
+    start, lead = max(result.find("..."), 0), len(joint) - len(result.replace("...", ""))
+    return joint[lead : lead + start] + joint[:lead] + joint[lead + start :]
 
 
 def _spaced(term):
@@ -75,17 +75,17 @@ def _terms(subscripts, count):
 def _einsum_x(dy, i, xs, subscripts):
     """Labels that only this operand has were summed away: ones stand for them. A repeated label is a diagonal."""
     terms, result = _terms(subscripts, len(xs))
-    own, others = terms[i], [term for k, term in enumerate(terms) if k != i]
-    letters = "".join(dict.fromkeys(own.replace("...", "")))
-    size = dict(zip(own.replace("...", ""), _sizes(own, xs[i].shape)))
-    lone = [c for c in letters if c not in result and all(c not in term for term in others)]
+    term, others = terms[i], terms[:i] + terms[i + 1 :]
+    letters = "".join(dict.fromkeys(term.replace("...", "")))
+    size = dict(zip(term.replace("...", ""), _sizes(term, xs[i].shape)))
+    lone = [c for c in letters if c not in result and all(c not in other for other in others)]
     ones = [np.ones(size[c], xs[i].dtype) for c in lone]
     spec = ",".join([result, *others, *lone]) + "->" + "..." * ("..." in subscripts) + letters
     g = np.einsum(spec, dy, *(x for k, x in enumerate(xs) if k != i), *ones)
-    batch = xs[i].shape[own.index("...") :][: len(xs[i].shape) - len(own) + 3] if "..." in own else ()
+    batch = xs[i].shape[term.index("...") :][: len(xs[i].shape) - len(term) + 3] if "..." in term else ()
     shape = batch + tuple(size[c] for c in letters)
     g = np.broadcast_to(g, np.broadcast_shapes(g.shape, shape))  # where the others have size 1
-    return _in_place_of(sum_to(g, shape), own, xs[i].shape)
+    return _in_place_of(sum_to(g, shape), term, xs[i].shape)
 
 
 def _sizes(term, shape):
@@ -96,14 +96,14 @@ def _sizes(term, shape):
     return shape[: len(before)] + shape[len(shape) - len(after) :]
 
 
-def _in_place_of(g, own, shape):
+def _in_place_of(g, term, shape):
     """A gradient with axes (..., distinct labels) as the operand has them: in its order, on its diagonals."""
-    labels, start = own.replace("...", ""), own.find("...")
+    labels, start = term.replace("...", ""), term.find("...")
     letters = list(dict.fromkeys(labels))
     lead = g.ndim - len(letters)
     if len(letters) < len(labels):
         if start > 0:
-            raise InvalidValue(f"einsum: {own!r} repeats a label before '...', which has no gradient")
+            raise InvalidValue(f"einsum: {term!r} repeats a label before '...', which has no gradient")
         grid = np.indices(g.shape[lead:], sparse=True)
         return scatter(g, index=(*(slice(None),) * lead, *(grid[letters.index(c)] for c in labels)), shape=shape)
     if start <= 0:

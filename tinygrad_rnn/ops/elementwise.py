@@ -26,18 +26,19 @@ _TWO = [
 def _unary(function, doc, rule, domain=(-2.0, 2.0), **more):
     """Declare one of NumPy's functions of one array from its derivative."""
     name = more.pop("name", function.__name__)
-    made = op(broadcast, name=name, arguments="x", doc=doc, domain=domain, cases=_ONE, **more)(function)
-    made.vjp(x=rule)
-    return made
+    operation = op(broadcast, name=name, arguments="x", doc=doc, domain=domain, cases=_ONE, **more)(function)
+    operation.vjp(x=rule)
+    return operation
 
 
 def _binary(function, doc, x, w, domain=(-2.0, 2.0), **more):
     """Declare one of NumPy's functions of two arrays from its two derivatives."""
     name = more.pop("name", function.__name__)
     raises = case((2, 3), (4,), raises=f"{name}: x (2, 3) and w (4,) do not broadcast: axis -1 is 3 and 4")
-    made = op(broadcast, name=name, arguments="x w", doc=doc, domain=domain, cases=[*_TWO, raises], **more)(function)
-    made.vjp(x=x, w=w)
-    return made
+    declare = op(broadcast, name=name, arguments="x w", doc=doc, domain=domain, cases=[*_TWO, raises], **more)
+    operation = declare(function)
+    operation.vjp(x=x, w=w)
+    return operation
 
 
 # -- arithmetic ----------------------------------------------------------------------------------------------------

@@ -33,28 +33,28 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
 
     x (..., H), w (H, V), b (V,), labels (...) integers from 0 to V - 1, or ``ignore`` -> a scalar.
     """
-    arrays = [value(one) for one in (x, w, b)]
-    shapes = [np.shape(one) for one in arrays]
+    arrays = [value(operand) for operand in (x, w, b)]
+    shapes = [np.shape(operand) for operand in arrays]
     watched = not context.recording or context.observer is not None or np.result_type(*arrays).kind != "f"
     if watched or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
         return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
     loss, e, sums = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
-    arrays = [saveable(one, array) for one, array in zip((x, w, b), arrays)]
+    arrays = [saveable(operand, array) for operand, array in zip((x, w, b), arrays)]
     scores = Deferred(affine.spec.forward, tuple(arrays), e.shape, e.dtype)
     names = dict(zip(affine.spec.arguments, arrays))
-    edges = [_edge(affine.spec, name, one, names) for name, one in zip(names, (x, w, b))]
-    made = record(affine.spec, (x, w, b), scores, {}, edges)
-    if not isinstance(made, Tensor):
+    edges = [_edge(affine.spec, name, operand, names) for name, operand in zip(names, (x, w, b))]
+    scores_tensor = record(affine.spec, (x, w, b), scores, {}, edges)
+    if not isinstance(scores_tensor, Tensor):
         return loss
-    kept = {"x": scores, "labels": value(labels), "e": e, "sums": sums, "ignore": ignore}
-    edges = [_edge(softmax_cross_entropy.spec, "x", made, kept), None]
-    return record(softmax_cross_entropy.spec, (made, labels), loss, {"ignore": ignore}, edges)
+    saved = {"x": scores, "labels": value(labels), "e": e, "sums": sums, "ignore": ignore}
+    edges = [_edge(softmax_cross_entropy.spec, "x", scores_tensor, saved), None]
+    return record(softmax_cross_entropy.spec, (scores_tensor, labels), loss, {"ignore": ignore}, edges)
 
 
-def _edge(spec, name, tensor, kept):
+def _edge(spec, name, tensor, saved):
     """The edge to one input, with what its rule names."""
     rule, node = spec.rules[name], getattr(tensor, "node", None)
-    return None if node is None else (node, rule, tuple(kept[one] for one in rule.names))
+    return None if node is None else (node, rule, tuple(saved[key] for key in rule.names))
 
 
 def _blockwise(x, w, b, labels, ignore):

@@ -89,7 +89,7 @@ def _add_rows(total, dy, ids):
 
 
 getitem.vjp(x=lambda dy, index, x_shape: scatter(dy, index=index, shape=x_shape))
-getitem.spec.cheaper("x", into=lambda total, dy, index, x_shape: _add_at(total, dy, index))
+getitem.spec.cheaper("x", accumulate_into=lambda total, dy, index, x_shape: _add_at(total, dy, index))
 scatter.vjp(x=lambda dy, index: getitem(dy, index=index))
 
 
@@ -112,7 +112,7 @@ def embedding(W, ids):
 
 
 embedding.vjp(W=lambda dy, ids, W_shape: scatter(dy, index=np.asarray(ids), shape=W_shape))
-embedding.spec.cheaper("W", into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)))
+embedding.spec.cheaper("W", accumulate_into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)))
 
 
 @composite(

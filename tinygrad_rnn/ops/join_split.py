@@ -36,8 +36,8 @@ def concatenate(*xs, axis=0):
 
 
 def _own_part(dy, i, starts, shapes, axis):
-    own = slice(starts[i], starts[i + 1])
-    return reshape(dy[own], shapes[i]) if axis is None else dy[along_axis(axis, dy.ndim, own)]
+    part = slice(starts[i], starts[i + 1])
+    return reshape(dy[part], shapes[i]) if axis is None else dy[along_axis(axis, dy.ndim, part)]
 
 
 concatenate.vjp(xs=_own_part)

@@ -76,7 +76,7 @@ def _matmul_w(dy, x, w_shape):
     return np.matmul(np.swapaxes(x, -1, -2), dy)
 
 
-def _matmul_w_together(dys, xs, w_shapes):
+def _matmul_w_sum(dys, xs, w_shapes):
     """Σ xᵀ @ dy over several uses of one matrix: all rows under each other, in one product."""
     if any(x.ndim == 1 for x in xs) or len(w_shapes[0]) != 2:
         return functools.reduce(np.add, map(_matmul_w, dys, xs, w_shapes))
@@ -84,7 +84,7 @@ def _matmul_w_together(dys, xs, w_shapes):
 
 
 matmul.vjp(x=_matmul_x, w=_matmul_w)
-matmul.spec.cheaper("w", together=_matmul_w_together)
+matmul.spec.cheaper("w", sum_over_uses=_matmul_w_sum)
 
 
 @op("... d, d h, h -> ... h", code=("{x:NEGATIVE} @ {w:NEGATIVE} + {b:PRODUCT}", SUM),
@@ -157,7 +157,7 @@ def tensordot(x, w, axes=2):
         left, right = list(range(np.ndim(x) - axes, np.ndim(x))), list(range(axes))
     else:
         left, right = ([a] if isinstance(a, int) else list(a) for a in axes)
-    x, w = (one if hasattr(one, "shape") else np.asarray(one) for one in (x, w))
+    x, w = (operand if hasattr(operand, "shape") else np.asarray(operand) for operand in (x, w))
     left, right = [a % np.ndim(x) for a in left], [a % np.ndim(w) for a in right]
     if [x.shape[a] for a in left] != [w.shape[a] for a in right]:
         raise ShapeError(f"tensordot: axes {left} of x {np.shape(x)} and {right} of w {np.shape(w)} differ in size")
@@ -176,7 +176,7 @@ def kron(x, w):
     """``np.kron``: w at the scale of every element of x."""
     x, w = arrays(x, w)
     rank = max(np.ndim(x), np.ndim(w))
-    sizes = [(1,) * (rank - np.ndim(one)) + np.shape(one) for one in (x, w)]
+    sizes = [(1,) * (rank - np.ndim(operand)) + np.shape(operand) for operand in (x, w)]
     x = reshape(x, tuple(size for n in sizes[0] for size in (n, 1)))
     w = reshape(w, tuple(size for n in sizes[1] for size in (1, n)))
     return reshape(x * w, tuple(n * m for n, m in zip(*sizes)))

@@ -31,14 +31,14 @@ def _plain(function):
     """``function`` on the arrays in its arguments."""
 
     def apply(*args, **kwargs):
-        return function(*_arrays(args), **{name: _arrays(one) for name, one in kwargs.items()})
+        return function(*_arrays(args), **{name: _arrays(option) for name, option in kwargs.items()})
 
     return apply
 
 
 def _arrays(x):
     if isinstance(x, (tuple, list)):
-        return type(x)(_arrays(one) for one in x)
+        return type(x)(_arrays(part) for part in x)
     return value(x)
 
 
@@ -73,8 +73,8 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
     a = value(a)
     if not isinstance(fill_value, Tensor):
         return np.full_like(a, fill_value, dtype, order, subok, shape)
-    made = shaping.broadcast_to(fill_value, shape=np.shape(a) if shape is None else shape)
-    return made.astype(np.asarray(a).dtype if dtype is None else dtype)
+    filled = shaping.broadcast_to(fill_value, shape=np.shape(a) if shape is None else shape)
+    return filled.astype(np.asarray(a).dtype if dtype is None else dtype)
 
 
 def bincount(x, /, weights=None, minlength=0):

@@ -17,8 +17,8 @@ def wide(x):
 
 def widened(x, dtype):
     """x as ``dtype``, that of a result, if x is a narrower float: a function of x has no more digits than x."""
-    own = getattr(x, "dtype", dtype)
-    return x.astype(dtype) if own.kind == "f" and own.itemsize < dtype.itemsize else x
+    narrow = getattr(x, "dtype", dtype)
+    return x.astype(dtype) if narrow.kind == "f" and narrow.itemsize < dtype.itemsize else x
 
 
 def accumulated(function, *xs, **options):

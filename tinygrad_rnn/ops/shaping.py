@@ -10,9 +10,9 @@ from ..engine.shape import along
 from ..errors import InvalidValue
 
 
-def along_axis(axis, ndim, one):
+def along_axis(axis, ndim, entry):
     """The index that is ``one`` on ``axis`` and everything elsewhere."""
-    return (*(slice(None),) * (axis % ndim), one)
+    return (*(slice(None),) * (axis % ndim), entry)
 
 
 def arrays(*xs):
@@ -132,8 +132,8 @@ def ravel(x):
 
 
 def _each(function, xs):
-    made = [function(x) for x in xs]
-    return made[0] if len(made) == 1 else tuple(made)
+    results = [function(x) for x in xs]
+    return results[0] if len(results) == 1 else tuple(results)
 
 
 @composite(case(()), case((3,)))

@@ -56,12 +56,12 @@ def _in_place(symbol, operation, ufunc):
                 f"x {symbol} w: {self.node.label()} is a leaf that requires grad; change it under "
                 f"no_grad(), or give the result another name: z = x {symbol[:-1]} w"
             )
-        made = operation(self, w)
-        if made.shape != self.shape or not np.can_cast(made.dtype, self.dtype, "same_kind"):
-            now, before = f"{made.dtype} {made.shape}", f"{self.dtype} {self.shape}"
+        result = operation(self, w)
+        if result.shape != self.shape or not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            now, before = f"{result.dtype} {result.shape}", f"{self.dtype} {self.shape}"
             raise InvalidType(f"x {symbol} w: the result is {now}, should be {before} as x is")
-        made = made if made.dtype == self.dtype else astype(made, dtype=self.dtype)
-        self._array, self.node = made._array, made.node
+        result = result if result.dtype == self.dtype else astype(result, dtype=self.dtype)
+        self._array, self.node = result._array, result.node
         return self
 
     return apply
@@ -72,7 +72,7 @@ def _written(x, ufunc, w):
     if isinstance(x._array, np.ndarray):
         if x.node.parents and (x._array.base is not None or versions.holders((x._array,), 0) > 1):
             x._array = np.array(x._array)
-        versions.wrote(x._array, clock())
+        versions.bump(x._array, clock())
         ufunc(x._array, w, out=x._array, casting="same_kind")
     else:  # a NumPy number has no memory that others could hold
         x._array = x.dtype.type(ufunc(x._array, w))

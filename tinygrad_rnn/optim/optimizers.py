@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from ..engine.graph import clock
-from ..engine.versions import wrote
 from ..errors import InvalidType, InvalidValue
 from .clip import Parameters, named
 
@@ -40,7 +39,7 @@ class Optimizer:
                     self.update(k, here, p[here], g[here])
                 if not tensor._array.flags.c_contiguous:  # then p was a copy
                     tensor._array[...] = p.reshape(tensor.shape)
-                wrote(tensor._array, clock())
+                bump(tensor._array, clock())
 
     def update(self, k: int, here: slice, p: np.ndarray, g: np.ndarray) -> None:
         """Update the elements ``here`` of the flat parameter number k in place: p by its gradient g, both (n,)."""

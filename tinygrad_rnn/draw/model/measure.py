@@ -185,11 +185,11 @@ class _Pass:
     def add(self, parent: Node, rule: Rule, dy: Any, saved: Any, in_place: bool) -> Any:
         """Add the result of a rule to the parent's total; the part, or for a slice dy, which has the same elements."""
         totals = self.totals
-        if in_place and rule.into is not None:
+        if in_place and rule.accumulate_into is not None:
             if parent not in self.owned:
                 totals[parent] = np.array(totals[parent]) if parent in totals else np.zeros(parent.shape, parent.dtype)
                 self.owned[parent] = True
-            rule.into(totals[parent], dy, *saved)
+            rule.accumulate_into(totals[parent], dy, *saved)
             return dy
         g = rule.fn(dy, *saved)
         if g.dtype is not parent.dtype or g.shape != parent.shape:
@@ -233,5 +233,5 @@ class _Passing:
         total = np.zeros(node.shape, node.dtype) if self.whole is None else np.array(self.whole)
         for slice_node, part in self.slices:
             _, rule, saved = slice_node.edges[0]
-            rule.into(total, part, *saved)
+            rule.accumulate_into(total, part, *saved)
         return total

@@ -1,4 +1,4 @@
-"""A flow as a picture: norms, saturation, parts of the weight gradients, and what truncation keeps."""
+"""A flow as a picture: norms, saturated gates, parts of the weight gradients, and the effect of truncation."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .table import printable
 if TYPE_CHECKING:
     from .result import Flow, Layer
 
-#: Lines that can be told apart without colours (those of Okabe and Ito 2008, for colour-blind readers).
+#: Colours for colour-blind readers (Okabe and Ito 2008), with dashes and markers that differ without colours.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 MARKS = "os^Dv*P"
-SMALLEST = 1e-300  # what a logarithmic axis may begin with
+SMALLEST = 1e-300  # the least value on a logarithmic axis
 RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9.0,
           "axes.titlesize": 10.0, "legend.fontsize": 8.0, "legend.frameon": False,
           "text.parse_math": False}  # fmt: skip
 
 
 def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
-    """The Figure, written to ``path`` too if there is one."""
+    """A matplotlib Figure of the flow, which is also written to ``path`` if given."""
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -51,7 +51,7 @@ def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """The figure as a file, of the kind that its name says; no date in it."""
+    """Write the figure in the format of the file's suffix, without a date."""
     drawing, kind = io.BytesIO(), path.suffix.removeprefix(".")
     dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
     figure.savefig(drawing, format=kind or "svg", metadata={dated: None} if dated else {}, dpi=150)
@@ -59,13 +59,13 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _shown(text: str, longest: int) -> str:
-    """Text of a user, with … for what there is no room for."""
+    """A user's text, cut with … to the longest that fits."""
     text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _curves(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]]) -> None:
-    """One line a name, each with its own colour, dashes and marker, and the legend to the right of them."""
+    """A line for each name, with colour, dashes and marker, and a legend to the right."""
     for k, (name, values) in enumerate(curves.items()):
         style = {"color": COLOURS[k % 7], "linestyle": DASHES[k % 7], "marker": MARKS[k % 7]}
         ax.plot(layer.times, values, label=_shown(name, 40), markersize=3.5, linewidth=1.3,
@@ -78,10 +78,10 @@ def _curves(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]]) -> Non
 
 
 def _on_log_axis(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]], room: Sequence[float] = ()) -> None:
-    """Curves of norms; the axis has at least a decade, and ``room`` for more values."""
-    _curves(ax, layer, {f"‖d{name}‖{_bad(values)}": [one or math.nan for one in values]
+    """Curves of norms; the axis spans at least a decade, and includes the values in ``room``."""
+    _curves(ax, layer, {f"‖d{name}‖{_bad(values)}": [norm or math.nan for norm in values]
                         for name, values in curves.items()})  # fmt: skip
-    known = [one for values in [*curves.values(), room] for one in values if SMALLEST < one < 1 / SMALLEST]
+    known = [norm for values in [*curves.values(), room] for norm in values if SMALLEST < norm < 1 / SMALLEST]
     if known:
         middle = math.sqrt(min(known)) * math.sqrt(max(known))
         ax.set_yscale("log")
@@ -89,7 +89,7 @@ def _on_log_axis(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]], r
 
 
 def _bad(values: Sequence[float]) -> str:
-    """How many norms are missing from a curve since they are no numbers."""
+    """How many norms a curve lacks because they are NaN or infinite."""
     counts = {"NaN": sum(map(math.isnan, values)), "inf": sum(map(math.isinf, values))}
     return "".join(f", {count} {what}" for what, count in counts.items() if count)
 
@@ -97,7 +97,7 @@ def _bad(values: Sequence[float]) -> str:
 def _norms(ax: Any, layer: Layer) -> None:
     """‖dh_t‖; shaded is where the gradient of the strongest state has changed tenfold on its way back."""
     way_back = list(reversed(layer.states[layer.strongest])) if layer.strongest else []
-    start = next((one for one in way_back if 0 < one < math.inf), 0.0)
+    start = next((norm for norm in way_back if 0 < norm < math.inf), 0.0)
     _on_log_axis(ax, layer, layer.states, room=[start / 50, start * 50])
     ax.set(title=f"gradient by the state after step t: {layer.verdict}", ylabel="norm over the batch")
     if start:
@@ -110,7 +110,7 @@ def _norms(ax: Any, layer: Layer) -> None:
 
 
 def _saturation(ax: Any, layer: Layer) -> None:
-    _curves(ax, layer, {name: [100 * one for one in values] for name, values in layer.gates.items()})
+    _curves(ax, layer, {name: [100 * share for share in values] for name, values in layer.gates.items()})
     ax.set(title="saturated gates", ylabel="elements, %", ylim=(-4, 104))
 
 

@@ -1,4 +1,4 @@
-"""A flow for the terminal: one line a step."""
+"""A flow as text for the terminal: one line a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINES, BAR = 40, 8  # steps of a layer at most; characters of the longest bar
 LEAST = math.log(1000)  # from a short bar to a full one, at least
 BLOCKS = " ▏▎▍▌▋▊▉█"
 
-Column = tuple[str, str, list[str]]  # what it is, of what, and a cell for each line
+Column = tuple[str, str, list[str]]  # its group, its name, and a text for each line
 
 
 def table(flow: Flow) -> str:
@@ -22,14 +22,14 @@ def table(flow: Flow) -> str:
     for layer in flow.layers:
         parts += ["", *_lines(layer)]
     if flow.truncation:
-        known = "  ".join(f"{k}: {_cosine(one)}" for k, one in flow.truncation.items())
+        known = "  ".join(f"{k}: {_cosine(cosine)}" for k, cosine in flow.truncation.items())
         head = "truncated to windows of k steps, the cosine of the weight gradient to the full one:"
         parts += ["", head, f"  {known}"]
     return "\n".join(map(printable, [*parts, "", *(layer.sentence for layer in flow.layers), *flow.notes]))
 
 
 def _lines(layer: Layer) -> list[str]:
-    """The head and one line a step."""
+    """The head of a layer's table, and one line a step."""
     T = len(layer.times)
     shown = range(T - 1, -1, -math.ceil(T / LINES))[::-1]  # the last step, and back from there
     columns = _columns(layer, shown)
@@ -38,23 +38,24 @@ def _lines(layer: Layer) -> list[str]:
     for (group, name, _), width in zip(columns, widths):
         top = top.ljust(len(names) + (2 if group else 0)) + group if group else top
         names += "  " + name.rjust(width)
-    rows = ["".join("  " + one.rjust(n) for one, n in zip(line, widths)) for line in zip(*(c for *_, c in columns))]
+    rows = ["".join("  " + text.rjust(n) for text, n in zip(line, widths)) for line in zip(*(c for *_, c in columns))]
     more = [f"  ({len(shown)} of {T} steps)"] if len(shown) < T else []
     return [layer.name, top, *(line.rstrip() for line in [names, *rows]), *more]
 
 
 def _columns(layer: Layer, shown: Sequence[int]) -> list[Column]:
     first, *others = layer.states
-    found: list[Column] = [("", "step", [str(layer.times[t]) for t in shown])]
-    found.append(("gradient by", f"‖d{first}‖", _norms(layer, first, shown)))
-    found.append(("", "(log)".center(BAR), bars([layer.states[first][t] for t in shown])))
-    found += [("", f"‖d{name}‖", _norms(layer, name, shown)) for name in others]
+    columns: list[Column] = [("", "step", [str(layer.times[t]) for t in shown])]
+    columns.append(("gradient by", f"‖d{first}‖", _norms(layer, first, shown)))
+    columns.append(("", "(log)".center(BAR), bars([layer.states[first][t] for t in shown])))
+    columns += [("", f"‖d{name}‖", _norms(layer, name, shown)) for name in others]
     for group, values, form in (("saturated", layer.gates, _percent), ("part of", _d(layer.weights), _part)):
-        for k, (name, own) in enumerate(values.items()):
-            found.append(("" if k else group, name, [form(own[t]) for t in shown]))
+        for k, (name, numbers) in enumerate(values.items()):
+            columns.append(("" if k else group, name, [form(numbers[t]) for t in shown]))
     if layer.jacobian is not None:
-        found.append(("Jacobian", "radius", ["" if math.isnan(r) else f"{r:.3f}" for r in _at(layer.jacobian, shown)]))
-    return found
+        radii = [layer.jacobian[t] for t in shown]
+        columns.append(("Jacobian", "radius", ["" if math.isnan(radius) else f"{radius:.3f}" for radius in radii]))
+    return columns
 
 
 def _norms(layer: Layer, name: str, shown: Sequence[int]) -> list[str]:
@@ -62,12 +63,8 @@ def _norms(layer: Layer, name: str, shown: Sequence[int]) -> list[str]:
     return ["NaN" if t in bad else _number(layer.states[name][t]) for t in shown]
 
 
-def _at(values: Sequence[float], shown: Sequence[int]) -> list[float]:
-    return [values[t] for t in shown]
-
-
 def _d(weights: dict[str, list[float]]) -> dict[str, list[float]]:
-    return {f"‖d{name}‖": own for name, own in weights.items()}
+    return {f"‖d{name}‖": norms for name, norms in weights.items()}
 
 
 def _number(x: float) -> str:
@@ -87,15 +84,15 @@ def _percent(x: float) -> str:
 
 
 def bars(values: Sequence[float]) -> list[str]:
-    """Bars on a logarithmic scale: a full one for the greatest, a short one for the least (or a thousandth)."""
+    """Bars on a logarithmic scale: the greatest value has a full bar, the least (or a thousandth) a short bar."""
     logs = [math.log(x) if 0 < x < math.inf else None for x in values]
-    known = [one for one in logs if one is not None]
+    known = [log for log in logs if log is not None]
     high = max(known, default=0.0)
     span = max(high - min(known, default=0.0), LEAST)
-    eighths = [0 if one is None else 1 + round((8 * BAR - 1) * (1 - (high - one) / span)) for one in logs]
+    eighths = [0 if log is None else 1 + round((8 * BAR - 1) * (1 - (high - log) / span)) for log in logs]
     return [(BLOCKS[8] * (n // 8) + BLOCKS[n % 8].strip()).ljust(BAR) for n in eighths]
 
 
 def printable(text: str) -> str:
-    """With a space for every character that does not print: it stays on its line, and can be encoded."""
+    """The text with a space for every unprintable character, so that it stays on its line and can be encoded."""
     return "".join(c if c.isprintable() else " " for c in text)

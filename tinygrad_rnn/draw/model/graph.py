@@ -1,7 +1,7 @@
 """`Graph`: a computation and its backward pass as plain data, folded over time. Pictures and texts are made from it.
 
-It holds names, shapes and sizes, no array and no node of the graph that it was taken from, and keeps nothing alive.
-Everything in it is in the order in which it ran; the backward pass runs through ``edges`` from the last to the first.
+It holds names, shapes and sizes, but no array and no node of the recorded graph, so it keeps nothing alive. Vertices
+and edges are in the order in which they ran; the backward pass runs through ``edges`` from the last to the first.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FORMAT = "tinygrad_rnn.engine.graph/1"
 
 @dataclass
 class Vertex:
-    """One thing in the picture.
+    """A box of the picture.
 
     ``kind``: "operation", "input", "state", "parameter", "block" (of a parameter), "constant"; "cell" (all operations
-    of a step), "fold" (several steps), "module" (a scope, or all steps), "affine"; "value" (what one of these gives).
-    ``summary`` is of its values (norm, min, max, mean), if they are known; ``gradient`` is the norm of the gradient of
-    the loss by it, over all paths, and ``gradient_sum`` the sum of its elements; None where there is none.
+    of a step), "fold" (several steps), "module" (a scope, or all steps), "affine"; "value" (a result of such a group).
+    ``summary`` has norm, min, max and mean of its values, if they are known; ``gradient`` is the norm of the gradient
+    of the loss by it, over all paths, and ``gradient_sum`` the sum of its elements; None where there is no gradient.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Vertex:
     name: str = ""
     op: str = ""
     symbol: str = ""
-    detail: str = ""  # which part a slice takes
+    detail: str = ""  # the index of a slice, the steps of a fold
     scope: str = ""  # the scopes that were open, "encoder/attention"
     row: int | None = None
     step: int | None = None
@@ -42,13 +42,13 @@ class Vertex:
     summary: dict[str, float] | None = None
     gradient: float | None = None
     gradient_sum: float | None = None
-    operations: int = 0  # that it stands for
-    state: str = ""  # the state that it is of its cell
+    operations: int = 0  # how many it stands for
+    state: str = ""  # the name of the cell's state that it is
 
 
 @dataclass
 class Edge:
-    """``source`` is operand ``operand`` of ``target``, called ``argument`` there; ``gradient`` is what comes back."""
+    """``source`` is operand ``operand`` of ``target``, named ``argument`` there; ``gradient`` is what comes back."""
 
     source: str
     target: str
@@ -57,14 +57,14 @@ class Edge:
     shape: tuple[int, ...] | None = None
     gradient: float | None = None
     gradient_sum: float | None = None
-    formula: str = ""  # what the gradient rule does: "dx = df ⊙ (1 − f²)"
+    formula: str = ""  # of the gradient rule: "dx = df ⊙ (1 − f²)"
     short: str = ""  # the same for an arrow: "⊙ (1 − f²)"
     cut: bool = False  # detached: no gradient comes back
 
 
 @dataclass
 class Fold:
-    """Steps ``first`` to ``last`` of a row, drawn as one; ``least`` and ``greatest`` norms of each state's gradient."""
+    """Steps ``first`` to ``last`` of a row, drawn as one box, with the range of the norms of each state's gradient."""
 
     id: str
     row: int
@@ -77,14 +77,14 @@ class Fold:
 
 @dataclass
 class RowOfSteps:
-    """The steps of one cell: the gradients by its states, and the parts of its parameters' gradients, by step."""
+    """A recurrence: the norms of the gradients by its states, and of each step's part of its parameters' gradients."""
 
     cell: str
     reverse: bool
     steps: int
     states: list[str] = field(default_factory=list)
     gradients: dict[str, list[float | None]] = field(default_factory=dict)
-    carried: dict[str, list[float | None]] = field(default_factory=dict)  # given back to the state before a step
+    carried: dict[str, list[float | None]] = field(default_factory=dict)  # by the state before a step, through it
     weights: dict[str, list[float | None]] = field(default_factory=dict)
     totals: dict[str, float | None] = field(default_factory=dict)  # the gradients by the parameters
     cuts: list[int] = field(default_factory=list)  # steps that start from a detached state
@@ -92,7 +92,7 @@ class RowOfSteps:
 
 @dataclass
 class Graph:
-    """Everything that a picture shows; ``outputs`` are the results by name, ``cotangents`` what came in there."""
+    """Everything that a picture shows; ``outputs`` are the ids of the results by name, ``cotangents`` their norms."""
 
     title: str
     level: str = "op"
@@ -102,84 +102,80 @@ class Graph:
     cotangents: dict[str, float] = field(default_factory=dict)
     rows: list[RowOfSteps] = field(default_factory=list)
     folds: list[Fold] = field(default_factory=list)
-    full: bool = False  # all steps are drawn as one body, and the states go back to it
-    note: str = ""  # what the reader has to know: a gradient that is not there, a part that is folded
+    full: bool = False  # all steps are drawn as one body, and its states return to it
+    note: str = ""  # for the reader, about gradients that are missing
 
     def __iter__(self) -> Iterator[Vertex]:
         return iter(self.nodes)
 
     def __getitem__(self, name: str) -> Vertex:
-        """The first value of that name, or id."""
-        for one in self.nodes:
-            if name in (one.name, one.id):
-                return one
-        known = dict.fromkeys(one.name for one in self if one.name)
+        """The first vertex of that name, or id. Raises UnknownName."""
+        for vertex in self.nodes:
+            if name in (vertex.name, vertex.id):
+                return vertex
+        known = dict.fromkeys(vertex.name for vertex in self if vertex.name)
         raise UnknownName(f"graph: there is no {name!r}, only {', '.join(known)}")
 
     @functools.cached_property
     def known(self) -> dict[str, Vertex]:
-        """The vertices by id; as the next ones, of a graph that is done."""
-        return {one.id: one for one in self.nodes}
+        """The vertices by id. It is cached, as the next properties are: the graph has to be complete."""
+        return {vertex.id: vertex for vertex in self.nodes}
 
     @functools.cached_property
     def into(self) -> dict[str, list[tuple[int, Edge]]]:
-        """The edges, with their numbers, by where they lead to."""
-        found: dict[str, list[tuple[int, Edge]]] = {one.id: [] for one in self.nodes}
-        for number, edge in enumerate(self.edges):
-            found[edge.target].append((number, edge))
-        return found
+        """The edges, with their numbers, by target."""
+        return self._edges_by("target")
 
     @functools.cached_property
     def out(self) -> dict[str, list[tuple[int, Edge]]]:
-        """The same by where they come from."""
-        found: dict[str, list[tuple[int, Edge]]] = {one.id: [] for one in self.nodes}
+        """The edges, with their numbers, by source."""
+        return self._edges_by("source")
+
+    def _edges_by(self, end: str) -> dict[str, list[tuple[int, Edge]]]:
+        edges: dict[str, list[tuple[int, Edge]]] = {vertex.id: [] for vertex in self.nodes}
         for number, edge in enumerate(self.edges):
-            found[edge.source].append((number, edge))
-        return found
+            edges[getattr(edge, end)].append((number, edge))
+        return edges
 
     @functools.cached_property
     def results(self) -> dict[str, list[str]]:
-        """The names of the results by the vertex that they are."""
-        found: dict[str, list[str]] = {}
+        """The names of the results by the id of their vertex."""
+        names: dict[str, list[str]] = {}
         for name, id in self.outputs.items():
-            found.setdefault(id, []).append(name)
-        return found
+            names.setdefault(id, []).append(name)
+        return names
 
     @functools.cached_property
     def members(self) -> dict[int, list[Vertex]]:
         """The vertices of each row."""
-        found: dict[int, list[Vertex]] = {}
-        for one in self.nodes:
-            if one.row is not None:
-                found.setdefault(one.row, []).append(one)
-        return found
+        members: dict[int, list[Vertex]] = {}
+        for vertex in self.nodes:
+            if vertex.row is not None:
+                members.setdefault(vertex.row, []).append(vertex)
+        return members
 
     @functools.cached_property
     def titles(self) -> list[str]:
         """The cell of each row, with a number where there are several rows of it."""
-        counts, seen = Counter(row.cell for row in self.rows), Counter[str]()
-        seen.update(dict.fromkeys(counts, 0))
-        found = []
-        for row in self.rows:
-            seen[row.cell] += 1
-            found.append(f"{row.cell}{seen[row.cell]}" if counts[row.cell] > 1 else row.cell)
-        return found
+        cells = [row.cell for row in self.rows]
+        numbers = [cells[: k + 1].count(cell) for k, cell in enumerate(cells)]
+        return [f"{cell}{n}" if cells.count(cell) > 1 else cell for cell, n in zip(cells, numbers)]
 
     def uses(self, id: str) -> list[Edge]:
         """The edges out of a vertex."""
         return [edge for _, edge in self.out[id]]
 
     def to_json(self, digits: int = 17) -> str:
-        """All of it as JSON. Numbers that JSON cannot write are the texts "NaN", "inf" and "-inf".
+        """The whole graph as JSON. Numbers that JSON cannot write are the texts "NaN", "inf" and "-inf".
 
-        With fewer ``digits`` than 17 the text is the same wherever it is made; products of matrices differ in the last.
+        With fewer ``digits`` than 17 the text is equal on all machines, whose matrix products differ in the last digit.
         """
         plain = _plain({"format": FORMAT, **asdict(self)}, digits)
         text = json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False)
         return text.encode("utf-8", "backslashreplace").decode()  # half of a surrogate pair is written as JSON has it
 
     def diff(self, other: Graph) -> list[str]:
-        """What one graph has and the other has not, a line each: ``- `` only here, ``+ `` only there."""
+        """The vertices and edges that only one of two graphs has: ``- ...`` for this one, ``+ ...`` for the other."""
         mine, theirs = Counter(_described(self)), Counter(_described(other))
         return [
             f"{sign} {text}" + (f" ×{count}" if count > 1 else "")
@@ -189,31 +185,31 @@ class Graph:
 
 
 def _plain(x: object, digits: int) -> object:
-    """The same with rounded numbers, and texts for those that JSON lacks."""
+    """``x`` with rounded numbers, and texts for the numbers that JSON lacks."""
     if isinstance(x, dict):
-        return {key: _plain(one, digits) for key, one in x.items()}
+        return {key: _plain(entry, digits) for key, entry in x.items()}
     if isinstance(x, (list, tuple)):
-        return [_plain(one, digits) for one in x]
+        return [_plain(entry, digits) for entry in x]
     if not isinstance(x, float):
         return x
     return float(f"{x:.{digits}g}") if math.isfinite(x) else str(x).replace("nan", "NaN")
 
 
 def extremes(norms: Iterable[float]) -> tuple[float, float]:
-    """The least and the greatest of some norms; NaN is more than any number, so that it is not passed over."""
+    """The least and the greatest of some norms. NaN counts as more than any number, so that it is not missed."""
     order = sorted(norms, key=lambda norm: (math.isnan(norm), norm))
     return order[0], order[-1]
 
 
 def _described(graph: Graph) -> Iterator[str]:
-    """A line for each vertex and edge that says what it is, and not where."""
-    called = {one.id: _called(one) for one in graph.nodes}
-    for one in graph.nodes:
-        yield called[one.id] + (f" {one.shape}" if one.kind in ("parameter", "state", "input") else "")
+    """A line for each vertex and edge, without its place in the graph."""
+    labels = {vertex.id: _label(vertex) for vertex in graph.nodes}
+    for vertex in graph.nodes:
+        yield labels[vertex.id] + (f" {vertex.shape}" if vertex.kind in ("parameter", "state", "input") else "")
     for edge in graph.edges:
-        yield f"{called[edge.source]} -> {called[edge.target]}"
+        yield f"{labels[edge.source]} -> {labels[edge.target]}"
 
 
-def _called(one: Vertex) -> str:
-    what = one.symbol or one.op if one.kind in ("operation", "cell") else one.kind
-    return f"{what} {one.name}".strip()
+def _label(vertex: Vertex) -> str:
+    what = vertex.symbol or vertex.op if vertex.kind in ("operation", "cell") else vertex.kind
+    return f"{what} {vertex.name}".strip()

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import clock
+from ..engine.higher_order import InputNode
 from ..engine.tensor import Tensor, value
+from ..engine.versions import bump
 from ..errors import InvalidValue
 
 

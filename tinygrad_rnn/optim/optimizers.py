@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..engine.graph import clock
+from ..engine.versions import bump
 from ..errors import InvalidType, InvalidValue
 from .clip import Parameters, named
 

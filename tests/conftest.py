@@ -1,23 +1,27 @@
-"""What holds for every test."""
+"""Options, fixtures and the sampling of tests: what holds for every test."""
 
+import gc
+from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("tests", deadline=None)  # a slow machine is no mistake
+from helpers.sampling import left_out
+
+settings.register_profile("tests", deadline=None)  # a slow machine is not a mistake
 settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--thorough", action="store_true", help="run the random tests as full sweeps (hours) instead of samples"
+        "--thorough", action="store_true", help="run the random tests and the sampled grids as full sweeps (hours)"
     )
 
 
 @pytest.fixture
 def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
-    """``trials(sample, full)``: how many random cases to run, ``full`` under ``pytest --thorough``."""
+    """``trials(sample, full)``: the number of random cases to run, ``full`` under ``pytest --thorough``."""
     thorough = request.config.getoption("--thorough")
     return lambda sample, full: full if thorough else sample
 
@@ -26,3 +30,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Spread the parts of a full sweep over all workers; a run of samples keeps files whole."""
     if config.getoption("--thorough") and getattr(config.option, "dist", "no") == "loadfile":
         config.option.dist = "load"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take a sample of each grid that is marked ``sampled``, unless all is asked for or tests are named."""
+    if config.getoption("--thorough") or any("::" in argument for argument in config.args):
+        return
+    grids: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            grids[item.nodeid.split("[")[0]].append(item)
+    dropped = [item for name, grid in grids.items() for item in left_out(name, grid)]
+    if dropped:
+        gone = dict.fromkeys(dropped)
+        items[:] = [item for item in items if item not in gone]
+        config.hook.pytest_deselected(items=dropped)
+
+
+def pytest_collection_finish() -> None:
+    """The collected tests live as long as the run: a garbage collection in a test need not look at them."""
+    gc.collect()
+    gc.freeze()

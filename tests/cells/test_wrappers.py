@@ -75,6 +75,7 @@ def test_a_wrapped_cell_is_a_cell(wrapped):
     assert all(one.dtype == np.float32 for one in (hs, *last))
 
 
+@pytest.mark.sampled(every=3)
 @each_wrapped
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
 def test_gradients_in_training(wrapped, lengths):

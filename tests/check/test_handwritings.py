@@ -41,6 +41,7 @@ def test_handwritings_at_random(trials):
         assert report.verdict == "wrong", f"{mistake} in {chosen}\n{report}"
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("cell", CELLS)

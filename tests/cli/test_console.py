@@ -50,6 +50,7 @@ def on(monkeypatch, tmp_path):
     return on
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_ends_with_its_code_on_every_console(line, encoding, on):

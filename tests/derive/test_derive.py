@@ -56,6 +56,7 @@ def kwonly(f):
     return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 2e-4)])
 @pytest.mark.parametrize("at", SIZES)
 @pytest.mark.parametrize("one", ALL, ids=IDS)

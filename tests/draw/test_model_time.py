@@ -46,6 +46,7 @@ def _pull_all(pulls, dhs, dstate, truncate):
     return found[::-1]
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("steps, options", [(2, {}), (5, {}), (20, {}), (6, {"last": True}), (12, {"truncate": 4})])
 @pytest.mark.parametrize("name", CELLS)
 def test_every_step_gives_back_what_a_call_of_the_cell_gives_back(name, steps, options):
@@ -69,6 +70,7 @@ def test_every_step_gives_back_what_a_call_of_the_cell_gives_back(name, steps, o
             assert close(into[boxes[t], param].gradient_sum, dw.sum(), np.abs(dw).sum())
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("steps, options", [(5, {}), (20, {}), (12, {"truncate": 4})])
 @pytest.mark.parametrize("look", [{}, {"level": "op"}, {"fold": "full"}], ids=str)
 @pytest.mark.parametrize("name", CELLS)

@@ -187,6 +187,7 @@ OPTIMIZERS = {
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 
 
+@pytest.mark.sampled(every=4)
 @every_way
 @every_optimizer
 @pytest.mark.parametrize("name", ["tied", *(cell.name for cell in CELLS)])

@@ -71,6 +71,7 @@ def holds(kind, spec, case, k):
         np.testing.assert_allclose(*np.broadcast_arrays(got, expected), rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.sampled(every=4, by=lambda spec, case, k, kind: [(spec.name, k, kind)])
 @pytest.mark.parametrize("kind", WRITERS)
 @pytest.mark.parametrize(("spec", "case", "k"), list(every_rule()))
 def test_the_text_gives_the_numbers_of_the_rule(spec, case, k, kind):

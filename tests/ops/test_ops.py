@@ -21,7 +21,7 @@ from helpers.op_checks import (
 )
 from helpers.op_references import reference, without_reference
 from helpers.op_samples import INNER, Array, Sample, attributes, function, is_variadic, pairs, sample, subjects
-from tinygrad_rnn.engine.op import OPS, Op
+from tinygrad_rnn.engine.op import OPS, Case, Composite, Op
 from tinygrad_rnn.engine.shape import broadcast
 
 CASES = [pytest.param(subject, case, id=label) for label, subject, case in pairs()]
@@ -29,6 +29,14 @@ RAISING = [pytest.param(subject, case, id=label) for label, subject, case in pai
 every_case = pytest.mark.parametrize(("subject", "case"), CASES)
 FLOATS = [param for param in CASES if sample(*param.values).floats]
 every_differentiable_case = pytest.mark.parametrize(("subject", "case"), FLOATS)
+
+
+def by_operation(subject: Op | Composite, case: Case, **axes: Any) -> list[Any]:
+    """What the sample of a grid has all of: each operation with each value of each other axis."""
+    return [(subject.name, *axes.values())]
+
+
+some_cases = pytest.mark.sampled(every=4, by=by_operation)
 #: Operations whose result has the dtype that they are told.
 CASTS = ["astype"]
 
@@ -58,6 +66,7 @@ def test_an_operation_without_an_independent_value_is_noticed(monkeypatch):
     assert without_reference() == ["halved"]
 
 
+@some_cases
 @every_case
 def test_value_is_that_of_numpy_or_of_a_formula(subject, case):
     s = smooth_sample(subject, case)
@@ -67,6 +76,7 @@ def test_value_is_that_of_numpy_or_of_a_formula(subject, case):
         np.testing.assert_allclose(y, right, rtol=1e-12, atol=1e-14)
 
 
+@some_cases
 @every_case
 def test_tensors_give_what_arrays_give(subject, case):
     s = sample(subject, case)
@@ -76,12 +86,14 @@ def test_tensors_give_what_arrays_give(subject, case):
         assert y.shape == np.shape(of_arrays) and y.dtype == of_arrays.dtype
 
 
+@some_cases
 @every_case
 def test_without_a_leaf_nothing_is_recorded(subject, case):
     s = sample(subject, case)
     assert not any(getattr(y, "requires_grad", False) for y in call(s, tensors(s.xs, requires_grad=False)))
 
 
+@some_cases
 @pytest.mark.parametrize(("subject", "case"), [p for p in CASES if getattr(p.values[0], "shape", None)])
 def test_shape_rule_predicts_the_shape(subject, case):
     s = sample(subject, case)
@@ -101,6 +113,7 @@ def test_promised_error(subject, case, lift):
 # -- dtype -----------------------------------------------------------------------------------------------------------
 
 
+@some_cases
 @every_differentiable_case
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_dtype_is_kept_by_values_and_gradients(subject, case, dtype):
@@ -113,6 +126,7 @@ def test_dtype_is_kept_by_values_and_gradients(subject, case, dtype):
         assert leaves[k].grad is None or leaves[k].grad.dtype == dtype
 
 
+@some_cases
 @pytest.mark.parametrize(("subject", "case"), [p for p in FLOATS if hasattr(p.values[0], "rules")])
 def test_rules_themselves_stay_in_float32(subject, case):
     """Not cast at the end: computed in float32 all along."""
@@ -178,6 +192,7 @@ def written_over(x: Any) -> None:
             written_over(part)
 
 
+@some_cases
 @every_differentiable_case
 def test_what_user_code_holds_may_be_written_to_after_the_forward_pass(subject, case):
     """Plain operands, arrays among the attributes, and the array that ``.data`` handed out before."""
@@ -201,17 +216,20 @@ def test_what_user_code_holds_may_be_written_to_after_the_forward_pass(subject, 
 # -- gradients -------------------------------------------------------------------------------------------------------
 
 
+@some_cases
 @every_differentiable_case
 @pytest.mark.parametrize("scale", [1.0, 1e-12])
 def test_vjp_is_the_adjoint(subject, case, scale):
     check_adjoint(smooth_sample(subject, case), scale)
 
 
+@some_cases
 @every_differentiable_case
 def test_jvp_is_the_derivative_in_a_direction(subject, case):
     check_jvp(smooth_sample(subject, case))
 
 
+@some_cases
 @every_differentiable_case
 def test_second_order_is_the_adjoint_of_the_gradient(subject, case):
     check_second_order(smooth_sample(subject, case))
@@ -322,6 +340,7 @@ def by_columns(x: Array) -> Array:
     return np.array(x, order="F")
 
 
+@some_cases
 @every_differentiable_case
 @pytest.mark.parametrize("layout", [strided, frozen, by_columns], ids=lambda f: f.__name__)
 def test_layout_in_memory_does_not_matter(subject, case, layout):
@@ -340,6 +359,7 @@ def test_layout_in_memory_does_not_matter(subject, case, layout):
             np.testing.assert_allclose(other, plain, rtol=1e-12, atol=1e-14)
 
 
+@some_cases
 @every_differentiable_case
 def test_gradients_are_arrays_of_their_own(subject, case):
     s = sample(subject, case)

@@ -7,26 +7,23 @@
     print(derive(lstm, form="latex"))        # one line for each step of the chain rule
     print(derive(lstm, form="steps"))        # the same in words
 
-Nothing in it is written by hand: the gradient rules run on the recorded step (`chain`), the formulas are simplified
-and named (`program`), printed (`module`, `latex`, `steps`), and before anything is shown the printed code is executed
-and held against autograd (`verify`).
+Nothing in it is written by hand: the chain rule runs on the equations of the recorded step (`gradients`), the formulas
+are simplified and named (`program`) and printed (`module`, `latex`, `prose`). Before anything is shown, the printed
+code is executed and compared with autograd (`verify`).
 """
 
 from __future__ import annotations
-
-from ..errors import InvalidType, InvalidValue
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..cells.cell import Cell, advice
-from ..errors import FormulaError
+from ..errors import DeriveError, FormulaError, InvalidType, InvalidValue
+from ..tracing.formulas import PRIMES, traced_step
 from .latex import latex
 from .module import Module
 from .program import Program
-from ..tracing.formulas import PRIMES, traced_step
-from ..errors import DeriveError
 from .prose import steps
 from .verify import executed, verify
 
@@ -36,7 +33,7 @@ FORMS = ("numpy", "latex", "steps")
 
 @dataclass(frozen=True)
 class Derived:
-    """A backward pass in all its forms; ``str()`` is the one that was asked for.
+    """A backward pass in all its forms; ``str()`` gives the form that `derive` was asked for.
 
     ``functions`` are those of ``source`` by name, as they were executed: ``functions["lstm_backward"](dh, dc, cache)``.
     """

@@ -15,7 +15,7 @@ from ..formula.expression import is_a
 from ..formula.printer import Piece, Printer, Style
 from .latex_styles import FORMS, function, joined_text
 from .program import Line, Program
-from .symbols import TALL, Names, bracketed, escaped, symbol
+from .symbols import TALL, Symbols, bracketed, escaped, symbol
 from .wrap_lines import broken_row
 
 HEAD = r"& \text{gradients: } \mathrm{d}q = \partial L / \partial q"
@@ -24,18 +24,18 @@ INSIDE = r"\text{, and } A_q \text{ is what } q \text{ is a function of}"
 
 def latex(program: Program) -> str:
     """An ``aligned`` environment; needs amsmath."""
-    symbols = Symbols(program)
-    shown = [one for one in program.lines if symbols.names.plain(one.number) is None]
-    inside = any(symbols.names.within(one.number) for one in program.backward if one.number >= 0)
-    rows = [row for one in [*shown, *symbols.others()] for row in symbols.forward(one)]
+    printer = LatexPrinter(program)
+    shown = [line for line in program.lines if printer.symbols.plain(line.number) is None]
+    inside = any(printer.symbols.within(line.number) for line in program.backward if line.number >= 0)
+    rows = [row for line in [*shown, *printer.others()] for row in printer.forward(line)]
     cell, new = program.step.cell, program.step.new
     stay = [name for name, n in zip(cell.states, new) if n not in program.step.equations]
-    rows += [f"{symbols.names.new(name)} &= {symbols.names.symbol(new[cell.states.index(name)])}" for name in stay]
-    rows += [HEAD + INSIDE * inside, *(row for line in program.backward for row in symbols.backward(line))]
-    return "\\begin{aligned}\n" + " \\\\\n".join(row for one in rows for row in broken_row(one)) + "\n\\end{aligned}"
+    rows += [f"{printer.symbols.new(name)} &= {printer.symbols.symbol(new[cell.states.index(name)])}" for name in stay]
+    rows += [HEAD + INSIDE * inside, *(row for line in program.backward for row in printer.backward(line))]
+    return "\\begin{aligned}\n" + " \\\\\n".join(line for row in rows for line in broken_row(row)) + "\n\\end{aligned}"
 
 
-class Symbols(Printer):
+class LatexPrinter(Printer):
     """Writes formulas in LaTeX."""
 
     language: ClassVar[str] = "latex"
@@ -44,45 +44,45 @@ class Symbols(Printer):
 
     def __init__(self, program: Program):
         super().__init__(program.step.sizes)
-        self.names, self.program = Names(program), program
+        self.symbols, self.program = Symbols(program), program
 
     def forward(self, line: Line) -> list[str]:
-        """An equation; what is cut into gates is shown to be so."""
-        left = self.names.symbol(line.number)
-        rows, gates = [f"{left} &= {self.text(line.part)}"], self.names.blocks_of(line.number)
-        own = [f"{left}^{{({escaped(gate)})}}" for gate in gates]
-        return [*rows, f"{joined_text(own)} &= {left}"] if gates else rows
+        """An equation; a value that is cut into gates gets a second row with its blocks."""
+        left = self.symbols.symbol(line.number)
+        rows, gates = [f"{left} &= {self.text(line.part)}"], self.symbols.blocks_of(line.number)
+        blocks = [f"{left}^{{({escaped(gate)})}}" for gate in gates]
+        return [*rows, f"{joined_text(blocks)} &= {left}"] if gates else rows
 
     def others(self) -> list[Line]:
-        """What has a gradient, no name of the user's, and no symbol that tells what it is."""
-        program, names = self.program, self.names
+        """Equations for the values that have a gradient, but neither a name nor a symbol that explains them."""
+        program, symbols = self.program, self.symbols
         numbers = sorted(line.number for line in program.backward if line.number in program.step.equations)
-        unknown = [n for n in numbers if n not in program.known and names.plain(n) is None and not names.within(n)]
+        unknown = [n for n in numbers if n not in program.known and symbols.plain(n) is None and not symbols.within(n)]
         return [Line(program.bases[n], program.full(program.step.formulas[n]), n) for n in unknown]
 
     def backward(self, line: Line) -> list[str]:
-        """One step of the chain rule; what goes back into gates is a line for each."""
+        """One step of the chain rule; a gradient that goes back into gates has a row for each of them."""
         left = symbol(line.name) if line.number < 0 else self.gradient(line.number)
-        gates = self.names.blocks_of(line.number)
+        gates = self.symbols.blocks_of(line.number)
         if not (gates and is_a(line.part, "hstack") and len(gates) == len(line.part.args)):  # type: ignore[union-attr]
             return [f"{left} &= {self.text(line.part)}"]
-        own = [f"{left}^{{({escaped(gate)})}}" for gate in gates]
-        rows = [f"{one} &= {self.text(part)}" for one, part in zip(own, line.part.args)]  # type: ignore[union-attr]
-        return [*rows, f"{left} &= {joined_text(own)}"]
+        blocks = [f"{left}^{{({escaped(gate)})}}" for gate in gates]
+        rows = [f"{block} &= {self.text(part)}" for block, part in zip(blocks, line.part.args)]  # type: ignore[union-attr]
+        return [*rows, f"{left} &= {joined_text(blocks)}"]
 
     def gradient(self, n: int) -> str:
         return rf"\mathrm{{d}}{self.held(self.value(n), ATOM)}"
 
     def value(self, n: int) -> Piece:
-        plain = self.names.plain(n)
-        return Piece(self.names.symbol(n), ATOM) if plain is None else self.piece(plain)
+        plain = self.symbols.plain(n)
+        return Piece(self.symbols.symbol(n), ATOM) if plain is None else self.piece(plain)
 
     def leaf(self, name: str) -> Piece:
         kind, _, rest = name.partition(":") if ":" in name else name.partition("#")
         if kind == "in":
             states = self.program.step.cell.states
             again = self.program.step.new[states.index(rest)] in self.program.gradients.lines
-            return Piece(rf"\mathrm{{d}}{self.names.new(rest)}" + r"^{\mathrm{in}}" * again, ATOM)
+            return Piece(rf"\mathrm{{d}}{self.symbols.new(rest)}" + r"^{\mathrm{in}}" * again, ATOM)
         if kind == "t":
             return Piece(symbol(rest), ATOM)
         return Piece(self.gradient(int(rest)), ATOM) if kind == "d" else self.value(int(rest))
@@ -103,10 +103,10 @@ class Symbols(Printer):
             return f"[{piece.text}]"
         return piece.text if piece.level >= least else bracketed(piece.text)
 
-    def number(self, one: object) -> str:
-        """By six digits, and 1e-05 as a power of ten."""
-        text = f"{one:.6g}" if isinstance(one, float) else repr(one)
-        found = re.fullmatch(r"(-?[\d.]+)e([+-]\d+)", text)
-        if not found:
+    def number(self, number: object) -> str:
+        """Six digits; 1e-05 is a power of ten."""
+        text = f"{number:.6g}" if isinstance(number, float) else repr(number)
+        scientific = re.fullmatch(r"(-?[\d.]+)e([+-]\d+)", text)
+        if not scientific:
             return text
-        return (f"{found[1]} \\cdot " if found[1] != "1" else "") + f"10^{{{int(found[2])}}}"
+        return (f"{scientific[1]} \\cdot " if scientific[1] != "1" else "") + f"10^{{{int(scientific[2])}}}"

@@ -77,7 +77,7 @@ def _reduction(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
 def _slice(s: Any, node: Expr, parts: Sequence[Piece]) -> Piece:
     """A^{(f)} for the slice that makes the gate f, else with its index."""
     whole = node.args[0]
-    gate = s.names.blocks.get((getattr(whole, "name", ""), repr(node.attrs["index"])))
+    gate = s.symbols.blocks.get((getattr(whole, "name", ""), repr(node.attrs["index"])))
     if gate:
         return Piece(f"{parts[0].text}^{{({gate})}}", ATOM)
     text = s.held(parts[0], ATOM)

@@ -29,7 +29,7 @@ def {name}_bptt(xs, {states}, params, dhs{last}):
 
 
 class Module:
-    """The text, and what it calls things: ``forward`` and ``backward`` by name, ``arguments`` as printed."""
+    """The text of the module, and its names: ``arguments`` as printed, ``keys`` of the gradients that it returns."""
 
     def __init__(self, program: Program, loop: bool):
         cell, known, numbers = program.step.cell, program.known, program.step.inputs
@@ -46,7 +46,7 @@ class Module:
         return Writer(self.program.step.sizes, self.program.leaves)
 
     def cached(self) -> list[str]:
-        """What the backward step reads of the forward one, in the order in which it came to be."""
+        """The values that the backward step reads, in the order in which the forward step computes them."""
         read: dict[str, None] = {}
         for line in self.program.backward:
             read.update((part.name, None) for part in postorder(line.part) if isinstance(part, Leaf))
@@ -59,7 +59,7 @@ class Module:
         return [self.program.known[number] for number in order if f"#{number}" in read]
 
     def size(self, letter: str, among: dict[str, None] | None = None) -> str:
-        """Where a size is read: the shape of an argument that has it, better one that is there anyway."""
+        """How a size is read: from the shape of an argument, if possible of one ``among`` those that are saved."""
         cell, numbers, texts = self.program.step.cell, self.program.step.inputs, size_texts(self.program.step.cell)
         places = [(name, text) for name in [*cell.states, cell.input, *cell.params]
                   for size, text in texts[name] if size == letter]  # fmt: skip
@@ -79,34 +79,34 @@ class Module:
         new = ", ".join(program.known[number] for number in program.step.new)
         sizes = [f"{letter} = {self.size(letter)}" for letter in writer.used]
         self.helpers.update(writer.helpers)
-        self.kept = self.cached()
-        kept = f"{', '.join(self.kept)}{',' * (len(self.kept) == 1)}"
+        self.saved = self.cached()
+        saved = f"{', '.join(self.saved)}{',' * (len(self.saved) == 1)}"
         state = f"({new})" if len(cell.states) > 1 else new
         head = f"def {self.name}_forward({', '.join(given)}{', *' if named else ''}{named}):"
-        body = [*sizes, *lines, f"cache = ({kept})", f"return {state}, cache"]
+        body = [*sizes, *lines, f"cache = ({saved})", f"return {state}, cache"]
         return function(head, body)
 
     def blocks(self, writer: Writer) -> list[str]:
-        """The parameters in their blocks, a line for each: ``Wx_z, Wx_r, Wx_h = np.split(Wx, 3, axis=1)``."""
-        found = []
+        """A line for each parameter that is read by blocks: ``Wx_z, Wx_r, Wx_h = np.split(Wx, 3, axis=1)``."""
+        texts = []
         for name, lines in self.program.blocks.items():
-            param, own = self.program.step.cell.params[name], self.arguments[name]
+            param, stacked = self.program.step.cell.params[name], self.arguments[name]
             if len(lines) == len(param.blocks) > 1:
                 axis = f", axis={len(param.words) - 1}" * (len(param.words) > 1)
-                found.append(f"{', '.join(one.name for one in lines)} = np.split({own}, {len(lines)}{axis})")
+                texts.append(f"{', '.join(line.name for line in lines)} = np.split({stacked}, {len(lines)}{axis})")
             else:
-                found += [f"{one.name} = {writer.text(one.part)}" for one in lines]
-        return found
+                texts += [f"{line.name} = {writer.text(line.part)}" for line in lines]
+        return texts
 
     def backward(self) -> str:
         program, writer = self.program, self.writer()
-        body = [f"{', '.join(self.kept)}{',' * (len(self.kept) == 1)} = cache", *self.sizes]
-        told = len(program.forward)
+        body = [f"{', '.join(self.saved)}{',' * (len(self.saved) == 1)} = cache", *self.sizes]
+        position = len(program.forward)
         for line in program.backward:
-            if 0 <= line.under < told:
-                body += [f"# {self.equation(one)}" for one in reversed(program.forward[line.under : told])
-                         if one in program.lines]  # fmt: skip
-                told = line.under
+            if 0 <= line.under < position:
+                above = reversed(program.forward[line.under : position])
+                body += [f"# {self.equation(comment)}" for comment in above if comment in program.lines]
+                position = line.under
             body.append(f"{line.name} = {writer.text(line.part)}")
         inputs = program.step.inputs
         pairs = [f'"{self.keys[name]}": {program.leaves[f"d#{number}"]}' for name, number in inputs.items()]

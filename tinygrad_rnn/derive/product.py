@@ -1,4 +1,4 @@
-"""A product taken apart: a number, what stands above the line of a fraction and what below it."""
+"""A product in its parts: a number, the factors above the line of a fraction, and those below it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..formula.expression import form, is_a, number
 
 @dataclass(eq=False)
 class Product:
-    """``coefficient`` * Π above / Π below; a float, ``scale``, is no fraction."""
+    """``coefficient * scale`` * Π above / Π below; ``scale`` is the product of the floats."""
 
     coefficient: Fraction = Fraction(1)
     scale: float = 1.0
@@ -22,7 +22,7 @@ class Product:
     below: list[Part] = field(default_factory=list)
 
     def times(self, part: Part, up: bool = True) -> None:
-        """Multiply by a part, or divide by it, and take apart what is a product itself."""
+        """Multiply by a part (``up``) or divide by it; a part that is a product is taken apart."""
         value = number(part)
         if isinstance(value, int) and not isinstance(value, bool) and value:
             self.coefficient *= Fraction(value) if up else 1 / Fraction(value)
@@ -44,7 +44,7 @@ class Product:
 
 
 def length(root: Part) -> int:
-    """How many operations are written; a part that is used twice is written twice."""
+    """The number of operations that are written; a part that is used twice is written twice."""
     count: dict[int, int] = {}
     for part in postorder(root):
         count[id(part)] = 1 + sum(count[id(arg)] for arg in part.args) if isinstance(part, Expr) else 0
@@ -52,31 +52,31 @@ def length(root: Part) -> int:
 
 
 def merged(terms: Sequence[Product]) -> list[Product]:
-    """a + a is 2 a."""
-    found: dict[object, Product] = {}
-    for one in terms:
-        key = (one.scale, *sorted(map(id, one.above)), 0, *sorted(map(id, one.below)))
-        if key in found:
-            one = Product(found[key].coefficient + one.coefficient, one.scale, one.above, one.below)
-        found[key] = one
-    return [one for one in found.values() if one.coefficient] or list(terms)
+    """The terms with equal factors added up: a + a is 2 a."""
+    known: dict[object, Product] = {}
+    for term in terms:
+        key = (term.scale, *sorted(map(id, term.above)), 0, *sorted(map(id, term.below)))
+        if key in known:
+            term = Product(known[key].coefficient + term.coefficient, term.scale, term.above, term.below)
+        known[key] = term
+    return [term for term in known.values() if term.coefficient] or list(terms)
 
 
 def late_number(part: Part) -> bool:
-    """Does a number stand inside of a product, and not in front?"""
+    """Does a number stand inside a product, and not first?"""
     waiting, factors = [part], []
     while waiting:
-        one = waiting.pop()
-        waiting += one.args[::-1] if isinstance(one, Expr) and form(one) == "product" else []
-        factors += [] if form(one) == "product" else [one]
-    return any(number(one) is not None for one in factors[1:])
+        factor = waiting.pop()
+        waiting += factor.args[::-1] if isinstance(factor, Expr) and form(factor) == "product" else []
+        factors += [] if form(factor) == "product" else [factor]
+    return any(number(factor) is not None for factor in factors[1:])
 
 
-def is_choice(one: Product) -> bool:
-    """Is there a truth value in it? It stays where it is: a number times a truth value is float64, whatever dy is."""
-    return any(form(part) in ("comparison", "truth value") for part in one.above)
+def is_choice(product: Product) -> bool:
+    """Has it a truth value as a factor? That stays in its place: a number times a truth value would be float64."""
+    return any(form(part) in ("comparison", "truth value") for part in product.above)
 
 
 def broadcast(terms: Sequence[Product]) -> tuple[int, ...]:
-    """What a sum of products is broadcast to."""
-    return np.broadcast_shapes(*(part.shape for one in terms for part in [*one.above, *one.below]))
+    """The shape of a sum of products."""
+    return np.broadcast_shapes(*(part.shape for term in terms for part in [*term.above, *term.below]))

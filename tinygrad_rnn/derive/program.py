@@ -1,8 +1,8 @@
-"""The lines of a forward and of a backward step: what is named, what is written where it is used, and in which order.
+"""The lines of a forward and of a backward step: which values have a line, and in which order the lines stand.
 
-A value has a line of its own if the user named it, if it is read more than once, or if the backward pass needs it and
-it is more than one small operation. A gradient has one if its value has a name, or if it goes on along several ways.
-The backward lines stand under the forward line through which they came: last line first.
+A value has a line if the user named it, or if it is more than one small operation and is read more than once or by
+the backward pass. Other values are written where they are read. A gradient has a line if its value has a name, or if it
+goes on along several ways (`gradients`). Backward lines stand below the forward line that they belong to, last first.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Program:
 
     step: TracedStep
     names: Names = field(init=False)
-    known: dict[int, str] = field(init=False)  # the name of each value that has one
+    known: dict[int, str] = field(init=False)  # the names of values
     forward: list[Line] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)  # of the forward ones: those that are no block of a parameter
-    blocks: dict[str, list[Line]] = field(default_factory=dict)  # the others, by parameter
+    lines: list[Line] = field(default_factory=list)  # the forward lines that are no block of a parameter
+    blocks: dict[str, list[Line]] = field(default_factory=dict)  # the forward lines that are one, by parameter
     backward: list[Line] = field(default_factory=list)
-    leaves: dict[str, str] = field(default_factory=dict)  # what every leaf is called
-    bases: dict[int, str] = field(default_factory=dict)  # what gradients are named after
+    leaves: dict[str, str] = field(default_factory=dict)  # the name of every leaf
+    bases: dict[int, str] = field(default_factory=dict)  # the name of each value that gradients are named after
 
     def __post_init__(self) -> None:
         step = self.step
@@ -53,7 +53,7 @@ class Program:
     # -- which values have a line
 
     def choose(self) -> None:
-        """Name what the user has not, where it needs a name."""
+        """Name the values that need a line and have no name of the user's."""
         step = self.step
         reads = Counter(number for formula in step.formulas.values() for number in operands_of(formula))
         wanted = dict.fromkeys(number for part in self.gradients.lines.values() for number in numbers_in(part))
@@ -63,7 +63,7 @@ class Program:
                 self.known[number] = derived_name(step, number, self.known, self.names)
 
     def small(self, number: int) -> bool:
-        """Is it one small operation on values that have names?"""
+        """Is a value a single cheap operation on values that have names?"""
         formula = self.step.formulas[number]
         return traits(formula.op).cost == 1 and all(source in self.known for source in operands_of(formula))
 
@@ -103,7 +103,7 @@ class Program:
         self.leaves.update({f"d#{number}": name for number, name in gradients.items()})
 
     def write_backward(self) -> None:
-        """Every gradient under the forward line through which the last part of it came."""
+        """Every gradient, below the first forward line that reads its value."""
         place, step, lines = self.places(), self.step, []
         for name, number in step.inputs.items():
             if number not in self.gradients.lines:
@@ -126,15 +126,15 @@ class Program:
         }  # fmt: skip
 
     def places(self) -> dict[int, int]:
-        """The position of the first forward line that reads a value, also in what is written inside of it."""
-        found: dict[int, int] = {}
+        """The position of the first forward line that reads a value, or reads it in a formula without a line."""
+        positions: dict[int, int] = {}
         for k, line in reversed(list(enumerate(self.forward))):
             waiting = [line.number]
             while waiting:
                 for number in operands_of(self.step.formulas[waiting.pop()]):
-                    found[number] = k
+                    positions[number] = k
                     waiting += [number] if number not in self.known else []
-        return found
+        return positions
 
     def temporary(self, part: Part) -> Leaf:
         """A name for a formula that is written once and read more than once: k, or dk if it is a gradient."""

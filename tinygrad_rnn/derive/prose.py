@@ -1,4 +1,4 @@
-"""The chain rule in words, a numbered sentence for each gradient: through what it reaches the loss, and how.
+"""The chain rule in words, a numbered sentence for each gradient: which lines lead to the loss, and their derivatives.
 
 "`o` reaches the loss only through `h_next = o * tanh_c`, and ∂h_next/∂o is `tanh_c`, so `do = dh * tanh_c`."
 """
@@ -15,15 +15,15 @@ FIRST = "Every gradient is that of the loss L: `dq` is ∂L/∂q, of the shape o
 
 
 def steps(program: Program) -> str:
-    """A list for reading; formulas are NumPy, as in the printed code."""
-    words = Words(program)
+    """The sentences as a numbered list; formulas are NumPy, as in the printed code."""
+    sentences_of = Sentences(program)
     cell, leaves = program.step.cell, program.leaves
     given = [f"`{leaves[f'in:{name}']}`, by `{program.known[n]}`" for name, n in zip(cell.states, program.step.new)]
-    told = [FIRST.format(incoming="; ".join(given)), *(words.sentence(line) for line in program.backward)]
-    return "\n".join(f"{k}. {one}" for k, one in enumerate(told, 1)) + "\n"
+    sentences = [FIRST.format(incoming="; ".join(given)), *(sentences_of.sentence(line) for line in program.backward)]
+    return "\n".join(f"{k}. {sentence}" for k, sentence in enumerate(sentences, 1)) + "\n"
 
 
-class Words:
+class Sentences:
     """Sentences about the lines of a program."""
 
     def __init__(self, program: Program):
@@ -46,29 +46,29 @@ class Words:
         return f"{name} reaches the loss {total}. So {code}."
 
     def name(self, number: int) -> str:
-        """A value: by its name, or by what it is, with the name that its gradient has it by."""
+        """The name of a value; without one, its formula and the name that its gradient is named after."""
         if number in self.program.known:
             return f"`{self.program.known[number]}`"
         base, text = self.program.bases[number], self.writer.text(self.program.full(self.program.step.formulas[number]))
         return f"`{base}`, short for `{text}`,"
 
     def ways(self, number: int) -> list[str]:
-        """The lines that read a value, each with what it does to a gradient, and the loss itself for a new state."""
-        found: dict[int, str] = {}
+        """The lines that read a value, each with its derivative; for a new state, the loss after this step too."""
+        clauses: dict[int, str] = {}
         for source, *_ in self.program.gradients.ways.get(number, []):
             line = self.line(source) if source >= 0 else -1
-            if line not in found:
-                found[line] = self.through(line, number) if line >= 0 else "what reads the new state after this step"
-        return list(found.values())
+            if line not in clauses:
+                clauses[line] = self.through(line, number) if line >= 0 else "what reads the new state after this step"
+        return list(clauses.values())
 
     def line(self, number: int) -> int:
-        """The value nearest to the loss that an operation is written in, and that has a gradient of its own."""
+        """The first value on the way to the loss that has a line, or a gradient with a line."""
         while number not in self.lines and number not in self.program.gradients.lines:
             number = self.program.step.readers(number)[0][0].out
         return number
 
     def through(self, line: int, number: int) -> str:
-        """A line, and the derivative of its value by another."""
+        """A line, and the derivative of its value by another value."""
         program, dy = self.program, f"{DY}:{line}"
         name, part = program.bases[line], program.full(program.step.formulas[line])
         text = f"`{name} = {self.writer.text(self.lines[line].part if line in self.lines else part)}`"
@@ -80,14 +80,14 @@ class Words:
         return f"{text}, {clause}"
 
     def derivative(self, way: Part, dy: str, name: str) -> str:
-        """The clause for what a line makes of its gradient dy: a factor, a matrix product, or a sum over rows."""
+        """How a line changes its gradient dy: by a factor, a matrix product, or a sum over rows."""
         product = Product()
         product.times(way)
-        factors = [one for one in product.above if not (isinstance(one, Leaf) and one.name == dy)]
+        factors = [factor for factor in product.above if not (isinstance(factor, Leaf) and factor.name == dy)]
         if len(factors) == len(product.above) - 1 and dy not in _leaves([*factors, *product.below]):
             product.above = factors
             return f"and {name} is `{self.writer.text(self.program.shorter.written(product, way.shape))}`"
-        if isinstance(way, Expr) and way.op == "matmul" and dy in [getattr(one, "name", "") for one in way.args]:
+        if isinstance(way, Expr) and way.op == "matmul" and dy in [getattr(factor, "name", "") for factor in way.args]:
             k = 0 if isinstance(way.args[1], Leaf) and way.args[1].name == dy else 1
             other = way.args[k]
             whole = other.args[0] if form(other) == "transpose" else other  # type: ignore[union-attr]
@@ -99,7 +99,7 @@ class Words:
 
 
 def _leaves(parts: list[Part]) -> list[str]:
-    return [one.name for part in parts for one in postorder(part) if isinstance(one, Leaf)]
+    return [leaf.name for part in parts for leaf in postorder(part) if isinstance(leaf, Leaf)]
 
 
 def _listed(ways: list[str]) -> str:

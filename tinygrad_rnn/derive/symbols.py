@@ -1,6 +1,6 @@
 r"""What values are called in LaTeX: ``Wx.f`` is W_x^{(f)}, the old h is h_{t-1} and the new one h_t, as in the book.
 
-A product or function that has no name is written as what it is: d(r ⊙ h_{t-1}), tanh(c_t).
+A product or a function without a name is written as a formula: d(r ⊙ h_{t-1}), tanh(c_t).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ACCENTS = {"\u0300": "grave", "\u0301": "acute", "\u0302": "hat", "\u0303": "til
            "\u0308": "ddot", "\u030c": "check"}  # fmt: skip
 
 
-class Names:
-    """The symbols of a program; those of values without a name are for whoever writes formulas."""
+class Symbols:
+    """The symbols of the values of a program. A value whose `plain` formula is short enough is written as that."""
 
     def __init__(self, program: Program):
         self.program, self.step = program, program.step
@@ -40,7 +40,7 @@ class Names:
         self.blocks = self._blocks()
 
     def symbol(self, n: int) -> str:
-        """A value that has a name, or is named after what it is."""
+        """The symbol of a value: its name, or the name that its gradient is named after."""
         if n in self.times:
             return timed(*self.times[n])
         name, dot, block = (self.step.values[n].name or self.program.bases[n]).partition(".")
@@ -52,7 +52,7 @@ class Names:
         return timed(state, "t")
 
     def plain(self, n: int) -> Expr | None:
-        """An unnamed product or function of values with symbols, which is best written as that."""
+        """The formula of an unnamed product or function of named values, which is written instead of a symbol."""
         formula = self.step.formulas.get(n)
         if formula is None or not _is_plain(formula.op) or self.is_named(n):
             return None
@@ -68,12 +68,12 @@ class Names:
         return bool(value.name or value.inner_name) or n in self.times
 
     def within(self, n: int) -> bool:
-        """Is it what a gate is a function of, and has no other name?"""
+        """Is it the argument of a gate, ``A_z`` of z, without another name?"""
         base = self.program.bases.get(n, "")
         return n not in self.program.known and base.startswith("A_") and self.plain(n) is None
 
     def _blocks(self) -> dict[tuple[str, str], str]:
-        """Of a value that is cut into gates, the gate that each slice makes: ("#9", its index) -> "f"."""
+        """The gate that is computed from each slice of a value that is cut into gates: ("#9", its index) -> "f"."""
         blocks: dict[tuple[str, str], str] = {}
         for n, equation in self.step.equations.items():
             if equation.op.name == "getitem" and not self.step.values[n].name:
@@ -149,4 +149,4 @@ def _braced(text: str) -> str:
 
 def bracketed(text: str) -> str:
     """In parentheses, which grow where something tall is inside."""
-    return rf"\left({text}\right)" if any(one in text for one in TALL) else f"({text})"
+    return rf"\left({text}\right)" if any(tall in text for tall in TALL) else f"({text})"

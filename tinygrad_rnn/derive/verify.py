@@ -25,7 +25,7 @@ _numbers = itertools.count(1)  # of modules, so that each has a name of its own 
 
 
 def executed(module: Module) -> dict[str, Any]:
-    """The functions of a module, by name, from a namespace of their own.
+    """Run a module in a new namespace: its functions by name.
 
     Tracebacks show the lines of the module for as long as its functions exist.
     """
@@ -37,7 +37,7 @@ def executed(module: Module) -> dict[str, Any]:
 
 
 def verify(module: Module, functions: dict[str, Any]) -> None:
-    """Raise unless every value and gradient is the one of autograd, in both float types."""
+    """Compare every value and gradient with autograd, in float64 and float32; `DeriveError` if one differs."""
     try:
         _verify(module, functions)
     except DeriveError:
@@ -56,8 +56,8 @@ def _verify(module: Module, functions: dict[str, Any]) -> None:
         given = sample(cell, rng, sizes)
         cotangents = [rng.standard_normal(given[name].shape) for name in cell.states]
         for dtype, tolerance in ((np.float64, TOLERANCE), (np.float32, 1e-3)):
-            own = {name: one.astype(dtype) for name, one in given.items()}
-            _compare(module, functions, own, [one.astype(dtype) for one in cotangents], tolerance)
+            typed = {name: array.astype(dtype) for name, array in given.items()}
+            _compare(module, functions, typed, [array.astype(dtype) for array in cotangents], tolerance)
         if f"{module.name}_bptt" in functions:
             _compare_loop(module, functions[f"{module.name}_bptt"], given, cotangents, rng)
 
@@ -65,15 +65,15 @@ def _verify(module: Module, functions: dict[str, Any]) -> None:
 def _compare(module: Module, functions: dict[str, Any], given: Any, dys: list[Any], tolerance: float) -> None:
     cell = module.program.step.cell
     right, new = by_autograd(cell, given, dys)
-    own = {module.arguments[name]: one for name, one in given.items()}
-    order = [own.pop(module.arguments[name]) for name in [cell.input, *cell.states]]
-    state, cache = functions[f"{module.name}_forward"](*order, **own)
+    params = {module.arguments[name]: array for name, array in given.items()}
+    order = [params.pop(module.arguments[name]) for name in [cell.input, *cell.states]]
+    state, cache = functions[f"{module.name}_forward"](*order, **params)
     state = state if isinstance(state, tuple) else (state,)
-    for name, one, want in zip(cell.states, state, new):
-        _same(f"{cell.name}: the new {name}", one, want, tolerance)
-    found = functions[f"{module.name}_backward"](*dys, cache)
+    for name, array, want in zip(cell.states, state, new):
+        _same(f"{cell.name}: the new {name}", array, want, tolerance)
+    grads = functions[f"{module.name}_backward"](*dys, cache)
     for name, want in right.items():
-        _same(f"{cell.name}: d{name}", found[f"d{name}"], want, tolerance)
+        _same(f"{cell.name}: d{name}", grads[f"d{name}"], want, tolerance)
 
 
 def _compare_loop(module: Module, bptt: Any, given: Any, dys: list[Any], rng: np.random.Generator) -> None:
@@ -83,25 +83,25 @@ def _compare_loop(module: Module, bptt: Any, given: Any, dys: list[Any], rng: np
     xs, dhs = rng.standard_normal((len(x), 3, x.shape[1])), rng.standard_normal((len(out), 3, out.shape[1]))
     states = [given[name] for name in cell.states]
     params = {name: given[name] for name in cell.params}
-    found = bptt(xs, *states, {module.arguments[name]: one for name, one in params.items()}, dhs, *dys)
-    leaves = {name: Tensor(np.array(one), requires_grad=True) for name, one in {**given, cell.input: xs}.items()}
+    grads = bptt(xs, *states, {module.arguments[name]: array for name, array in params.items()}, dhs, *dys)
+    leaves = {name: Tensor(np.array(array), requires_grad=True) for name, array in {**given, cell.input: xs}.items()}
     new, total = tuple(leaves[name] for name in cell.states), 0
     for t in range(3):
         new = cell(leaves[cell.input][:, t], *new, **{name: leaves[name] for name in params})
         new = new if isinstance(new, tuple) else (new,)
         total = total + (new[0] * dhs[:, t]).sum()
-    total = total + sum((one * dy).sum() for one, dy in zip(new, dys))
+    total = total + sum((state * dy).sum() for state, dy in zip(new, dys))
     total.backward()
-    for name, one in leaves.items():
-        want = np.zeros_like(one.numpy()) if one.grad is None else one.grad
-        _same(f"{cell.name}: d{name} over time", found["dxs" if name == cell.input else f"d{name}"], want, TOLERANCE)
+    for name, leaf in leaves.items():
+        want = np.zeros_like(leaf.numpy()) if leaf.grad is None else leaf.grad
+        _same(f"{cell.name}: d{name} over time", grads["dxs" if name == cell.input else f"d{name}"], want, TOLERANCE)
 
 
-def _same(what: str, found: Any, want: Any, tolerance: float) -> None:
-    if np.shape(found) != want.shape or np.asarray(found).dtype != want.dtype:
-        got = f"{np.asarray(found).dtype} {np.shape(found)}, by autograd {want.dtype} {want.shape}"
+def _same(what: str, derived: Any, want: Any, tolerance: float) -> None:
+    if np.shape(derived) != want.shape or np.asarray(derived).dtype != want.dtype:
+        got = f"{np.asarray(derived).dtype} {np.shape(derived)}, by autograd {want.dtype} {want.shape}"
         raise DeriveError(f"{what}, as derived, is {got}; it is not shown")
-    error = np.abs(found - want).max() / max(np.abs(want).max(), np.finfo(want.dtype).tiny) if want.size else 0.0
+    error = np.abs(derived - want).max() / max(np.abs(want).max(), np.finfo(want.dtype).tiny) if want.size else 0.0
     if not error <= tolerance:
         raise DeriveError(f"{what}, as derived, differs from autograd by {error:.2g} of its size; it is not shown")
 

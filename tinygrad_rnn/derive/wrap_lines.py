@@ -21,7 +21,7 @@ def broken_row(row: str) -> list[str]:
     if seen(row) <= WIDE or not right:
         return [row]
     first, *rest = filled(split(right, r" (?=[+-] )"), WIDE - seen(left), seen)
-    return [f"{left} &= {first}", *(rf"&\qquad {{}} {one}" for one in rest)]
+    return [f"{left} &= {first}", *(rf"&\qquad {{}} {continuation}" for continuation in rest)]
 
 
 def seen(text: str) -> int:

@@ -1,7 +1,7 @@
-"""Grading an exercise: its function is walked statement by statement, and each line judged by itself.
+"""Grading an exercise: its function is run statement by statement, and each line is judged by itself.
 
-All that a statement before it should have made is right when a line runs: as soon as a gradient is judged, the right
-one takes its place, whether what stood there was right, wrong, blank, or did not run. So one mistake is one mistake.
+When a line runs, every value before it is right: as soon as a gradient is judged, the right gradient takes its place,
+whether the line was right, wrong, blank, or raised. So a mistake is counted once.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Answers:
     def __init__(self, exercise: Exercise, function: Any, file: str):
         self.exercise, self.function, self.file = exercise, function, file
         self.source = Path(file).read_text(encoding="utf-8")
-        found = [one for one in ast.parse(self.source).body if isinstance(one, ast.FunctionDef)]
-        own = [one for one in found if one.name == getattr(function, "__name__", "")]
-        if not own:
+        functions = [node for node in ast.parse(self.source).body if isinstance(node, ast.FunctionDef)]
+        namesakes = [node for node in functions if node.name == getattr(function, "__name__", "")]
+        if not namesakes:
             name = getattr(function, "__name__", type(function).__name__)
             raise UserFileError(f"{file} has no def {name}, should have it, for its lines are graded")
-        self.body = own[-1].body
+        self.body = namesakes[-1].body
         stored = [_stored(statement) for statement in self.body]
         self.last = {name: k for k, names in enumerate(stored) for name in names}
 
     def right(self, given: Mapping[str, Any], dys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the forward lines should make, and what all gradients should be, by their names in the file."""
+        """The right values of the forward lines, and the right gradients, by their names in the file."""
         recording = record_step(self.exercise.plain, given)
         totals, _ = pull(recording, recording.cotangents(list(dys.values())))
         numbers = recording.named()
@@ -53,7 +53,7 @@ class Answers:
         return self.exercise.values(given), {name: totals.get(numbers[of], zeros[name]) for name, of in lines.items()}
 
     def walk(self, given: Mapping[str, Any], dys: Mapping[str, Any], right: Mapping[str, Any], judge: Judge) -> None:
-        """Run the statements; ``judge(name, k, got, error)`` when statement k was the last that makes a known value."""
+        """Run the statements; call ``judge(name, k, got, error)`` after the last statement k that assigns a value."""
         space = {**getattr(self.function, "__globals__", {}), **_copied({**given, **dys})}
         failed: dict[str, BaseException] = {}
         for k, statement in enumerate(self.body):
@@ -88,90 +88,91 @@ class Answers:
         return given, {f"d{name}": rng.standard_normal(given[name].shape) for name in self.exercise.cell.states}
 
     def grade(self, seed: int, sizes: Mapping[str, int]) -> list[Answer]:
-        """Judge every line at random inputs; of the forward, only what is not as it was given."""
+        """Judge every line at random inputs; a forward line is reported only if it was changed."""
         given, dys = self.random(seed, sizes)
         values, grads = self.right(given, dys)
-        found: dict[str, Answer] = {}
+        answers: dict[str, Answer] = {}
 
         def judge(name: str, k: int, got: Any, error: BaseException | None) -> None:
             statement = self.body[k]
             text = ast.get_source_segment(self.source, statement) or ""
-            one = Answer(name or f"line {statement.lineno}", line=statement.lineno, text=textwrap.shorten(text, 90))
+            answer = Answer(name or f"line {statement.lineno}", line=statement.lineno, text=textwrap.shorten(text, 90))
             if error is not None:
-                one.verdict, one.note = "wrong", f"{type(error).__name__}: {error}"
+                answer.verdict, answer.note = "wrong", f"{type(error).__name__}: {error}"
             elif got is not ...:
-                self.compare(one, got, {**values, **grads}[name])
-            if name not in values or one.verdict != "right":
-                found[one.name] = one
+                self.compare(answer, got, {**values, **grads}[name])
+            if name not in values or answer.verdict != "right":
+                answers[answer.name] = answer
 
         self.walk(given, dys, {**values, **grads}, judge)
-        missing = [name for name in self.exercise.blanks if name not in found]
-        return [*found.values(), *(Answer(name, note="there is no line for it") for name in missing)]
+        missing = [name for name in self.exercise.blanks if name not in answers]
+        return [*answers.values(), *(Answer(name, note="there is no line for it") for name in missing)]
 
-    def compare(self, one: Answer, got: Any, right: np.ndarray) -> None:
+    def compare(self, answer: Answer, got: Any, right: np.ndarray) -> None:
         """Right or wrong, and why."""
         if np.asarray(got).dtype.kind not in "fiu":
-            one.verdict, one.note = "wrong", f"is {type(got).__name__}, should be an array of numbers"
+            answer.verdict, answer.note = "wrong", f"is {type(got).__name__}, should be an array of numbers"
         elif np.shape(got) != right.shape:
-            one.verdict, one.note = "wrong", f"is {np.shape(got)}, should be {right.shape}"
+            answer.verdict, answer.note = "wrong", f"is {np.shape(got)}, should be {right.shape}"
         else:
-            one.rel_error = distance(got, right)
-            one.verdict = "right" if one.rel_error <= CLOSE else "wrong"
-            given = next((line for line in self.exercise.forward if line.startswith(f"{one.name} = ")), "")
-            if one.verdict == "wrong" and given:
-                one.note = f"{one.name} is given as {given}"
-            elif one.verdict == "wrong":
-                one.mistakes = self.mistakes(one.name)
+            answer.rel_error = distance(got, right)
+            answer.verdict = "right" if answer.rel_error <= CLOSE else "wrong"
+            given = next((line for line in self.exercise.forward if line.startswith(f"{answer.name} = ")), "")
+            if answer.verdict == "wrong" and given:
+                answer.note = f"{answer.name} is given as {given}"
+            elif answer.verdict == "wrong":
+                answer.mistakes = self.mistakes(answer.name)
 
     def mistakes(self, name: str) -> list[str]:
-        """What the checker finds if this line is the only one that is not right, in the names of the file."""
-        asked, made = self.exercise.called.get(name, name), self.exercise
-        renamed = {called: own for own, called in made.called.items()}
-        renamed |= {f"d{new}": f"d{state}" for new, state in zip(made.new, made.cell.states)
-                    if f"d{new}" not in made.blanks}  # fmt: skip
-        report = check_backward(made.plain, self.alone(name), sizes=made.step.tie(SIZES))
-        found = [one for one in report.diagnoses if one.tensor.split(".")[0] == asked and ":" not in one.kind]
-        swap = {old: new for old, new in renamed.items() if old != new}
+        """The diagnoses of the checker if all other lines are right, in the names of the file."""
+        exercise, asked = self.exercise, self.exercise.called.get(name, name)
+        renamed = {called: line_name for line_name, called in exercise.called.items()}
+        renamed |= {f"d{value}": f"d{state}" for value, state in zip(exercise.new, exercise.cell.states)
+                    if f"d{value}" not in exercise.blanks}  # fmt: skip
+        report = check_backward(exercise.plain, self.alone(name), sizes=exercise.step.tie(SIZES))
+        diagnoses = [each for each in report.diagnoses if each.tensor.split(".")[0] == asked and ":" not in each.kind]
+        swap = {called: line_name for called, line_name in renamed.items() if called != line_name}
         pattern = rf"\b({'|'.join(swap)})\b(?! that comes in)"  # dh that comes in is called dh
-        new = [re.sub(pattern, lambda m: swap[m[0]], one.text) for one in found]
-        return list(dict.fromkeys(new))
+        texts = [re.sub(pattern, lambda m: swap[m[0]], diagnosis.text) for diagnosis in diagnoses]
+        return list(dict.fromkeys(texts))
 
     def alone(self, name: str) -> Callable[..., dict[str, Any]]:
-        """A backward that is right but for one line."""
+        """A backward that is right except for a single line."""
         order, states = [self.exercise.cell.input, *self.exercise.cell.states], self.exercise.cell.states
 
         def backward(*inputs: Any, **named: Any) -> dict[str, Any]:
             dys = {f"d{state}": named.pop(f"d{state}") for state in states}
             given = {**dict(zip(order, inputs)), **named}
             values, grads = self.right(given, dys)
-            found = dict(grads)
+            gradients = dict(grads)
 
-            def judge(own: str, k: int, got: Any, error: BaseException | None) -> None:
-                found.update({own: got} if own == name and error is None else {})
+            def judge(judged: str, k: int, got: Any, error: BaseException | None) -> None:
+                gradients.update({judged: got} if judged == name and error is None else {})
 
             self.walk(given, dys, {**values, **grads}, judge)
-            return {self.exercise.called.get(one, one): grad for one, grad in found.items()}
+            return {self.exercise.called.get(key, key): grad for key, grad in gradients.items()}
 
         return backward
 
 
 def _copied(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Nothing that a statement writes into is what others are compared with."""
-    return {name: np.array(one) for name, one in arrays.items()}
+    """Copies, so that a statement that writes into its arrays does not change what others are compared with."""
+    return {name: np.array(array) for name, array in arrays.items()}
 
 
 def _blank(statement: ast.stmt) -> bool:
     """Is there a ``...`` in it that is no index?"""
-    indices = [part for one in ast.walk(statement) if isinstance(one, ast.Subscript) for part in ast.walk(one.slice)]
-    return any(isinstance(one, ast.Constant) and one.value is ... and one not in indices for one in ast.walk(statement))
+    nodes = list(ast.walk(statement))
+    indices = [part for node in nodes if isinstance(node, ast.Subscript) for part in ast.walk(node.slice)]
+    return any(isinstance(node, ast.Constant) and node.value is ... and node not in indices for node in nodes)
 
 
 def _stored(statement: ast.stmt) -> list[str]:
     """The names that a statement binds or writes into."""
-    found = []
-    for one in ast.walk(statement):
-        if isinstance(one, (ast.Name, ast.Subscript)) and isinstance(one.ctx, ast.Store):
-            while isinstance(one, ast.Subscript):
-                one = one.value
-            found += [one.id] if isinstance(one, ast.Name) else []
-    return list(dict.fromkeys(found))
+    names = []
+    for node in ast.walk(statement):
+        if isinstance(node, (ast.Name, ast.Subscript)) and isinstance(node.ctx, ast.Store):
+            while isinstance(node, ast.Subscript):
+                node = node.value
+            names += [node.id] if isinstance(node, ast.Name) else []
+    return list(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""An exercise that is handed in: its cell, its lines graded, the whole of it checked when they are right, a hint."""
+"""Grade an answer to an exercise: its lines, then the whole function if all lines are right; give a hint if asked."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .result import Grades
 from .worksheet import Exercise
 
 
-def graded(asked: argparse.Namespace, found: Any, cell: Cell) -> Grades:
-    """Grade the function ``found``, an answer to the exercise on ``cell``."""
+def graded(asked: argparse.Namespace, function: Any, cell: Cell) -> Grades:
+    """Grade ``function``, an answer to the exercise on ``cell``; ``asked`` are the options of the command line."""
     file, _, name = asked.place.rpartition(":")
     exercise = Exercise(cell)
-    if name != f"{exercise.name}_backward" and not callable(found):
-        raise UserFileError(f"{name} is a {type(found).__name__}, should be the function {exercise.name}_backward")
-    answers = Answers(exercise, found, file)
+    if name != f"{exercise.name}_backward" and not callable(function):
+        raise UserFileError(f"{name} is a {type(function).__name__}, should be the function {exercise.name}_backward")
+    answers = Answers(exercise, function, file)
     seed, title = asked.seed or 0, f"{asked.place}: the backward of {cell.name}, line by line"
     grades = Grades(title, answers.grade(seed, asked.sizes))
     if grades.ok:
-        report = check_backward(cell, found, seed=seed, sizes=exercise.step.tie({**SIZES, **asked.sizes}))
+        report = check_backward(cell, function, seed=seed, sizes=exercise.step.tie({**SIZES, **asked.sizes}))
         grades.whole = "" if report.ok else f"the lines are right, but not what the function returns:\n{report}"
     elif asked.level:
         grades.hint = hint(answers, grades, asked.level)
@@ -35,7 +35,7 @@ def graded(asked: argparse.Namespace, found: Any, cell: Cell) -> Grades:
 
 
 def hint(answers: Answers, grades: Grades, level: int) -> str:
-    """What helps with the first line that is not right."""
+    """A hint for the first line that is not right."""
     first, hints = grades.first, Hints(answers.exercise)
     assert first is not None
     if first.name not in hints.numbers:
@@ -44,7 +44,7 @@ def hint(answers: Answers, grades: Grades, level: int) -> str:
 
 
 def holds(answers: Answers, name: str) -> Callable[[str], bool]:
-    """Tells whether a formula in NumPy gives the right gradient ``name`` where its line stands."""
+    """A function that tells whether a formula in NumPy gives the right gradient ``name`` in the place of its line."""
     given, dys = answers.random(0, {})
     values, grads = answers.right(given, dys)
     space = {**getattr(answers.function, "__globals__", {}), **given, **dys, **values, **grads}
@@ -53,7 +53,7 @@ def holds(answers: Answers, name: str) -> Callable[[str], bool]:
     def right(text: str) -> bool:
         try:
             return distance(eval(text, dict(space)), grads[name]) <= CLOSE
-        except Exception:  # it reads a name that the file has not
+        except Exception:  # it reads a name that the file does not have
             return False
 
     return right

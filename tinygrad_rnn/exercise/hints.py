@@ -1,5 +1,5 @@
-"""Hints for a line of an exercise: through which lines a value reaches the loss, what happens there on the way back,
-and the line itself. All of it is read off the recorded step and the gradient rules of its operations.
+"""Hints for a line of an exercise: which lines lead from a value to the loss, how they change the gradient on the way
+back, and the line itself. All of it is read from the recorded step and the gradient rules of its operations.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMES = {2: ", where it stands twice", 3: ", where it stands three times"}
 
 
 class Hints:
-    """What can be said about each gradient; ``LEVELS`` of it, each more than the last."""
+    """The hints for each gradient, in ``LEVELS`` that say more and more."""
 
     def __init__(self, exercise: Exercise):
         self.exercise, self.step, self.leaves = exercise, exercise.step, exercise.leaves()
@@ -37,7 +37,7 @@ class Hints:
         self.numbers.update({name: number for number, name in self.names.items()})
 
     def hint(self, name: str, level: int, holds: Callable[[str], bool]) -> str:
-        """One hint; ``holds`` tells whether a line in NumPy gives the right numbers, for no other is shown."""
+        """One hint. ``holds`` tells whether a line in NumPy gives the right numbers; only such a line is shown."""
         number = self.numbers[name]
         return [self.where, self.how, lambda n: self.line(name, n, holds)][level - 1](number)
 
@@ -45,16 +45,16 @@ class Hints:
 
     def where(self, number: int) -> str:
         """Through which lines a value reaches the loss."""
-        through = [at for at, _ in self.ways(number)]
-        found = [f"through `{self.forward(at)}`{TIMES.get(through.count(at), '')}" for at in dict.fromkeys(through)]
+        lines = [line for line, _ in self.ways(number)]
+        clauses = [f"through `{self.forward(line)}`{TIMES.get(lines.count(line), '')}" for line in dict.fromkeys(lines)]
         if number in self.incoming:
-            found.insert(0, f"as the new state, for which {self.come_in(number)}")
+            clauses.insert(0, f"as the new state, for which {self.come_in(number)}")
         value = f"`{self.exercise.names[number]}`"
-        if not found:
+        if not clauses:
             return f"{value} does not reach the loss at all"
-        if len(found) == 1:
-            return f"{value} reaches the loss only {found[0]}"
-        return f"{value} reaches the loss in {len(found)} ways, whose gradients add up: {'; '.join(found)}"
+        if len(clauses) == 1:
+            return f"{value} reaches the loss only {clauses[0]}"
+        return f"{value} reaches the loss in {len(clauses)} ways, whose gradients add up: {'; '.join(clauses)}"
 
     def forward(self, number: int) -> str:
         return f"{self.exercise.names[number]} = {self.exercise.lines[number]}"
@@ -64,15 +64,15 @@ class Hints:
     def how(self, number: int) -> str:
         """The local derivative of each way."""
         states = len(self.incoming.get(number, []))
-        told = [f"{self.come_in(number)} {'as it is' if states == 1 else 'and add up'}"] if states else []
-        for at, formula in self.ways(number):
+        clauses = [f"{self.come_in(number)} {'as it is' if states == 1 else 'and add up'}"] if states else []
+        for line, formula in self.ways(number):
             step = lettered(along(formula, self.leaves), self.exercise.sizes)
             what = "stays as it is" if step == "=" else f"is changed by {step}"
-            told.append(f"going back through `{self.forward(at)}`, {self.gradient(at)} {what}")
-        return "; and ".join(told) or "it is zero"
+            clauses.append(f"going back through `{self.forward(line)}`, {self.gradient(line)} {what}")
+        return "; and ".join(clauses) or "it is zero"
 
     def gradient(self, number: int) -> str:
-        """What the gradient by a value that has a line is called."""
+        """The name of the gradient by a value that has a line."""
         return self.names.get(number) or self.incoming[number][0]
 
     def come_in(self, number: int) -> str:
@@ -81,7 +81,7 @@ class Hints:
         return f"{' and '.join(names)} come{'s' * (len(names) == 1)} in"
 
     def ways(self, number: int) -> list[tuple[int, Part]]:
-        """The next values that have a gradient of their own, and what comes back from each, as a formula of dy."""
+        """The next values that have a line, and the part of the gradient that comes back from each, a formula of dy."""
         ways: list[tuple[int, Part]] = []
         for out, k in sorted((out, k) for out, k, _ in self.adjoint.ways.get(number, []) if out >= 0):
             part = self.adjoint.local(self.step.equations[out], k, Leaf(DY, self.step.shape(out)))
@@ -96,7 +96,7 @@ class Hints:
     # -- the line
 
     def line(self, name: str, number: int, holds: Callable[[str], bool]) -> str:
-        """The line in NumPy; in the notation of a textbook if it cannot be written in one line."""
+        """The line in NumPy; in the notation of a textbook if NumPy cannot write it in a single line."""
         total = self.total(number)
         if total is None:
             return f"`{name} = np.zeros_like({self.exercise.names[number]})`"

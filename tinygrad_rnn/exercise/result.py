@@ -1,4 +1,4 @@
-"""What came of grading an exercise: data first, then a table and what is left to do."""
+"""The result of grading an exercise: data first, then a table, then what is left to do."""
 
 from __future__ import annotations
 
@@ -39,33 +39,34 @@ class Grades:
     @property
     def verdict(self) -> str:
         """ "right", "wrong", or "not yet": nothing wrong, and something left to do."""
-        found = [one.verdict for one in self.answers]
-        wrong = "wrong" in found or bool(self.whole) or not found
-        return "wrong" if wrong else NOT_YET if NOT_YET in found else "right"
+        verdicts = [answer.verdict for answer in self.answers]
+        wrong = "wrong" in verdicts or bool(self.whole) or not verdicts
+        return "wrong" if wrong else NOT_YET if NOT_YET in verdicts else "right"
 
     @property
     def first(self) -> Answer | None:
         """The first line that is not right."""
-        return next((one for one in self.answers if one.verdict != "right"), None)
+        return next((answer for answer in self.answers if answer.verdict != "right"), None)
 
     def to_json(self) -> str:
         data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "whole": self.whole, "hint": self.hint}
-        lines = [{**asdict(one), "rel_error": _finite(one.rel_error)} for one in self.answers]
+        lines = [{**asdict(answer), "rel_error": _finite(answer.rel_error)} for answer in self.answers]
         return json.dumps({**data, "lines": lines}, ensure_ascii=False)
 
     def __str__(self) -> str:
-        wide = max([len(one.name) for one in self.answers] or [0])
+        wide = max([len(answer.name) for answer in self.answers] or [0])
         rows = []
-        for one in self.answers:
-            where = f"line {one.line}" if one.line else ""
-            rows.append(f"{where:>9}  {one.name:{wide}}  {one.verdict:7}  {one.text}".rstrip())
-            rows += [f"{'':>{wide + 13}}{text}" for text in [one.note, *one.mistakes] if text]
+        for answer in self.answers:
+            where = f"line {answer.line}" if answer.line else ""
+            rows.append(f"{where:>9}  {answer.name:{wide}}  {answer.verdict:7}  {answer.text}".rstrip())
+            rows += [f"{'':>{wide + 13}}{text}" for text in [answer.note, *answer.mistakes] if text]
         return "\n".join([self.title, *rows, *self.words()])
 
     def words(self) -> list[str]:
-        """What is done, and what is left to do."""
-        kinds = {kind: [one.name for one in self.answers if one.verdict == kind] for kind in ("wrong", NOT_YET)}
-        right = sum(one.verdict == "right" for one in self.answers)
+        """The lines below the table: what is right, what is left to do, the verdict and the hint."""
+        answers, verdicts = self.answers, ("wrong", NOT_YET)
+        kinds = {kind: [answer.name for answer in answers if answer.verdict == kind] for kind in verdicts}
+        right = sum(answer.verdict == "right" for answer in self.answers)
         said = [f"{right} of {len(self.answers)} lines are right"]
         said += [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
         said += [f"verdict: {self.verdict}"] if self.ok else []

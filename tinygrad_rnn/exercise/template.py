@@ -20,7 +20,7 @@ It tells which lines are right, which are wrong and why, and which are left. Wit
 the first line that is not right; with --hint 2 and --hint 3 more of it, at last the line itself.
 
 A gradient is a d and the name of what it is by: {example} is the gradient of the loss by {value}, of its shape.
-{incoming} come{one} in, by the new {states}; {past} go{es} out, by the old {states}.
+{incoming} come{s} in, by the new {states}; {past} go{es} out, by the old {states}.
 {total}
 Begin anywhere: a line is graded as if those above it were right. Lines of your own in between are welcome.
 """
@@ -45,23 +45,23 @@ def {name}_backward({signature}, {given}):
 
 def template(cell: Cell, place: str, file: str) -> str:
     """The text of the file; ``place`` is where the cell is found, from the folder of ``file``."""
-    made = Exercise(cell)
-    helpers = ", ".join(made.helpers)
+    exercise = Exercise(cell)
+    helpers = ", ".join(exercise.helpers)
     incoming = [f"d{state}" for state in cell.states]
-    asked = list(made.blanks)
+    asked = list(exercise.blanks)
     wide = max(map(len, asked))
-    blanks = [f"{f'{name} = ...':{wide + 6}}  # {words}" for name, words in made.blanks.items()]
-    pairs = [f'"{made.keys[name]}": {name}' for name in asked if name in made.keys]
-    values = [name[1:] for name in asked if name[1:] in made.new]
+    blanks = [f"{f'{name} = ...':{wide + 6}}  # {words}" for name, words in exercise.blanks.items()]
+    pairs = [f'"{exercise.keys[name]}": {name}' for name in asked if name in exercise.keys]
+    values = [name[1:] for name in asked if name[1:] in exercise.new]
     total = [f"d{name} is the whole gradient by {name}: what comes in for it, and what comes another way.\n"
              for name in values]  # fmt: skip
     single = len(cell.states) == 1
     return TEXT.format(
-        title=cell.name, file=Path(file).name, name=made.name, example=asked[0], value=asked[0][1:],
+        title=cell.name, file=Path(file).name, name=exercise.name, example=asked[0], value=asked[0][1:],
         states=" and ".join(cell.states), incoming=" and ".join(incoming), total="".join(total),
-        past=" and ".join(f"d{state}_prev" for state in cell.states), one="s" * single, es="es" * single,
+        past=" and ".join(f"d{state}_prev" for state in cell.states), s="s" * single, es="es" * single,
         imports=f"\nfrom tinygrad_rnn import {helpers}\n" if helpers else "", mark=MARK, place=place,
-        signature=made.signature(), given=", ".join(incoming), forward="\n    ".join(made.forward),
+        signature=exercise.signature(), given=", ".join(incoming), forward="\n    ".join(exercise.forward),
         blanks="\n    ".join(blanks), returned=_rows(pairs),
     )  # fmt: skip
 

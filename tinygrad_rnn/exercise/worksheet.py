@@ -1,9 +1,9 @@
 """The backward pass of a cell as an exercise: its forward as lines of NumPy, and which gradients there are to find.
 
-Everything comes from one recorded step. A value has a line if the cell's author named it, if it is read more than
-once, if an activation is taken of it, or if it is a quotient or a root; the rest is written where it is read. The lines
-then are a cell themselves, the *plain* one, in which every value with a line has a name: what the lines of an answer
-are compared with.
+Everything is read from a recorded step. A value has a line if the user named it, if it is read more than once, if it
+is the argument of an activation, or if it is a quotient or a root; other values are written where they are read. The
+lines are compiled to a cell, the *plain* cell, in which every value with a line has a name: its trace gives the right
+values of the lines of an answer.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ SIZES = (4, 3, 5, 6, 7, 8)
 
 
 class Exercise:
-    """``forward``: the text of its lines; ``blanks``: what is to be filled in, last value first, by shape in words.
+    """``forward``: the lines; ``blanks``: the shape in words of each line to fill in, the last value first.
 
-    ``keys``: what `check_backward` calls each of them in a dict of gradients, where it has a name for it.
+    ``keys``: the key of each in the dict of gradients that `check_backward` reads, for those that have one. ``called``:
+    the name of each gradient without the ending ``_prev``.
     """
 
     def __init__(self, cell: Cell):
@@ -94,7 +95,7 @@ class Exercise:
         """The lines, sizes that they use first."""
         body = [f"{self.names[number]} = {text}" for number, text in self.lines.items()]
         every = [f"{letter} = {where}" for letter, where in self._where().items()] + body
-        return [part for one in every for part in wrapped(one, WIDTH - 4)]
+        return [part for line in every for part in wrapped(line, WIDTH - 4)]
 
     def _where(self) -> dict[str, str]:
         """Where each size that a line may need is read."""
@@ -106,12 +107,12 @@ class Exercise:
         return places
 
     def signature(self) -> str:
-        """What is handed to the forward."""
+        """The parameters of the forward in a def."""
         named = "".join(f", {name}" for name in self.cell.params)
         return f"{', '.join([self.cell.input, *self.cell.states])}{', *' if named else ''}{named}"
 
     def values(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What the lines of the forward compute, by name."""
+        """The values that the lines of the forward compute, by name."""
         space = self._run(given)
         return {self.names[number]: space[self.names[number]] for number in self.computed()}
 
@@ -127,7 +128,7 @@ class Exercise:
         return space
 
     def functions(self) -> dict[str, Any]:
-        """What the lines call."""
+        """The functions that the lines call."""
         ops = [equation.op for equation in self.step.equations.values()]
         return {"np": np, **{op.name: op.function for op in ops if op.name in self.helpers}}
 
@@ -141,7 +142,7 @@ class Exercise:
         return Cell(function, {name: " ".join(words) for name, words in self.cell.words.items()})
 
     def _hold(self) -> None:
-        """The lines compute what the cell computes, or there is no exercise."""
+        """`FormulaError` unless the lines compute what the cell computes, at other sizes."""
         sizes = self.step.tie(dict(zip(self.letters, SIZES)))
         given = sample(self.cell, np.random.default_rng(0), sizes)
         order, params = [given[name] for name in [self.cell.input, *self.cell.states]], self.cell.params
@@ -153,7 +154,7 @@ class Exercise:
     # -- the backward
 
     def _ask(self) -> None:
-        """The blanks: the gradients that there are, but for one that only comes in."""
+        """The blanks: every gradient except those that only come in."""
         cell, step = self.cell, self.step
         totals, parts = pull(step, {number: np.ones(step.shape(number)) for number in step.new})
         inner = [step.equations[number].args[k] for number, k in parts]
@@ -176,10 +177,10 @@ class Exercise:
 
 
 def lettered(text: str, sizes: Mapping[str, int]) -> str:
-    """A text with letters for the sizes in it, as a textbook has them: 4H."""
+    """A text with letters for the sizes in it, as in a textbook: 4H."""
 
-    def letters_of(found: re.Match[str]) -> str:
-        number, letters = in_letters(int(found[0]), sizes)
+    def letters_of(digits: re.Match[str]) -> str:
+        number, letters = in_letters(int(digits[0]), sizes)
         return f"{number}" * (number != 1 or not letters) + "".join(letters)
 
     return re.sub(r"(?<![\w.])\d+(?![\w.])", letters_of, text)

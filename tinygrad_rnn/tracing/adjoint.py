@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import FormulaError
 from ..formula import Expr, Leaf, Part, local_derivative, postorder
 from ..formula.expression import DY, operand
+from ..formula.from_rule import bare
 from .formulas import PLAIN, TracedStep, replaced
 from .trace import Equation
 
@@ -74,7 +75,7 @@ class Adjoint:
         op, step = equation.op, self.step
         if op.arguments[0 if op.variadic else k] not in op.rules:
             return None
-        formula = local_derivative(op, k, [step.argument(source) for source in equation.args], equation.attrs)
+        formula = local_derivative(op, k, [bare(step.operand(source)) for source in equation.args], equation.attrs)
         known = [DY, "y", *op.named(step.formulas[equation.out].args)]
         for part in postorder(formula):
             if isinstance(part, Leaf) and part.name not in known:

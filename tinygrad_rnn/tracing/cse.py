@@ -1,6 +1,6 @@
-"""Lines of a program, and common subexpressions: what is written already is called by its name.
+"""Lines of a program, and the elimination of common subexpressions.
 
-Equal formulas are one object when they come here, so that counting who reads an object is enough.
+Equal formulas must be one object (`Maker.shared`): the readers of an object are counted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def once(lines: Sequence[Line], temporary: Callable[[Part], Leaf]) -> list[Line]
     """The same lines with every formula that costs 2 or more written once; ``temporary`` names one that has no name."""
     uses, heavy = _read_often(lines), _weights(lines)
     done: dict[int, Part] = {}
-    found: list[Line] = []
+    result: list[Line] = []
     for line in lines:
         for part in postorder(line.part):
             if id(part) in done:
@@ -38,11 +38,11 @@ def once(lines: Sequence[Line], temporary: Callable[[Part], Leaf]) -> list[Line]
                 done[id(part)] = new
                 if uses[id(part)] > 1 and heavy[id(part)] > 1 and part is not line.part:
                     leaf = done[id(part)] = temporary(part)
-                    found.append(Line(leaf.name.removeprefix("t:"), new, -1, line.under))
-        found.append(Line(line.name, done[id(line.part)], line.number, line.under))
+                    result.append(Line(leaf.name.removeprefix("t:"), new, -1, line.under))
+        result.append(Line(line.name, done[id(line.part)], line.number, line.under))
         if isinstance(line.part, Expr):
             done[id(line.part)] = Leaf(f"d#{line.number}", line.part.shape)
-    return found
+    return result
 
 
 def _read_often(lines: Sequence[Line]) -> Counter[int]:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..engine.tensor import value
 from ..errors import FormulaError, ShapeError
 from ..formula import Constant, Expr, Leaf, Part, postorder
 from ..formula.from_rule import bare, followed, part_of
@@ -81,24 +80,19 @@ class TracedStep(Recorder):
             raise FormulaError(f"{op.name} draws or keeps what no formula tells; leave it out")
         if any(isinstance(part, np.ndarray) for part in (index if isinstance(index, tuple) else (index,))):
             raise FormulaError("reads by an array of places, should be a slice such as h[:, :n]")
-        operands = tuple([self.operand(source) for source in equation.args])
-        return Expr(op.name, operands, dict(equation.attrs), self.shape(equation.out))
+        parts = tuple([self.part(source) for source in equation.args])
+        return Expr(op.name, parts, dict(equation.attrs), self.shape(equation.out))
 
-    def operand(self, number: int) -> Part:
-        """A value as a part of a formula; the numbers of an array of the cell's own cannot be written down."""
+    def part(self, number: int) -> Part:
+        """A value as a part of a formula. `FormulaError` for an array that is no argument: it cannot be written."""
         if self.values[number].kind != "constant":
             return self.variable(number)
-        part = part_of(value(self._alive[number]))
+        part = part_of(self.operand(number))
         if isinstance(part, Constant) and np.ndim(part.value):
             shape = np.shape(part.value)
             raise FormulaError(f"uses an array of its own, of shape {shape}, should be a parameter: "
                                "its numbers cannot be written in a formula")  # fmt: skip
         return Constant(part.value.item()) if isinstance(part, Constant) and hasattr(part.value, "item") else part
-
-    def argument(self, number: int) -> Any:
-        """What an operation ran on: an array, or a number as the cell has it."""
-        constant = self.values[number].kind == "constant"
-        return bare(value(self._alive[number])) if constant else self.arrays[number]
 
 
 def traced_step(cell: Cell, primes: Sequence[int]) -> TracedStep:

@@ -41,11 +41,11 @@ class Recorder(Trace):
         number_text = f"{value(x)}" if array.ndim == 0 and not isinstance(_key(x), Node) else ""
         return self.add(x, kind, name or number_text, array)
 
-    def operation(self, spec: Op, args: Any, made: Tensor) -> None:
+    def operation(self, spec: Op, args: Any, result: Tensor) -> None:
         """Note an operation that has run."""
         operands = tuple([self.number(a) for a in args])
-        number = self.add(made, "operation", "", made._array)
-        attrs = (made.node.attrs if made.node is not None else None) or {}
+        number = self.add(result, "operation", "", result._array)
+        attrs = (result.node.attrs if result.node is not None else None) or {}
         self.equations[number] = self.values[number].equation = Equation(number, spec, operands, attrs)
 
     def gradient(self, node: Node, dy: Any) -> None:

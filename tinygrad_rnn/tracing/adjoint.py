@@ -25,7 +25,7 @@ Way = tuple[int, int, Part]
 
 
 class Adjoint:
-    """``lines[n]`` is the gradient by value n, the last value first; what has no line is written where it is read.
+    """``lines[n]`` is the gradient by value n, the last value first; a gradient without a line is inlined.
 
     ``total[n]`` is how it is read: the leaf ``d#n`` or its formula. ``ways[n]`` are the summands.
     """
@@ -44,7 +44,7 @@ class Adjoint:
                 self.settle(number)
 
     def settle(self, number: int) -> None:
-        """All ways into a value are known: sum them up, and go on from the sum."""
+        """All parts of the gradient by a value are known: add them up, and pass the sum on to the operands."""
         total, equation = self.summed([part for *_, part in self.ways[number]], number), self.step.equations.get(number)
         if equation is None or self.has_line(equation, total):
             self.lines[number] = total
@@ -56,7 +56,7 @@ class Adjoint:
                 self.ways.setdefault(source, []).append((number, k, part))
 
     def has_line(self, equation: Equation, total: Part) -> bool:
-        """Has the gradient by the value of an equation a line of its own?"""
+        """Does the gradient by the value of an equation get a line?"""
         return True
 
     def local(self, equation: Equation, k: int, dy: Part) -> Part | None:
@@ -91,7 +91,7 @@ class Adjoint:
 
 
 def side_by_side(parts: Sequence[Part], shape: tuple[int, ...], make: Any = PLAIN) -> Sequence[Part]:
-    """Summands of a gradient; those that go back into slices are one, side by side, if together they fill the array."""
+    """The parts of a gradient; those that go back into slices are joined, if together they fill the array."""
     slices = sorted((stretch, k) for k, part in enumerate(parts) if (stretch := _stretch(part)))
     starts, stops = [start for (start, _), _ in slices], [stop for (_, stop), _ in slices]
     if len(slices) < 2 or [*starts, shape[-1]] != [0, *stops]:

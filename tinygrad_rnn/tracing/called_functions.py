@@ -1,7 +1,7 @@
-"""The user's own functions that a cell calls, such as `layer_norm`: what they call their values.
+"""The local variables of user-defined functions that a cell calls, such as `layer_norm`.
 
-Their local variables name what the cell leaves unnamed (`Value.inner_name`). A function may be called more than once:
-its first value d is named d, the second d_2. Arguments name nothing: the cell names what it hands over.
+They name the values that the cell leaves unnamed (`Value.inner_name`). A function may be called more than once: its
+first value d is named d, the second d_2. Its arguments give no names: the cell names the values that it passes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from ..cells.cell import Cell
 from .record import Recorder
 
-#: The packages of the operations; the variables of their functions are not the user's.
+#: The packages of the operations, whose functions are not user-defined.
 PACKAGES = tuple(f"{__name__.partition('.')[0]}.{room}." for room in ("engine", "ops"))
 
 
 def called(cell: Cell) -> list[Any]:
-    """The code of every function of the user's that ``cell``, or what it wraps, calls by a global name."""
+    """The code of every user-defined function that ``cell``, or a cell that it wraps, calls by a global name."""
     waiting, codes = [], []
     layer: Cell | None = cell
     while layer is not None:
@@ -40,7 +40,10 @@ def called(cell: Cell) -> list[Any]:
 
 @contextmanager
 def inner_locals_of(codes: Sequence[Any], recorder: Recorder) -> Iterator[None]:
-    """After each line of the functions with these ``codes``, tell ``recorder`` their local variables."""
+    """After each line of the functions with these ``codes``, pass their local variables to ``recorder``."""
+    if not codes:
+        yield
+        return
     before: Any = sys.gettrace()
 
     def start(frame: Any, event: str, arg: Any) -> Any:

@@ -26,7 +26,7 @@ PRIMES = ((23, 29, 31, 37, 41, 43, 47, 53), (59, 61, 67, 71, 73, 79, 83, 89))
 
 
 class TracedStep(Recorder):
-    """A recorder of one step of a cell. Value n is the leaf ``#n`` of `formulas`."""
+    """A recorder of one step of a cell, whose values are formulas: value n is the leaf ``#n`` of `formulas`."""
 
     def __init__(self, cell: Cell, sizes: Mapping[str, int], tied: str = ""):
         super().__init__()
@@ -42,7 +42,7 @@ class TracedStep(Recorder):
 
     def add(self, x: Any, kind: str, name: str, array: Any) -> int:
         number = super().add(x, kind, name, bare(array))
-        if kind != "constant":  # which may remember what it is compared from
+        if kind != "constant":  # a constant may be a comparison, and then remembers its operands
             x._array = followed(x._array, self.variable(number))
         return number
 
@@ -70,7 +70,7 @@ class TracedStep(Recorder):
 
     @cached_property
     def formulas(self) -> dict[int, Expr]:
-        """The formula of every equation by the number of its value. `FormulaError` if an equation has none."""
+        """The formula of every equation, by the number of its value. `FormulaError` if an equation has none."""
         return {number: self.formula(equation) for number, equation in self.equations.items()}
 
     def formula(self, equation: Equation) -> Expr:
@@ -96,7 +96,7 @@ class TracedStep(Recorder):
 
 
 def traced_step(cell: Cell, primes: Sequence[int]) -> TracedStep:
-    """One step of ``cell`` at sizes that are ``primes``; where the cell asks for it, D is as large as a state."""
+    """One step of ``cell`` at sizes that are ``primes``; if the cell needs it, D is as large as a state."""
     ties = ["", *dict.fromkeys(words[-1] for words in cell.words.values() if words[-1] != "D")]
     for tied in ties:
         step = TracedStep(cell, dict(zip(letters(cell), primes)), tied)

@@ -1,7 +1,7 @@
-"""What values are called in Python: the user's names, and names for what the user left unnamed.
+"""Python names for the values of a step: the user's names as identifiers, and names for values without one.
 
-``c'`` is ``c_next``, ``Wx.f`` is ``Wx_f``, an unnamed ``tanh(c')`` is ``tanh_c`` and the sum inside of an unnamed gate
-``z = sigmoid(...)`` is ``A_z``. No name is a keyword, one of the module, or taken already.
+``c'`` is ``c_next``, ``Wx.f`` is ``Wx_f``, an unnamed ``tanh(c')`` is ``tanh_c``, and the unnamed argument of a gate
+``z = sigmoid(...)`` is ``A_z``. No name is a keyword or a reserved name, and no name is given twice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Names:
 
 
 def user_names(step: TracedStep, names: Names) -> dict[int, str]:
-    """The identifiers of the values that the user has named: arguments first, then the new states, then the rest."""
+    """Identifiers of the values that the user has named: first arguments, then new states, then all others."""
     known: dict[int, str] = {number: names.new(name) for name, number in step.inputs.items()}
     for state, number in zip(step.cell.states, step.new):
         if number not in known:
@@ -41,7 +41,7 @@ def user_names(step: TracedStep, names: Names) -> dict[int, str]:
 
 
 def derived_name(step: TracedStep, number: int, known: Mapping[int, str], names: Names) -> str:
-    """A name for a value without one, by what it is made of, or by the gate that it is inside of."""
+    """A name for a value that the user has not named, from its operation and operands, or from its gate."""
     for other, formula in step.formulas.items():
         if traits(formula.op).activation and number_of(formula.args[0]) == number and other in known:
             return names.new(f"A_{known[other].removesuffix('_next').removesuffix('_new')}")

@@ -1,10 +1,10 @@
-"""The recorder: it runs a function and notes what is computed, from what, and what the user calls it.
+"""The recorder: it runs a function and notes its operations, their operands and the user's names for the values.
 
 A name is the one in the user's code. ``Tensor(name=...)`` wins, parameters have theirs, their blocks are ``Wx.f``, and
 a local variable of the function names the value that it holds at the end: ``f = sigmoid(f)`` makes the gate ``f``. An
 argument keeps its name, so what is assigned to it is primed: ``c = f * c + g * i`` makes ``c'`` from ``c``.
 
-The functions that the user's function calls (`called_functions`) name what it leaves unnamed: `Value.inner_name`.
+Functions that it calls (`called_functions`) name the values that it leaves unnamed: `Value.inner_name`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .trace import Equation, Trace, Value
 
 
 class Recorder(Trace):
-    """An observer that numbers every value in the order in which it is computed. It holds the graph."""
+    """An observer that numbers every value in the order of computation. It keeps the graph alive."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,42 +36,42 @@ class Recorder(Trace):
     # -- events
 
     def leaf(self, x: Any, name: str, kind: str) -> int:
-        """Note a value that no operation computed; its number."""
+        """Add a value that no operation computed; returns its number."""
         array = np.asarray(value(x))
         number_text = f"{value(x)}" if array.ndim == 0 and not isinstance(_key(x), Node) else ""
         return self.add(x, kind, name or number_text, array)
 
-    def operation(self, spec: Op, args: Any, result: Tensor) -> None:
-        """Note an operation that has run."""
+    def operation(self, op: Op, args: Any, result: Tensor) -> None:
+        """Add the equation of an operation that has run."""
         operands = tuple([self.number(a) for a in args])
         number = self.add(result, "operation", "", result._array)
         attrs = (result.node.attrs if result.node is not None else None) or {}
-        self.equations[number] = self.values[number].equation = Equation(number, spec, operands, attrs)
+        self.equations[number] = self.values[number].equation = Equation(number, op, operands, attrs)
 
     def gradient(self, node: Node, dy: Any) -> None:
         """Not needed: `pull` walks back by itself."""
 
     def locals(self, variables: Mapping[str, Any]) -> None:
-        """Note which values the local variables are bound to."""
+        """The user's function has these local variables now."""
         self._bound.update(self.recorded(variables))
 
     def inner_locals(self, variables: Mapping[str, Any]) -> None:
-        """Note the local variables of a function that is called: the first name of a value counts."""
+        """A function that is called has these local variables now; the first name of a value counts."""
         for name, number in self.recorded(variables).items():
             self.values[number].inner_name = self.values[number].inner_name or name
 
     def recorded(self, variables: Mapping[str, Any]) -> dict[str, int]:
-        """The numbers of the variables that are recorded values."""
+        """The variables that are recorded values, with their numbers."""
         tensors = {name: self._numbers.get(id(_key(x))) for name, x in variables.items() if isinstance(x, Tensor)}
         return {name: number for name, number in tensors.items() if number is not None}
 
     def number(self, x: Any) -> int:
-        """The number of a value; one that was not seen before is a constant."""
+        """The number of a value; a new value is added as a constant."""
         number = self._numbers.get(id(_key(x)))
         return self.leaf(x, getattr(x, "name", None) or "", "constant") if number is None else number
 
     def add(self, x: Any, kind: str, name: str, array: Any) -> int:
-        """Note one more value; its number."""
+        """Add a value; returns its number."""
         number, key = len(self.values), _key(x)
         self.values.append(Value(number, kind, name, np.shape(array), str(array.dtype), "/".join(context.scope)))
         self.arrays[number], self._numbers[id(key)] = array, number
@@ -87,7 +87,7 @@ class Recorder(Trace):
     # -- the end
 
     def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:
-        """Give every value its name; the names of ``results`` are for those that have no other."""
+        """Name every value. The names of ``results``, which are the outputs, are used for values without another."""
         for number, key in enumerate(self._alive):
             self.values[number].name = user_name(key) or self.values[number].name
         for name, number in self._bound.items():
@@ -119,7 +119,7 @@ def untaken(name: str, taken: Mapping[str, Any]) -> str:
 
 
 def _key(x: Any) -> Any:
-    """What a value is known by: its node where it has one, so that two Tensors on one node are one value."""
+    """The identity of a value: its node if it has one, so that two Tensors on a node are the same value."""
     return x.node if isinstance(x, Tensor) and x.node is not None else x
 
 

@@ -1,4 +1,4 @@
-"""One step of a cell, recorded on small random inputs: what it computes, by the names in its code (`record`)."""
+"""One step of a cell, recorded on small random inputs (`record`)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def size_texts(cell: Cell) -> dict[str, list[tuple[str, str]]]:
 
 
 def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Random arguments of a cell by name, in the order of its signature, no parameter left at zero. float64."""
+    """Random float64 arguments of a cell by name, in the order of its signature; no parameter is zero."""
     known_letters = letters(cell)
     for name in sizes:
         if name not in known_letters:
@@ -72,16 +72,16 @@ def record_step(cell: Cell, given: Mapping[str, Any], recorder: Recorder | None 
 
 
 def record_sample(cell: Cell, sizes: Mapping[str, int]) -> Recorder | None:
-    """One step of ``cell`` on random arguments of ``sizes``, for its names; None where it cannot be had by itself."""
+    """One step of ``cell`` on random arguments of ``sizes``, for its names; None if the cell cannot run on them."""
     if any(default is inspect.Parameter.empty for default in cell.config.values()):
         return None
-    with contextlib.suppress(Exception):  # a name is not worth an error: some cell may not run on random numbers
+    with contextlib.suppress(Exception):  # names are not worth an error: a cell may refuse random numbers
         return record_step(cell, sample(cell, np.random.default_rng(0), sizes))
     return None
 
 
 def codes(f: Any) -> list[Any]:
-    """The code of a function, or of a cell and of those it wraps."""
+    """The code of a function, or of a cell and of the cells that it wraps."""
     layers = []
     while f is not None:
         layers.append(getattr(getattr(f, "function", f), "__code__", None))

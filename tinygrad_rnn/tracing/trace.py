@@ -1,7 +1,7 @@
-"""A recorded computation: its values, the equations that computed them, and the plain walk back.
+"""A recorded computation: its values, the equations that computed them, and the plain backward pass.
 
 A `Trace` is a list of equations, like a jaxpr: ``values[5] = op(values[2], values[4], **attrs)``. The arrays and the
-nodes of the graph are side tables, by the number of a value. Every tool reads it; `record` makes it.
+nodes of the graph are side tables, by the number of a value. `record` makes a trace; every tool reads it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Equation:
 
 @dataclass
 class Value:
-    """One value; its kind is "input", "state", "parameter", "block" (of one), "constant" or "operation"."""
+    """A value; its kind is "input", "state", "parameter", "block" (of a parameter), "constant" or "operation"."""
 
     number: int
     kind: str
@@ -41,7 +41,7 @@ class Value:
     dtype: str
     scope: str = ""  # the open scopes at its operation, "encoder/attention"
     inner_name: str = ""  # its variable in a function that was called, such as `layer_norm`
-    equation: Equation | None = field(default=None, repr=False)  # None for what no operation computed
+    equation: Equation | None = field(default=None, repr=False)  # None for a value that no operation computed
 
     @property
     def op(self) -> str:

@@ -14,6 +14,7 @@ from tinygrad_rnn.engine.op import OPS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLDERS = ["tinygrad_rnn", "tests", "examples"]
 PRINTS = re.compile(r"^\s*print\(.*#\s*prints (.*)$")
 #: A Python block, and the output that follows it, if any does.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
@@ -95,6 +96,24 @@ def test_links_to_a_heading_lead_somewhere(page):
     for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
         other = page.parent / target if target else page
         assert heading in headings(other), f"{page.name} links to #{heading}, which {other.name} does not have"
+
+
+def missing_files(text: str) -> list[str]:
+    """The files in backquotes, ``engine/op.py``, that are nowhere in the package, the tests or the examples."""
+    names = [name for quoted in re.findall(r"`([^`\n]+)`", text) for name in re.findall(r"[\w/]+\.py\b", quoted)]
+    files = [f"/{file.relative_to(ROOT).as_posix()}" for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+    return [name for name in names if not any(file.endswith(f"/{name}") for file in files)]
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md"])
+def test_the_files_that_a_page_names_are_there(page):
+    assert missing_files((ROOT / page).read_text(encoding="utf-8")) == []
+
+
+def test_a_file_that_is_gone_is_noticed():
+    assert missing_files("`engine/op.py`, gone.py, `python tests/gone.py` and `op/engine.py`") == [
+        "tests/gone.py", "op/engine.py",
+    ]  # fmt: skip
 
 
 def rooms(page: str) -> dict[str, str]:

@@ -292,10 +292,10 @@ def test_symbols_of_latex_that_differ_stay_two():
 @pytest.mark.parametrize(("given", "text"), [
     ("lstm", "derive: cell is a str, should be a cell: equations under @cell; write derive(lstm), without quotes"),
     ({"a": Tensor(1.0)}, "derive: cell is a dict, should be a cell: equations under @cell"),
-    ([tg.lstm], "derive: cell is a list, should be a cell: equations under @cell; it holds one: write derive(...[0])"),
+    ([tg.lstm], "derive: cell is a list, should be a cell: equations under @cell; an item fits: write derive(...[0])"),
     (np.ones(1), "derive: cell is a ndarray, should be a cell: equations under @cell"),
     (tg.nn.Recurrent,
-     "derive: cell is a type, should be a cell: equations under @cell; Recurrent is a class: make one of it first"),
+     "derive: cell is a type, should be a cell: equations under @cell; Recurrent is a class: create an instance first"),
 ])  # fmt: skip
 def test_what_is_no_cell_is_told_what_to_write(given, text):
     with pytest.raises(TypeError) as caught:

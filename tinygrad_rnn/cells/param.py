@@ -78,15 +78,15 @@ def advice(given: Any, call: str, tensors: bool = True) -> str:
     if isinstance(given, str):
         return f"; write {call}({given}), without quotes" if given.isidentifier() else ""
     if isinstance(given, type):
-        return f"; {given.__name__} is a class: make one of it first"
+        return f"; {given.__name__} is a class: create an instance first"
     if isinstance(given, (Mapping, list, tuple)):
         items = given.items() if isinstance(given, Mapping) else enumerate(given)
         at = next((key for key, item in items if (tensors and isinstance(item, Tensor)) or _is_cell(item)), None)
-        return "" if at is None else f"; it holds one: write {call}(...[{at!r}])"
+        return "" if at is None else f"; an item fits: write {call}(...[{at!r}])"
     if isinstance(given, np.ndarray):
-        return "; an array does not know what made it: give the Tensor that it was taken from" if tensors else ""
+        return "; an array has no graph: give the Tensor that it was taken from" if tensors else ""
     if _is_cell(getattr(given, "cell", None)):
-        return f"; it has one: write {call}(....cell)"
+        return f"; its cell fits: write {call}(....cell)"
     defaults = getattr(given, "__kwdefaults__", None) or {}
     return "; put @cell above it" if any(isinstance(item, Param) for item in defaults.values()) else ""
 

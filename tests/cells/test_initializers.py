@@ -88,7 +88,7 @@ INITS = {
         {"init": {"b": {"q": 1.0}}}, "InvalidValue: lstm: b: init names block 'q', should be among f, g, i, o"),
     "orthogonal vector": (
         {"init": {"b": "orthogonal"}},
-        "InvalidValue: lstm: b.f: init orthogonal needs a matrix, should not be for (4,)"),
+        "InvalidValue: lstm: b.f: init is 'orthogonal' for (4,), should be for a matrix"),
     "shape of an array": (
         {"init": {"b": np.zeros(4)}}, "InvalidValue: lstm: b: init gave shape (4,), should be (16,)"),
     "shape of a block": (

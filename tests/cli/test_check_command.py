@@ -100,7 +100,7 @@ def test_float32_is_handed_over_and_rounding_is_no_mistake(run):
 def test_the_cell_is_told_or_found_and_said(run, place, more, cell, told):
     code, out = run(place, *more)
     assert code == 0 and out.startswith(cell) and told in out
-    assert bool(told) == ("--cell CELL says otherwise" in out)
+    assert bool(told) == ("--cell CELL overrides this" in out)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -153,8 +153,8 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
     ("mine.py:square", [], "square(x) takes no gradient, and makes no layer"),
     ("mine.py:mine", ["--cell", "rnn"], "takes no gradient"),
     ("mine.py:nothing", ["--cell", "lstm"], "verdict: unchecked"),
-    ("mine.py:nothing", [], "cannot tell which cell nothing is of; --cell should say it: rnn, lstm"),
-    ("mine.py:step", [], "cannot tell which cell step is of (it could be rnn, gru, mgu); --cell should say it"),
+    ("mine.py:nothing", [], "cannot tell the cell of nothing; --cell should name it: rnn, lstm"),
+    ("mine.py:step", [], "cannot tell the cell of step (it could be rnn, gru, mgu); --cell should name it"),
     ("mine.py:fails", ["--cell", "lstm"], "mine.py, line 38: return x @ h\n  ValueError: matmul"),
     ("mine.py:array", ["--cell", "lstm"], "backward returned a ndarray, should be a dict"),
     ("mine.py:step", ["--cell", "lstm"], "cannot be called as the backward of lstm"),
@@ -163,9 +163,9 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
     ("mine.py:right", ["--cell", "nosuch"], "'nosuch' is no built-in cell (rnn, lstm"),
     ("mine.py:right", ["--cell", "mine.py:number"], "should be a cell"),
     ("mine.py:right", ["--sizes", "Q=3"], "Q is not a size of this cell"),
-    ("mine.py:right", ["--hint"], "mine.py is no exercise, which --hint is for"),
+    ("mine.py:right", ["--hint"], "--hint is for an exercise, and mine.py is none"),
     ("mine.py:right", ["--hint", "7"], "--hint is 7, should be 1, 2 or 3"),
-    ("mine.py:Nameless", [], "cannot tell which cell Nameless is of (it could be rnn, lstm, gru, mgu)"),
+    ("mine.py:Nameless", [], "cannot tell the cell of Nameless (it could be rnn, lstm, gru, mgu)"),
     ("mine.py:Needs", ["--cell", "rnn"], "teacher is no parameter of rnn and no size"),
     ("mine.py:RaisingRNN", [], "return missing(x)  # noqa: F821\n  NameError: name 'missing' is not defined"),
     ("mine.py:DrawingRNN", [], "forward does not repeat"),
@@ -173,7 +173,9 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
     ("mine.py:WholeRNN", ["--inputs", "3,7", "3,11"], "forward returns int64, should be an array of floats"),
     ("mine.py:ManyRNN", [], "forward(x, h, c, m) does not take x, h; --inputs should say the shapes"),
     ("mine.py:half", ["--layer"], "half gives a object without params, grads, forward, backward"),
-    ("mine.py:Doubler", [], "cannot tell which cell Doubler is of"),
+    ("mine.py:Doubler", [], "cannot tell the cell of Doubler"),
+    ("mine.py:Doubler", ["--inputs", "3,4", "--draw", "a.json"], "--draw is for the cell of a backward or a layer, and "
+     "none is known here; --cell should name it"),
     ("mine.py:Doubler", ["--cell", "lstm", "--inputs", "3,4"], "forward cannot be compared with the cell lstm"),
     ("mine.py:Doubler", [], "of a layer that is no cell, --inputs should say the shapes that forward takes"),
     ("mine.py:Affine", ["--inputs", "3,7"], "return x @ self.params[0] + self.params[1]\n  ValueError"),
@@ -199,6 +201,12 @@ def test_a_file_that_does_not_run_is_no_pass(run, home, text, said):
     assert code == 2 and said in out and len(out.splitlines()) < 15
 
 
+def test_the_cell_that_is_recognised_by_shapes_is_drawn(home, capsys):
+    assert main.main(["check", "mine.py:Sized", "--draw", "sized.json"]) == 0
+    assert capsys.readouterr().err == "wrote sized.json\n"
+    assert json.loads((home / "sized.json").read_text())["title"].startswith("rnn")
+
+
 def test_a_file_imports_what_lies_beside_it(run, home):
     (home / "other.py").write_text("from mine import right\n")
     assert run("other.py:right")[0] == 0
@@ -211,7 +219,7 @@ def test_a_gradient_that_is_no_array_is_wrong(run):
 
 def test_nothing_named_is_refused(capsys):
     assert main.main(["check"]) == 2
-    assert "nothing to check is named, should be FILE.py:NAME" in capsys.readouterr().err
+    assert "no file is named, should be FILE.py:NAME" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--inputs", "3,a"], ["--sizes", "N=0"], ["--sizes", "N"], ["--dtype", "int8"]])

@@ -104,7 +104,7 @@ def test_ctrl_c_in_a_real_process(at_home):
     out, err = run.communicate(timeout=60)
     assert (run.returncode, err) == (130, "")
     found = re.search(r"\nstopped after epoch (\d+)(?: and (\d+) windows)?; saved in runs/lstm, the same command with "
-                      r"--resume goes on\n$", out)  # fmt: skip
+                      r"--resume continues\n$", out)  # fmt: skip
     arrays, about = load_model("runs/lstm/last.safetensors")
     assert about["epoch"] == int(found[1]) >= 1 and about["done"] == int(found[2] or 0)
     assert load_model("runs/lstm/best.safetensors")[1]["epoch"] >= 1

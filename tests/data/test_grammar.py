@@ -99,8 +99,8 @@ def test_every_word_is_used_and_alternatives_are_equally_likely(text):
         ({"A": ["a"]}, "there is no rule STORY, it should be in rules"),
         ({"STORY": []}, "rule STORY has nothing to draw, every alternative should have a word"),
         ({"STORY": ["a", " "]}, "rule STORY has nothing to draw, every alternative should have a word"),
-        ({"STORY": ["a A"], "A": ["b", "c STORY"]}, "rule STORY comes back to itself, every story should end"),
-        ({"STORY": ["a A"], "A": ["b", "A c"]}, "rule A comes back to itself, every story should end"),
+        ({"STORY": ["a A"], "A": ["b", "c STORY"]}, "rule STORY is recursive, every story should end"),
+        ({"STORY": ["a A"], "A": ["b", "A c"]}, "rule A is recursive, every story should end"),
         ({"STORY": ["a <eos> b"]}, "<eos> is written in a rule, it should not be: it ends every story by itself"),
         ({"STORY": ["w? w=W"], "W": ["p"]}, "w? of rule STORY is recalled before it is drawn for certain"),
         (

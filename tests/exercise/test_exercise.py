@@ -149,7 +149,7 @@ def test_the_lines_of_the_lstm(home, check):
 def test_it_never_overwrites_an_answer(home, check):
     (home / "lstm_exercise.py").write_text("my work")
     code, said = check("--template", "lstm")
-    assert code == 2 and "lstm_exercise.py is there already" in said
+    assert code == 2 and "lstm_exercise.py exists already" in said
     assert (home / "lstm_exercise.py").read_text() == "my work"
     assert check("--template", "lstm", "--force")[0] == 0
     assert sorted(one.name for one in home.iterdir()) == ["cells.py", "lstm_exercise.py"]

@@ -95,7 +95,7 @@ def test_pitfall_20_a_resumed_run_equals_an_uninterrupted_one(place, train, tmp_
         code, said, err = train("parts")
     assert (code, err) == (130, "")
     parts = tmp_path / "parts"
-    text = f"\nstopped after {where}; saved in {parts}, the same command with --resume goes on\n"
+    text = f"\nstopped after {where}; saved in {parts}, the same command with --resume continues\n"
     assert said.endswith(text)
     code, resumed, _ = train("parts", "--resume")
     assert code == 0 and f"\nresumed after {where}\n" in resumed
@@ -176,7 +176,7 @@ def test_a_run_is_not_overwritten(train, tmp_path):
     before = (tmp_path / "out" / "last.safetensors").read_bytes()
     code, _, err = train("out")
     out = tmp_path / "out"
-    text = f"--out: {out} holds a run, should be a folder without; or --resume goes on with it"
+    text = f"--out: {out} holds a run, should be a folder without a run; --resume continues it"
     assert (code, err) == (2, f"tinygrad-rnn train: {text}\n")
     assert (out / "last.safetensors").read_bytes() == before
 

@@ -78,7 +78,7 @@ def test_a_file_that_is_cut_or_foreign_is_refused_in_words(tmp_path):
         load_model(tmp_path / "elsewhere")
 
 
-DAMAGED = "is damaged: it is not as it was written, by its checksum"
+DAMAGED = "is damaged: its checksum is wrong"
 
 
 def test_no_bit_can_change_in_a_file_unnoticed(tmp_path, trials):

@@ -59,7 +59,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     Raises InvalidValue for a shape that is no matrix.
     """
     if len(shape) != 2:
-        raise InvalidValue(f"init orthogonal needs a matrix, should not be for {shape}")
+        raise InvalidValue(f"init is 'orthogonal' for {shape}, should be for a matrix")
     tall = (max(shape), min(shape))
     q, r = np.linalg.qr(rng.standard_normal(tall))
     q = q * np.sign(np.diag(r))  # makes the draw uniform over all such matrices

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         write_exercise(options)
         return 0
     if not options.place:
-        raise UserFileError("nothing to check is named, should be FILE.py:NAME, or --template CELL for an exercise")
+        raise UserFileError("no file is named, should be FILE.py:NAME, or --template CELL for an exercise")
     with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the report
         report, cell = check_place(options)
     if report.verdict == "unchecked" and not options.json:
@@ -111,7 +111,8 @@ def hint_level(options: argparse.Namespace) -> int:
 def draw_wrong(report: Any, cell: Cell | None, file: str) -> None:
     """Draw the cell with the wrong edges of its backward pass marked, and print which they are."""
     if cell is None:
-        raise UserFileError("--draw is for a cell, and this is checked as none; --cell names it")
+        raise UserFileError("--draw is for the cell of a backward or a layer, and none is known here; --cell should "
+                            "name it")  # fmt: skip
     edges = getattr(report, "guilty", [])
     draw(cell, mark=edges).save(file)
     marked = ", ".join(f"from {reader or 'all that reads it'} to {value}" for value, reader in edges)
@@ -127,7 +128,7 @@ def write_exercise(options: argparse.Namespace) -> None:
         place = f"{Path(os.path.relpath(file, Path(out).parent)).as_posix()}:{name}" if colon else name
         text = template(cell, place, out)
     if out != "-" and Path(out).exists() and not options.force:
-        raise UserFileError(f"{out} is there already, and nothing was written; --force would lose what is in it")
+        raise UserFileError(f"{out} exists already, and nothing was written; --force overwrites it")
     write_text(out, text)
 
 
@@ -140,7 +141,7 @@ def check_place(options: argparse.Namespace) -> tuple[Any, Cell | None]:
     if isinstance(place, str):
         return graded(options, target, cell_at(place if place in BUILT_IN else str(Path(file).parent / place))), None
     if options.level:
-        raise UserFileError(f"{file} is no exercise, which --hint is for; --template CELL writes one")
+        raise UserFileError(f"--hint is for an exercise, and {file} is none; --template CELL writes one")
     if options.layer or options.inputs or is_layer(target):
         return check_as_layer(options, target, cell)
     if isinstance(target, type) or not callable(target):

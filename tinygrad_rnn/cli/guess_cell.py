@@ -58,9 +58,9 @@ def guess(name: str, cells: Sequence[Cell], evidence: str, otherwise: str = "") 
     """
     cell = by_name(name)
     if cell is not None:
-        return cell, f"taken for {cell.name}, by its name; --cell CELL says otherwise"
+        return cell, f"taken for {cell.name}, by its name; --cell CELL overrides this"
     if len(cells) == 1:
-        return cells[0], f"taken for {cells[0].name}, by {evidence}; --cell CELL says otherwise"
+        return cells[0], f"taken for {cells[0].name}, by {evidence}; --cell CELL overrides this"
     could = f" (it could be {', '.join(cell.name for cell in cells)})" if cells else ""
-    raise UserFileError(f"cannot tell which cell {name} is of{could}; --cell should say it: {', '.join(BUILT_IN)}, or "
+    raise UserFileError(f"cannot tell the cell of {name}{could}; --cell should name it: {', '.join(BUILT_IN)}, or "
                         f"FILE.py:NAME for a cell of your own{otherwise}")  # fmt: skip

@@ -105,7 +105,7 @@ class LayerMaker:
                 raise UserFileError(
                     f"{self.name}({', '.join(names)}) cannot be made: {name} is no parameter of "
                     f"{self.cell.name if self.cell else 'a cell'} and no size (D, H, input_size, hidden_size); "
-                    "make the layer in the file, and check that"
+                    "create the layer in the file, and check that"
                 )
         return arguments
 

@@ -118,7 +118,7 @@ def _run(options: Any, splits: Splits, out: Path) -> int:
     except KeyboardInterrupt:
         if not session.stopped:
             raise
-        saved = f"saved in {session.out}, the same command with --resume goes on"
+        saved = f"saved in {session.out}, the same command with --resume continues"
         print(f"\nstopped after {session.where()}; {saved}", flush=True)
         return 130
     _finish(session, options, rng)

@@ -73,7 +73,7 @@ def _follow(table: Table, symbol: Symbol, path: tuple[str, ...], known: tuple[st
     if symbol.rule not in table:
         raise InvalidValue(f"Grammar: there is no rule {symbol.rule}, it should be in rules")
     if symbol.rule in path:
-        raise InvalidValue(f"Grammar: rule {symbol.rule} comes back to itself, every story should end")
+        raise InvalidValue(f"Grammar: rule {symbol.rule} is recursive, every story should end")
     outcomes = []
     for text in table[symbol.rule]:
         after = known

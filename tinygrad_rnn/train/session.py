@@ -63,7 +63,7 @@ class Session:
     def begin(self) -> None:
         """Save the run before its first window, so that it can be resumed. Raises FileExistsError if there is a run."""
         if any((self.out / name).exists() for name in (LAST, BEST, LOG)):
-            what = f"{self.out} holds a run, should be a folder without; or --resume goes on with it"
+            what = f"{self.out} holds a run, should be a folder without a run; --resume continues it"
             raise FileExistsError(f"--out: {what}")
         self.save(LAST)
 

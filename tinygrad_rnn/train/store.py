@@ -82,4 +82,4 @@ def _intact(path: str | os.PathLike[str], whole: bytes, metadata: Mapping[str, s
         return
     written = whole.replace(right.encode("utf-8", "replace"), b"0" * 64, 1)
     if list(metadata) != [SUM, "about"] or _sum(written) != right:
-        raise InvalidValue(f"load_model: {path} is damaged: it is not as it was written, by its checksum")
+        raise InvalidValue(f"load_model: {path} is damaged: its checksum is wrong")

@@ -45,7 +45,7 @@ def compose(
     norms = [edge.gradient for edge in graph.edges] + [vertex.gradient for vertex in graph.nodes if vertex.id in used]
     style = Style(scale_of(norms, within), backward, adjoint)
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
-    parts = in_time(graph, style) if timed else [whole(graph, style)]
+    parts = step_rows(graph, style) if timed else [single_panel(graph, style)]
     width = max(700.0, *(part.width for part in parts))
     scene = stacked([heading(title, graph.note), *parts, *([draw_legend(style, width, bool(marks))] if legend else [])])
     for line in scene.lines:
@@ -86,18 +86,18 @@ def heading(title: str, note: str) -> Scene:
     return scene
 
 
-def in_time(graph: Graph, style: Style) -> list[Scene]:
+def step_rows(graph: Graph, style: Style) -> list[Scene]:
     """The rows of steps from top to bottom, with panels for the operations before, between and after them."""
     parts = []
     stages = _stages(graph)
     for number, row in enumerate(graph.rows):
-        parts.append(around(graph, style, stages.get(number, []), f"o{number}_"))
+        parts.append(outside_panel(graph, style, stages.get(number, []), f"o{number}_"))
         scene = StepRow(graph, number, style).scene()
         if len(graph.rows) > 1:
             label = f"layer {number + 1}: {row.cell}" + (", backward in time" if row.reverse else "")
             scene = stacked([heading(label, ""), scene])
         parts.append(scene)
-    parts.append(around(graph, style, stages.get(len(graph.rows), []), "o_"))
+    parts.append(outside_panel(graph, style, stages.get(len(graph.rows), []), "o_"))
     width = max((part.width for part in parts), default=600.0)
     for number, row in enumerate(graph.rows):
         title = "norm of the gradient by step" + (f", layer {number + 1}" if len(graph.rows) > 1 else "")
@@ -116,12 +116,12 @@ def _stages(graph: Graph) -> dict[int, list[Vertex]]:
         stage = row if row is not None else before.get(edge.target, len(graph.rows))
         before[edge.source] = min(before.get(edge.source, len(graph.rows)), stage)
     for vertex in graph.nodes:
-        if vertex.row is None and vertex.kind in OUTSIDE and not _trivial(graph, vertex):
+        if vertex.row is None and vertex.kind in OUTSIDE and not _shown_by_steps(graph, vertex):
             stages.setdefault(before.get(vertex.id, len(graph.rows)), []).append(vertex)
     return stages
 
 
-def _trivial(graph: Graph, vertex: Vertex) -> bool:
+def _shown_by_steps(graph: Graph, vertex: Vertex) -> bool:
     """Is the vertex a stack of states that nothing reads, or a slice of an input that only steps read?
 
     The steps show these themselves.
@@ -133,7 +133,7 @@ def _trivial(graph: Graph, vertex: Vertex) -> bool:
         graph.known[edge.target].row is not None for edge in graph.uses(vertex.id))  # fmt: skip
 
 
-def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene:
+def outside_panel(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene:
     """A panel of operations outside of the steps; texts with names stand for the connections to the steps."""
     if not inside:
         return Scene()
@@ -160,7 +160,7 @@ def around(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene
     return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
 
 
-def whole(graph: Graph, style: Style) -> Scene:
+def single_panel(graph: Graph, style: Style) -> Scene:
     """A graph of a single step as one panel; a parameter that is only read in blocks is drawn as its blocks."""
     edges = {k: edge for k, edge in enumerate(graph.edges) if graph.known[edge.target].kind != "block"}
     joined = {id: None for edge in edges.values() for id in (edge.source, edge.target)} | dict.fromkeys(
@@ -181,11 +181,11 @@ def whole(graph: Graph, style: Style) -> Scene:
         tag = "next" if state in states else "output"
         ends.append(End(id, tag, [name, str(shown[id].shape)], graph.cotangents[name], lane))
     scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
-    scene.frames += scopes(scene, shown)
+    scene.frames += scope_frames(scene, shown)
     return scene
 
 
-def scopes(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
+def scope_frames(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
     """A frame around the operations of each scope, if no other shape lies inside."""
     groups: dict[str, list[Shape]] = {}
     for shape in scene.shapes:

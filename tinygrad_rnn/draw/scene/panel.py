@@ -37,27 +37,27 @@ class Panel:
         first: Sequence[str] = (),
     ):
         self.name, self.style, self.lanes, self.first = name, style, lanes, first
-        self.known = {vertex.id: vertex for vertex in vertices}
+        self.vertices = {vertex.id: vertex for vertex in vertices}
         self.edges = edges
         self.shapes: dict[str, Shape] = {}
         self.boxes: dict[str, Box] = {}
         self.links: list[LabelledLink] = []
-        self.behind: dict[str, tuple[str, str]] = {}  # box and port of a value that is a port of a box
+        self.port_of: dict[str, tuple[str, str]] = {}  # box and port of a value that is a port of a box
         self.ports: dict[str, list[str]] = {}
         self.uses: dict[str, list[tuple[int, Edge]]] = {vertex.id: [] for vertex in vertices}
         for number, edge in edges.items():
             self.uses[edge.source].append((number, edge))
-        weights = [edge.target for edge in edges.values() if self.known[edge.source].kind in ("parameter", "block")]
-        self.weighs = dict.fromkeys(weights)  # their operands may stand in any order
-        self.ahead: dict[str, Vertex | None] = {}
-        self.ended = Counter[str]()
+        weights = [edge.target for edge in edges.values() if self.vertices[edge.source].kind in ("parameter", "block")]
+        self.weighted = dict.fromkeys(weights)  # their operands may stand in any order
+        self.next_named: dict[str, Vertex | None] = {}
+        self.end_counts = Counter[str]()
         self.ends: dict[str, list[End]] = {}
         for end in ends:
             self.ends.setdefault(end.source, []).append(end)
         self.find_ports()
         for vertex in vertices:
-            if vertex.id not in self.behind:
-                self.put(vertex)
+            if vertex.id not in self.port_of:
+                self.add_box(vertex)
         for vertex in vertices:
             self.add_links(vertex)
 
@@ -65,8 +65,8 @@ class Panel:
 
     def find_ports(self) -> None:
         """Make the slices of the same value ports of one box, and the values that a cell returns ports of the cell."""
-        for vertex in self.known.values():
-            targets = [self.known[edge.target] for _, edge in self.uses[vertex.id]]
+        for vertex in self.vertices.values():
+            targets = [self.vertices[edge.target] for _, edge in self.uses[vertex.id]]
             slices = [to for to in targets if to.op == "getitem" and to.kind == "operation"]
             values = [to for to in targets if to.kind == "value"]
             if len(slices) > 1 and len(slices) == len({to.id: None for to in slices}):
@@ -74,18 +74,18 @@ class Panel:
                 self.boxes[key] = Box(key, 34.0, 34.0 * len(slices), tuple(to.id for to in slices))
                 labels = [self.port_label(to) for to in slices]
                 self.shapes[key] = Shape(key, "slice", ports=labels, size=SIZES["text"], about=slices[0].id)
-                self.behind.update((to.id, (key, to.id)) for to in slices)
+                self.port_of.update((to.id, (key, to.id)) for to in slices)
             elif vertex.kind in BOXES:
-                self.behind.update((to.id, (vertex.id, to.id)) for to in values)
-        for to, (box, _) in self.behind.items():
+                self.port_of.update((to.id, (vertex.id, to.id)) for to in values)
+        for to, (box, _) in self.port_of.items():
             self.ports.setdefault(box, []).append(to)
 
     def port_label(self, slice_: Vertex) -> str:
         """The label of a slice: the name of the value computed from it, if there is one."""
-        uses = [self.known[edge.target] for _, edge in self.uses[slice_.id]]
+        uses = [self.vertices[edge.target] for _, edge in self.uses[slice_.id]]
         return uses[0].name if len(uses) == 1 and uses[0].name else slice_.name or slice_.detail
 
-    def put(self, vertex: Vertex) -> None:
+    def add_box(self, vertex: Vertex) -> None:
         """Add the box and the shape of a vertex."""
         lines, look, size = self.label_of(vertex)
         width, height = block(lines, size)
@@ -123,9 +123,9 @@ class Panel:
 
     def add_links(self, vertex: Vertex) -> None:
         """Add the links from a value to its uses and out of the panel, through a dot if there are several."""
-        box, port = self.behind.get(vertex.id, (vertex.id, ""))
-        inner = [pair for pair in self.uses[vertex.id] if self.behind.get(pair[1].target, ("",))[0] != vertex.id]
-        slices = [pair for pair in inner if self.behind.get(pair[1].target, ("",))[0] == f"{vertex.id}s"]
+        box, port = self.port_of.get(vertex.id, (vertex.id, ""))
+        inner = [pair for pair in self.uses[vertex.id] if self.port_of.get(pair[1].target, ("",))[0] != vertex.id]
+        slices = [pair for pair in inner if self.port_of.get(pair[1].target, ("",))[0] == f"{vertex.id}s"]
         uses: list[tuple[int | None, Edge | End]] = [pair for pair in inner if pair not in slices]
         uses += [(end.about, end) for end in self.ends.get(vertex.id, [])]
         if slices:
@@ -137,7 +137,7 @@ class Panel:
             height = 7.0 if not self.style.adjoint else 2 * self.style.apart + 7.0  # so that both lines meet the dot
             self.boxes[dot] = Box(dot, 7.0, height, lane=self.lanes.get(vertex.id))
             self.shapes[dot] = Shape(dot, "dot", about=vertex.id)
-            head, *terms = self.sum_of(vertex, uses) or [""]
+            head, *terms = self.sum_text(vertex, uses) or [""]
             back = vertex.gradient is not None
             self.links.append(LabelledLink(box, dot, port, name=name, above=[head] if head else [], below=terms,
                                            gradient=vertex.gradient, formula="+", back=back))  # fmt: skip
@@ -157,18 +157,18 @@ class Panel:
         if use.gradient is not None:
             link.above, link.below, link.back = [f"{part} {shape}".strip()], [size_text(use.gradient)], True
         if isinstance(use, End):
-            self.ended[use.source] += 1
-            key = f"{use.source}e{self.ended[use.source] - 1}"
+            self.end_counts[use.source] += 1
+            key = f"{use.source}e{self.end_counts[use.source] - 1}"
             width, height = block(use.lines, SIZES["text"])
             self.boxes[key] = Box(key, width + 12 if use.lines else 2, height + 6 if use.lines else 2, (), -1, use.lane)
             self.shapes[key] = Shape(key, "text" if use.lines else "port", lines=use.lines, size=SIZES["text"],
                                      about=use.source)  # fmt: skip
             link.target = key
             return link
-        target = self.known.get(use.target)
-        link.target = use.target if target is None else self.behind.get(use.target, (use.target,))[0]
+        target = self.vertices.get(use.target)
+        link.target = use.target if target is None else self.port_of.get(use.target, (use.target,))[0]
         mixed = target is not None and (target.symbol in ("+", "⊙") or vertex.kind in ("parameter", "block"))
-        link.order = 0 if mixed or target is None or use.target in self.weighs else use.operand
+        link.order = 0 if mixed or target is None or use.target in self.weighted else use.operand
         link.formula, link.cut = use.short, use.cut
         if use.cut:
             link.below = ["✂ detached"]
@@ -179,24 +179,24 @@ class Panel:
         tags: dict[int, str] = {}
         seen = Counter[str]()
         for _, use in uses if len(uses) > 1 else ():
-            tag = use.tag if isinstance(use, End) else self.towards(use.target)
+            tag = use.tag if isinstance(use, End) else self.next_name(use.target)
             seen[tag] += 1
             tags[id(use)] = f"{tag}·{seen[tag]}" if seen[tag] > 1 else tag
         return tags
 
-    def towards(self, id: str) -> str:
+    def next_name(self, id: str) -> str:
         """The name of the first named value downstream of a use."""
-        start = self.known.get(id)
+        start = self.vertices.get(id)
         vertex, passed = start, []
-        while vertex and not vertex.name and len(self.uses[vertex.id]) == 1 and vertex.id not in self.ahead:
+        while vertex and not vertex.name and len(self.uses[vertex.id]) == 1 and vertex.id not in self.next_named:
             passed.append(vertex.id)
-            vertex = self.known.get(self.uses[vertex.id][0][1].target)
+            vertex = self.vertices.get(self.uses[vertex.id][0][1].target)
         if vertex is not None:
-            vertex = self.ahead.get(vertex.id, vertex)
-        self.ahead.update(dict.fromkeys(passed, vertex))
+            vertex = self.next_named.get(vertex.id, vertex)
+        self.next_named.update(dict.fromkeys(passed, vertex))
         return vertex.name if vertex and vertex.name else (start.symbol or start.op) if start else "slices"
 
-    def sum_of(self, vertex: Vertex, uses: Sequence[tuple[int | None, Edge | End]]) -> list[str]:
+    def sum_text(self, vertex: Vertex, uses: Sequence[tuple[int | None, Edge | End]]) -> list[str]:
         """The gradient at a branch as a sum: its terms are the gradients along the uses."""
         if vertex.gradient is None:
             return []

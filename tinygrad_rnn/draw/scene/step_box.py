@@ -40,11 +40,11 @@ class CellTile:
                     for name, least in fold.least.items()]  # fmt: skip
             lines = [f"{main.op} ×{fold.count}", *ends]
         size = SIZES["name"] if fold is None else SIZES["text"]
-        self.wide = max(BOX, block(lines, size)[0] + 16, room + 56)
+        self.width = max(BOX, block(lines, size)[0] + 16, room + 56)
         look, middle, height = "box" if fold is None else "fold", (self.bottom + TOP - 20) / 2, self.bottom - TOP + 20
-        self.box = Shape(f"{name}{main.id}", look, 0.0, middle, self.wide, height, lines, size, about=main.id)
+        self.box = Shape(f"{name}{main.id}", look, 0.0, middle, self.width, height, lines, size, about=main.id)
         self.scene.shapes.append(self.box)
-        self.left, self.right = -self.wide / 2, self.wide / 2
+        self.left, self.right = -self.width / 2, self.width / 2
         self.ins = dict.fromkeys(self.states, self.box)
         self.outs = dict.fromkeys(self.states, self.box)
         self.loop: dict[str, tuple[str, str]] = {}
@@ -99,9 +99,9 @@ class CellTile:
             self.on_lane(y, label, named[0] if named else "", gradient)
             return
         width, height = block([label], SIZES["text"])
-        at = max(self.right + 12 + width / 2, self.wide / 2 + 22)
+        at = max(self.right + 12 + width / 2, self.width / 2 + 22)
         dot = Shape(f"{self.name}d{state}", "dot", at, y, 7.0, 7.0, about=value.id)
-        self.both(self.box, dot, (self.wide / 2, y), (at, y), gradient, None)
+        self.both(self.box, dot, (self.width / 2, y), (at, y), gradient, None)
         text = Shape(f"{self.name}o{state}", "text", at, self.text, width + 10, height + 8, [label], SIZES["text"],
                      about=value.id)  # fmt: skip
         out = next((norm for tag, norm in terms if tag == "output"), None)
@@ -117,7 +117,7 @@ class CellTile:
     def on_lane(self, y: float, label: str, head: str, gradient: float | None) -> None:
         """Add the name of a state above its lane, and its gradient below."""
         width = max(block([label], SIZES["name"])[0], block([head], SIZES["small"])[0])
-        at = self.wide / 2 + 14 + width / 2
+        at = self.width / 2 + 14 + width / 2
         self.scene.notes.append(Note(at, y - 5 - SIZES["name"] * 0.6, [label], SIZES["name"]))
         if head:
             self.note(at, y + 6 + SIZES["small"] * 0.6, [head], gradient)
@@ -128,12 +128,12 @@ class CellTile:
         width, height = block([label], SIZES["name"])
         head = [f"d{label} {size_text(edge.gradient)}"] if edge.gradient is not None else []
         room = max(block(head, SIZES["small"])[0] + 12, 26.0)
-        x, y = -self.wide / 2 - room - width / 2 - 6, self.lane_y[state]
+        x, y = -self.width / 2 - room - width / 2 - 6, self.lane_y[state]
         text = Shape(f"{self.name}i{state}", "text", x, y, width + 8, height, [label], SIZES["name"], about=vertex.id)
         self.scene.shapes.append(text)
-        self.both(text, self.box, (text.x + text.width / 2, text.y), (-self.wide / 2, text.y), edge.gradient, number)
+        self.both(text, self.box, (text.x + text.width / 2, text.y), (-self.width / 2, text.y), edge.gradient, number)
         if head:
-            self.note(-self.wide / 2 - room / 2, text.y + 6 + SIZES["small"] * 0.6, head, edge.gradient)
+            self.note(-self.width / 2 - room / 2, text.y + 6 + SIZES["small"] * 0.6, head, edge.gradient)
         self.left = min(self.left, text.x - text.width / 2)
         self.loop[state] = text.id, self.box.id
 

@@ -110,6 +110,10 @@ class Filler:
         """The step of a tile that ran first."""
         return tile.last if self.about.reverse else tile.first
 
+    def end(self, tile: Tile) -> int:
+        """The step of a tile that ran last."""
+        return tile.first if self.about.reverse else tile.last
+
     def fill_cell(self, tile: Tile, before: Tile | None, after: Tile | None) -> None:
         """Make the scene of a tile that is drawn as one box."""
         main = next(vertex for vertex in tile.members.values() if vertex.kind in ("cell", "fold"))
@@ -139,28 +143,26 @@ class Filler:
                 letter = edge.argument if known else "x"
                 texts = [f"d{letter}{ends[0]}", size_text(edge.gradient)] if edge.gradient is not None else []
                 label = " … ".join(dict.fromkeys(f"{letter}{end}" for end in ends))
-                cell_tile.feed(label, "text", source, edge, number, texts, 18 - cell_tile.wide / 2)
+                cell_tile.feed(label, "text", source, edge, number, texts, 18 - cell_tile.width / 2)
         if self.about.weights:
             texts = [f"{name} {size_text(norms[start])}" for name, norms in self.about.weights.items()] * one_step
             weights = Edge("", "", gradient=self.norm_of(start) if one_step else None)
             label = " ".join(name[1:] for name in self.about.weights)
-            cell_tile.feed(label, "parameter", None, weights, None, texts, cell_tile.wide / 2 - 14)
+            cell_tile.feed(label, "parameter", None, weights, None, texts, cell_tile.width / 2 - 14)
 
     def give_cell(self, cell_tile: CellTile, tile: Tile, after: Tile | None, state: str) -> None:
         """Draw a state that a cell returns: on its lane to the next step, and out of the row."""
         value = next((vertex for vertex in tile.members.values() if vertex.state == state), None)
         if value is None:
             return
-        last = tile.first if self.about.reverse else tile.last
         others = tile.members if after is None else {**tile.members, **after.members}
         leaving = [(number, edge) for number, edge in self.out.get(value.id, []) if edge.target not in others]
         ends = self.graph.results.get(value.id, [])
-        time = None if after is None else after.last if self.about.reverse else after.first
-        carried = self.about.carried[f"d{state}"][time] if time is not None else None
+        carried = self.about.carried[f"d{state}"][self.start(after)] if after is not None else None
         terms: list[tuple[str, float | None]] = [("next", carried)] if carried is not None else []
         terms += [("output", edge.gradient) for _, edge in leaving]
         terms += [("T", self.graph.cotangents[name]) for name in ends]
-        label = f"{state}'" if self.graph.full else f"{state}{subscript(last)}"
+        label = f"{state}'" if self.graph.full else f"{state}{subscript(self.end(tile))}"
         cell_tile.give(state, label, value.gradient, terms, value, [number for number, _ in leaving])
         for name in ends:
             cell_tile.leave(state, name, self.graph.cotangents[name], value)
@@ -176,7 +178,7 @@ class Filler:
         state = source.state or (source.name if source.kind == "state" and source.name in self.about.states else "")
         carries = before is None or source.id in before.members
         if state and carries and source.row in (self.row, None):
-            label = state + (subscript(before.last if not self.about.reverse else before.first) if before else "")
+            label = state + (subscript(self.end(before)) if before else "")
             carried = self.about.carried.get(f"d{state}", [])
             gradient = carried[time] if time < len(carried) else edge.gradient
             entry = replace(source, id=self.entry(state), kind="state", name=label, gradient=gradient)
@@ -190,12 +192,10 @@ class Filler:
         """The ends of the values of a tile: to the next tile on their lanes, and out of the row as texts."""
         ends = []
         for vertex in tile.members.values():
-            time = tile.first if self.about.reverse else tile.last
-            label = (vertex.state or vertex.name or vertex.symbol) + subscript(time)
+            label = (vertex.state or vertex.name or vertex.symbol) + subscript(self.end(tile))
             away = [(number, edge) for number, edge in self.out.get(vertex.id, []) if edge.target not in tile.members]
             if after is not None and vertex.state and any(edge.target in after.members for _, edge in away):
-                time = after.last if self.about.reverse else after.first
-                gradient = self.about.carried[f"d{vertex.state}"][time]
+                gradient = self.about.carried[f"d{vertex.state}"][self.start(after)]
                 ends.append(End(vertex.id, "next", (), gradient, state_lane(self.about.states, vertex.state)))
             for number, edge in away:
                 if after is None or edge.target not in after.members:

@@ -115,7 +115,7 @@ class StepRow(Filler):
         out = start.width / 2 if start.look in ("box", "fold") else 0.0
         leave_y, enter_y = before.lane_y.get(name, start.y - before.down), after.lane_y.get(name, end.y - after.down)
         path = [(start.x + sign * out, leave_y + before.down), (end.x - sign * end.width / 2, enter_y + after.down)]
-        time = after.last if self.about.reverse else after.first
+        time = self.start(after)
         gradient, id = self.about.carried[f"d{name}"][time], f"r{self.row}c{after.first}{name}"
         cut = time in self.about.cuts
         apart = self.style.apart if gradient is not None and not cut else 0.0

@@ -10,10 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..model import Edge, Graph, Vertex
-from ..scene.labels import cut, plain, subscript
+from ..scene.labels import UNITS, cut, plain, subscript
 
 LEAVES = ("input", "state", "parameter", "constant", "block")
-UNITS = ("cell", "fold", "module", "affine")
 LONG = 60  # characters of an expression that may be written inside another
 BINARY = {"+": 1, "-": 1, "⊙": 2, "/": 2, "%": 2, "@": 2, "^": 4}
 ASSOCIATIVE = ("+", "⊙")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from ..model import Edge, Graph, Vertex
-from ..scene.labels import cut, plain, size_text, subscript, tame
+from ..scene.labels import UNITS, cut, plain, size_text, subscript, tame
 
 HARMFUL = '"#;<>&`%:\\|[]{}$*~'  # characters with a meaning in Mermaid or HTML
 CLASSES = {
@@ -19,7 +19,6 @@ CLASSES = {
     "value": "fill:#ffffff,stroke:#97a3b0,color:#1f2933",
 }
 BACK = "stroke:#c2410c,color:#c2410c"
-UNITS = ("cell", "fold", "module", "affine")
 
 
 def escaped(text: object) -> str:

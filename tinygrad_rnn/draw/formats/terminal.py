@@ -12,11 +12,9 @@ import math
 from collections.abc import Iterator
 
 from ..model import Graph, Vertex
-from ..scene.labels import cut, plain, size_text
-from .equations import UNITS, Equation, Equations, Term
+from ..scene.labels import BARS, TERMS, UNITS, cut, plain, size_text
+from .equations import Equation, Equations, Term
 
-BARS = "▁▂▃▄▅▆▇█"
-FEW = 6  # terms of a sum that are written out
 WIDEST = 0.62  # the part of the width that equations may take
 READ = "Down: forward. Up: backward; d… is the gradient of the loss by the value on its line, ‖…‖ its norm."
 CUT = "✂ is detached: nothing comes back there."
@@ -133,8 +131,8 @@ class _Text:
         yield f"{name} {self.sized(vertex.gradient)}"
         if len(terms) > 1 and any(term.norm is not None for term in terms):
             shown = [f"{term.name} {_norm(term)}" for term in terms]
-            more = [f"{len(shown) - FEW + 1} more"] if len(shown) > FEW else []
-            yield f"= {' + '.join([*shown[: FEW - bool(more)], *more])}"
+            more = [f"{len(shown) - TERMS + 1} more"] if len(shown) > TERMS else []
+            yield f"= {' + '.join([*shown[: TERMS - bool(more)], *more])}"
 
     def sized(self, norm: float) -> str:
         """A norm with a bar for its size, on a log scale from the least to the greatest norm."""

@@ -10,6 +10,9 @@ from typing import Any
 
 from ..model import Graph
 
+BARS = "▁▂▃▄▅▆▇█"  # sizes, from small to large
+UNITS = ("cell", "fold", "module", "affine")  # kinds of vertices that stand for several operations
+TERMS = 6  # terms of a sum that are written out
 LONGEST = 40  # characters of a name that are shown
 SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
 HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, surrogates, line separators

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from ..model import Graph, RowOfSteps, extremes
 from .geometry import Line, Note, Scene, Shape
-from .labels import number_text, size_text
+from .labels import BARS, number_text, size_text
 from .theme import LEVELS, SIZES, block
 
 HEIGHT, MARGIN, TOP = 120.0, 70.0, 26.0
 POINTS = 240  # of a curve
 FAR = 1e3  # a gradient this many times smaller or larger than at the last step has vanished or exploded
-BARS = "▁▂▃▄▅▆▇█"
 FEW = 6  # steps whose norms are written out
 
 

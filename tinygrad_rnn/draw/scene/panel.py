@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 
 from ..model import Edge, Vertex
 from .geometry import Scene, Shape
-from .labels import size_text
+from .labels import TERMS, UNITS, size_text
 from .layout import Box, place
 from .links import End, LabelledLink, Style, draw_link, reserve
 from .theme import SIZES, block
 
 TEXTS = ("input", "state", "constant")
-BOXES = ("cell", "fold", "module", "affine")
 CIRCLE = 36.0
-FEW = 6  # terms of a sum that are written out
 
 
 class Panel:
@@ -75,7 +73,7 @@ class Panel:
                 labels = [self.port_label(to) for to in slices]
                 self.shapes[key] = Shape(key, "slice", ports=labels, size=SIZES["text"], about=slices[0].id)
                 self.port_of.update((to.id, (key, to.id)) for to in slices)
-            elif vertex.kind in BOXES:
+            elif vertex.kind in UNITS:
                 self.port_of.update((to.id, (vertex.id, to.id)) for to in values)
         for to, (box, _) in self.port_of.items():
             self.ports.setdefault(box, []).append(to)
@@ -109,7 +107,7 @@ class Panel:
         if vertex.kind == "operation":
             symbol = vertex.detail if vertex.op == "getitem" else vertex.symbol or vertex.op
             return ["−" if symbol == "-" else symbol], "operation", SIZES["symbol"]
-        if vertex.kind in BOXES:
+        if vertex.kind in UNITS:
             count = f"{vertex.operations} operations" if vertex.operations > 1 and vertex.kind != "affine" else ""
             return [text for text in (vertex.op or vertex.name, vertex.detail, count) if text], "box", SIZES["text"] + 1
         if vertex.kind == "constant" and vertex.shape == ():
@@ -202,9 +200,9 @@ class Panel:
             return []
         tags, d = self.tags(uses), f"d{vertex.name}" if vertex.name else "d"
         terms = [f"{d}_{tags[id(use)]} {size_text(use.gradient)}" for _, use in uses if use.gradient is not None]
-        more = [f"+ {len(terms) - FEW} more"] if len(terms) > FEW else []
+        more = [f"+ {len(terms) - TERMS} more"] if len(terms) > TERMS else []
         head = f"{d} {size_text(vertex.gradient)} ="
-        return [head, *(f"{'+ ' if k else ''}{term}" for k, term in enumerate(terms[:FEW])), *more]
+        return [head, *(f"{'+ ' if k else ''}{term}" for k, term in enumerate(terms[:TERMS])), *more]
 
     # -- the scene
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 
 from ...errors import UnknownName
 
-FORMAT = "tinygrad_rnn.engine.graph/1"
+FORMAT = "tinygrad_rnn.graph/1"
 
 
 @dataclass

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 #: Methods that set gradients to zero, if the layer has one.
 ZERO = ("zero_grad", "zero_grads", "zerograds", "clear_grads", "cleargrads", "reset_grad", "reset_grads")
-KEEPS = ("forward gives another result when it is called again: the layer keeps a state, or has a random generator; "
-         "it was called on a fresh copy each time")  # fmt: skip
+KEEPS = ("forward gives another result when it is called again: it keeps a state, or has a random generator of its "
+         "own; it was called on a fresh copy each time")  # fmt: skip
 
 
 def layer_contract(

@@ -148,7 +148,7 @@ def _reference(adapter: Adapter, cell: Cell | None, report: Report, compared_wit
     except NoReference as reason:
         offered = "" if cell else "; cell= names a cell that it should be equal to"
         report.notes.append(f"compared with numbers only: {reason}{offered}")
-    except Exception as error:  # what cannot be explained is wrong all the same
+    except Exception as error:  # the gradient is wrong even if the search for the mistake fails
         report.notes.append(f"no mistake was looked for: {type(error).__name__}: {error}")
     if not report.diagnoses:
         for k, row in enumerate(report.tensors.values()):

@@ -130,7 +130,7 @@ def _loop(
     for floats, when in cases:
         try:
             fresh = adapter.run(floats, dys)
-        except Exception:  # of the user's code, which need not run on other inputs than it was given
+        except Exception:  # of the user's code, which may not run on other inputs
             continue
         try:
             run = _once_more(adapter, run, floats, dys)

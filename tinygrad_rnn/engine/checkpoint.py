@@ -1,4 +1,4 @@
-"""`checkpoint`: run again instead of keeping."""
+"""`checkpoint`: recompute a function in the backward pass instead of saving its intermediate arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .tensor import Tensor
 
 
 class _Parts(list):
-    """The gradients of several outputs, side by side; None where nothing has arrived."""
+    """The gradients of several outputs; None for an output that no gradient has reached."""
 
     shape = dtype = None
     base = "several"  # never added to in place
@@ -36,11 +36,11 @@ _PART = Rule(_one_part)
 
 
 class _Replay:
-    """A run of f whose graph was let go of: run again when its gradients are asked for.
+    """A run of f whose graph was dropped; f runs again when its gradients are needed.
 
-    The two runs use the same nodes from before, ``outer``: those of the arguments, and of what f closes over. The
-    gradients are right if everything is the same that the rules of the two graphs compute with. To compare it without
-    keeping it there is a fingerprint of each output's graph.
+    Both runs use the same older nodes, ``outer``: those of the arguments and of the variables that f closes over. The
+    gradients are right if the rules of both graphs compute with the same arrays. A fingerprint of each output's graph
+    compares these without saving them.
     """
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]):
@@ -80,7 +80,7 @@ class _Replay:
         return [gradients.get(node, np.zeros(node.shape, node.dtype)) for node in self.outer]
 
     def refuse(self) -> None:
-        """Say what is not as it was."""
+        """Raise `MutationError` that names what has changed since the first run."""
         f, (args, options) = called(self.f), self.args
         owners = [*enumerate(args), *options.items()]
         named = [(name, leaf) for name, arg in owners for leaf in flatten(arg)[0]]
@@ -97,14 +97,14 @@ class _Replay:
 
 
 def _is_leaf(node: Node) -> bool:
-    """Is it a leaf of the user's, that `backward` fills?"""
+    """Is it a leaf whose ``.grad`` `backward` fills?"""
     return hasattr(node, "grad")
 
 
 def _fingerprints(outputs: Iterable[Any], inside: list[Node], outer: list[Node]) -> tuple[list[Any], dict[int, Any]]:
-    """One for each output: of the operations it is made by, the outer nodes, and what the rules have kept.
+    """A fingerprint for each output: of its operations, the outer nodes, and the arrays that the rules have saved.
 
-    Then those of all arrays kept, by id.
+    Then the fingerprints of all saved arrays, by id.
     """
     arrays: dict[int, Any] = {}
     of: dict[Any, Any] = {node: k for k, node in enumerate(outer)}
@@ -115,7 +115,7 @@ def _fingerprints(outputs: Iterable[Any], inside: list[Node], outer: list[Node])
 
 
 def _fingerprint(x: Any, arrays: dict[int, Any]) -> Any:
-    """What is equal for equal values, and hardly ever else."""
+    """A checksum of a value: equal for equal values, and almost never for others."""
     x = x._array if isinstance(x, Tensor) else x
     if isinstance(x, np.ndarray):
         if id(x) not in arrays:
@@ -130,17 +130,17 @@ def _fingerprint(x: Any, arrays: dict[int, Any]) -> Any:
 
 
 def _checksum(x: np.ndarray) -> int:
-    if x.dtype.char == "g":  # has bytes that mean nothing
+    if x.dtype.char == "g":  # has padding bytes
         with np.errstate(invalid="ignore"):
             x = np.stack([x.astype(float), (x - x.astype(float)).astype(float)])
     return zlib.crc32(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """``checkpoint(f)(*args)`` is ``f(*args)``, but keeps only its inputs: f is run again when the gradient is needed.
+    """``checkpoint(f)(*args)`` is ``f(*args)``, but saves only its inputs: f runs again when the gradient is needed.
 
-    Memory for time (Chen et al. 2016). f may use other Tensors that need a gradient; run again, it must do the same:
-    MutationError where something was changed in between that its gradient depends on.
+    This trades time for memory (Chen et al. 2016). f may use other Tensors that need a gradient. The second run must
+    compute the same: a change in between of something that the gradient depends on raises `MutationError`.
     """
 
     @wraps(f, updated=())
@@ -161,7 +161,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _gradient(k: int) -> Rule:
-    """Gradient k of a replay; the first one asked for computes them all."""
+    """Gradient k of a replay; the first call computes all of them."""
 
     def fn(parts: _Parts, replay: _Replay) -> Any:
         if not hasattr(parts, "done"):

@@ -1,7 +1,7 @@
-"""How a call of an operation becomes a node.
+"""Generate the public function of an operation, which records a call as a node.
 
-An operation is called often and does little, so its public function is written out for it, with nothing left to look
-up at the call. That of ``multiply`` reads::
+An operation is called often and does little. So its public function is generated as source code in which nothing is
+left to look up at the call. That of ``multiply`` reads::
 
     def multiply(x, w):
         if isinstance(x, _Tensor): x_array, x_node = x._array, x.node
@@ -65,7 +65,7 @@ _FUNCTION = """def {name}({signature}):{inputs}
 
 
 def source(spec: Op) -> str:
-    """The public function of ``spec`` as Python."""
+    """The source code of the public function of ``spec``."""
     names = spec.arguments
     ruled = [name for name in names if name in spec.rules]
     edges = [_edge(name, spec.rules[name].places) if name in ruled else "None" for name in names]
@@ -89,7 +89,7 @@ def source(spec: Op) -> str:
 
 
 def _saved_for_others(spec: Op, name: str) -> bool:
-    """Does the rule of another input save this one, so that it is saved when it needs no gradient itself?"""
+    """Does the rule of another input save this input? Then it is saved even if it needs no gradient itself."""
     return any(name in rule.names for argument, rule in spec.rules.items() if argument != name)
 
 
@@ -101,14 +101,14 @@ def _listed(parts: Any) -> str:
     return "".join(f"{part}, " for part in parts)
 
 
-#: Types of attributes that nobody can change.
+#: Types of immutable attributes.
 SIMPLE = frozenset([int, float, bool, str, slice, type(None), type(Ellipsis)])
 
 
 def settled(name: str, attribute: Any) -> Any:
-    """``attribute`` as a node keeps it: arrays and lists copied, so that the caller may change them, Tensors as arrays.
+    """``attribute`` as a node saves it: arrays and lists are copied, so that the caller may change them.
 
-    A Tensor that needs a gradient is refused: there is no rule for attributes.
+    A Tensor is saved as its array. A Tensor that needs a gradient is refused, because attributes have no rules.
     """
     if isinstance(attribute, tuple):
         for part in attribute:
@@ -124,7 +124,7 @@ def settled(name: str, attribute: Any) -> Any:
         attribute = attribute._array
     if isinstance(attribute, (list, np.ndarray)) and not _unchangeable(attribute):
         array = np.array(attribute)
-        if isinstance(attribute, list) and not array.size:  # an index that names nothing
+        if isinstance(attribute, list) and not array.size:  # an empty index
             array = array.astype(np.intp)
         array.flags.writeable = False
         return array
@@ -132,7 +132,7 @@ def settled(name: str, attribute: Any) -> Any:
 
 
 def _unchangeable(array: Any) -> bool:
-    """Is it an array in memory that nobody can write to, such as a copy made here before?"""
+    """Is it an array in read-only memory, such as a copy from an earlier call?"""
     while isinstance(array, np.ndarray) and not array.flags.writeable:
         array = array.base
     return array is None
@@ -150,7 +150,7 @@ def run_source(text: str, file: str, names: dict[str, Any], results: dict[str, A
 
 
 def function(spec: Op) -> Any:
-    """The public function of an operation with a fixed number of inputs, as long as no rule is known."""
+    """The public function of an operation with a fixed number of inputs, before any rule is set."""
     names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
     names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
     names.update(_nothing={}, _shape=np.shape, _sequences=(list, tuple), _array=np.asarray)
@@ -159,7 +159,7 @@ def function(spec: Op) -> Any:
 
 
 def rewrite(spec: Op) -> None:
-    """Write the public function anew, with the edges that its rules ask for; it stays the same object."""
+    """Generate the public function again, with the edges for its rules; the function object stays the same."""
     names = spec.function.__globals__
     names.update({f"{name}_rule": rule for name, rule in spec.rules.items()})
     defined = run_source(source(spec), f"<operation {spec.name}>", {**names}, {})
@@ -167,7 +167,7 @@ def rewrite(spec: Op) -> None:
 
 
 def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:
-    """``y`` as a Tensor, with a node if it needs one and recording is on; as it is, if no input was a Tensor."""
+    """``y`` as a Tensor, with a node if it needs a gradient; unchanged if no input is a Tensor."""
     if y is None:
         raise InvalidType(f"{spec.name}: returned None, should return an array; is a return missing?")
     if not any(isinstance(a, Tensor) for a in args):
@@ -184,7 +184,7 @@ def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[An
 
 
 def _check_rules(spec: Op, args: Sequence[Any], edges: Sequence[Any]) -> None:
-    """An input that needs a gradient has a rule: else its part would be lost without a word."""
+    """Raise if an input needs a gradient and has no rule: its part of the gradient would be lost silently."""
     for k, (a, edge) in enumerate(zip(args, edges)):
         if edge is None and isinstance(a, Tensor) and a.node is not None:
             name = spec.arguments[0 if spec.variadic else k]
@@ -225,7 +225,7 @@ def variadic(spec: Op) -> Any:
 
 
 def several(name: str, x: Any) -> TypeError:
-    """The error for one array where several are joined: NumPy takes it apart, and ``f(*xs)`` may be meant."""
+    """The error for a single array where several are joined: NumPy would split it along its first axis."""
     return TypeError(
         f"{name}: got one array {np.shape(x)}, should be a list of arrays: {name}([x]) for x alone, {name}(list(x)) "
         "for its parts along the first axis, as NumPy's"

@@ -1,6 +1,6 @@
-"""Find where a NaN was born, and who wrote to an array that backward needs.
+"""Find the operation that produced a NaN, and the write to an array that backward needs.
 
-Both look at every operation while they are open and cost nothing when they are not; they may be nested.
+Both tools check every operation while they are open. They cost nothing otherwise, and may be nested.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 @contextmanager
 def trace_nans() -> Iterator[None]:
-    """Inside, the first operation that makes NaN or inf, forward or backward, raises `NanError`.
+    """Inside, the first operation that produces NaN or inf, forward or backward, raises `NanError`.
 
-    It tells the operation, its operands, the line of the user's and, inside `scan`, the time step. An inf that comes in
-    and goes through (a mask of -inf) is no error; a NaN that comes in is, and is told as such. NumPy's own warnings are
-    off meanwhile. Backward runs every rule twice.
+    The error names the operation, its operands, the user's line and, inside `scan`, the time step. An inf in an operand
+    that passes through (a mask of -inf) is no error. A NaN in an operand is one, and is reported as such. NumPy's own
+    warnings are off inside. Backward runs every rule twice.
     """
     with np.errstate(all="ignore"), observing(_Nans()):
         yield
@@ -39,11 +39,11 @@ def trace_nans() -> Iterator[None]:
 
 @contextmanager
 def trace_mutations() -> Iterator[None]:
-    """Inside, backward verifies that no array it needs has changed since the forward pass, else `MutationError`.
+    """Inside, backward raises `MutationError` if an array that it needs has changed since the forward pass.
 
-    What every operation saves is remembered as a checksum, with the line that called it, which the error tells. So
-    writes that the library cannot see are found as well: those of compiled code, or of a rule of your own. Both passes
-    must be inside.
+    Every saved array is stored as a checksum, together with the line that called the operation; the error names that
+    line. This also finds writes that the library cannot see, such as those of compiled code or of a user-defined rule.
+    Both passes must be inside.
     """
     with observing(_Mutations()):
         yield
@@ -53,7 +53,7 @@ def trace_mutations() -> Iterator[None]:
 
 
 def place() -> str:
-    """Where the user's code is now: the first line outside of this package, and the time step inside `scan`."""
+    """The current line of the user's code: the innermost one outside of this package, and the time step in `scan`."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith((PACKAGE, "<operation ")):
         frame = frame.f_back
@@ -62,7 +62,7 @@ def place() -> str:
 
 
 def _called(node: Node) -> str:
-    """What a value is called, by its own name if it has one."""
+    """The label of a value in messages, with its own name if it has one."""
     name = getattr(node, "name", None)
     return f"{name} {node.shape}" if name else f"{node.shape}"
 
@@ -96,7 +96,7 @@ def described(name: str, x: Any) -> str:
 
 
 class _Nans:
-    """Looks at every result and at every gradient."""
+    """The observer that checks every result and every gradient."""
 
     passive = True
 
@@ -123,7 +123,7 @@ class _Nans:
 
     def gradient(self, node: Node, dy: Any) -> None:
         if node.shape is None:
-            return  # a checkpoint, which runs its own backward pass under our eyes
+            return  # a checkpoint: its own backward pass is observed as well
         if holds(dy):
             why = "summed up to" if node in self.reached else "was given"
             raise NanError(f"backward: the gradient of {node.label()} {why} {holds(dy)}{self._place(node)}")
@@ -165,7 +165,7 @@ def _argument(node: Node, k: int) -> str:
 
 
 class _Mutations:
-    """Remembers the bytes of everything that gradient rules keep."""
+    """The observer that stores a checksum of every array that gradient rules save."""
 
     passive = True
 
@@ -190,7 +190,7 @@ class _Mutations:
 
 
 def _kept(node: Node) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Every array that the rules of a node keep: for the gradient by what, its name, the array."""
+    """Every array that the rules of a node save: the input that the rule is for, the name, the array."""
     for k, edge in enumerate(node.edges):
         if edge is not None:
             names = getattr(edge[1], "names", [f"kept value {j}" for j in range(len(edge[2]))])

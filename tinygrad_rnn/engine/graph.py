@@ -1,9 +1,9 @@
-"""The graph: nodes in order of creation, and the walk back through them.
+"""The graph: nodes in order of creation, and the backward pass over them.
 
-A node is one recorded value. It holds no array of its own, only, for each input that needs a gradient, the input's
-node, the gradient rule, and what that rule asked to be kept. Nodes point from newer to older, so nothing here is a
-cycle, and *newest first is the backward order*: no recursion, no heap. A backward pass lets go of what the rules kept;
-who came from whom stays, so that a graph can be looked at before and after.
+A node is one recorded value. It holds no array. For each input that needs a gradient, it holds the input's node, the
+gradient rule, and the values that the rule saves. Nodes point from newer to older, so there are no cycles, and *newest
+first is the backward order*: no recursion, no heap. A backward pass drops the saved values. The links between nodes
+stay, so that a graph can be inspected before and after.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ clock = itertools.count(1).__next__
 
 
 class Node:
-    """One recorded value; ``edges[k]`` is ``(parent, rule, kept)`` for input k, or None where it needs no gradient.
+    """One recorded value; ``edges[k]`` is ``(parent, rule, saved)`` for input k, or None if it needs no gradient.
 
-    ``parents`` are those of the edges; a leaf has none. ``edges`` is `USED` when a backward pass has been through.
+    ``parents`` are those of the edges; a leaf has none. After a backward pass, ``edges`` is `USED`.
     """
 
     __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "parents", "passed", "run", "scope",
@@ -37,8 +37,8 @@ class Node:
     grad: Any  # of a leaf
     name: str | None
     scope: tuple[str, ...]  # the names of the scopes that were open, if any were
-    passed: int  # when a backward pass first left it usable
-    run: Any  # of a state that a cell made: which steps of which cell lie behind it
+    passed: int  # the time of the first backward pass that retained it
+    run: Any  # of a state that a cell computed: the steps of the cell that lead to it
 
     def __init__(self, edges: Sequence[Any], shape: Any, dtype: Any, op: Any = None, attrs: Any = None):
         self.seq = clock()
@@ -50,13 +50,13 @@ class Node:
         self.attrs = attrs
 
     def label(self) -> str:
-        """What messages call this value: its name, and what made it."""
+        """The label of this value in messages: its name, and the operation that computed it."""
         origin = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
         name = getattr(self, "name", None)
         return f"{name} ({origin})" if name else origin
 
 
-#: The edges of a node that a backward pass has been through: what they kept is gone.
+#: The edges of a node after a backward pass: the saved values are gone.
 USED: Any = []
 
 
@@ -88,12 +88,12 @@ class Rule:
 def newest_first(
     roots: Iterable[Node], ends: Mapping[Node, Any] = MappingProxyType({}), used: bool = False
 ) -> list[Node]:
-    """Every node that the roots are made from, each once, newest first; what lies behind ``ends`` is left out.
+    """Every node that the roots depend on, once each, newest first; nodes behind ``ends`` are left out.
 
-    A node that a backward pass has ``used`` up is an error, unless it is only to be looked at.
+    A node whose saved values an earlier backward pass has dropped is an error, unless ``used`` nodes are allowed.
     """
     nodes = list(dict.fromkeys(roots))
-    seen: dict[Node | None, None] = dict.fromkeys([None, *nodes])  # None is the parent of what needs no gradient
+    seen: dict[Node | None, None] = dict.fromkeys([None, *nodes])  # None is the parent where no gradient is needed
     since = min((node.seq for node in ends), default=0)
     for node in nodes:  # which grows
         if ends and node in ends:
@@ -111,7 +111,7 @@ def newest_first(
 
 
 def on_path_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
-    """The nodes of ``order`` that are made from a wanted one: gradients need to flow only there."""
+    """The nodes of ``order`` that depend on a wanted node: gradients need to flow only through these."""
     path = dict.fromkeys(wanted)
     for node in reversed(order):
         if node not in path and any(parent in path for parent in node.parents):
@@ -120,11 +120,11 @@ def on_path_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
 
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """``g`` summed over what broadcasting had stretched, so that it has ``shape``: the one place of un-broadcasting."""
-    if g.dtype.char == "e":  # of more than 2048 ones, a sum in float16 is 2048
+    """``g`` summed over the axes that broadcasting had stretched to ``shape``: the only place of un-broadcasting."""
+    if g.dtype.char == "e":  # in float16, a sum of ones ends at 2048
         g = g.astype(np.float32)
     lead = g.ndim - len(shape)
-    if lead == 1 and g.shape[1:] == shape:  # a bias: quickly
+    if lead == 1 and g.shape[1:] == shape:  # a bias, the common case
         return np.add.reduce(g, 0)
     gone = tuple(range(lead)) + tuple(k + lead for k, n in enumerate(shape) if n == 1 and g.shape[k + lead] != 1)
     if gone:
@@ -133,8 +133,8 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def fitted(g: Any, node: Node) -> Any:
-    """``g`` as a gradient of ``node``: of its shape and of its dtype."""
-    if node.shape is None:  # not an array: several outputs side by side
+    """``g`` with the shape and the dtype of ``node``."""
+    if node.shape is None:  # several outputs of a checkpoint, not an array
         return g
     if g.shape != node.shape:
         g = sum_to(g, node.shape)
@@ -146,16 +146,16 @@ def backpropagate(
 ) -> dict[Node, Any]:
     """The gradients of ``Σ <dy, root>``, given arrays ``roots[node] = dy``, by all leaves or by the ``wanted`` nodes.
 
-    Walks newest first: when a node's turn comes, every path into it has been summed. The gradients returned are arrays
-    of their own memory. A node is used up before its rules run, unless ``retain``: a pass that was interrupted cannot
-    be taken up again in the middle.
+    The walk goes newest first: when it reaches a node, every path into the node has been summed. The returned gradients
+    own their memory. Without ``retain``, the saved values of a node are dropped before its rules run, so an interrupted
+    pass cannot continue from the middle.
     """
     ends = dict.fromkeys(wanted or ())
     order = newest_first(roots, ends)
     along = None if wanted is None else on_path_to(order, ends)
     totals, gradients, observer = Totals(roots), {}, context.observer
     arrays, waiting = totals.arrays, totals.waiting
-    if observer is None:  # all nodes, before the first is used up; an observer may have more to say of each
+    if observer is None:  # all nodes at once, before any saved value is dropped; an observer reports each first
         versions.check(order, ends, along)
     for node in order:
         if waiting and node in waiting:
@@ -178,7 +178,7 @@ def backpropagate(
 
 
 def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> None:
-    """One node's part of the pass: what each of its rules gives is added to the total of that rule's parent."""
+    """Run the rules of one node, and add each result to the total of the rule's parent."""
     arrays, owned = totals.arrays, totals.owned
     dy = arrays[node]
     for edge in edges:
@@ -202,7 +202,7 @@ def _step(node: Node, edges: Any, totals: Totals, along: Any, retain: bool) -> N
 
 
 def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:
-    """What a rule gives in the form that costs less; None if it is in the total already, or waits for it."""
+    """The result of a rule in a cheaper form; None if it is in the total already, or waits to be summed."""
     parent, rule, saved = edge
     dy = totals.arrays[node]
     if rule.sum_over_uses is not None:
@@ -213,13 +213,13 @@ def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:
         return None
     if rule.consume_saved is not None and not retain:
         return rule.consume_saved(dy, *saved)
-    if rule.inplace_dy is not None and totals.sole(node, others=2):  # dy here, and in our caller
+    if rule.inplace_dy is not None and totals.sole(node, others=2):  # dy here and in the caller
         return rule.inplace_dy(dy, *saved)
     return rule.fn(dy, *saved)
 
 
 def _settle(node: Node, totals: Totals) -> None:
-    """Add what has waited for ``node``: all uses under one rule in one go."""
+    """Add the waiting parts of ``node``: all uses under the same rule at once."""
     rules: dict[Rule, list[Any]] = {}
     for rule, dy, saved in totals.waiting.pop(node):
         rules.setdefault(rule, []).append((dy, *saved))
@@ -231,10 +231,10 @@ def _settle(node: Node, totals: Totals) -> None:
 def warn_if_growing(order: list[Node]) -> None:
     """Warn when the graph, newest first, has grown after each of the last three passes through it.
 
-    A state carried on without detach brings new nodes with every iteration, made after the pass before. Many losses
-    from one trunk make two generations of nodes, and losses at many depths of one graph are older than the first pass.
+    A state that is carried on without detach adds new nodes in every iteration, after the previous pass. Several losses
+    on one trunk give two generations of nodes, and losses at several depths of one graph are older than the first pass.
     """
-    now, newest = clock(), dict[int, Node]()  # by the time of the first pass through them
+    now, newest = clock(), dict[int, Node]()  # by the time of the first pass over them
     for node in order:
         if node.parents:
             node.passed = getattr(node, "passed", now)

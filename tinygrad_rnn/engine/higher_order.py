@@ -17,7 +17,7 @@ _SAME = Rule(lambda dy: dy)
 
 
 class InputNode(Node):
-    """The node to differentiate by. A backward pass inside the user's function does not use it up: it keeps nothing."""
+    """The node of an input that is differentiated by. It saves nothing, so a backward pass leaves it usable."""
 
     __slots__ = ("_edges",)
 
@@ -32,10 +32,9 @@ class InputNode(Node):
 
 
 def leaf_for(x: Any, where: str) -> Tensor:
-    """A Tensor with a copy of an input: on a node of its own, behind which is the input's own graph if it has one.
+    """A Tensor with a copy of an input, on a new node whose parent is the input's own node if it has one.
 
-    It counts as computed, so that the user's function may change it in place; neither the input nor the node to
-    differentiate by is changed by that.
+    It counts as computed, so the user's function may change it in place. That changes neither the input nor the node.
     """
     array = np.array(value(x))
     if array.dtype.kind != "f":
@@ -81,7 +80,7 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
 
 
 def _lifted(node: Node, rule: Rule, saved: Sequence[Any]) -> list[Any]:
-    """What a rule kept, as Tensors on the nodes that the arrays came from."""
+    """The saved values of a rule, as Tensors on the nodes that the arrays came from."""
     parents = node.parents
     lifted = []
     for source, array in zip(rule.sources or [None] * len(saved), saved, strict=True):
@@ -97,7 +96,7 @@ def _on(array: Any, node: Node | None) -> Any:
 
 
 def split_at(roots: Iterable[Node], ends: Callable[[Node], bool]) -> tuple[list[Node], list[Node]]:
-    """The nodes that the roots are made from, without the ends, and the ends; each oldest first."""
+    """The nodes that the roots depend on, without the ends, and the ends; each oldest first."""
     seen: dict[Node, bool] = {node: ends(node) for node in roots}
     todo = list(seen)
     for node in todo:  # which grows

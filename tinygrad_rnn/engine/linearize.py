@@ -1,4 +1,4 @@
-"""A function of the user's run once, and its derivative there: the linear map that takes dy back, or dx forward."""
+"""Run a function once and give its derivative there: the linear map that takes dy back, or dx forward."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .tensor import Tensor, make, value
 
 
 def _given(x: Any) -> Any:
-    """An input that is not differentiated by: arrays of floats as Tensors with a copy; anything else as it is."""
+    """An input that is not differentiated by: a float array as a Tensor with a copy, anything else unchanged."""
     return make(np.array(x), None) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else twins(x)
 
 
 def called(f: Callable[..., Any]) -> str:
-    """What messages call a function of the user's."""
+    """The name of a user's function in messages."""
     name = getattr(getattr(f, "func", f), "__name__", type(f).__name__)
     return "f" if name == "<lambda>" else name
 
 
 class Linearized:
-    """f run once on stand-ins for the inputs to be differentiated by; `gradients` goes back through it.
+    """One run of f on fresh leaves for the inputs that are differentiated by; `gradients` goes back through it.
 
-    ``leaves`` and ``roots`` are the nodes of the stand-ins and of the results, noted before and after the run: a Tensor
-    that is changed in place has another node from then on. Both have None for what has no derivative.
+    ``leaves`` and ``roots`` are the nodes of these leaves before the run and of the results after it: a Tensor that is
+    changed in place gets another node. Both have None for a value that has no derivative.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Linearized:
         self.like = likeness(self.ys, self.build_y)
 
     def out(self, x: Any, deep: bool, shared: bool = True) -> Any:
-        """A result as the caller should get it: an object of its own, and unless ``deep`` free of the stand-ins.
+        """A result for the caller: a new object, and unless ``deep`` independent of the fresh leaves.
 
-        An array is copied where it may be ``shared``, with what a rule has kept, or with another result.
+        An array is copied if it may be ``shared`` with a saved array or with another result.
         """
         if not isinstance(x, Tensor):
             return x
@@ -83,7 +83,7 @@ class Linearized:
         return self.build_y(self.values)
 
     def number(self) -> Any:
-        """The only result, which should be one floating number."""
+        """The only result, which should be a single floating number."""
         shapes = [np.shape(value(y)) for y in self.ys]
         if len(self.ys) != 1 or np.prod(shapes[0]) != 1:
             got = shapes[0] if len(self.ys) == 1 else f"{len(self.ys)} values"
@@ -100,7 +100,7 @@ class Linearized:
             raise InvalidType(f"{self.name}: {self.called} returned {got}, should be floating to be differentiated")
 
     def gradients(self, dys: Sequence[Any], deep: bool, retain: bool = True) -> list[Any]:
-        """The gradient by each stand-in; zeros where the output does not depend on it."""
+        """The gradient by each leaf; zeros if the output does not depend on it."""
         return pull(self.roots, dys, self.leaves, deep, retain)
 
     def grouped(self, gradients: Sequence[Any], deep: bool) -> tuple[Any, ...]:
@@ -120,7 +120,7 @@ class Linearized:
 
 
 def likeness(leaves: Sequence[Any], build: Callable[..., Any]) -> Any:
-    """A tree of arrays of the same shapes and dtypes, which take no memory."""
+    """A pytree of arrays of the same shapes and dtypes, which take no memory."""
     return build([x if x is None else np.broadcast_to(np.empty((), dtype_of(x)), np.shape(value(x))) for x in leaves])
 
 
@@ -131,7 +131,7 @@ def dtype_of(y: Any) -> np.dtype:
 def pull(
     roots: Sequence[Node | None], dys: Sequence[Any], leaves: Sequence[Node | None], deep: bool, retain: bool = True
 ) -> list[Any]:
-    """The gradient of ``Σ <dy, root>`` by each leaf, itself recorded if ``deep``; zeros where nothing arrives."""
+    """The gradient of ``Σ <dy, root>`` by each leaf, itself recorded if ``deep``; zeros if no gradient reaches it."""
     wanted = [leaf for leaf in leaves if leaf is not None]
     totals: dict[Node, Any] = {}
     for root, dy in zip(roots, dys, strict=True):

@@ -1,4 +1,4 @@
-"""The border with NumPy: what its functions do when they are handed a Tensor."""
+"""NumPy's protocols: what NumPy's functions do with a Tensor."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from ..errors import InvalidType
 from .context import context
 
-UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, (ufunc, method), or another's name -> operation
+UFUNCS: dict[Any, Callable[..., Any]] = {}  # NumPy ufunc, (ufunc, method), or the name of a foreign ufunc -> operation
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # NumPy function -> operation
-ELSEWHERE: dict[str, str] = {}  # function of SciPy that no Tensor can go through -> what to write
+ELSEWHERE: dict[str, str] = {}  # SciPy function that takes no Tensor -> what to write instead
 
 INSTEAD = (
     "use x.detach() or x.numpy() if the gradient is not wanted, tinygrad_rnn.stack([a, b]) for np.array([a, b]), "
@@ -27,12 +27,12 @@ _NUMBER = (
     "recorded; compute with the Tensor itself (tinygrad_rnn.exp for math.exp), or use x.detach() if the gradient is "
     "not wanted"
 )
-#: What puts a number into an array. NumPy asks a Tensor for a float then, as ``float(x)`` does.
+#: Calls that put a number into an array. NumPy then asks a Tensor for a float, as ``float(x)`` does.
 _FILLING = ("fill", "fromiter", "setitem", "__setitem__", "reduce")
 
 
 def _into_array(frame: FrameType) -> bool:
-    """Is a float asked for by NumPy: in its own code, at ``a[...] = x``, or by a call such as ``a.fill(x)``?"""
+    """Does NumPy ask for the float: in its own code, at ``a[...] = x``, or in a call such as ``a.fill(x)``?"""
     code, at = frame.f_code, frame.f_lasti
     if str(frame.f_globals.get("__name__")).partition(".")[0] == "numpy":
         return True
@@ -41,17 +41,17 @@ def _into_array(frame: FrameType) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _callee(code: CodeType, at: int) -> str:
-    """The attribute that is called at a place: ``fill`` of ``a.fill(x)``. Known from Python 3.11 on, else empty."""
+    """The attribute that is called at a place: ``fill`` of ``a.fill(x)``. Empty before Python 3.11."""
     if not hasattr(code, "co_positions"):
         return ""
-    starts = [place[::2] for place in code.co_positions()]  # a call starts where what it calls does
+    starts = [place[::2] for place in code.co_positions()]  # a call starts where its function starts
     loads = [op for op in dis.get_instructions(code) if op.opname in ("LOAD_ATTR", "LOAD_METHOD") and op.offset < at]
     names = [op.argval for op in loads if starts[op.offset // 2] == starts[at // 2]]
     return str(names[-1]) if names and "CALL" in dis.opname[code.co_code[at]] else ""
 
 
 def _advice() -> str:
-    """What to write instead: our operation, if a function of SciPy asks for an array of a Tensor."""
+    """What to write instead, if a SciPy function asks a Tensor for an array: our operation."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in ("numpy", "scipy"):
         if frame.f_code.co_name in ELSEWHERE:
@@ -61,7 +61,7 @@ def _advice() -> str:
 
 
 class Border:
-    """The part of a Tensor that NumPy sees.  Never an object array: an operation, a plain array, or an error."""
+    """The methods of a Tensor that NumPy calls: they give an operation, an array or an error, never an object array."""
 
     __slots__ = ()
     _array: np.ndarray
@@ -70,7 +70,7 @@ class Border:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         key, name = ufunc, f"np.{ufunc.__name__}"
-        if getattr(np, ufunc.__name__, None) is not ufunc:  # SciPy's
+        if getattr(np, ufunc.__name__, None) is not ufunc:  # of SciPy
             key, name = ufunc.__name__, ufunc.__name__
         if method != "__call__":
             key, name = (ufunc, method), f"{name}.{method}"
@@ -100,7 +100,7 @@ class Border:
         return int(self._alone())
 
     def _alone(self) -> np.ndarray:
-        """The array, to make a Python number of; refused where a gradient is wanted, and the number would lose it."""
+        """The array, for a Python number; refused if a gradient is needed, because the number would lose it."""
         if self.node is not None and context.recording:
             observed = context.observer is not None and not getattr(context.observer, "passive", False)
             if observed or context.transforms or context.step is not None:

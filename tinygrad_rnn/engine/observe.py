@@ -1,4 +1,4 @@
-"""Being told of what runs: of every operation and gradient, and of the local variables of a function."""
+"""Observers of what runs: every operation and gradient, and the local variables of a function."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .tensor import Tensor
 
 
 class _Both:
-    """Two observers as one.
+    """Two observers as a single one.
 
-    An observer is told ``operation(spec, args, made)`` after each forward operation, with its declaration, what it was
-    called with and the Tensor it gave, and ``gradient(node, dy)`` when a backward pass has all of a node's gradient.
-    One that makes no record for others is ``passive``: to take a Python number of a Tensor loses nothing then.
+    An observer has two methods. ``operation(spec, args, output)`` is called after each forward operation, with its
+    declaration, its arguments and the resulting Tensor. ``gradient(node, dy)`` is called when a backward pass has the
+    whole gradient of a node. An observer is ``passive`` if it records nothing that a Python number would lose.
     """
 
     def __init__(self, first: Any, second: Any):
@@ -36,7 +36,7 @@ class _Both:
 
 @contextmanager
 def observing(observer: Any) -> Iterator[Any]:
-    """Tell ``observer`` of every operation and gradient inside, beside those who observe already."""
+    """Notify ``observer`` of every operation and gradient inside, in addition to the observers that are set already."""
     before = context.observer
     try:
         context.observer = observer if before is None else _Both(before, observer)
@@ -47,9 +47,9 @@ def observing(observer: Any) -> Iterator[Any]:
 
 @contextmanager
 def locals_of(codes: Sequence[Any], callback: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """After each line of the functions with these ``codes``, tell what the local variables are.
+    """After each line of the functions with these ``codes``, call ``callback`` with their local variables.
 
-    It is done by tracing, as debuggers do: nothing is asked of the function, and nobody pays who does not look.
+    This uses tracing, as debuggers do: the function stays unchanged, and other code costs nothing.
     """
 
     watched = _Watched(callback)
@@ -62,7 +62,7 @@ def locals_of(codes: Sequence[Any], callback: Callable[[dict[str, Any]], None]) 
 
 
 class _Watched:
-    """Looks at a frame whenever something happens in it. A function that returns itself would be a cycle."""
+    """The trace function of a frame, called at each event. A closure that returns itself would be a cycle."""
 
     def __init__(self, callback: Callable[[dict[str, Any]], None]):
         self.callback = callback

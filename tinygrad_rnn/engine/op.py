@@ -1,9 +1,9 @@
-"""`op` declares an operation once; everything that needs to know it reads the declaration.
+"""`op` declares an operation once; everything else reads the declaration.
 
-A declaration is a forward function on arrays, a shape rule, and one gradient rule per input. A rule's argument names
-are its list of what to keep: names of inputs (``x``), the output (``y``), a shape (``x_shape``), an attribute
-(``axis``), or something that the forward pass made on the way (``keeps``). For an operation of any number of inputs
-(``*xs``) a rule may also name ``i``, which input it is for, and ``xs``, all of them.
+A declaration is a forward function on arrays, a shape rule, and one gradient rule per input. The argument names of a
+rule are its save-list: inputs (``x``), the output (``y``), a shape (``x_shape``), an attribute (``axis``), or a
+constant that the forward function returns for it (``keeps``). For an operation of any number of inputs (``*xs``) a rule
+may also name ``i``, the number of its input, and ``xs``, all inputs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OPS: dict[str, Op] = {}
 
 
 class OpRule(Rule):
-    """The rule for one argument of an operation, and how to find what it keeps."""
+    """The rule for one argument of an operation, and where its saved values come from."""
 
     __slots__ = ("names", "places")
 
@@ -47,7 +47,7 @@ class OpRule(Rule):
 
 
 class Operation(Protocol):
-    """What `op` gives: the function that users call, with its declaration."""
+    """The result of `op`: the function that users call, with its declaration."""
 
     spec: Op
     vjp: Callable[..., None]
@@ -76,20 +76,20 @@ class Op:
     function: Any = None  # the public function
 
     def source(self, name: str) -> Any:
-        """Where a kept value comes from, for rules that run on Tensors."""
+        """The source of a saved value, for rules that run on Tensors."""
         if name in self.arguments and not self.variadic:
             return self.arguments.index(name)
         return name if name in ("y", "xs") else None
 
     def locate(self, name: str, argument: str) -> str:
-        """The expression that finds a kept value at the end of a forward pass."""
+        """The expression for a saved value in the generated function."""
         base = name.removesuffix("_shape")
         if name in ("i", "y") or name in self.keeps or name in self.attributes:
             return name
         if self.variadic and name == "xs":
             return name
         if base in self.arguments:
-            known = base == argument  # the input of the rule itself is a Tensor; another one may be a number
+            known = base == argument  # the input of the rule itself is a Tensor; other inputs may be numbers
             return f"{base}_array" if base == name else f"{base}_array.shape" if known else f"_shape({base}_array)"
         raise InvalidType(f"{self.name}.vjp: the rule for {argument} names {name}, which {self.name} does not have")
 
@@ -103,16 +103,16 @@ class Op:
             codegen.rewrite(self)
 
     def cheaper(self, argument: str, **forms: Callable[..., Any]) -> None:
-        """Give the rule of ``argument`` forms that cost less: see `Rule`."""
+        """Give the rule of ``argument`` cheaper forms: see `Rule`."""
         self.rules[argument].cheaper(**forms)
 
     def named(self, xs: Sequence[Any]) -> dict[str, Shape]:
-        """The inputs' shapes by the names that messages use."""
+        """The shapes of the inputs, by their names in messages."""
         names = [f"{self.arguments[0]}[{k}]" for k in range(len(xs))] if self.variadic else self.arguments
         return {name: np.shape(x) for name, x in zip(names, xs, strict=True)}
 
     def refuse(self, error: Exception, xs: Sequence[Any], attrs: Mapping[str, Any]) -> NoReturn:
-        """Raise NumPy's refusal in the operation's own argument names, or in the shape rule's words if it has some."""
+        """Raise NumPy's error again in the argument names of the operation, or in the words of its shape rule."""
         if isinstance(error, ShapeError):
             raise ShapeError(f"{self.name}: {error}") from error
         kinds = ((ValueError, InvalidValue), (TypeError, InvalidType), (IndexError, InvalidIndex))
@@ -124,7 +124,7 @@ class Op:
                 self.shape(self.named(xs), attrs)
         except ShapeError as better:
             raise ShapeError(f"{self.name}: {better}") from error
-        except TypeError:  # an attribute that the rule cannot read either
+        except TypeError:  # the shape rule cannot read an attribute either
             pass
         if str(error).startswith(f"{self.name}: "):
             raise error
@@ -149,15 +149,15 @@ def op(
 ) -> Callable[[Callable[..., Any]], Operation]:
     """Declare an operation from its forward function on arrays.
 
-    Positional arguments of the function are arrays, keyword-only ones attributes. ``shape`` is its shape rule,
-    ``operator`` the Python operator it is (``"matmul"``), ``numpy`` the NumPy functions that lead to it (by default the
-    one of the same name), ``cases`` and ``domain`` (the range inputs are drawn from) its samples for the tests.
-    ``keeps`` names what the forward function returns after its value, for its rules: constants, such as a mask.
-    ``name``, ``arguments`` and ``doc`` declare a function that has none of its own, as NumPy's have not. ``formula`` is
-    what an inner operation computes, in NumPy: it is printed in its place. ``traits`` is what tools read: the fields of
-    `Traits`, such as ``latex``, ``activation`` and ``limits``.
+    Positional arguments of the function are arrays, keyword-only arguments are attributes. ``shape`` is its shape rule.
+    ``operator`` is its Python operator (``"matmul"``). ``numpy`` lists the NumPy functions that call it, by default the
+    one of the same name. ``cases`` and ``domain`` (the range of the inputs) are its samples for the tests. ``keeps``
+    names constants for its rules, such as a mask, that the forward function returns after its value. ``name``,
+    ``arguments`` and ``doc`` declare a function without these, such as NumPy's. ``formula`` is the computation of an
+    inner operation in NumPy; it is printed in its place. ``traits`` are the fields of `Traits`, which tools read:
+    ``latex``, ``activation``, ``limits``, ...
     """
-    module = sys._getframe(1).f_globals.get("__name__", __name__)  # where it can be found, for a pickle
+    module = sys._getframe(1).f_globals.get("__name__", __name__)  # for pickles
 
     def declare(forward: Callable[..., Any]) -> Operation:
         inputs, attributes, variadic = (arguments.split(), {}, False) if arguments else signature(forward)
@@ -180,7 +180,7 @@ def op(
 
 
 def _others(name: str, operator: str, numpy: Sequence[Any] | None) -> dict[str, Any]:
-    """What has the name already, the operator and the NumPy functions."""
+    """The present owners of the name, of the operator and of the NumPy functions."""
     others: dict[str, Any] = {f"the name {name}": OPS.get(name) or COMPOSITES.get(name)}
     if operator:
         others[f"the operator {operator}"] = getattr(Tensor, f"__{operator}__", None)
@@ -190,13 +190,13 @@ def _others(name: str, operator: str, numpy: Sequence[Any] | None) -> dict[str, 
 
 
 def _numpy_functions(name: str, numpy: Sequence[Any] | None) -> list[Any]:
-    """Those that lead to an operation: by default the one of the same name."""
+    """The NumPy functions that call an operation: by default the one of the same name."""
     functions = [getattr(np, name, None)] if numpy is None else numpy
     return [function for function in functions if function is not None]
 
 
 def _attach(apply: Operation, name: str, operator: str, numpy: Sequence[Any] | None) -> None:
-    """Let Python's operators and NumPy's functions lead to the operation."""
+    """Let Python's operators and NumPy's functions call the operation."""
     if operator:
         setattr(Tensor, f"__{operator}__", apply)
         if len(apply.spec.arguments) == 2:
@@ -207,7 +207,7 @@ def _attach(apply: Operation, name: str, operator: str, numpy: Sequence[Any] | N
 
 @dataclass(frozen=True)
 class Composite:
-    """A function written in operations: it needs no gradient rule, only samples for the tests."""
+    """A function composed of operations: it needs samples for the tests, but no gradient rule."""
 
     name: str
     function: Callable[..., Any]
@@ -222,7 +222,7 @@ COMPOSITES: dict[str, Composite] = {}
 def composite(
     *cases: Case, numpy: Any = None, domain: tuple[float, float] = (-2.0, 2.0)
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare a function that is written in operations, and which NumPy function (by default its namesake) it is."""
+    """Declare a function composed of operations, and its NumPy function, by default the namesake."""
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         reference = numpy or getattr(np, function.__name__, None)

@@ -1,4 +1,4 @@
-"""What an operation and its inputs may be called: a name means one thing, and belongs to one."""
+"""Check the names of an operation and its inputs: each name has a single meaning and a single owner."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from ..errors import InvalidType, InvalidValue
 
-#: What rules may ask for beside inputs and attributes, and what the written-out function calls its values.
+#: Names that rules may use besides inputs and attributes, and names of variables in the generated function.
 RESERVED = ("y", "i", "xs", "node", "error", "isinstance", "Exception")
 ENDINGS = ("_shape", "_array", "_node", "_rule")
 
 
 def signature(forward: Callable[..., Any]) -> tuple[list[str], dict[str, Any], bool]:
-    """Names of the arrays; attributes with their defaults; is the number of arrays open?"""
+    """The names of the arrays; the attributes with their defaults; whether the number of arrays is variable."""
     names, attributes, variadic, where = [], {}, False, f"op {forward.__name__}"
     for parameter in inspect.signature(forward).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
@@ -35,7 +35,7 @@ def signature(forward: Callable[..., Any]) -> tuple[list[str], dict[str, Any], b
 def check_names(
     title: str, inputs: Iterable[str], attributes: Iterable[str], keeps: Iterable[str], variadic: bool
 ) -> None:
-    """A name means one thing, to the rules and in the function that `recording` writes."""
+    """Raise unless every name has a single meaning, in the rules and in the function that `codegen` generates."""
     if not title.isidentifier() or keyword.iskeyword(title) or title in RESERVED:
         raise InvalidType(f"op: {title} cannot name an operation, should be a name that is free: op(name=...)")
     names = [*inputs, *attributes, *keeps]
@@ -53,7 +53,7 @@ def check_names(
 
 
 def check_free(title: str, function: Any, others: Mapping[str, Any]) -> None:
-    """Nobody else has the name, the operator or the NumPy functions. The same declaration may be run again."""
+    """Raise if the name, the operator or a NumPy function is taken. The same declaration may run again."""
     for what, other in others.items():
         spec = getattr(other, "spec", other)
         there = getattr(spec, "forward", None) or getattr(spec, "function", other)
@@ -62,5 +62,5 @@ def check_free(title: str, function: Any, others: Mapping[str, Any]) -> None:
 
 
 def _place(function: Any) -> tuple[Any, Any]:
-    """Where a function is written."""
+    """The module and the qualified name of a function."""
     return getattr(function, "__module__", None), getattr(function, "__qualname__", function)

@@ -1,4 +1,4 @@
-"""What of a Tensor is copied, pickled, and sent to another process: its values, never a graph."""
+"""Copies and pickles of a Tensor have its values, never its graph."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .pytree import flatten
 
 
 class Portable:
-    """The part of a Tensor that `copy` and `pickle` see."""
+    """The methods of a Tensor that `copy` and `pickle` call."""
 
     __slots__ = ()
     _array: Any
     node: Any
 
     def __copy__(self) -> Any:
-        """The same values on the same node: what is changed in place from now on is changed in one of the two."""
+        """A shallow copy: the same values on the same node. A later change in place affects only one of the two."""
         twin = object.__new__(type(self))
         for name in ("_array", "node", "_name"):
             if hasattr(self, name):
@@ -29,7 +29,7 @@ class Portable:
         return twin
 
     def __reduce__(self) -> Any:
-        """A pickle, or a deep copy: values, name, and of a leaf that it is one, with its gradient."""
+        """A pickle or a deep copy: values and name; for a leaf also that it is one, and its gradient."""
         if self.node is not None and self.node.parents:
             raise InvalidType(
                 f"pickle, deepcopy: {self.node.label()} belongs to a graph, should be a leaf, or free of it: detach(x)"
@@ -39,7 +39,7 @@ class Portable:
 
 
 def _restored(kind: type, array: Any, name: str | None, leaf: bool, grad: Any) -> Any:
-    """A Tensor from a pickle. Its node is made here, as places on the clock mean nothing in another process."""
+    """A Tensor from a pickle. Its node is new, because the clock of another process means nothing here."""
     x: Any = object.__new__(kind)
     x._array, x.node = array, Node((), array.shape, array.dtype) if leaf else None
     if leaf:
@@ -49,7 +49,7 @@ def _restored(kind: type, array: Any, name: str | None, leaf: bool, grad: Any) -
 
 
 def twins(tree: Any) -> Any:
-    """The same tree, of shallow copies of its Tensors: to be changed in place without changing the first ones."""
+    """A copy of a pytree with shallow copies of its Tensors, which may be changed in place independently."""
     leaves, build = flatten(tree)
     return build([copy.copy(leaf) if isinstance(leaf, Portable) else leaf for leaf in leaves])
 

@@ -1,4 +1,4 @@
-"""Trees: tuples, lists and dicts of arrays, taken apart, matched by key, and put together again."""
+"""Pytrees: flatten tuples, lists and dicts of arrays, match them by key, and rebuild them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import InvalidType
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
-    """The leaves of a tree of tuples, lists and dicts, and the function that builds such a tree from new leaves."""
+    """The leaves of a pytree, and the function that builds the same structure from new leaves."""
     if isinstance(tree, dict):
         leaves, build = flatten(list(tree.values()))
         return leaves, lambda new: _renewed(tree, build(new))
@@ -21,7 +21,7 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
 
 
 def _renewed(tree: dict[Any, Any], values: Sequence[Any]) -> dict[Any, Any]:
-    """The same kind of dict, with the same keys in the same order."""
+    """A dict of the same type, with the same keys in the same order."""
     new = copy.copy(tree)
     new.update(zip(tree, values, strict=True))
     return new
@@ -38,8 +38,8 @@ def _rebuild(tree: Any, parts: Any, new: list[Any]) -> Any:
 def matched(like: Any, tree: Any, where: str, reason: str) -> list[tuple[str, Any]]:
     """The leaves of ``tree`` in the order of those of ``like``, each after its name: dicts match by key.
 
-    Where the two are built differently, a TypeError begins with ``where``, such as "vjp: dy", followed by the way to
-    the part (``dy['h'][0]``), and ends with ``reason``, such as "as the output is". None stands for None only.
+    If the structures differ, a TypeError begins with ``where``, such as "vjp: dy", then the path to the part
+    (``dy['h'][0]``), and ends with ``reason``, such as "as the output is". None matches only None.
     """
     if isinstance(like, dict):
         _same_keys(like, tree, where, reason)
@@ -65,14 +65,14 @@ def _same_keys(like: dict[Any, Any], tree: Any, where: str, reason: str) -> None
 
 
 def _same_length(like: Any, tree: Any, where: str, reason: str) -> None:
-    fields = getattr(tree, "_fields", None)  # a namedtuple may stand for a tuple, but not for other names
+    fields = getattr(tree, "_fields", None)  # a namedtuple matches a tuple, but not one with other field names
     renamed = fields is not None and fields != getattr(like, "_fields", fields)
     if not isinstance(tree, (tuple, list)) or len(tree) != len(like) or renamed:
         raise InvalidType(f"{where} is {_kind(tree)}, should be {_kind(like)} {reason}")
 
 
 def _kind(tree: Any) -> str:
-    """What messages call a tree."""
+    """The description of a pytree in messages."""
     if isinstance(tree, Mapping):
         return f"a dict with {', '.join(map(repr, tree))}" if tree else "an empty dict"
     if hasattr(tree, "_fields"):

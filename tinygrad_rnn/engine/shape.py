@@ -1,8 +1,8 @@
 """Shape rules: what an operation accepts, in words, and the shape it gives.
 
 A rule is a function ``rule(shapes, attrs) -> shape``: ``shapes`` maps the operation's argument names to shapes, in
-order. It raises `ShapeError` in those names. Rules run only when NumPy has refused (and in the tests), so a good error
-costs a right program nothing.
+order. It raises `ShapeError` in those names. Rules run only after NumPy has raised an error (and in the tests), so a
+correct program does not pay for good messages.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ ShapeRule = Callable[[Mapping[str, Shape], Mapping[str, Any]], Shape]
 
 
 def text(shape: Shape) -> str:
-    """A shape as the errors print it, whatever integer types it is made of."""
+    """A shape as errors print it, with plain integers."""
     return str(tuple(int(n) for n in shape))
 
 
 def words(spec: str) -> ShapeRule:
     """The rule ``"... n d, d h -> ... n h"``: equal letters are equal sizes, ``...`` broadcasts.
 
-    Alternatives are parted by ``|``; the first whose ranks fit is the one that counts.
+    ``|`` separates alternatives; the first whose ranks fit counts.
     """
     forms = [_parse(form) for form in spec.split("|")]
 
@@ -98,7 +98,7 @@ def equal(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
 
 
 def axes(axis: Any, rank: int, name: str, shape: Shape) -> tuple[int, ...]:
-    """``axis`` (None, one, or several) as non-negative integers in order; an axis that is not there is an error."""
+    """``axis`` (None, a number, or several) as sorted non-negative integers; an axis out of range is an error."""
     if axis is None:
         return tuple(range(rank))
     numbers = []
@@ -122,7 +122,7 @@ def reduced(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
 
 
 def along(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
-    """The shape of the first argument, which has the axes in ``axis``."""
+    """The shape of the first argument, which must have the axes in ``axis``."""
     (name, shape), *_ = shapes.items()
     axes(attrs.get("axis"), len(shape), name, shape)
     return shape

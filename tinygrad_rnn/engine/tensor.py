@@ -1,7 +1,6 @@
 """Tensor: an array, and the node that recorded how it was made.
 
-Arithmetic on it comes from the operations, which attach themselves (`op` sets the operators); this file is what a
-Tensor is.
+Its arithmetic comes from the operations: `op` sets the operators. This file defines the Tensor itself.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from .pytree import flatten
 class Tensor(Border, Portable):
     """An array that can be differentiated through.
 
-    ``data``, anything NumPy makes an array of, is copied. With ``requires_grad=True`` this is a leaf: ``backward()``
-    adds the gradient of the loss by it to ``.grad``. Everything computed from it needs a gradient too. ``name`` is what
-    messages and pictures call it.
+    ``data``, anything that NumPy turns into an array, is copied. With ``requires_grad=True`` the Tensor is a leaf:
+    ``backward()`` adds the gradient of the loss by it to ``.grad``. Everything computed from it needs a gradient too.
+    Messages and pictures use ``name``.
     """
 
     __slots__ = ("__weakref__", "_array", "_name", "node")
-    __hash__ = object.__hash__  # a tensor is known by identity; == compares values, as in NumPy
+    __hash__ = object.__hash__  # by identity; == compares values, as in NumPy
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None):
         if isinstance(data, Tensor):
@@ -69,7 +68,7 @@ class Tensor(Border, Portable):
 
     @property
     def requires_grad(self) -> bool:
-        """Does a gradient flow through here? True for a leaf made so, and for all that is computed from one."""
+        """Does a gradient flow through this tensor? True for such a leaf, and for all values computed from one."""
         return self.node is not None
 
     @property
@@ -86,8 +85,8 @@ class Tensor(Border, Portable):
     def data(self) -> np.ndarray:
         """The array itself: a write to it, or to a view of it, changes this tensor.
 
-        What was computed before stays as it was: where a graph or another tensor shares the memory, ``.data`` first
-        gives this tensor memory of its own.
+        Earlier results stay as they are: if a graph or another tensor shares the memory, ``.data`` first gives this
+        tensor its own copy.
         """
         self._array = np.asarray(self._array)
         shared = self._array.base is not None or versions.holders((self._array,), 0) > 1
@@ -105,7 +104,7 @@ class Tensor(Border, Portable):
         self._array = new
 
     def numpy(self) -> np.ndarray:
-        """The values as an array of their own."""
+        """The values as a new array."""
         return np.array(self._array)
 
     def item(self) -> Any:
@@ -120,7 +119,7 @@ class Tensor(Border, Portable):
 
     @property
     def grad(self) -> np.ndarray | None:
-        """The gradient that ``backward()`` has added up for this leaf: an array of its own, or None."""
+        """The gradient that ``backward()`` has accumulated for this leaf: an array that owns its memory, or None."""
         return getattr(self.node, "grad", None)
 
     @grad.setter
@@ -132,11 +131,11 @@ class Tensor(Border, Portable):
         self.node.grad = None if value is None else np.array(value, self.dtype)
 
     def backward(self, dy: Any = None, retain_graph: bool = False) -> None:
-        """Add the gradients of this tensor, weighted by ``dy``, to the ``.grad`` of every leaf it was made from.
+        """Add the gradients of this tensor, weighted by ``dy``, to the ``.grad`` of every leaf it depends on.
 
-        ``dy`` has this tensor's shape; only a scalar implies ``dy = 1``. Gradients accumulate over calls. The graph is
-        used up, and a second pass through it raises `GraphError`, unless ``retain_graph=True``. Leaves that this
-        tensor does not depend on keep the ``.grad`` they have (None at first).
+        ``dy`` has this tensor's shape; only a scalar implies ``dy = 1``. Gradients accumulate over calls. Without
+        ``retain_graph=True``, the saved arrays are dropped, and a second pass through the graph raises `GraphError`.
+        Leaves that this tensor does not depend on keep their ``.grad`` (None at first).
         """
         if self.node is None:
             raise GraphError("backward(): this tensor depends on nothing that was made with requires_grad=True")
@@ -153,12 +152,12 @@ class Tensor(Border, Portable):
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
         gradients = backpropagate({self.node: dy}, retain=retain_graph)
-        leaves = [leaf for leaf in gradients if hasattr(leaf, "grad")]  # not the stand-ins of grad and its kin
+        leaves = [leaf for leaf in gradients if hasattr(leaf, "grad")]  # not the leaves of grad, vjp, ...
         grads = [np.asarray(gradients[leaf] if leaf.grad is None else leaf.grad + gradients[leaf]) for leaf in leaves]
-        deque(map(setattr, leaves, repeat("grad"), grads), maxlen=0)  # in C: Ctrl-C comes before all of them or after
+        deque(map(setattr, leaves, repeat("grad"), grads), maxlen=0)  # in C: Ctrl-C comes before all or after
 
     def detach(self) -> Tensor:
-        """The same values, free of the graph: no gradient flows past here."""
+        """The same values without the graph: no gradient flows past this point."""
         return make(self._array, None)
 
     # -- as a Python object ----------------------------------------------------------------------------------------
@@ -190,7 +189,7 @@ class Tensor(Border, Portable):
         extras += [f"made by {self.node.op.name}"] if self.node is not None and self.node.op else []
         return f"Tensor({', '.join([text, *extras])})"
 
-    if TYPE_CHECKING:  # operators and methods are set by the operations, in ops
+    if TYPE_CHECKING:  # the operations in ops set operators and methods
 
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Tensor: ...
@@ -202,7 +201,7 @@ class Tensor(Border, Portable):
 
 
 def make(array: Any, node: Node | None) -> Tensor:
-    """A Tensor from its two parts: what every operation ends with."""
+    """A Tensor from its array and its node."""
     tensor = Tensor.__new__(Tensor)
     tensor._array = array
     tensor.node = node
@@ -210,15 +209,15 @@ def make(array: Any, node: Node | None) -> Tensor:
 
 
 def value(x: Any) -> Any:
-    """The array in a Tensor; anything else as it is."""
+    """The array of a Tensor; anything else unchanged."""
     return x._array if isinstance(x, Tensor) else x
 
 
 def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> Tensor:
     """A new Tensor with a copy of ``data``, which may be a Tensor. Python floats become float64, as in NumPy.
 
-    The new one carries no gradient to ``data``: inside of `grad` and its kin and of `scan`, where one is wanted, a
-    Tensor that needs a gradient is refused.
+    No gradient flows from the new Tensor to ``data``. Inside `scan` and transforms such as `grad`, where a gradient is
+    expected, a Tensor that needs a gradient is therefore refused.
     """
     inside = context.recording and (context.transforms > 0 or context.step is not None)
     if inside and isinstance(data, Tensor) and data.node is not None:
@@ -230,13 +229,13 @@ def tensor(data: Any, requires_grad: bool = False, name: str | None = None) -> T
 def zeros(shape: int | tuple[int, ...], dtype: Any = np.float32) -> Tensor:
     """A Tensor of zeros, to be filled by ``hs[:, t] = h``, which is differentiable.
 
-    float32, as layers are; what is written into it is cast, as in NumPy, so for float64 say ``dtype=h.dtype``.
+    float32, as layers are. Values written into it are cast, as in NumPy: for float64, pass ``dtype=h.dtype``.
     """
     return make(np.zeros(shape, dtype), None)
 
 
 def detach(x: Any) -> Any:
-    """The same values, free of the graph; for a Tensor, or a tuple, list or dict of them.
+    """The same values without the graph; for a Tensor, or a tuple, list or dict of Tensors.
 
     ``state = detach(state)`` between two windows is truncated BPTT.
     """

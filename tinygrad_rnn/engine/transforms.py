@@ -1,10 +1,9 @@
-"""Functions of functions: grad, vjp, jvp and their kin.
+"""Function transforms: grad, vjp, jvp, jacobian, hessian and hvp.
 
-Each runs the user's function on Tensors of its own, so that nothing is added to anybody's ``.grad``, what the function
-changes in place is not the caller's, and calls nest.
-Inputs may be arrays, Tensors, or tuples, lists and dicts of them; given arrays only, results are arrays. A gradient is
-itself recorded (its rules run on Tensors) where someone may ask for its derivative: inside another transform, when an
-input is a Tensor that needs a gradient, or when the function, given a Tensor, uses another one that needs a gradient.
+Each runs the user's function on new Tensors. So no ``.grad`` changes, the function may change its inputs in place, and
+calls nest. Inputs may be arrays, Tensors, or tuples, lists and dicts of them; for arrays only, the results are arrays.
+A gradient is itself recorded (its rules run on Tensors) if its derivative may be needed: inside another transform, if
+an input is a Tensor that needs a gradient, or if the function uses another Tensor that needs a gradient.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from .tensor import Tensor, make, value
 
 
 def _positions(where: str, f: Callable[..., Any], argnums: Any, count: int) -> list[int]:
-    """The arguments that ``argnums`` names, from 0; each is there, and named once."""
+    """The arguments that ``argnums`` names, counted from 0; each must exist and be named once."""
     numbers = list(argnums) if isinstance(argnums, (tuple, list)) else [argnums]
     for k in numbers:
         if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
@@ -39,7 +38,7 @@ def _positions(where: str, f: Callable[..., Any], argnums: Any, count: int) -> l
 
 
 def _cotangents(like: Any, dy: Any, where: str, reason: str) -> list[Any]:
-    """The leaves of dy as Tensors, each of the shape and the dtype that its counterpart has."""
+    """The leaves of dy as Tensors, each with the shape and the dtype of its counterpart."""
     ys = flatten(like)[0]
     return [_cotangent(name, y, leaf, reason) for y, (name, leaf) in zip(ys, matched(like, dy, where, reason))]
 
@@ -78,9 +77,9 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., tuple[Any, Any]]:
     """``value_and_grad(f)(*args) = (f(*args), gradient)``, the gradient by the argument(s) ``argnums``.
 
-    f returns one number; keyword arguments are passed on to it as they are. A gradient has the shape, dtype and
-    structure of its argument, and is zero where f does not depend on it. An integer argument cannot be differentiated
-    by: TypeError; a None in an argument is passed on, and its gradient is None.
+    f returns a single number; keyword arguments are passed to it unchanged. A gradient has the shape, dtype and
+    structure of its argument, and is zero if f does not depend on it. An integer argument raises TypeError, because
+    it has no gradient. A None in an argument is passed to f, and its gradient is None.
     """
 
     @wraps(f, updated=())
@@ -125,7 +124,7 @@ def _jvp(where: str, f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]
 
 
 def _no_slope(y: Any) -> Any:
-    """The derivative of an output that is not floating: zeros where it is a number."""
+    """The derivative of an output that is not floating: zeros, if it is numeric."""
     if dtype_of(y).kind not in "iub":
         return None
     return make(np.zeros_like(value(y)), None) if isinstance(y, Tensor) else np.zeros_like(y)
@@ -151,7 +150,7 @@ def _jacobian(where: str, f: Callable[..., Any], argnums: int) -> Callable[..., 
 
 
 def _table(run: Linearized, x: Node) -> Tensor:
-    """The Jacobian of one array by one array: by columns if it has fewer of these, else by rows, one at a time."""
+    """The Jacobian of an array by an array: column by column if there are fewer columns than rows, else row by row."""
     shape, dtype = np.shape(value(run.ys[0])), dtype_of(run.ys[0])
     forward = np.prod(x.shape, dtype=int) < np.prod(shape, dtype=int)
     units, axis = _units(x.shape, x.dtype) if forward else _units(shape, dtype), -1 if forward else 0
@@ -170,7 +169,7 @@ def _table(run: Linearized, x: Node) -> Tensor:
 
 
 def _units(shape: Any, dtype: Any) -> Iterator[Tensor]:
-    """Every array of this shape that is zero but for a single 1."""
+    """Every array of this shape that has a single 1 and zeros elsewhere."""
     for k in range(np.prod(shape, dtype=int)):
         unit = np.zeros(shape, dtype)
         unit.reshape(-1)[k] = 1
@@ -183,7 +182,7 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
 
 def hvp(f: Callable[..., Any], xs: Any, vs: Any) -> Any:
-    """The Hessian of the number ``f(*xs)`` times ``vs``, without forming it; a tuple as xs is, or one array for one."""
+    """The Hessian of the number ``f(*xs)`` times ``vs``, without forming it; a tuple if xs is one, else an array."""
     if not isinstance(xs, (tuple, list)):
         return hvp(f, (xs,), (vs,))[0]
     numbers = tuple(range(len(xs)))

@@ -1,11 +1,11 @@
 """Which memory a graph may save, and which writes a backward pass has to refuse.
 
-A gradient rule computes with arrays saved in the forward pass, so these must not change. There are two kinds of
-writes. The library's own (``w -= lr * dw`` under no_grad, an optimiser's step) go to the memory of a Tensor and are
-noted (`bump`): a backward pass through an older node that saved this memory raises `MutationError`. Writes by user
-code cannot be seen, so a graph never saves memory that user code can reach: an operand that is the user's own array is
-copied (`frozen`), and so is what lives in memory that was handed out by ``.data`` while the array handed out, or a view
-of it, is alive (`watch`, `is_watched`). Arrays are known by the memory they live in: a view and its base are the same.
+A gradient rule computes with arrays that the forward pass saved, so these must not change. There are two kinds of
+writes. Writes by the library (``w -= lr * dw`` under no_grad, an optimiser's step) go to the memory of a Tensor, and
+`bump` records them: a backward pass through an older node that saved this memory raises `MutationError`. Writes by user
+code are invisible, so a graph never saves memory that user code can reach. An operand that is the user's own array is
+copied (`frozen`). So is memory that ``.data`` gave to the user, while that array or a view of it is alive (`watch`,
+`is_watched`). Arrays are identified by the memory they live in: a view and its base are the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _of_no_holder = 0
 
 
 def holders(container: Any, key: Any) -> int:
-    """How many references ``container[key]`` has beside that of the container; many where Python cannot tell."""
+    """The number of references to ``container[key]`` besides the container's; many if Python cannot tell."""
     item = container[key]
     return _references(item) - _of_no_holder
 
@@ -35,7 +35,7 @@ _of_no_holder = holders({0: object()}, 0) if hasattr(sys, "getrefcount") else 0
 
 
 class _Temporary:
-    """Tells, in its own ``__setitem__``, how many hold an object that only the running expression knows."""
+    """Counts, in its own ``__setitem__``, the references to an object that only the running expression holds."""
 
     count: int
 
@@ -51,7 +51,7 @@ _written: dict[int, tuple[weakref.ref, int]] = {}  # id of the memory -> (the me
 _watched: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
 _newest = 0  # the clock at the newest write
 _sweep_at = 64  # the size of _written at which entries of freed memory are dropped
-_forget_at = 64  # the size of _watched at which what is no longer alive is dropped
+_forget_at = 64  # the size of _watched at which arrays that are no longer alive are dropped
 
 
 def memory(array: Any) -> Any:
@@ -63,7 +63,7 @@ def memory(array: Any) -> Any:
 
 
 def bump(array: np.ndarray, now: int) -> None:
-    """Note that the library writes to ``array`` at ``now``."""
+    """Record that the library writes to ``array`` at ``now``."""
     global _newest, _sweep_at
     owner = memory(array)
     with _lock:
@@ -76,10 +76,10 @@ def bump(array: np.ndarray, now: int) -> None:
 
 
 def check(order: Sequence[Any], ends: Any, along: Any) -> None:
-    """Raise `MutationError` if an array saved for a rule that will run was written to after its node was made.
+    """Raise `MutationError` if an array saved for a rule that will run was written to after its node was created.
 
-    ``order`` is that of the pass, newest first. The rules of ``ends`` do not run, nor, with ``along``, those that lead
-    to a node outside of it.
+    ``order`` is the order of the pass, newest first. The rules of ``ends`` do not run. With ``along``, rules that lead
+    to a node outside of it do not run either.
     """
     oldest = next((node.seq for node in reversed(order) if node.parents), 0)
     if _newest <= oldest:
@@ -96,7 +96,7 @@ def check(order: Sequence[Any], ends: Any, along: Any) -> None:
 
 
 def saved_arrays(node: Any, along: Any = None) -> Iterator[np.ndarray]:
-    """Every array that the rules of a node have saved, also those that a deferred array is made from."""
+    """Every array that the rules of a node have saved, including the inputs of deferred arrays."""
     for edge in node.edges:
         for saved in edge[2] if edge is not None and (along is None or edge[0] in along) else ():
             for array in saved if isinstance(saved, tuple) else getattr(saved, "made_from", (saved,)):
@@ -110,27 +110,27 @@ _UNCHANGING = (int, float, complex, str, np.generic, type(None), slice, type(...
 
 
 def frozen(x: Any) -> Any:
-    """An operand of the user's as a graph may save it: a copy of an array or a list, a number as it is."""
+    """A user's operand as a graph may save it: a copy of an array or a list, a number unchanged."""
     if x.__class__ is np.ndarray:
         return np.array(x)
     return x if isinstance(x, _UNCHANGING) else np.array(x)
 
 
 class _Lent:
-    """What an array handed out has as its base, so that it is the base of its views and dies after the last of them."""
+    """The base of a watched array: it is also the base of its views, and lives until the last of them dies."""
 
     def __init__(self, array: np.ndarray):
         self.array, self.__array_interface__ = array, array.__array_interface__
 
 
 def watch(array: np.ndarray) -> np.ndarray:
-    """The same memory as an array of which it is known how long user code can write through it."""
+    """An array on the same memory that reports how long user code can write through it."""
     global _forget_at
     with _lock:
         if len(_watched) > _forget_at:
             _forget_returned()
             _forget_at = 64 + 2 * len(_watched)
-        anywhere.watch(True)  # operations take the way on which saved arrays are secured
+        anywhere.watch(True)  # operations then take the path on which saved arrays are secured
         key = id(memory(array))
         alive = [handed for ref in _watched.get(key, ()) if (handed := ref()) is not None]
         same = [handed for handed in alive if handed.__array_interface__ == array.__array_interface__]
@@ -140,7 +140,7 @@ def watch(array: np.ndarray) -> np.ndarray:
 
 
 def is_watched(array: Any) -> bool:
-    """Can user code write to the memory of ``array``, through an array that was handed out?"""
+    """Can user code write to the memory of ``array``, through a watched array?"""
     return bool(_watched) and any(handed() is not None for handed in _watched.get(id(memory(array)), ()))
 
 
@@ -150,7 +150,7 @@ def saveable(operand: Any, array: Any) -> Any:
 
 
 def _forget_returned() -> None:
-    """Drop what was handed out and is no longer alive."""
+    """Drop watched arrays that are no longer alive."""
     with _lock:
         for key, arrays in list(_watched.items()):
             _watched[key] = [handed for handed in arrays if handed() is not None]
@@ -160,7 +160,7 @@ def _forget_returned() -> None:
 
 
 def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
-    """``edges`` with a copy of every saved array that user code can write to: an operand, or memory handed out."""
+    """``edges`` with a copy of every saved array that user code can write to: an operand, or watched memory."""
     if _watched:
         _forget_returned()
     reachable = dict.fromkeys([id(memory(x)) for x in operands if not hasattr(x, "node")])

@@ -122,7 +122,7 @@ def reduced(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
 
 
 def along(shapes: Mapping[str, Shape], attrs: Mapping[str, Any]) -> Shape:
-    """The shape of the first argument, which must have the axes in ``axis``."""
+    """The shape of the first argument, which has the axes in ``axis``."""
     (name, shape), *_ = shapes.items()
     axes(attrs.get("axis"), len(shape), name, shape)
     return shape

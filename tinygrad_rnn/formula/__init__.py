@@ -1,4 +1,4 @@
-"""The gradient rule of an operation as a formula, found by running the rule and reading back what it did.
+"""The gradient rule of an operation as a formula, found by running the rule on arrays that record its steps.
 
 ::
 
@@ -8,8 +8,8 @@
     along(e, {"y": "tanh"})                # "⊙ (1 − tanh²)", for a box on an arrow
     evaluate(e, {"dy": dy, "y": y})        # its numbers
 
-`rule` finds it, `expression` is what it is, `simplify` brings it into the form of a textbook, `notation` and its table
-of `styles` write it so; a `printer` writes it for a program, in NumPy that of `numpy_text`, on lines of `layout`.
+`from_rule` finds a formula, `expression` defines it, and `simplify` brings it into textbook form. A `printer` writes
+it: `unicode_printer` for people (see `notation`), `numpy_printer` for programs, whose lines `line_breaks` breaks.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Formulas as trees: what they are made of and their numbers.
+"""Formulas as trees: their parts and their values.
 
-A tree has operations inside and names or constants at its ends::
+The inner nodes of a tree are operations, its leaves are names or constants::
 
     dy, y = Leaf("dy"), Leaf("y")
     e = Expr("multiply", (dy, Expr("subtract", (Constant(1), Expr("multiply", (y, y))))))
     evaluate(e, {"dy": 1.0, "y": 0.5})     # 0.75
 
-Nothing here recurses into a tree: `postorder` lists it, and every pass is a loop over that list.
+Nothing here recurses into a tree: `postorder` lists its parts, and every pass is a loop over that list.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 from ..engine.op import OPS
 from .numpy_functions import traits
 
-#: The name of the gradient that comes in.
+#: The name of the incoming gradient.
 DY = "dy"
 
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """A value by its name: ``dy``, an input, the output ``y``, or what an operation keeps."""
+    """A value by its name: ``dy``, an input, the output ``y``, or a constant that an operation saves."""
 
     name: str
     shape: tuple[int, ...] = ()
@@ -34,7 +34,7 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A number, or an array that depends on nothing but shapes and integers."""
+    """A number, or an array that depends only on shapes and integers."""
 
     value: Any
 
@@ -45,7 +45,7 @@ class Constant:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Expr:
-    """An operation by its name (one of OPS, or else one of NumPy's), its operands and attributes.
+    """An operation by its name (in OPS, or else in NumPy), its operands and attributes.
 
     ``shape`` is that of the value. Attributes may hold leaves, such as the ``ids`` of a scatter. Trees are compared by
     identity: a subtree that is used twice may be one object.
@@ -64,7 +64,7 @@ Part: TypeAlias = Expr | Leaf | Constant
 
 
 def postorder(root: Part) -> list[Part]:
-    """Every part of a tree once, operands before what is made of them."""
+    """Every part of a tree once, operands before the operations on them."""
     done: dict[int, None] = {}
     order: list[Part] = []
     stack = [(root, False)]
@@ -82,7 +82,7 @@ def postorder(root: Part) -> list[Part]:
 
 
 def evaluate(expr: Part, values: Mapping[str, Any]) -> Any:
-    """The value of a tree, given arrays (or Tensors: then it is differentiable) by the names of its leaves."""
+    """The value of a tree for arrays by the names of its leaves; for Tensors, it is differentiable."""
     results: dict[int, Any] = {}
     for part in postorder(expr):
         if isinstance(part, Expr):
@@ -105,29 +105,29 @@ def _resolved(attr: Any, values: Mapping[str, Any]) -> Any:
 
 
 def number(part: Part) -> Any:
-    """The number that a part is, or None."""
+    """The number, if a part is one, else None."""
     value = part.value if isinstance(part, Constant) else None
     return None if value is None or np.ndim(value) else value
 
 
 def uniform(part: Part) -> Any:
-    """The value that all elements of a constant have, or None."""
+    """The common value of all elements of a constant, or None."""
     array = np.asarray(part.value) if isinstance(part, Constant) else np.zeros(0)
     return array.flat[0] if array.size and (array == array.flat[0]).all() else None
 
 
 def is_a(part: Part, *ops: str) -> bool:
-    """Was it made by one of ``ops``?"""
+    """Is it one of the operations ``ops``?"""
     return isinstance(part, Expr) and part.op in ops
 
 
 def form(part: Part) -> str:
-    """The form of notation that an operation declares; empty for what is no operation."""
+    """The form of notation that an operation declares; empty for a leaf, a constant, or an operation without one."""
     return traits(part.op).form if isinstance(part, Expr) else ""
 
 
 def operand(part: Part, k: int = 0) -> Part:
-    """Operand k of a part that has some."""
+    """Operand k of an operation."""
     assert isinstance(part, Expr)
     return part.args[k]
 
@@ -148,21 +148,21 @@ def transposes(part: Part) -> bool:
 
 
 def leads(part: Part) -> bool:
-    """Is ``dy`` what its text begins with?"""
+    """Does its text begin with ``dy``?"""
     while isinstance(part, Expr) and part.args:
         part = part.args[0]
     return isinstance(part, Leaf) and part.name == DY
 
 
 def key(part: Part) -> Any:
-    """Equal for equal parts, if equal operands are one object."""
+    """A key that is equal for equal parts, if equal operands are the same object."""
     if isinstance(part, Expr):
         return (part.op, *map(id, part.args), part.shape, *((name, _key(attr)) for name, attr in part.attrs.items()))
     return (Leaf, part.name) if isinstance(part, Leaf) else (Constant, _key(part.value))
 
 
 def _key(attr: Any) -> Any:
-    """Equal for equal attributes; arrays are known by identity, for they are long."""
+    """A key that is equal for equal attributes; arrays are compared by identity, because they are long."""
     if isinstance(attr, (tuple, list)):
         return tuple(map(_key, attr))
     return id(attr) if isinstance(attr, np.ndarray) and attr.ndim else repr(attr)

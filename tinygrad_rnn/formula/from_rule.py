@@ -1,7 +1,7 @@
-"""Finding the formula of a gradient rule: run it on arrays that remember what is done to them.
+"""Find the formula of a gradient rule by running it on arrays that record what is done to them.
 
-No formula is written down anywhere: a rule that is wrong is shown as it is. What a rule works out outside of NumPy, or
-decides by looking at values, is a constant of the formula: it holds for arguments of the same shapes and integers.
+No formula is written by hand, so a wrong rule is shown as it is. Values that a rule computes outside of NumPy, and
+choices that it makes by values, are constants of the formula: it holds for arguments of the same shapes and integers.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..engine.tensor import Tensor, make, value
 from ..errors import InvalidType
 from .expression import DY, Constant, Expr, Leaf, Part
 
-#: Reductions by a ufunc, as the operations they are.
+#: The operation that the reduction by a ufunc is.
 _REDUCTIONS = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
 
 
 def local_derivative(spec: Op, k: int, args: Sequence[Any], attrs: Mapping[str, Any]) -> Part:
-    """The gradient by input k of ``spec``, as a formula of ``dy`` and of what its rule keeps.
+    """The gradient by input k of ``spec``, as a formula of ``dy`` and of the values that its rule saves.
 
     ``args`` are arrays, numbers, shapes, or have a shape and a dtype as a node of a graph has: see `sample_argument`.
     The leaves of the formula are the inputs by their names in ``spec`` (``xs[0]``, ... if there may be any number), the
@@ -55,7 +55,7 @@ def local_derivative(spec: Op, k: int, args: Sequence[Any], attrs: Mapping[str, 
 
 @contextmanager
 def _recorded() -> Iterator[None]:
-    """Record what runs inside, also under `no_grad`."""
+    """Record operations inside, even under `no_grad`."""
     before, context.recording = context.recording, True
     try:
         yield
@@ -64,10 +64,10 @@ def _recorded() -> Iterator[None]:
 
 
 def known(spec: Op, xs: Sequence[Any], attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the rules of ``spec`` may name, from one run of it on arrays: inputs, shapes, y, attributes, keeps."""
+    """The values that the rules of ``spec`` may name, from a run on arrays: inputs, shapes, attributes, ..."""
     full = {name: attr for name, attr in {**spec.attributes, **attrs}.items() if attr is not Parameter.empty}
     if "rng" in spec.attributes:
-        full["rng"] = np.random.default_rng(0)  # the caller's generator stays where it is
+        full["rng"] = np.random.default_rng(0)  # the caller's generator does not advance
     results = spec.forward(*xs, **full)
     y, *saved = results if spec.keeps else (results,)
     names = {**full, **dict(zip(spec.keeps, saved)), "y": y, "xs": tuple(xs)}
@@ -76,10 +76,10 @@ def known(spec: Op, xs: Sequence[Any], attrs: Mapping[str, Any]) -> dict[str, An
 
 
 def sample_argument(given: Any, domain: tuple[float, float], rng: np.random.Generator) -> Any:
-    """An argument for a rule to run on: ``given`` itself if it has values, else random floats of its shape.
+    """An argument to run a rule on: ``given`` itself if it has values, else random floats of its shape.
 
-    ``given`` is a number, an array, a Tensor, a shape, or anything with ``shape`` and ``dtype``: zeros if those are
-    integers, which are labels or indices.
+    ``given`` is a number, an array, a Tensor, a shape, or anything with ``shape`` and ``dtype``. Integers become zeros,
+    because they are labels or indices.
     """
     given = value(given)
     if isinstance(given, (bool, int, float, np.generic, np.ndarray)):
@@ -89,7 +89,7 @@ def sample_argument(given: Any, domain: tuple[float, float], rng: np.random.Gene
 
 
 class _Followed(np.ndarray):
-    """An array that knows which part of the formula it is, also through comparisons, which are no operations."""
+    """An array that carries its part of the formula, even through comparisons, which are no operations."""
 
     part: Part | None = None
 
@@ -113,7 +113,7 @@ class _Followed(np.ndarray):
 
 
 def part_of(x: Any) -> Part:
-    """The part that an array or a number is; a constant if it is none."""
+    """The part of the formula that an array carries; a constant for other arrays and numbers."""
     return getattr(x, "part", None) or Constant(bare(x))
 
 
@@ -122,32 +122,32 @@ def bare(x: Any) -> Any:
 
 
 def followed(x: Any, part: Part) -> Any:
-    """``x`` as an array that is ``part``."""
+    """``x`` as an array that carries ``part``."""
     array = np.asarray(x).view(_Followed)
     array.part = part
     return array
 
 
 class _Follower:
-    """Told of what a rule does with its arguments: gives every Tensor that is made its part of the formula."""
+    """An observer of a rule: it gives every resulting Tensor its part of the formula."""
 
     def __init__(self) -> None:
         self.leaves: dict[Any, Leaf] = {}
 
     def array(self, name: str, x: Any) -> Any:
-        """A copy of ``x`` that is the leaf ``name``."""
+        """A copy of ``x`` that carries the leaf ``name``."""
         array = np.array(x)
-        array.flags.writeable = False  # so that an operation keeps it as an attribute, not a copy
+        array.flags.writeable = False  # so that an operation saves this attribute itself, not a copy
         self.leaves[_memory(array)] = Leaf(name, array.shape)
         return followed(array, self.leaves[_memory(array)])
 
     def tensor(self, name: str, x: Any) -> Tensor:
-        """The same as a Tensor that needs a gradient: what is made of it has a node, which holds the attributes."""
+        """The same as a Tensor that needs a gradient, so that results have a node, which holds the attributes."""
         array = self.array(name, x)
         return make(array, Node((), array.shape, array.dtype))
 
     def lifted(self, name: str, x: Any, source: Any) -> Any:
-        """What a rule keeps, by its name: differentiable arrays as Tensors, others as arrays, all else as it is."""
+        """A saved value of a rule: a differentiable array as a Tensor, another as an array, anything else unchanged."""
         if source == "xs":
             return tuple(self.lifted(f"xs[{k}]", operand, k) for k, operand in enumerate(x))
         if not isinstance(x, (np.ndarray, np.generic)):
@@ -155,7 +155,7 @@ class _Follower:
         return self.tensor(name, x) if source is not None and x.dtype.kind == "f" else self.array(name, x)
 
     def operation(self, spec: Op, args: Any, output: Tensor) -> None:
-        """Called after each operation of the rule; an inner one is the formula that it declares."""
+        """Called after each operation of the rule; an inner operation becomes the formula that it declares."""
         attrs = {} if output.node is None else dict(output.node.attrs)
         if spec.formula is not None:
             output._array = followed(output._array, self.part(spec.formula(*args, **attrs)))
@@ -167,13 +167,13 @@ class _Follower:
         """No backward pass runs here."""
 
     def part(self, x: Any) -> Part:
-        """The part that a value is, also of an array that shares the memory of a leaf; a constant if it is none."""
+        """The part of a value, or of the leaf whose memory an array shares; else a constant."""
         array = value(x)
         part = part_of(array)
         return self.leaves.get(_memory(array), part) if isinstance(part, Constant) else part
 
     def attribute(self, attr: Any) -> Any:
-        """An attribute with the leaves that it is made of, as in the index ``(:, ids)``."""
+        """An attribute with leaves in place of their arrays, as in the index ``(:, ids)``."""
         if isinstance(attr, (tuple, list)):
             return type(attr)(self.attribute(part) for part in attr)
         leaf = self.part(attr) if isinstance(attr, np.ndarray) else None
@@ -181,7 +181,7 @@ class _Follower:
 
 
 def _memory(x: Any) -> Any:
-    """Where the elements of an array lie; nothing for what is none."""
+    """The memory and layout of an array; None for other values."""
     if not isinstance(x, np.ndarray):
         return None
     seen = x.__array_interface__

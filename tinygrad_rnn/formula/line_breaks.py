@@ -1,4 +1,4 @@
-"""Lines of Python: long ones broken as a person would, between pairs, arguments or summands, never inside of one.
+"""Break long lines of Python as a person would: between pairs, arguments or summands, never inside of them.
 
 ::
 
@@ -19,12 +19,12 @@ from collections.abc import Callable, Container
 
 WIDTH = 116
 OPEN, CLOSE = "([{", ")]}"
-#: Where a formula may be broken, best first: before a sum, before a factor.
+#: Where a formula may be broken, best place first: before a summand, before a factor.
 OPERATORS = (r" (?=[+-] )", r" (?=[*/@] )")
 
 
 def identifier(wanted: str, taken: dict[str, None], reserved: Container[str] = ()) -> str:
-    """``wanted`` as an identifier that is free, and taken now: with a _ if it is reserved, a number if it is taken."""
+    """``wanted`` as a free identifier, which is taken from now on: with _ if reserved, with a number if taken."""
     name = re.sub(r"\W+", "_", wanted).strip("_") or "v"
     name = f"v{name}" if name[0].isdigit() else name
     if keyword.iskeyword(name) or name in reserved:
@@ -37,7 +37,7 @@ def identifier(wanted: str, taken: dict[str, None], reserved: Container[str] = (
 
 
 def wrapped(line: str, width: int) -> list[str]:
-    """A line, or comment, as lines no longer than ``width``, where that can be."""
+    """A line or a comment as lines no longer than ``width``, if possible."""
     if line.startswith("# "):
         return [f"# {part}" for part in wrapped(line[2:], width - 2)]
     if len(line) <= width:
@@ -49,7 +49,7 @@ def wrapped(line: str, width: int) -> list[str]:
 
 
 def _parts(line: str) -> tuple[str, list[str], str]:
-    """What stands before the pieces, the pieces, and what closes them."""
+    """The text before the pieces, the pieces, and the closing text."""
     name, equals, right = line.partition(" = ")
     if equals and right == "cache":
         return "(", split(name, r"(?<=,) "), ") = cache"
@@ -68,7 +68,7 @@ def _parts(line: str) -> tuple[str, list[str], str]:
 
 
 def filled(pieces: list[str], width: int, size: Callable[[str], int] = len) -> list[str]:
-    """Pieces side by side, as many as fit."""
+    """Lines with as many pieces as fit."""
     lines: list[str] = []
     for piece in pieces:
         if lines and size(lines[-1]) + 1 + size(piece) <= width:
@@ -79,7 +79,7 @@ def filled(pieces: list[str], width: int, size: Callable[[str], int] = len) -> l
 
 
 def _depths(text: str) -> list[int]:
-    """In how many brackets each character stands."""
+    """The number of brackets around each character."""
     depth, depths = 0, []
     for character in text:
         depth -= character in CLOSE
@@ -89,7 +89,7 @@ def _depths(text: str) -> list[int]:
 
 
 def split(text: str, where: str) -> list[str]:
-    """The pieces between the places that match and are in no bracket."""
+    """The pieces between the matches outside of all brackets."""
     depths, pieces, start = _depths(text), [], 0
     for match in re.finditer(where, text):
         if depths[match.start()] == 0:
@@ -99,7 +99,7 @@ def split(text: str, where: str) -> list[str]:
 
 
 def _last_bracket(text: str) -> tuple[int, int]:
-    """Where the last bracket that is in no other opens and closes; (-1, the end) if there is none."""
+    """Where the last outermost bracket opens and closes; (-1, the end) if there is none."""
     depths = _depths(text)
     opened = [k for k, character in enumerate(text) if character in OPEN and depths[k] == 0]
     closed = [k for k, character in enumerate(text) if character in CLOSE and depths[k] == 0]

@@ -1,9 +1,9 @@
-"""Formulas as people write them: ``dy ⊙ (1 − y²)``, ``dy @ wᵀ``, ``Σ over N of dy``.
+"""Formulas in textbook form, as text: ``dy ⊙ (1 − y²)``, ``dy @ wᵀ``, ``Σ over N of dy``.
 
 ::
 
     text(e)                      # "dy ⊙ (1 − y²)"
-    along(e, {"y": "tanh"})      # "⊙ (1 − tanh²)": what happens to dy on its way, for an arrow
+    along(e, {"y": "tanh"})      # "⊙ (1 − tanh²)": the steps on the way of dy, for an arrow
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ NO_NAMES: Mapping[str, str] = {}
 
 
 def text(expr: Part, names: Names = NO_NAMES) -> str:
-    """A formula on one line; ``names`` has other names for its leaves, and for the axes "N" and "columns"."""
+    """A formula on a single line; ``names`` has other names for its leaves, and for the axes "N" and "columns"."""
     return Writer(names).text(simplified(expr))
 
 
 def along(expr: Part, names: Names = NO_NAMES) -> str:
-    """What happens to ``dy``, step by step, without dy itself: "⊙ w, Σ over N"; "=" if nothing does.
+    """The steps from ``dy`` to the result, without dy itself: "⊙ w, Σ over N"; "=" if there is none.
 
-    If dy is read in several places, or nowhere, it is the whole formula.
+    If dy is read in several places, or nowhere, this is the whole formula.
     """
     root, writer = simplified(expr), Writer(names)
     way, pieces = _way(root), writer.pieces(root)
@@ -48,7 +48,7 @@ def along(expr: Part, names: Names = NO_NAMES) -> str:
 
 
 def _joined(steps: Sequence[tuple[str, int, str]], minus: bool) -> str:
-    """The steps on one line; factors need no comma between them."""
+    """The steps on a single line, without commas between factors."""
     divided = bool(steps) and steps[0][2].startswith("/")
     line, before = ("·(−1)" if divided else "−") if minus else "", "product"
     for kind, k, step in steps:
@@ -59,14 +59,14 @@ def _joined(steps: Sequence[tuple[str, int, str]], minus: bool) -> str:
 
 
 def _commuted(node: Expr, around: list[Piece], k: int) -> tuple[Expr, list[Piece], int]:
-    """A product with dy's side first."""
+    """A product with the side of dy first."""
     if k == 0:
         return node, around, k
     return Expr(node.op, node.args[::-1], node.attrs, node.shape), around[::-1], 0
 
 
 def _way(root: Part) -> list[tuple[Expr, int]] | None:
-    """The nodes from dy to the root, each with the operand that leads to dy; None unless there is one way only."""
+    """The nodes from dy to the root, each with its operand on the side of dy; None unless there is exactly one way."""
     count: dict[int, int] = {}
     for part in postorder(root):
         is_dy = isinstance(part, Leaf) and part.name == DY

@@ -1,4 +1,4 @@
-"""NumPy's functions that stand in formulas without being operations, such as comparisons: what is declared of them."""
+"""The traits of NumPy's functions that occur in formulas and are no operations, such as comparisons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _connective(numpy: str, latex: str, unicode: str) -> Traits:
                   unicode=(f"{{x:AND}} {unicode} {{w:COMPARED}}", AND), form="truth value")  # fmt: skip
 
 
-#: NumPy's functions in formulas that are no operations, and what a formula alone has (``cast``).
+#: NumPy's functions in formulas that are no operations, and ``cast``, which only formulas have.
 FUNCTIONS: Mapping[str, Traits] = {
     "less": _relation("<", "<", "<"),
     "less_equal": _relation("<=", r"\le", "≤"),
@@ -39,5 +39,5 @@ _NO_TRAITS = Traits()
 
 
 def traits(name: str) -> Traits:
-    """What is declared of the operation, or of the function of NumPy, with this name."""
+    """The traits of the operation, or of the NumPy function, with this name."""
     return OPS[name].traits if name in OPS else FUNCTIONS.get(name, _NO_TRAITS)

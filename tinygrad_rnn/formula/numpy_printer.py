@@ -4,7 +4,7 @@
 
     Writer({"H": 31}, {"y": "f", "dy": "df"}).text(e)      # "df * f * (1 - f)"
 
-An operation that declares no text is a call: of NumPy's function where it has one of that name, else of a helper.
+An operation that declares no text becomes a call: of NumPy's function of that name, or else of a helper.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .printer import Piece, Printer, Style, complete, infix, options
 
 
 class Writer(Printer):
-    """Writes formulas in NumPy, and remembers which helpers they call; ``leaves`` are the names of their leaves."""
+    """Writes formulas in NumPy, and records which helpers they call; ``leaves`` has the names of their leaves."""
 
     language: ClassVar[str] = "code"
     numpy: ClassVar[str] = "np."
@@ -37,29 +37,29 @@ class Writer(Printer):
         return Piece(self.leaves.get(name, name), ATOM)
 
     def number(self, number: Any) -> str:
-        """Python writes nan and inf, and knows neither."""
+        """A number; nan and inf are NumPy's, because Python has no such literals."""
         text = super().number(number)
         return text if np.isfinite(number) else f"-{self.numpy}{text[1:]}" if number < 0 else self.numpy + text
 
     def template(self, node: Expr) -> Text:
-        """As declared; but an operation that NumPy lacks is called, if it may be."""
+        """The declared template, unless the operation is called by its name."""
         return traits(node.op).text if self.calls(node.op) else super().template(node)
 
     def knows(self, name: str) -> bool:
-        """May the text call this function, beside those of NumPy?"""
+        """May the text call this function, besides NumPy's functions?"""
         return name in OPS
 
     def calls(self, op: str) -> bool:
-        """Is it an operation of this package that NumPy lacks, and that the text may call?"""
+        """Is it an operation of this package that NumPy lacks and that the text may call?"""
         return op in OPS and not hasattr(np, op)
 
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
-        """A function of NumPy, or a helper."""
+        """A call of a NumPy function, or of a helper."""
         name = name or (f"{self.numpy}{node.op}" if hasattr(np, node.op) else self.helper(node.op))
         return Piece(f"{name}({', '.join([*(part.text for part in parts), *options(node.attrs)])})", ATOM)
 
     def helper(self, name: str) -> str:
-        """The name of a function that NumPy lacks, which whoever runs the text has to have."""
+        """The name of a function that NumPy lacks; the code that runs the text must define it."""
         if not self.knows(name):
             raise FormulaError(f"{name} is not in the table of what is written in NumPy")
         self.helpers[name] = None
@@ -81,7 +81,7 @@ def _ends(part: Part) -> bool:
 
 
 def _quotient(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    """a @ b / c is (a @ b) / c, and is written so."""
+    """A quotient; a @ b / c means (a @ b) / c, and is written so."""
     left = f"({parts[0].text})" if form(node.args[0]) == "matrix product" else w.held(parts[0], PRODUCT)
     return Piece(f"{left} / {w.held(parts[1], NEGATIVE)}", PRODUCT)
 
@@ -91,7 +91,7 @@ def _matmul(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _whole(w: Writer, node: Expr, parts: Sequence[Piece]) -> list[Piece]:
-    """The operands of what does not broadcast: an array of one number throughout is an array."""
+    """The operands of an operation that does not broadcast: a constant array is written as an array."""
     return [
         Piece(f"{w.numpy}full({w.shape(arg.shape)}, {part.text})", ATOM) if isinstance(arg, Constant) else part
         for arg, part in zip(node.args, parts)
@@ -122,7 +122,7 @@ def _slice(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _padded(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    """A slice's gradient, with zeros around it; what was read by steps is put into zeros."""
+    """The gradient of a slice, padded with zeros; that of a slice with steps is put into zeros."""
     index = complete(node.attrs["index"], len(node.shape))
     index += [slice(None)] * (len(node.shape) - len(index))
     if not index:
@@ -156,7 +156,7 @@ def _einsum(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _chosen(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    """a * where(c, 1, s) would be wide; it is where(c, a, s * a)."""
+    """A product; a * where(c, 1, s) would be float64, so it is written where(c, a, s * a)."""
     for k, factor in enumerate(node.args):
         numbers = isinstance(factor, Expr) and all(number(arg) is not None for arg in factor.args[1:])
         if isinstance(factor, Expr) and form(factor) == "choice" and numbers:

@@ -35,11 +35,11 @@ FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 
 class Printer:
-    """Writes formulas in one language, and remembers which sizes their text needs."""
+    """Writes formulas in a language, and records which sizes their text needs."""
 
-    language: ClassVar[str]  # the field of `Traits` with the templates
+    language: ClassVar[str]  # the field of `Traits` that has the templates
     forms: ClassVar[Mapping[str, Style]]  # how each form is written
-    times: ClassVar[str] = " * "  # between the numbers and letters that a size is made of
+    times: ClassVar[str] = " * "  # between the factors of a size
 
     def __init__(self, sizes: Mapping[str, int]):
         self.sizes = sizes
@@ -72,7 +72,7 @@ class Printer:
         return done
 
     def operation(self, node: Expr, parts: Sequence[Piece]) -> Piece:
-        """An operation on operands that are written already: by its template, its form, or as a call."""
+        """An operation on operands that are already text: by its template, by its form, or as a call."""
         text = self.template(node)
         if text:
             return self.filled(node, parts, *((text,) if isinstance(text, str) else text))
@@ -84,7 +84,7 @@ class Printer:
         return getattr(traits(node.op), self.language) or traits(node.op).text
 
     def filled(self, node: Expr, parts: Sequence[Piece], template: str, level: int = ATOM) -> Piece:
-        """A template with its operands and attributes; a call, if it has no operand and so is a name."""
+        """A template filled with operands and attributes; a call, if it names no operand."""
         spec, used = OPS.get(node.op), []
         operands = dict(zip(spec.arguments if spec else ("x", "w"), parts))
         attributes = {**spec.attributes, **node.attrs} if spec else node.attrs
@@ -116,17 +116,17 @@ class Printer:
         return Piece(text, NEGATIVE if text.startswith("-") else PRODUCT if self.times in text else ATOM)
 
     def number(self, number: Any) -> str:
-        """A number that is no size."""
+        """A number that is not a size."""
         return repr(number).replace("e-0", "e-")
 
     def size(self, n: int) -> str:
-        """A whole number: of what sizes it is made, if it is; else itself."""
+        """A whole number as a product of sizes, if it is one; else itself."""
         number, letters = in_letters(n, self.sizes)
         self.used.update(dict.fromkeys(letters))
         return self.times.join([str(number)] * (number != 1 or not letters) + letters)
 
     def within(self, k: int, n: int) -> str:
-        """A place on an axis of size n: from its end, if it is neither at its beginning nor a multiple of a size."""
+        """A place on an axis of size n; counted from the end if it is late and not a multiple of a size."""
         late = self.size(k).isdigit() and n // 2 < k < n and not self.size(n).isdigit()
         return f"{self.size(n)} - {n - k}" if late else self.size(k)
 
@@ -171,12 +171,12 @@ def complete(index: Any, ndim: int) -> list[Any]:
 
 
 def infix(symbol: str, level: int, left: int, right: int) -> Style:
-    """Between two operands, which must hold together as ``left`` and ``right`` say."""
+    """A style: a symbol between two operands, which must hold together at least as ``left`` and ``right``."""
     return lambda p, node, parts: Piece(f"{p.held(parts[0], left)} {symbol} {p.held(parts[1], right)}", level)
 
 
 def options(attrs: Mapping[str, Any]) -> list[str]:
-    """Attributes as keywords, those that say nothing left out: ``axis=0``, ``keepdims=True``."""
+    """Attributes as keywords, without those that are None or False: ``axis=0``, ``keepdims=True``."""
     shown = {key: attr for key, attr in attrs.items() if attr is not None and attr is not False}
     shown = {key: tuple(attr.tolist()) if isinstance(attr, np.ndarray) and attr.ndim == 1 else attr
             for key, attr in shown.items()}  # fmt: skip

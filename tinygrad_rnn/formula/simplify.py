@@ -5,8 +5,8 @@
     y = Leaf("y")
     simplified(Expr("multiply", (y, y)))       # the tree of y²
 
-SIMPLER lists, for each operation, what may be simpler; each entry gives the simpler part or None. Operands are in
-their simplest form already, so that an entry looks one or two levels down and never further.
+SIMPLER lists the rules for each operation; a rule returns a simpler part or None. The operands are simplified already,
+so a rule looks one or two levels down and never further.
 """
 
 from __future__ import annotations
@@ -17,27 +17,15 @@ from typing import Any
 import numpy as np
 
 from .expression import (
-    Constant,
-    Expr,
-    Leaf,
-    Part,
-    form,
-    is_a,
-    key,
-    leads,
-    number,
-    operand,
-    postorder,
-    transposes,
-    uniform,
-)
+    Constant, Expr, Leaf, Part, form, is_a, key, leads, number, operand, postorder, transposes, uniform,
+)  # fmt: skip
 from .numpy_functions import FUNCTIONS
 
 
 def simplified(expr: Part) -> Part:
-    """The tree as a textbook has it.
+    """The tree in textbook form.
 
-    It has the same value wherever nothing is 0/0 or 0 times infinity: guards against that are left out.
+    The value is the same unless something is 0/0 or 0 times infinity: guards against these are left out.
     """
     make = Maker()
     done: dict[int, Part] = {}
@@ -51,7 +39,7 @@ def simplified(expr: Part) -> Part:
 
 
 class Maker:
-    """Makes parts in their simplest form; equal ones are one object, so that ``is`` compares whole trees."""
+    """Creates parts in their simplest form; equal parts are the same object, so that ``is`` compares whole trees."""
 
     def __init__(self) -> None:
         self.pool: dict[Any, Part] = {}
@@ -65,11 +53,11 @@ class Maker:
         return self.shared(expr)
 
     def shared(self, part: Part) -> Part:
-        """The one object that stands for all parts equal to this."""
+        """The object that represents all parts equal to this."""
         return self.pool.setdefault(key(part), part)
 
 
-# -- what may be simpler -----------------------------------------------------------------------------------------------
+# -- rules -------------------------------------------------------------------------------------------------------------
 
 
 def _operand(make: Maker, expr: Expr, a: Part, *rest: Part) -> Part | None:
@@ -199,7 +187,7 @@ def _sign_out(make: Maker, expr: Expr, a: Part) -> Part | None:
 
 
 def _stretched(make: Maker, expr: Expr, a: Part, b: Part) -> Part | None:
-    """What is stretched to the other operand's shape needs not be: the operation does it."""
+    """Drop a stretch to the shape of the other operand: the operation broadcasts by itself."""
     for k, (part, other) in enumerate(((a, b), (b, a))):
         if is_a(part, "broadcast_to") and other.shape == expr.shape:
             args = (operand(part), b) if k == 0 else (a, operand(part))
@@ -212,7 +200,7 @@ def _same_shape(make: Maker, expr: Expr, a: Part) -> Part | None:
 
 
 def _chosen(make: Maker, expr: Expr, c: Part, a: Part, b: Part) -> Part | None:
-    """a ⊙ [c] where the other is 0; a ⊙ (1 or s) where it is s·a; x where the other guards against x = 0 or NaN."""
+    """A choice between a and 0 is a ⊙ [c]; between a and s·a, a ⊙ (1 or s); a guard against 0 or NaN is dropped."""
     if number(b) != number(b) and a.shape == expr.shape:  # NaN
         return a
     condition = make("asarray", c, shape=c.shape) if isinstance(c, Leaf) else c
@@ -228,7 +216,7 @@ def _chosen(make: Maker, expr: Expr, c: Part, a: Part, b: Part) -> Part | None:
     return None
 
 
-#: Gives a simpler part than ``made``, whose operands follow, or None.
+#: A function of the maker, an expression and its operands; it returns a simpler part or None.
 Rule = Callable[..., "Part | None"]
 SIMPLER: Mapping[str, Sequence[Rule]] = {
     "add": [_sum, _stretched],

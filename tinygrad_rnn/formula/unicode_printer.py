@@ -1,4 +1,4 @@
-"""Formulas in Unicode, as people write them: ``dy ⊙ (1 − y²)``, ``Σ over N of dy``."""
+"""Formulas in Unicode: ``dy ⊙ (1 − y²)``, ``Σ over N of dy``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Writer(Printer):
         return Piece(self.names.get(name, name))
 
     def constant(self, part: Constant) -> Piece:
-        """A number by four digits; of an array, its shape."""
+        """A number with four digits; for an array, its shape."""
         value = number(part)
         value = uniform(part) if value is None else value
         if value is None:
@@ -47,7 +47,7 @@ class Writer(Printer):
         return super().filled(node, parts, template.replace(" - ", " − "), level)
 
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
-        """Its name, operands and those attributes that differ from their defaults."""
+        """A call with the operands, and the attributes that differ from their defaults."""
         defaults = OPS[node.op].attributes if node.op in OPS else {}
         attrs = {key: _value(attr, self.names) for key, attr in node.attrs.items()}
         attrs = {
@@ -71,7 +71,7 @@ def _quotient(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _matmul(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    """Products of matrices need no parentheses; an elementwise product in one does."""
+    """A product of matrices needs no parentheses inside another; an elementwise product does."""
     sides = [part.text if part.level == MATRIX else w.held(part, NEGATIVE) for part in parts]
     return Piece(" @ ".join(sides), MATRIX)
 
@@ -81,7 +81,7 @@ def negative(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _reduction(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    """Σ over N of x; a call, if there is more to say."""
+    """Σ over N of x; a call, if there are more attributes."""
     if node.attrs.get("ddof"):
         return w.called(node, parts)
     ndim, axis = len(node.args[0].shape), node.attrs.get("axis")
@@ -90,7 +90,7 @@ def _reduction(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _axes(axes: Iterable[int], ndim: int, names: Names) -> str:
-    """What axes are called: the first is N, the last columns."""
+    """The names of axes: the first is N, the last is columns."""
     called = ["N", *(f"axis {k}" for k in range(1, ndim - 1)), "columns"]
     words = [called[k] for k in axes]
     return ", ".join(names.get(word, word) for word in words) if len(words) < ndim else "all"
@@ -102,13 +102,13 @@ def _spread(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
     before = (1,) * (len(after) - len(before)) + before
     axes = [k for k, (size, stretched) in enumerate(zip(before, after)) if size != stretched]
     within = parts[0]
-    if form(node.args[0]) == "new axes":  # which axes are new is said by over which it is spread
+    if form(node.args[0]) == "new axes":  # the axes of the spread are the new ones
         within = Piece(within.text.removesuffix(_new_axes(node.args[0])), within.level)
     return Piece(f"{w.held(within, OVER)} spread over {_axes(axes, len(after), w.names)}", PHRASE)
 
 
 def _new_axes(node: Any) -> str:
-    """[:, None]: where axes of size 1 are put in."""
+    """The index [:, None] that inserts axes of size 1."""
     new = [a % len(node.shape) for a in np.atleast_1d(node.attrs["axis"])]
     return f"[{', '.join('None' if k in new else ':' for k in range(len(node.shape)))}]"
 
@@ -156,7 +156,7 @@ def _into(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
 
 
 def _reshaped(w: Writer, node: Expr, parts: Sequence[Piece]) -> Piece:
-    """In another shape; all but the last axis in one are rows."""
+    """A reshape; one that merges all axes but the last gives rows."""
     before = node.args[0].shape
     rows = node.shape[1:] == before[-1:] and len(before) > 2 and min(before) > 1
     return Piece(f"{w.held(parts[0], SUM)} as {'rows' if rows else node.shape}", PHRASE)
@@ -169,7 +169,7 @@ def _index(node: Expr, names: Names) -> str:
 
 
 def _value(attr: Any, names: Names) -> str:
-    """An attribute, or one part of an index."""
+    """An attribute, or an entry of an index."""
     if isinstance(attr, Leaf):
         return names.get(attr.name, attr.name)
     if isinstance(attr, slice):

@@ -1,4 +1,4 @@
-"""The functions that neurons use."""
+"""Activation functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .precision import nan_where
 _CASES = [case((3, 4)), case(()), case((0, 3))]
 
 
-#: From where on eˣ/(1 + eˣ) is 1, by dtype, and 1; as arrays: for a small x, NumPy takes long to convert a number.
+#: By dtype, the x from which eˣ/(1 + eˣ) is 1, and 1. These are arrays, because NumPy converts a number slowly.
 _LARGE: dict = {
     np.dtype(kind): (np.array(x, kind), np.array(1, kind)) for kind, x in (("f2", 11), ("f4", 40), ("f8", 40))
 }
@@ -29,9 +29,9 @@ def sigmoid(x):
 def sigmoid(x):
     """The logistic function.  y = 1/(1 + e⁻ˣ) = eˣ/(1 + eˣ),  dy/dx = y (1 - y).  Never overflows.
 
-    y is relatively accurate over the whole range, down to the smallest subnormal number. dy/dx is worked out from y:
-    where y is close to 1 it has lost digits, and where y has become 1 (x > 17 in float32, 37 in float64) it is 0.
-    `softplus` and `binary_cross_entropy` are written from x, and lose nothing.
+    y is relatively accurate over the whole range, down to the smallest subnormal number. dy/dx is computed from y: it
+    loses digits where y is close to 1, and is 0 where y is rounded to 1 (x > 17 in float32, 37 in float64).
+    `softplus` and `binary_cross_entropy` are computed from x and lose no digits.
     """
     large, unit = _LARGE.get(getattr(x, "dtype", None), (50.0, 1))
     y = np.exp(np.minimum(x, large))

@@ -1,4 +1,4 @@
-"""Writing into parts of arrays."""
+"""Assignment to parts of arrays."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def assign(v, x, *, index):
 
 
 def _put(array, index, v):
-    """``array[index] = v``; of several values for one place the last one stays, whatever the layouts in memory are."""
+    """``array[index] = v``; of several values for the same place the last one stays, for every memory layout."""
     array[index] = v
     last = _last(index, array.shape)
     if last is not None:
@@ -51,10 +51,10 @@ def _put(array, index, v):
 
 
 def _last(index, shape):
-    """Which values of ``x[index] = v`` no later one overwrites, and their places in x; None if that is all of them."""
+    """The values of ``x[index] = v`` that no later value overwrites, and their places in x; None if these are all."""
     parts = () if basic(index) else index if isinstance(index, tuple) else (index,)
     if not any(np.size(part) > 1 and np.asarray(part).dtype.kind in "iu" for part in parts):
-        return None  # slices and truth values name no place twice
+        return None  # slices and masks name no place twice
     ranges = [np.arange(n).reshape(-1, *(1,) * (len(shape) - k - 1)) for k, n in enumerate(shape)]
     places = np.stack([np.broadcast_to(numbers, shape)[index] for numbers in ranges])
     backwards = places.reshape(len(shape), -1)[:, ::-1]
@@ -68,13 +68,13 @@ def _last(index, shape):
 
 
 def _erase(dy, index):
-    """dy with zeros at ``index``, in place if it may be."""
+    """dy with zeros at ``index``, in place."""
     dy[index] = 0
     return dy
 
 
 def _assign_v(dy, v_shape, index):
-    """dy where v was put and has stayed, summed over what was stretched; v may have more axes of size 1 in front."""
+    """dy where v has stayed, summed over stretched axes; v may have more axes of size 1 in front."""
     g, last = np.copy(dy[index]), _last(index, dy.shape)
     if last is not None:
         g = np.where(last[0], g, 0)
@@ -89,14 +89,15 @@ assign.spec.cheaper("x", inplace_dy=_erase)
 
 
 def _in_locals(x, frame):
-    """Is x a local variable of the caller? Where Python does not count those, it looks like a temporary value."""
+    """Is x a local variable of the caller? If Python does not count these references, x looks like a temporary."""
     return any(local is x for local in frame.f_locals.values())
 
 
 def setitem(self, index, v):
-    """``x[index] = v``: x is from now on the result; readers of the old value keep it.
+    """``x[index] = v``: x becomes the result; nodes that read the old value keep it.
 
-    The write goes into x's own memory if nobody else holds that, else into a copy: filling hs step by step is linear.
+    The write goes into the memory of x if nothing else refers to it, else into a copy. So filling hs step by step takes
+    linear time.
     """
     if versions.holders((self,), 0) <= versions.OF_TEMPORARY and not _in_locals(self, sys._getframe(1)):
         raise InvalidIndex(
@@ -120,7 +121,7 @@ def setitem(self, index, v):
 
 
 def _assigned(v, x, index):
-    """The record of an assignment that has been made."""
+    """Record an assignment that has been written."""
     rules = assign.spec.rules
     edges = [
         None if getattr(v, "node", None) is None else (v.node, rules["v"], (np.shape(value(v)), index)),

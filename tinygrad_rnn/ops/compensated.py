@@ -1,7 +1,7 @@
-"""Derivatives in which the rounding error of a difference would be multiplied: it is found, and made good.
+"""Derivatives that would multiply the rounding error of a difference: they compute the error and correct for it.
 
-The difference of two numbers, rounded, and its error are together exact. A function of the difference is taken at the
-rounded one and corrected by its derivative times the error.
+The rounded difference of two numbers and its rounding error together are exact. A function of the difference is
+computed at the rounded difference and corrected by its derivative times the error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .precision import floats, widened
 
 
 def _difference(x, w):
-    """x - w as it is rounded, and what the rounding took away, 0 where that is not finite (Knuth's two-sum)."""
+    """x - w as rounded, and its rounding error, 0 where that is not finite (Knuth's two-sum)."""
     d = x - w
     part = d - x
     error = (x - (d - part)) - (w + part)
@@ -65,14 +65,14 @@ def power_below(x, w):
     with np.errstate(all="ignore"):
         change = _difference(w, 1)[1] * np.log(np.abs(x))
     y = np.power(x, _exponent(x, w))
-    return (y * (1 + np.clip(np.nan_to_num(change), -0.5, 0.5)))[()]  # it is more where y is 0 or inf only
+    return (y * (1 + np.clip(np.nan_to_num(change), -0.5, 0.5)))[()]  # a larger change occurs only where y is 0 or inf
 
 
 def power_x(dy, x, w):
     """w xʷ⁻¹; where w is 0 the derivative is 0, also at x = 0."""
     if not isinstance(w, (int, float)):
         return dy * w * power_below(x, w)
-    exact = float(2 * w).is_integer()  # and so is w - 1
+    exact = float(2 * w).is_integer()  # then w - 1 is exact as well
     return dy * (w * (x ** (w - 1) if exact else power_below(x, w))) if w else dy * 0
 
 
@@ -96,7 +96,7 @@ power_below.vjp(x=_below_x, w=lambda dy, x, w, y: power_w(dy, x, _exponent(x, w)
 
 @op(broadcast, numpy=[], formula=lambda x: 1 / (1 + x * x))
 def arctan_slope(x):
-    """1/(1 + x²), worked out as x⁻²/(x⁻² + 1) where |x| > 1."""
+    """1/(1 + x²), computed as x⁻²/(x⁻² + 1) where |x| > 1."""
     size = np.abs(x)
     inverse, least = np.square(1 / np.maximum(size, 1)), np.minimum(size, 1)
     return inverse / (inverse + least * least)
@@ -107,7 +107,7 @@ arctan_slope.vjp(x=lambda dy, x, y: dy * (x * y * y * -2))
 
 @op(broadcast, numpy=[], formula=lambda x, w: w / np.hypot(x, w) / np.hypot(x, w))
 def arctan2_slope(x, w):
-    """w/(x² + w²), of larger or smaller ones where hypot would be subnormal or infinite."""
+    """w/(x² + w²), of scaled values where hypot would be subnormal or infinite."""
     dtype = np.result_type(x, w, np.float16)
     x, w, info = np.asarray(x, dtype), np.asarray(w, dtype), np.finfo(dtype)
     size = np.maximum(np.abs(x), np.abs(w))

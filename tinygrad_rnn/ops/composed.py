@@ -1,4 +1,4 @@
-"""More functions of NumPy's, written in operations: choices, grids and slopes."""
+"""NumPy functions composed of operations: choices, grids and slopes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Softmax and cross-entropy in one: the output layer of a language model, where most of its time goes.
+"""Softmax and cross-entropy as a single operation: the output layer of a language model, which takes most of its time.
 
-Scores for V = 10000 words are a large array, so it is gone through as few times as can be, in blocks of rows that stay
-in cache. Forward keeps eˣ and the sums of its rows; backward scales that in place, and it is the gradient. A sum is
-kept in two parts, the largest term and all others: where a row is sure of its label, loss and gradient are as small as
-those.
+The scores for V = 10000 words are a large array. So the code passes over it as rarely as possible, in blocks of rows
+that stay in cache. Forward saves eˣ and the sums of its rows; backward scales eˣ in place, which gives the gradient. A
+sum is saved in two parts, the largest term and all others, so that the small loss and gradient of a row that is sure of
+its label keep their digits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ..errors import InvalidIndex, InvalidType, InvalidValue
 from .loss import exact_exp, shift, softmax
 from .precision import floats, wide
 
-BLOCK = 1 << 21  # elements in one block; fewer make the products slow, which pack w for every block
+BLOCK = 1 << 21  # elements of a block; with fewer the products are slow, because each packs w again
 
 
 def _checked(where, shape, labels, ignore):
-    """labels flat, of the right shape and range, and which of them count; ``shape`` is that of the scores."""
+    """Flat labels after checks of shape and range, and which of them count; ``shape`` is that of the scores."""
     labels = np.asarray(labels)
     if not shape:
         raise InvalidValue(f"{where}: the scores are (), should be (..., V), one for each of V classes")
@@ -83,7 +83,7 @@ def _finish(dy, labels, e, sums, ignore):
 
 
 def _factors(weight, total):
-    """weight/total, or two factors where that has lost digits."""
+    """weight/total, or two factors if the quotient has lost digits."""
     both = weight / total
     lost = (np.abs(both) < np.finfo(both.dtype).tiny) & (weight != 0)
     return [1 / total, weight] if lost.any() else [both]
@@ -120,7 +120,7 @@ def cross_entropy_gradient(dy, x, labels, e, sums, *, ignore=-1):
 
 
 def _unit(x, labels, ignore):
-    """onehot(label), and 1/count in rows that count, else 0: constants of the second derivative."""
+    """onehot(label), and 1/count in rows that count, else 0: the constants of the second derivative."""
     flat = np.asarray(labels).reshape(-1)
     counts = flat != ignore
     hot = np.zeros((len(flat), x.shape[-1]), x.dtype)

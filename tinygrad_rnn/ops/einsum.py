@@ -1,4 +1,4 @@
-"""Einstein's summation."""
+"""Einstein summation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .shaping import transpose
 
 
 def _by_labels(shapes, attrs):
-    """Equal labels are equal sizes: the rule that the subscripts write down, once all ``...`` stand in front."""
+    """Equal labels are equal sizes: the rule of the subscripts, with every ``...`` moved to the front."""
     terms, result = _terms(attrs["subscripts"], len(shapes))
     fronted: dict[str, tuple[int, ...]] = {}
     size: dict[str, int] = {}
@@ -59,7 +59,7 @@ def einsum(*xs, subscripts):
 
 
 def _terms(subscripts, count):
-    """The labels of each operand and of the result, the implied result written out."""
+    """The labels of each operand and of the result, which is inferred if the subscripts have no arrow."""
     if not isinstance(subscripts, str):
         raise InvalidType("needs subscripts first, such as einsum('ij,jk->ik', x, w); np.einsum takes lists of labels")
     inputs, arrow, result = subscripts.replace(" ", "").partition("->")
@@ -73,7 +73,7 @@ def _terms(subscripts, count):
 
 
 def _einsum_x(dy, i, xs, subscripts):
-    """Labels that only this operand has were summed away: ones stand for them. A repeated label is a diagonal."""
+    """Arrays of ones stand for labels that only this operand has, which were summed. A repeated label is a diagonal."""
     terms, result = _terms(subscripts, len(xs))
     term, others = terms[i], terms[:i] + terms[i + 1 :]
     letters = "".join(dict.fromkeys(term.replace("...", "")))
@@ -97,7 +97,7 @@ def _sizes(term, shape):
 
 
 def _in_place_of(g, term, shape):
-    """A gradient with axes (..., distinct labels) as the operand has them: in its order, on its diagonals."""
+    """A gradient with axes (..., distinct labels) in the layout of the operand: its order of axes, its diagonals."""
     labels, start = term.replace("...", ""), term.find("...")
     letters = list(dict.fromkeys(labels))
     lead = g.ndim - len(letters)

@@ -1,4 +1,4 @@
-"""Elementwise operations: one line of calculus each. All broadcast; the engine sums over what was stretched."""
+"""Elementwise operations: a line of calculus each. All broadcast; the engine sums over stretched axes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TWO = [
 
 
 def _unary(function, doc, rule, domain=(-2.0, 2.0), **more):
-    """Declare one of NumPy's functions of one array from its derivative."""
+    """Declare a NumPy function of a single array by its derivative."""
     name = more.pop("name", function.__name__)
     operation = op(broadcast, name=name, arguments="x", doc=doc, domain=domain, cases=_ONE, **more)(function)
     operation.vjp(x=rule)
@@ -32,7 +32,7 @@ def _unary(function, doc, rule, domain=(-2.0, 2.0), **more):
 
 
 def _binary(function, doc, x, w, domain=(-2.0, 2.0), **more):
-    """Declare one of NumPy's functions of two arrays from its two derivatives."""
+    """Declare a NumPy function of two arrays by its two derivatives."""
     name = more.pop("name", function.__name__)
     raises = case((2, 3), (4,), raises=f"{name}: x (2, 3) and w (4,) do not broadcast: axis -1 is 3 and 4")
     declare = op(broadcast, name=name, arguments="x w", doc=doc, domain=domain, cases=[*_TWO, raises], **more)
@@ -128,8 +128,8 @@ arctan2 = _binary(
 )  # fmt: skip
 _TANH = """Hyperbolic tangent.  y = tanh x,  dy/dx = 1 - y²
 
-dy/dx is worked out from y: where y is close to ±1 it has lost digits, and where y has become ±1 (|x| > 9 in float32,
-19 in float64) it is 0.
+dy/dx is computed from y: it loses digits where y is close to ±1, and is 0 where y is rounded to ±1 (|x| > 9 in
+float32, 19 in float64).
 """
 sinh = _unary(np.sinh, "y = sinh x", lambda dy, x: dy * np.cosh(x))
 cosh = _unary(np.cosh, "y = cosh x", lambda dy, x: dy * np.sinh(x))
@@ -140,7 +140,7 @@ arctanh = _unary(np.arctanh, "dy/dx = 1/(1 - x²)", lambda dy, x: dy / ((1 - x) 
 
 
 def _half_turns(x):
-    """sin πx and cos πx, by the distances to the nearest integer and the nearest half, which are exact."""
+    """sin πx and cos πx, from the distances to the nearest integer and the nearest half, which are exact."""
     nearest = np.rint(x)
     sign, part = 1 - 2 * np.abs(np.remainder(nearest, 2)), x - nearest
     return sign * np.sin(math.pi * part), sign * np.sin(math.pi * (0.5 - np.abs(part)))
@@ -151,7 +151,7 @@ def _sinc(x):
 
 
 def _sinc_x(dy, x, y):
-    """(cos πx - y)/x; near 0, where that cancels, its series π Σ (-1)ⁿ 2n (πx)²ⁿ⁻¹/(2n + 1)!."""
+    """(cos πx - y)/x; near 0, where digits cancel, its series π Σ (-1)ⁿ 2n (πx)²ⁿ⁻¹/(2n + 1)!."""
     square, series = np.square(math.pi * x), 0.0
     for n in range(9, 0, -1):
         series = series * square + (-1) ** n * 2 * n / math.factorial(2 * n + 1)
@@ -172,7 +172,7 @@ rad2deg = _unary(np.rad2deg, "y = 180 x / π", lambda dy: dy * (180 / math.pi), 
 
 
 def _flat(dy, y):
-    """0; NaN where there is no value."""
+    """0, but NaN where y is NaN."""
     return nan_where(y, dy * 0)
 
 
@@ -188,7 +188,7 @@ rint = _unary(np.rint, "the nearest integer; flat, so dy/dx = 0", _flat)
 
 
 def _won(dy, y, wins, ties):
-    """The part of ``dy`` that goes to an input that won, or shares a tie by halves: a subgradient."""
+    """The part of ``dy`` for an input: all where it wins, half where there is a tie. A subgradient."""
     return nan_where(y, dy * (wins + ties * 0.5).astype(dy.dtype))
 
 

@@ -1,7 +1,7 @@
-"""The output layer of a language model, affine and cross-entropy, without ever holding its scores.
+"""The output layer of a language model, affine and cross-entropy, without the memory for its scores.
 
-The graph is that of ``softmax_cross_entropy(affine(x, w, b), labels)``, with the same rules; only the scores are not
-written to memory: each block of them is made, turned into eˣ and summed while it is in cache.
+The graph is that of ``softmax_cross_entropy(affine(x, w, b), labels)``, with the same rules. Only the scores are never
+in memory as a whole: each block of them is computed, turned into eˣ and summed while it is in cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .linear import _rows, affine
 
 
 class Deferred:
-    """An array that is made when somebody asks for it: the scores, for the second derivative."""
+    """An array that is computed on demand: the scores, for the second derivative."""
 
     base = None
 
@@ -37,7 +37,7 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
     shapes = [np.shape(operand) for operand in arrays]
     watched = not context.recording or context.observer is not None or np.result_type(*arrays).kind != "f"
     if watched or shapes[1:] != [(*shapes[0][-1:], *shapes[2]), shapes[2]] or len(shapes[2]) != 1:
-        return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # observed, or wrong: it says how
+        return softmax_cross_entropy(affine(x, w, b), labels, ignore=ignore)  # raises the error if there is one
     loss, e, sums = _blockwise(arrays[0], arrays[1], arrays[2], labels, ignore)
     arrays = [saveable(operand, array) for operand, array in zip((x, w, b), arrays)]
     scores = Deferred(affine.spec.forward, tuple(arrays), e.shape, e.dtype)
@@ -52,7 +52,7 @@ def affine_cross_entropy(x, w, b, labels, ignore=-1):
 
 
 def _edge(spec, name, tensor, saved):
-    """The edge to one input, with what its rule names."""
+    """The edge to an input, with the values that its rule names."""
     rule, node = spec.rules[name], getattr(tensor, "node", None)
     return None if node is None else (node, rule, tuple(saved[key] for key in rule.names))
 
@@ -71,5 +71,5 @@ def _blockwise(x, w, b, labels, ignore):
         return block
 
     dtype = np.result_type(x, w, b)
-    narrow = np.result_type(x, w) != dtype or x.dtype != w.dtype  # then np.dot writes into no block
+    narrow = np.result_type(x, w) != dtype or x.dtype != w.dtype  # then np.dot cannot write into the block
     return _forward(scores, shape, dtype, flat, counts)

@@ -1,7 +1,7 @@
 """The functions around e^(-x²): erf, erfc and gelu.
 
 In the tails, a rounding error in x² or in x/√2 is multiplied by x². So x is split: the square of its upper half is
-exact, and what is left of x² is a factor of its own. All is worked out in float64.
+exact, and the rest of x² gives a factor of its own. Everything is computed in float64.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _TAIL = -26.0  # below, Φ(x) becomes subnormal, and nine terms of its asymptoti
 
 
 def _each(function, x):
-    """A function of Python's, of each element in float64."""
+    """A Python function of each element, in float64."""
     return np.asarray(np.frompyfunc(function, 1, 1)(x), dtype=np.float64)
 
 
 def _doubled(function):
-    """``function`` of float64, with the dtype that NumPy's functions give."""
+    """``function`` computed in float64, with a result of the dtype that NumPy's functions give."""
 
     def forward(x, **attributes):
         dtype = np.result_type(np.asarray(x).dtype, np.float16)
@@ -37,7 +37,7 @@ def _doubled(function):
 
 
 def _split(x):
-    """x between -200 and 200, where all is 0 or 1, and the upper half of its digits."""
+    """x clipped to ±200, beyond which everything is 0 or 1, and the upper half of its digits."""
     x = np.clip(x, -200, 200)
     return x, x.astype(np.float32).astype(np.float64)
 

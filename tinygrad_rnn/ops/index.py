@@ -1,4 +1,4 @@
-"""Reading parts of arrays."""
+"""Indexing: reading parts of arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BASIC = {int: 1, slice: 1, type(None): 1, type(Ellipsis): 1}
 
 
 def basic(index):
-    """Is it made of slices, integers, None and ... only, so that no element is read twice?"""
+    """Does it consist of slices, integers, None and ... only, so that no element is read twice?"""
     for part in index if type(index) is tuple else (index,):
         if type(part) not in _BASIC and not isinstance(part, np.integer):
             return False
@@ -67,7 +67,7 @@ def _add_at(total, dy, index):
             view += dy
         else:
             total[index] += dy
-    elif total.dtype == np.float16:  # many small parts, which would be lost one by one
+    elif total.dtype == np.float16:  # many small parts, which float16 would lose singly
         parts = np.zeros(total.shape, np.float32)
         _add_at(parts, wide(dy), index)
         total += parts

@@ -1,4 +1,4 @@
-"""Operations that join arrays, and that part one."""
+"""Operations that join arrays, and operations that split an array."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def append(x, w, axis=None):
 
 
 def _listed(name, xs):
-    """The arrays of ``f([a, b])`` as well as of ``f(a, b)``."""
+    """The arrays of a call ``f([a, b])`` or ``f(a, b)``."""
     if len(xs) > 1:
         return xs
     if not isinstance(xs[0], (list, tuple)):
@@ -98,7 +98,7 @@ def column_stack(*xs):
 
 
 def _depth(arrays):
-    """How many lists stand inside each other."""
+    """The depth of nested lists."""
     return 1 + max(map(_depth, arrays), default=0) if isinstance(arrays, list) else 0
 
 

@@ -45,16 +45,16 @@ def matmul(x, w):
 
 
 def _rows(x):
-    """All but the last axis as one: (N, T, D) -> (N·T, D)."""
+    """All axes but the last merged: (N, T, D) -> (N·T, D)."""
     if x.ndim == 2:
         return x
     return x.reshape(-1, x.shape[-1]) if x.size else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
 
 
 def _matmul_x(dy, w):
-    """dx = dy @ wᵀ; a vector x has one axis less in dy, a vector w too."""
+    """dx = dy @ wᵀ; if x or w is a vector, dy has an axis less."""
     if w.ndim == 2 == dy.ndim:
-        # the same product, in the order that OpenBLAS does twice as fast for a few rows
+        # the same product, in the order that is twice as fast in OpenBLAS for a few rows
         return np.dot(w, dy.T).T.copy() if 8 <= dy.shape[0] < w.shape[0] else np.dot(dy, w.T)
     if w.ndim == 2 and dy.ndim > 2:
         return matmul(dy, w.T)
@@ -66,7 +66,7 @@ def _matmul_x(dy, w):
 
 
 def _matmul_w(dy, x, w_shape):
-    """dw = xᵀ @ dy, with all rows of a batch in one product if w has none."""
+    """dw = xᵀ @ dy, with all rows of a batch in a single product if w has no batch."""
     if x.ndim == 1:
         return x * dy[..., None] if len(w_shape) == 1 else x[:, None] * dy[..., None, :]
     if len(w_shape) == 1:
@@ -77,7 +77,7 @@ def _matmul_w(dy, x, w_shape):
 
 
 def _matmul_w_sum(dys, xs, w_shapes):
-    """Σ xᵀ @ dy over several uses of one matrix: all rows under each other, in one product."""
+    """Σ xᵀ @ dy over several uses of the same matrix: all rows below each other, in a single product."""
     if any(x.ndim == 1 for x in xs) or len(w_shapes[0]) != 2:
         return functools.reduce(np.add, map(_matmul_w, dys, xs, w_shapes))
     return np.dot(np.concatenate([_rows(x) for x in xs]).T, np.concatenate([_rows(dy) for dy in dys]))

@@ -51,7 +51,7 @@ def _softmax(x, axis):
 
 
 def exact_exp(x):
-    """eˣ rounded once: NumPy's of float32 is up to 2.5 ulp off."""
+    """eˣ with a single rounding: NumPy's float32 exp is off by up to 2.5 ulp."""
     return np.exp(x.astype(np.result_type(x, np.float64))).astype(x.dtype)
 
 
@@ -62,11 +62,11 @@ def _room(dtype, count):
 
 
 def shift(top, count):
-    """What is taken from x ≤ ``top`` so that Σ eˣ of ``count`` terms is finite and not 0: a whole number c.
+    """The whole number c to subtract from x ≤ ``top`` so that Σ eˣ of ``count`` terms is finite and not 0.
 
-    x - top would be rounded, and eˣ multiplies that error by x - top. x - c is exact for top < 0, where c is of the
-    sign of x and no larger. For top > 0, c is 0 as long as e^top leaves room for the sum; beyond that x - c is exact,
-    or small, or eˣ⁻ᶜ too small to count.
+    x - top would be rounded, and eˣ multiplies that error by x - top. For top < 0, x - c is exact, because c has the
+    sign of x and is no larger. For top > 0, c is 0 as long as e^top leaves room for the sum; beyond that, x - c is
+    exact or small, or eˣ⁻ᶜ is too small to count.
     """
     whole, room = np.trunc(top), _room(top.dtype, count)
     return np.where((top < 0) | (top > 1 / np.finfo(top.dtype).eps), whole, np.maximum(whole - room, 0))
@@ -131,7 +131,7 @@ def _scalar(shapes, attrs):
 
 
 def _in_dtype_of(x, t):
-    """Targets that are integers or truth values as x's dtype: they would widen float32. Lists as arrays."""
+    """Targets as an array; integers and truth values, which would widen float32, in the dtype of x."""
     t = np.asarray(t) if isinstance(t, (list, tuple)) else t
     return t.astype(x.dtype) if isinstance(t, np.ndarray) and t.dtype.kind != "f" else t
 
@@ -170,7 +170,7 @@ def _size(x, t):
 def binary_cross_entropy(x, t):
     """The mean of -t ln σ(x) - (1 - t) ln(1 - σ(x)) = softplus(x) - t x: x are logits, t in [0, 1].  A scalar.
 
-    It is summed up without a difference, as is dx = (1 - t) σ(x) - t σ(-x): small losses keep their digits.
+    The sum has no cancellation, nor has dx = (1 - t) σ(x) - t σ(-x): small losses keep their digits.
     """
     if not (np.min(t, initial=0) >= 0 and np.max(t, initial=0) <= 1):
         raise InvalidValue("t should be from 0 to 1")

@@ -1,4 +1,4 @@
-"""NumPy's functions on Tensors whose names or defaults are not ours, or whose result has no gradient."""
+"""NumPy functions on Tensors with other names or defaults than ours, or with results that have no gradient."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..errors import InvalidType
 from . import activation, composed, elementwise, gaussian, index, join_split, linear, loss, reduce, shaping
 from .einsum import einsum as einsum_of
 
-#: Their result has no gradient: answers about shape, order or truth.
+#: Functions whose result has no gradient: it is a shape, an order or a truth value.
 PLAIN = """
     shape ndim size zeros_like ones_like empty_like argmax argmin argsort argwhere nonzero flatnonzero
     argpartition count_nonzero any all array_equal array_equiv allclose isclose result_type can_cast may_share_memory
     shares_memory array2string array_repr array_str round around searchsorted digitize iscomplexobj
     isrealobj
 """
-#: They write into an array, which holds no gradient.
+#: Functions that write into an array, which has no gradient.
 WRITING = "copyto place put putmask put_along_axis fill_diagonal"
 PLAIN_UFUNCS = """
     less less_equal greater greater_equal equal not_equal isnan isinf isfinite signbit logical_and logical_or
@@ -43,7 +43,7 @@ def _arrays(x):
 
 
 def _writing(name):
-    """A function that no Tensor can go through: neither as what is written, nor as where."""
+    """A function that takes no Tensor, neither as the value to write nor as the array."""
 
     def apply(*args, **kwargs):
         raise InvalidType(f"np.{name}: a Tensor can't be written into an array; {INSTEAD}")
@@ -80,14 +80,14 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None):
 def bincount(x, /, weights=None, minlength=0):
     """``np.bincount``: weights summed by their number in x."""
     x = value(x)
-    counts = np.bincount(x, value(weights), minlength)  # which checks them
+    counts = np.bincount(x, value(weights), minlength)  # np.bincount checks them
     if not isinstance(weights, Tensor):
         return counts
     return index.scatter(weights.astype(counts.dtype), index=np.asarray(x), shape=counts.shape)
 
 
 def unique(x, *args, **kwargs):
-    """``np.unique``: its values are parts of x, so their gradient would be lost."""
+    """``np.unique``: its values are elements of x, so their gradient would be lost."""
     if getattr(x, "node", None) is not None:
         raise InvalidType("np.unique has no operation on Tensors that need a gradient; np.unique(x.detach()) has none")
     return np.unique(value(x), *args, **kwargs)
@@ -115,12 +115,12 @@ def broadcast_arrays(*xs):
 
 
 def _letters(labels):
-    """Integer labels as the letters that NumPy makes of them."""
+    """Integer labels as the letters that NumPy uses for them."""
     return "".join("..." if label is Ellipsis else (ascii_uppercase + ascii_lowercase)[label] for label in labels)
 
 
 def einsum(subscripts, *xs, optimize=None):
-    """``np.einsum``; in which order it multiplies is its own affair, so ``optimize`` says nothing.
+    """``np.einsum``; ``optimize`` only sets the order of products, so it is ignored.
 
     Lists of integer labels, ``einsum(x, [0, 1], w, [1, 2], [0, 2])``, are written as letters.
     """
@@ -133,7 +133,7 @@ def einsum(subscripts, *xs, optimize=None):
 
 
 def _of_sequence(function):
-    """A function that joins arrays, as NumPy calls it: one array is the sequence of its parts along the first axis."""
+    """A function that joins arrays, as NumPy calls it: a single array is a sequence along its first axis."""
     return lambda xs, *args, **kwargs: function(list(xs), *args, **kwargs)
 
 
@@ -143,7 +143,7 @@ def accumulate(x, axis=0):
 
 
 def _reduced(function):
-    """``np.add.reduce`` and the like, which go along axis 0 if not told otherwise."""
+    """``np.add.reduce`` and the like, along axis 0 by default."""
 
     def apply(x, axis=0, keepdims=False):
         return function(x, axis=axis, keepdims=keepdims)

@@ -1,4 +1,4 @@
-"""Working more exactly than the dtype of the arguments: float16 in float32, integers in float64, NaN through masks."""
+"""Compute more exactly than the dtype of the arguments: float16 in float32, integers in float64, NaN in masks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 def nan_where(y, g):
-    """The gradient g, and NaN where y is NaN: a comparison in a rule takes NaN for any other number."""
+    """The gradient g, but NaN where y is NaN: comparisons in a rule treat NaN as an ordinary number."""
     return np.where(y == y, g, np.nan)
 
 
 def wide(x):
-    """float16 as float32, all else as it is.  float16 ends at 65,504, and its sums of ones at 2,048."""
+    """float16 as float32, other dtypes unchanged.  float16 ends at 65,504, and its sums of ones at 2,048."""
     return x.astype(np.float32) if getattr(x, "dtype", None) == np.float16 else x
 
 
@@ -22,7 +22,7 @@ def widened(x, dtype):
 
 
 def accumulated(function, *xs, **options):
-    """``function(*xs, **options)``, worked out in float32 if it is of float16; the result is float16 again."""
+    """``function(*xs, **options)``, for float16 computed in float32 and returned in float16."""
     y = function(*map(wide, xs), **options)
     kinds = [getattr(x, "dtype", None) for x in xs]
     return y.astype(np.float16) if np.float16 in kinds and y.dtype == np.float32 and y.dtype not in kinds else y

@@ -1,4 +1,4 @@
-"""Operations that draw random numbers, from a generator that the caller gives."""
+"""Operations that draw random numbers from a generator that the caller passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations that sum up, pick out or order along axes."""
+"""Operations that sum, select or sort along axes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def spread(dy, x_shape, axis, keepdims):
 
 
 def _count(x_shape, axis):
-    """How many elements go into one."""
+    """The number of elements that are reduced to a single one."""
     axes = range(len(x_shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return builtins.max(int(np.prod([x_shape[a] for a in axes])), 0)
 
@@ -72,11 +72,11 @@ var.vjp(x=lambda dy, x, x_shape, axis, ddof, keepdims: (
 
 
 def _scaled(function, x, axis, **options):
-    """``function(x)``, of which ``function(s x) = s function(x)``, also where squares over- or underflow."""
+    """``function(x)`` with ``function(s x) = s function(x)``, even where squares overflow or underflow."""
     x = np.asarray(x)
     with np.errstate(over="ignore", under="ignore"):
         y = function(x, axis=axis, **options)
-    if x.dtype.kind != "f" or np.all((y > 1e-12) & (y < 1e18)):  # their squares are far from the ends
+    if x.dtype.kind != "f" or np.all((y > 1e-12) & (y < 1e18)):  # far from overflow and underflow of the squares
         return y
     top = np.max(np.abs(x), axis=axis, keepdims=True, initial=0)
     top = np.where((top > 0) & (top < np.inf), top, 1).astype(x.dtype)
@@ -115,7 +115,7 @@ def _prod_x(dy, x, y, x_shape, axis, keepdims):
 
 
 def _others(x):
-    """The product of all other elements of the last axis, for each: those of pairs, times the other of the pair."""
+    """For each element, the product of all others on the last axis: of the other pairs, times its partner."""
     n, lead = x.shape[-1], x.shape[:-1]
     if n <= 1:
         return np.ones(x.shape, x.dtype)
@@ -129,7 +129,7 @@ prod.vjp(x=_prod_x)
 
 
 def _share(dy, x, y, x_shape, axis, keepdims):
-    """dy to the elements that were chosen, in equal parts where several were: a subgradient."""
+    """dy for the selected elements, in equal parts if there are several. A subgradient."""
     chosen = x == spread(y, x_shape, axis, keepdims)
     count = np.sum(chosen, axis=axis, keepdims=True)
     share = spread(dy, x_shape, axis, keepdims) * (chosen / np.maximum(count, 1)).astype(dy.dtype)

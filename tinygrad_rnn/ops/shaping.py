@@ -1,4 +1,4 @@
-"""Operations that move elements without changing them."""
+"""Operations that rearrange elements."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ..errors import InvalidValue
 
 
 def along_axis(axis, ndim, entry):
-    """The index that is ``one`` on ``axis`` and everything elsewhere."""
+    """The index that is ``entry`` on ``axis`` and ``:`` elsewhere."""
     return (*(slice(None),) * (axis % ndim), entry)
 
 
 def arrays(*xs):
-    """Lists as arrays; anything else as it is."""
+    """Lists as arrays; anything else unchanged."""
     return [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in xs]
 
 

@@ -1,4 +1,4 @@
-"""What a Tensor can do besides arithmetic: methods, comparisons, and operators that change it."""
+"""Methods, comparisons and in-place operators of a Tensor."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def _compared(ufunc):
 
 
 def _in_place(symbol, operation, ufunc):
-    """``x += w``: x is from now on the result, in its own dtype, as if written ``x[...] = x + w``.
+    """``x += w``: x becomes the result, in its own dtype, as in ``x[...] = x + w``.
 
-    Recorded like any operation; readers of the old value keep it. Under `no_grad`, a leaf is written to where it is,
-    and backward passes through earlier uses of the old value are refused.
+    It is recorded like any operation; nodes that read the old value keep it. Under `no_grad`, the write goes to the
+    memory of a leaf, and backward passes through earlier uses of the old value are refused.
     """
 
     def apply(self, w):
@@ -68,7 +68,7 @@ def _in_place(symbol, operation, ufunc):
 
 
 def _written(x, ufunc, w):
-    """x with the result: of a leaf in its memory, which is noted, else in memory that no other value shares."""
+    """x with the result: in the memory of a leaf, which is recorded, else in memory that no other value shares."""
     if isinstance(x._array, np.ndarray):
         if x.node.parents and (x._array.base is not None or versions.holders((x._array,), 0) > 1):
             x._array = np.array(x._array)

@@ -5,13 +5,12 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.cells.builtin import BUILT_IN
-from tinygrad_rnn.draw.model import Captured
-from tinygrad_rnn.draw.model.measure import measure
 from tinygrad_rnn.engine import higher_order
 from tinygrad_rnn.engine.graph import backpropagate, fitted, newest_first
 from tinygrad_rnn.engine.observe import observing
 from tinygrad_rnn.engine.op import OPS
 from tinygrad_rnn.engine.tensor import Tensor
+from tinygrad_rnn.tracing.measure import measure
 from tinygrad_rnn.tracing.record import record
 from tinygrad_rnn.tracing.sample import sample
 from tinygrad_rnn.tracing.trace import pull
@@ -93,7 +92,7 @@ def check_sizes(trace, loss):
     """Every norm and sum of the measured pass, of gradients and of their parts, is that of `pull`."""
     totals, parts = pull(trace, {loss: np.ones(())})
     root = trace.nodes[loss]
-    measured = measure(Captured("", {root: np.ones(())}, {}, order=newest_first([root])[::-1]), {})
+    measured = measure(newest_first([root])[::-1], {root: np.ones(())}, {})
     arrays = {trace.nodes[number]: total for number, total in totals.items()}
     assert measured.totals.keys() == arrays.keys() and len(measured.parts) == len(parts)
     for (number, k), part in parts.items():

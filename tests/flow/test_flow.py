@@ -17,12 +17,10 @@ from tinygrad_rnn import Param, Tensor, cell, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.engine.graph import newest_first
 from tinygrad_rnn.flow import gradient_flow
-from tinygrad_rnn.flow.backward import Listener, listen
 from tinygrad_rnn.flow.jacobian import jacobian
 from tinygrad_rnn.flow.step_table import StepTable
 from tinygrad_rnn.flow.truncation import Cut
 from tinygrad_rnn.tracing.recurrences import recurrences
-from tinygrad_rnn.tracing.trace import norm
 
 N, T, D, H = 2, 7, 3, 4
 CELLS = list(BUILT_IN.values())
@@ -163,38 +161,20 @@ def test_it_can_be_watched():
 # -- weights ---------------------------------------------------------------------------------------------------------
 
 
-def weight_parts(y):
-    """Every part of every weight gradient of the only row, by name: (T, *shape)."""
-    (row,) = steps_of(y)
-    names = row.weights
-    found = {name: np.zeros((len(row.nodes), *node.shape)) for node, name in names.items()}
-    listen(y.node, Listener([row], [], [], lambda row, root, t, dW: found[names[root]].__setitem__(t, dW)))
-    return found
-
-
 @pytest.mark.parametrize("one", [*CELLS, in_blocks], ids=lambda one: one.name)
 def test_the_parts_of_the_steps_and_their_sum(one):
     xs, params = given(one)
     y = by_scan(one, xs, params, weighted())
     (layer,) = gradient_flow(y).layers
-    found, right = weight_parts(y), parts_by_copies(one, xs, params, weighted())
+    right = parts_by_copies(one, xs, params, weighted())
     y.backward()
-    assert sorted(layer.weights) == sorted(found) == sorted(params)
-    for name, parts in found.items():
-        assert_close(parts, [own[name] for own in right])
-        assert_close(layer.weights[name], [np.linalg.norm(own[name]) for own in right])
-        assert_close(parts.sum(axis=0), params[name].grad)
+    assert sorted(layer.weights) == sorted(params)
+    for name, norms in layer.weights.items():
+        expected = [np.linalg.norm(part[name]) for part in right]
+        assert_close(norms, expected)
+        assert_rejects(norms, expected)
+        assert_close(sum(part[name] for part in right), params[name].grad)
         assert_close(layer.gradients[name], np.linalg.norm(params[name].grad))
-        assert_rejects(parts, [own[name] for own in right])
-
-
-def test_a_part_that_is_left_out_is_noticed():
-    xs, params = given(tg.gru)
-    y = by_scan(tg.gru, xs, params, weighted())
-    found = weight_parts(y)
-    y.backward()
-    with pytest.raises(AssertionError):
-        assert_close(found["Wh"][1:-1].sum(axis=0), params["Wh"].grad)
 
 
 def test_weights_without_names_and_inputs_that_need_a_gradient():
@@ -397,4 +377,4 @@ def test_beside_it_the_memory_of_an_lstm_stays():
     assert vanished.rates["h"] == pytest.approx(0.5) and vanished.verdict == "vanishing"
     assert kept.rates["c"] > 0.95 and kept.verdict == "steady" and kept.strongest == "c"
     assert kept.states["c"][0] > 0.5 * kept.states["c"][-1]
-    assert norm(kept.states["c"]) > 0
+    assert min(kept.states["c"]) > 0

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..engine import versions
 from ..engine.graph import Node
-from ..tracing.trace import norm
-from .backward import Listener, listen
+from ..tracing.measure import Measured, Size
+from ..tracing.measure import measure as measure_gradients
 from .gate_names import gate_names
 from .jacobian import radii, state_size
 from .result import Flow, Layer
@@ -22,18 +23,16 @@ LARGEST = 512  # numbers in the states, up to which a Jacobian is computed
 
 def measure(title: str, order: Sequence[Node], tables: Sequence[StepTable], threshold: float, jacobian: bool) -> Flow:
     """The flow from the newest node of ``order`` back through the steps of ``tables``."""
-    parts = {(table, root): [0.0] * len(table.nodes) for table in tables for root in table.weights}
-
-    def note(table: StepTable, root: Node, t: int, dW: np.ndarray) -> None:
-        if (table, root) in parts:
-            parts[table, root][t] = norm(dW)
-
+    versions.check(order, {}, None)
+    root, recurrences = order[0], [table.recurrence for table in tables]
+    step_of = {node: step for recurrence in recurrences for step in recurrence.steps for node in step.nodes}
     states = [node for table in tables for nodes in [*table.states.values(), table.initial.values()] for node in nodes]
-    listener = Listener(tables, states, [root for _, root in parts], note)
-    listen(order[0], listener)
-    flow = Flow(title, [], truncations(order, tables, listener.arrays))
+    cotangents = {root: np.ones(root.shape, root.dtype)}
+    wanted = [node for node in states if node is not None]
+    measured = measure_gradients(order[::-1], cotangents, step_of, recurrences, wanted=wanted)
+    flow = Flow(title, [], truncations(order, tables))
     for name, table in zip(_titles(tables), tables):
-        layer = _layer(name, table, listener, parts, threshold)
+        layer = _layer(name, table, measured, threshold)
         flow.layers.append(layer)
         if jacobian and state_size(table) <= LARGEST:
             layer.jacobian = radii(table)
@@ -42,31 +41,36 @@ def measure(title: str, order: Sequence[Node], tables: Sequence[StepTable], thre
     return flow
 
 
-def _layer(title: str, table: StepTable, listener: Listener, parts: dict, threshold: float) -> Layer:
+def _layer(title: str, table: StepTable, measured: Measured, threshold: float) -> Layer:
     """The numbers of one recurrence."""
+    steps, totals = table.recurrence.steps, measured.totals
 
     def norm_after(name: str, t: int, node: Node | None) -> float:
-        step = table.recurrence.steps[t]
         if node is None:
             return math.nan if (name, t) in table.untracked else 0.0
-        return listener.norms[node] if step.computed(node) else listener.passed[node, step.end]
+        return _norm(totals.get(node) if steps[t].computed(node) else measured.passed.get((node, steps[t].end)))
 
     states = {name: [norm_after(name, t, node) for t, node in enumerate(nodes)] for name, nodes in table.states.items()}
     nan = {name: [t for t, dh in enumerate(norms) if math.isnan(dh) and (name, t) not in table.untracked]
            for name, norms in states.items()}  # fmt: skip
-    arrays = {name: listener.arrays[root] for root, name in table.weights.items()}
     return Layer(
         title,
-        times=[step.time for step in table.recurrence.steps],
+        times=[step.time for step in steps],
         states=states,
-        initial={name: listener.norms[node] for name, node in table.initial.items() if node is not None},
+        initial={name: _norm(totals.get(node)) for name, node in table.initial.items() if node is not None},
         gates=saturation(table, gate_names(table), threshold),
-        weights={name: parts[table, root] for root, name in table.weights.items()},
-        gradients={name: 0.0 if dW is None else norm(dW) for name, dW in arrays.items()},
+        weights={name: [_norm(measured.parts.get((root, step, 0))) for step in steps]
+                 for root, name in table.weights.items()},
+        gradients={name: _norm(totals.get(root)) for root, name in table.weights.items()},
         jacobian=None,
         carried=table.carried,
         nan={name: steps for name, steps in nan.items() if steps},
     )
+
+
+def _norm(size: Size | None) -> float:
+    """A norm; 0 where no gradient arrives."""
+    return size.norm if size else 0.0
 
 
 def _titles(tables: Sequence[StepTable]) -> list[str]:

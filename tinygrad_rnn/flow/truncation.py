@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,17 @@ from ..tracing.trace import norm
 from .step_table import StepTable
 
 
-def truncations(order: Sequence[Node], tables: Sequence[StepTable], full: Mapping[Node, Any]) -> dict[int, float]:
-    """For k = 1, 2, 4, ... < T: the cosine of the gradient in windows of k steps to the ``full`` gradient.
+def truncations(order: Sequence[Node], tables: Sequence[StepTable]) -> dict[int, float]:
+    """For k = 1, 2, 4, ... < T: the cosine of the gradient in windows of k steps to the full gradient.
 
-    ``order`` is the graph, newest first; the gradients are by the nodes of ``full``, all as one vector.
+    ``order`` is the graph, newest first; the gradients are by the weights of all ``tables``, as one vector.
     """
-    wanted = [node for node, g in full.items() if g is not None]
+    wanted = list(dict.fromkeys(root for table in tables for root in table.weights))
     if not wanted:
         return {}
     cut, longest = Cut(order, tables), max(len(table.nodes) for table in tables)
-    windows = [1 << n for n in range((longest - 1).bit_length())]
-    return {k: cosine([full[node] for node in wanted], cut.gradients(wanted, k)) for k in windows}
+    full, windows = cut.gradients(wanted, longest), [1 << n for n in range((longest - 1).bit_length())]
+    return {k: cosine(full, cut.gradients(wanted, k)) for k in windows}
 
 
 class Cut:

@@ -17,6 +17,7 @@ from ..cells.step_run import StepRun, is_block
 from ..engine.graph import Node
 
 Places = tuple[int | None, ...]  # on the graph's clock; None for what needs no gradient
+Detached = Mapping[Node, Mapping[int, Node]]  # by node and operand: the node from which the operand was detached
 
 
 @dataclass(eq=False)
@@ -77,12 +78,10 @@ class Recurrence:
         return {letter: size for letters, shape in shapes for letter, size in zip(letters, shape)}
 
 
-def recurrences(
-    order: Sequence[Node], detached: Mapping[Node, Mapping[int, Node]] = MappingProxyType({})
-) -> list[Recurrence]:
+def recurrences(order: Sequence[Node], detached: Detached = MappingProxyType({})) -> list[Recurrence]:
     """Every recurrence among the nodes, which are given oldest first; in the order in which they began.
 
-    ``detached[node][k]`` is the node from which operand k was detached: there a recurrence is cut, and continues.
+    Where a state is ``detached``, a recurrence is cut, and continues.
     """
     runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run")))
     at = {node.seq: node for node in order}
@@ -124,7 +123,7 @@ def _outermost(runs: Iterable[StepRun]) -> list[StepRun]:
 class _Joining:
     """Joins a recurrence to an earlier recurrence of the same cell and parameters that ended where it begins."""
 
-    def __init__(self, step_of: Mapping[Node, TimeStep], detached: Mapping[Node, Mapping[int, Node]]):
+    def __init__(self, step_of: Mapping[Node, TimeStep], detached: Detached):
         self.step_of, self.detached = step_of, detached
         self.latest: dict[tuple[object, ...], Recurrence] = {}  # by cell and parameters
         self.by_last_state: dict[tuple[tuple[object, ...], int | None], Recurrence] = {}

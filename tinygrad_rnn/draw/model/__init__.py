@@ -1,7 +1,7 @@
 """A computation as plain data: which operations ran, on which values, their names, and the norms of their gradients.
 
-`capture` runs a computation or takes its graph, `measure` runs a backward pass through it, `groups` says what is drawn
-as one box, and `build` makes the vertices and edges of the `Graph` from which pictures, texts and pages are made.
+`capture` runs a computation or takes its graph, `measure` runs a backward pass, `groups` says what is drawn as one box,
+and `build` makes the vertices and edges of the `Graph` from which pictures, texts and pages are made.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from ...errors import InvalidValue
 
 from ...engine.graph import USED, Node
+from ...tracing.measure import Measured, measure
 from ...tracing.recurrences import Recurrence, TimeStep
 from .build import Builder
 from .capture import Captured, of_cell, of_function, of_tensor, resting
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
-from .measure import Measured, measure
 from .groups import LEVELS, Group, choose_folds, groups, norm_after
 
 __all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "of_cell",
@@ -40,12 +40,12 @@ def view(
         if choice not in known:
             raise InvalidValue(f"draw: {name} is {choice!r}, should be one of {', '.join(known)}")
     steps = groups(captured, "module" if level == "module" else "cell", {}, False)
-    by_step = measure(captured, steps) if many else None
+    by_step = _measured(captured, steps) if many else None
     folds = _folds(captured, by_step, fold, unfold, level) if by_step is not None else {}
     drawn, fine, measured = groups(captured, level, folds, affine), steps, by_step
     if level == "op" or measured is None:
         fine = {node: steps[node] if group.kind == "fold" else group for node, group in drawn.items()}
-        measured = measure(captured, fine)
+        measured = _measured(captured, fine)
     graph = Builder(captured, drawn, fine, measured).graph(level)
     graph.rows = [_row(recurrence, by_step or measured, steps) for recurrence in captured.recurrences]
     for folded in graph.folds:
@@ -53,6 +53,11 @@ def view(
     graph.full = fold == "full" and bool(graph.folds)
     graph.note = USED_UP if any(node.edges is USED for node in captured.order) else ""
     return graph
+
+
+def _measured(captured: Captured, group_of: dict[Node, Group]) -> Measured:
+    """The gradients that pass between groups."""
+    return measure(captured.order, captured.cotangents, group_of, captured.recurrences, captured.detached)
 
 
 def _folds(

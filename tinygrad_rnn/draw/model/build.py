@@ -14,12 +14,12 @@ import numpy as np
 from ...cells.step_run import is_block
 from ...engine.graph import Node
 from ...formula import along, local_derivative, text
+from ...tracing.measure import Measured, Size, size
 from ...tracing.slices import is_time_slice, slice_text
 from . import values
 from .capture import Captured
 from .graph import Edge, Fold, Graph, Vertex
 from .groups import Group
-from .measure import Measured, Size, size
 
 INFIX = {"+": "+", "-": "−", "⊙": "⊙", "/": "/", "@": "@"}
 FEW = 16  # operands up to which the formula of an edge is given

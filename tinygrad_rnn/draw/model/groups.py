@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from ...cells.step_run import is_block
 from ...engine.graph import Node
+from ...tracing.measure import Measured
 from ...tracing.recurrences import TimeStep
 from .capture import Captured
-from .measure import Measured
 
 LEVELS = ("op", "cell", "module")
 MANY = 8  # steps that are shown without folding

@@ -1,25 +1,26 @@
-"""The sizes of all gradients of a captured graph: one backward pass that keeps the graph and changes nothing.
+"""The sizes of all gradients of a graph: one backward pass that keeps the graph and changes nothing.
 
-A *group* is drawn as one box: an operation, or all operations of a time step. A gradient that passes from one group
-into another is a part; a value's own gradient is the sum of its parts. Sizes are norms; sums of elements are measured
-beside them, because sums add up where norms do not. The gradients are those of `pull`.
+A *group* is looked at as one thing: an operation, or all operations of a time step. A gradient that passes from one
+group into another is a part; a value's own gradient is the sum of its parts. Sizes are norms; sums of elements are
+measured beside them, because sums add up where norms do not. The gradients are those of `pull`.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...cells.step_run import is_block
-from ...engine.graph import USED, Node, Rule, fitted
-from ...tracing.slices import is_basic_slice
-from ...tracing.trace import SAFE_SQUARES, norm
-from .capture import Captured
+from ..cells.step_run import is_block
+from ..engine.graph import USED, Node, Rule, fitted
+from .recurrences import Detached, Recurrence
+from .slices import is_basic_slice
+from .trace import SAFE_SQUARES, norm
 
 SMALL, TOGETHER = 2048, 256  # elements of a small array, and how many small arrays are measured together
 
@@ -85,16 +86,24 @@ class Sizes:
                 self.measure(alike)
 
 
-def measure(captured: Captured, group_of: Mapping[Node, Any]) -> Measured:
-    """Run one backward pass. A node without an entry in ``group_of`` is a group by itself.
+def measure(
+    order: Sequence[Node], cotangents: Mapping[Node, Any], group_of: Mapping[Node, Any],
+    recurrences: Sequence[Recurrence] = (), detached: Detached = MappingProxyType({}), wanted: Iterable[Node] = (),
+) -> Measured:  # fmt: skip
+    """Run one backward pass over ``order``, the graph oldest first.
 
-    What stays inside a group is not measured. Where a backward pass has let go of the arrays, only leaves are known,
-    by their ``.grad``.
+    A node without an entry in ``group_of`` is a group by itself. What stays inside a group is not measured, but for
+    the ``wanted`` values. Where a backward pass has let go of the arrays, only leaves are known, by their ``.grad``.
     """
-    if any(node.edges is USED for node in captured.order):
-        grads = {node: node.grad for node in captured.order if getattr(node, "grad", None) is not None}
-        return Measured({node: size(g) for node, g in grads.items()}, entering=captured.order, used_up=True)
-    backward = _Pass(captured, group_of)
+    if any(node.edges is USED for node in order):
+        grads = {node: node.grad for node in order if getattr(node, "grad", None) is not None}
+        return Measured({node: size(g) for node, g in grads.items()}, entering=list(order), used_up=True)
+    outward = dict.fromkeys([*cotangents, *(node for cut in detached.values() for node in cut.values()), *wanted])
+    backward = _Pass(order, cotangents, group_of, outward)
+    backward.find_edges_between(detached)
+    steps = [step for recurrence in recurrences for step in recurrence.steps]
+    passed_on = [(node, step.end) for step in steps for node in step.passed_on()]
+    backward.passed_on = sorted(passed_on, key=lambda state: state[1])  # the next state last
     with np.errstate(all="ignore"):
         backward.run()
         backward.sizes.finish()
@@ -104,26 +113,28 @@ def measure(captured: Captured, group_of: Mapping[Node, Any]) -> Measured:
 class _Pass:
     """A backward pass: the totals so far, and the gradients that pass into the groups it is in."""
 
-    def __init__(self, captured: Captured, group_of: Mapping[Node, Any]):
-        self.measured, self.sizes, self.group_of, self.order = Measured(), Sizes(), group_of, captured.order
-        self.totals: dict[Node, Any] = dict(captured.cotangents)
+    def __init__(self, order: Sequence[Node], cotangents: Mapping[Node, Any], group_of: Mapping[Node, Any],
+                 outward: dict[Node, None]):  # fmt: skip
+        self.measured, self.sizes, self.group_of, self.order = Measured(), Sizes(), group_of, order
+        self.totals: dict[Node, Any] = dict(cotangents)
         self.owned: dict[Node, bool] = {}  # totals that may be written to
         self.between: dict[Any, dict[Node, _Passing]] = {}
         self.left = Counter(group_of.values())  # nodes of each group that are still to come
-        self.outward = dict.fromkeys(captured.cotangents)  # values that are used outside of their group
-        self.outward.update((node, None) for cut in captured.detached.values() for node in cut.values())
-        for node in captured.order:
-            group, inside = group_of.get(node), node not in captured.detached
+        self.outward = outward  # values that are used outside of their group
+        self.outer = {node: _Passing(dy) for node, dy in cotangents.items()}  # what comes from outside
+        self.mixed: dict[Node, None] = {}  # values that are used both outside and inside of their group
+        self.passed_on: list[tuple[Node, int]] = []  # states and the ends of the steps that passed them on
+
+    def find_edges_between(self, detached: Detached) -> None:
+        """Find the values that are used outside of their group, and the nodes that use them."""
+        group_of = self.group_of
+        for node in self.order:
+            group, inside = group_of.get(node), node not in detached
             for parent in node.parents:
                 if parent is not None and (group is None or group_of.get(parent) is not group):
                     self.outward[parent], inside = None, False
             if group is None or not inside:
                 self.measured.entering.append(node)
-        self.outer = {node: _Passing(dy) for node, dy in captured.cotangents.items()}  # what comes from outside
-        self.mixed: dict[Node, None] = {}  # values that are used both outside and inside of their group
-        steps = [step for recurrence in captured.recurrences for step in recurrence.steps]
-        passed_on = [(node, step.end) for step in steps for node in step.passed_on()]
-        self.passed_on = sorted(passed_on, key=lambda state: state[1])  # the next state last
 
     def run(self) -> None:
         """Visit every node, newest first. This runs for every edge, so what stays in a group takes the short way."""

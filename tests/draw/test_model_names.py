@@ -75,6 +75,15 @@ def test_local_variables_of_a_function_name_its_values():
     assert graph.title == "loss"
 
 
+def test_local_variables_name_tensors_that_need_no_gradient():
+    def masked(x):
+        mask = tg.tensor(np.ones(3))
+        return tg.sum(x * mask * 0.5)
+
+    constants = [one.name for one in view(of_function(masked, [np.ones(3)], ["x"])) if one.kind == "constant"]
+    assert constants == ["mask", "0.5"]
+
+
 def test_scopes_are_told():
     def model(x):
         with tg.scope("encoder"):

@@ -53,8 +53,8 @@ def gradient_flow(
     dh_k = dh_T · Π ∂h_t/∂h_{t-1}: T - k Jacobians, so that norms change exponentially (Hochreiter 1991; Pascanu et al.
     2013, section 2.1, who show that ‖Wh‖ < 1 is enough for vanishing in a tanh RNN, and ‖Wh‖ > 1 needed for exploding).
 
-    The numbers equal those of `backward`, to rounding. Neither the graph nor any ``.grad`` nor any random generator is changed, and
-    the result keeps no graph. Steps inside a `checkpoint` are not recorded, so they are not in the result.
+    The numbers equal those of `backward`, to rounding. Neither the graph nor any ``.grad`` nor any random generator is
+    changed, and the result keeps no graph. Steps inside a `checkpoint` are not recorded, so they are not in the result.
     InvalidType or InvalidValue for a wrong argument; GraphError where ``target`` has no graph, or no cell in it.
     """
     if not 0.5 < threshold < 1:

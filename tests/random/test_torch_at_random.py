@@ -25,7 +25,12 @@ class Torch:
 
     def __getattr__(self, name):
         function = getattr(torch, ALIASES.get(name, name))
-        return lambda *args: function(*(a if isinstance(a, torch.Tensor) else torch.tensor(a) * 1.0 for a in args))
+        return lambda *args: function(*(a if isinstance(a, torch.Tensor) else in_float64(a) for a in args))
+
+
+def in_float64(x):
+    """PyTorch makes float32 of numbers and of integers."""
+    return torch.tensor(x, dtype=torch.float64)
 
 
 ALIASES = {"radians": "deg2rad", "degrees": "rad2deg", "conjugate": "positive", "fabs": "abs"}
@@ -43,6 +48,9 @@ def in_both(name, seed):
     program = graphs.build(2 * seed, name)
     plain = not any(re.search(r"\[|None|np\.(float|inf)|\*\*|axes|reduce|outer", line.ours) for line in program.lines)
     known = all(line.subject in [*NAMES, "squash"] for line in program.lines)
+    near_0 = any(leaf.array.size and np.abs(leaf.array).min() < 0.01 for leaf in program.leaves)
+    if name == "sinc" and near_0:  # where the second derivative of PyTorch has few digits
+        return None
     floats = all(leaf.array.dtype == float or leaf.array.dtype.kind != "f" for leaf in program.leaves)
     return program if plain and known and floats else None
 
@@ -51,7 +59,7 @@ def loss_of(program, tensors):
     names, values = {"F": Torch(), "np": Torch()}, iter(tensors)
     for leaf in program.leaves:
         labels = leaf.array.dtype.kind != "f" and "cross_entropy" in program.lines[0].ours
-        array = leaf.array if labels else torch.tensor(leaf.array) * 1.0
+        array = leaf.array if labels else in_float64(leaf.array)
         names[leaf.name] = next(values) if leaf.tracked else array
     for line in program.lines:
         exec(line.ours, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -11,10 +12,11 @@ from ..engine.op import OPS
 def helpers() -> dict[str, str]:
     """The source of every declared helper, by the name of the function; one that calls another follows it."""
     sources = {text.partition("(")[0].split()[-1]: text for spec in OPS.values() if (text := spec.traits.helper)}
-    return dict(sorted(sources.items(), key=lambda item: len(called(item[1], sources))))
+    return dict(sorted(sources.items(), key=lambda item: len(called(item[1], tuple(sources)))))
 
 
-def called(source: str, names: Iterable[str]) -> list[str]:
+@functools.cache
+def called(source: str, names: tuple[str, ...]) -> list[str]:
     """Which of the functions ``names`` a source calls."""
     return [name for name in names if re.search(rf"(?<![\w.]){name}\((?!.*:$)", source, re.MULTILINE)]
 
@@ -24,7 +26,7 @@ def head(wanted: Iterable[str]) -> list[str]:
     sources = helpers()
     needed = [*wanted]
     for name in needed:  # which grows
-        needed += [other for other in called(sources[name], sources) if other not in needed]
+        needed += [other for other in called(sources[name], tuple(sources)) if other not in needed]
     texts = [text.strip() + "\n" for name, text in sources.items() if name in needed]
     imports = ["import math\n"] * any("math." in text for text in texts) + ["import numpy as np\n"]
     return ["\n".join(imports), *texts]

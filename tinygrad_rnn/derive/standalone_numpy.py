@@ -17,7 +17,7 @@ class Writer(numpy_printer.Writer):
         return False
 
     def filled(self, node: Expr, parts: Sequence[Piece], template: str, level: int = ATOM) -> Piece:
-        for name in called(template, helpers()):
+        for name in called(template, tuple(helpers())):
             self.helper(name)
         return super().filled(node, parts, template, level)
 

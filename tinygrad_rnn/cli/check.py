@@ -81,14 +81,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check and print the report, or write an exercise; the exit code."""
-    options.level = hint_level(options)
+    level = hint_level(options)
     if options.template:
         write_exercise(options)
         return 0
     if not options.place:
         raise UserFileError("no file is named, should be FILE.py:NAME, or --template CELL for an exercise")
     with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the report
-        report, cell = check_place(options)
+        report, cell = check_place(options, level)
     if report.verdict == "unchecked" and not options.json:
         raise Uncheckable(f"{options.place} could not be checked:\n{report}")
     print(report.to_json() if options.json else report)
@@ -132,15 +132,16 @@ def write_exercise(options: argparse.Namespace) -> None:
     write_text(out, text)
 
 
-def check_place(options: argparse.Namespace) -> tuple[Any, Cell | None]:
+def check_place(options: argparse.Namespace, level: int) -> tuple[Any, Cell | None]:
     """The report on the exercise, the layer or the backward that was named, and the cell that it belongs to."""
     file, _, name = options.place.rpartition(":")
     names = load_names(options.place)
     target, cell = names[name], cell_at(options.cell) if options.cell else None
     place = names.get(MARK)
     if isinstance(place, str):
-        return graded(options, target, cell_at(place if place in BUILT_IN else str(Path(file).parent / place))), None
-    if options.level:
+        cell = cell_at(place if place in BUILT_IN else str(Path(file).parent / place))
+        return graded(options.place, target, cell, options.seed or 0, options.sizes, level), None
+    if level:
         raise UserFileError(f"--hint is for an exercise, and {file} is none; --template CELL writes one")
     if options.layer or options.inputs or is_layer(target):
         return check_as_layer(options, target, cell)

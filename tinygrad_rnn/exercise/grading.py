@@ -1,9 +1,8 @@
-"""Grade an answer to an exercise: its lines, then the whole function if all lines are right; give a hint if asked."""
+"""Grade an answer to an exercise: its lines, then what it returns if they are right, else a hint."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..cells.cell import Cell
@@ -17,20 +16,22 @@ from .result import Grades
 from .worksheet import Exercise
 
 
-def graded(asked: argparse.Namespace, function: Any, cell: Cell) -> Grades:
-    """Grade ``function``, an answer to the exercise on ``cell``; ``asked`` are the options of the command line."""
-    file, _, name = asked.place.rpartition(":")
+def graded(place: str, backward: Any, cell: Cell, seed: int, sizes: Mapping[str, int], level: int) -> Grades:
+    """Grade ``backward``, the object at ``place`` (``FILE.py:NAME``), as an answer to the exercise on ``cell``.
+
+    ``level`` is how much of a hint to give, from 1 to 3; 0 is none. Raises UserFileError if it is no function.
+    """
+    file, _, name = place.rpartition(":")
     exercise = Exercise(cell)
-    if name != f"{exercise.name}_backward" and not callable(function):
-        raise UserFileError(f"{name} is a {type(function).__name__}, should be the function {exercise.name}_backward")
-    answers = Answers(exercise, function, file)
-    seed, title = asked.seed or 0, f"{asked.place}: the backward of {cell.name}, line by line"
-    grades = Grades(title, answers.grade(seed, asked.sizes))
+    if name != f"{exercise.name}_backward" and not callable(backward):
+        raise UserFileError(f"{name} is a {type(backward).__name__}, should be the function {exercise.name}_backward")
+    answers = Answers(exercise, backward, file)
+    grades = Grades(f"{place}: the backward of {cell.name}, line by line", answers.grade(seed, sizes))
     if grades.ok:
-        report = check_backward(cell, function, seed=seed, sizes=exercise.step.tie({**SIZES, **asked.sizes}))
+        report = check_backward(cell, backward, seed=seed, sizes=exercise.step.tie({**SIZES, **sizes}))
         grades.whole = "" if report.ok else f"the lines are right, but not what the function returns:\n{report}"
-    elif asked.level:
-        grades.hint = hint(answers, grades, asked.level)
+    elif level:
+        grades.hint = hint(answers, grades, level)
     return grades
 
 

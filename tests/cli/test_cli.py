@@ -79,6 +79,10 @@ WRONG_OPTIONS = {
     "train --lr inf": "argument --lr: is 'inf', should be a number above 0",
     "train --clip big": "argument --clip: is 'big', should be a number above 0",
     "demo --epochs none": "argument --epochs: is 'none', should be a whole number from 1",
+    "draw lstm --sizes N=²": "argument --sizes: has 'N=²', should be such as N=1,D=3,H=5",
+    "draw lstm --sizes 3": "argument --sizes: has '3', should be such as N=1,D=3,H=5",
+    "draw lstm --unfold 3:3": "argument --unfold: is '3:3', should be two steps such as 3:7",
+    "check mine.py:f --inputs 3,0": "argument --inputs: is '3,0', should be a shape such as 3,5",
     "train --momentum 1": "unrecognized arguments: --momentum 1",
 }
 

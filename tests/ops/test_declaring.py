@@ -92,7 +92,7 @@ def test_a_rule_gets_what_it_names():
 
 
 TAKES = "InvalidType: op fine: takes {}, should be an array, or an attribute of its own after a *"
-NAMES = "InvalidType: op fine: {} names two of its inputs, attributes and kept values, should name one"
+NAMES = "InvalidType: op fine: {} names two of its inputs, attributes and saved values, should name one"
 BELONGS = "InvalidValue: op {}: {} belongs to another operation already, should be free"
 NO_NAME = "InvalidType: op: {} cannot name an operation, should be a name that is free: op(name=...)"
 NO_TRAIT = (

@@ -143,9 +143,9 @@ def run_source(text: str, file: str, names: dict[str, Any], results: dict[str, A
 
     ``file`` is the name of the source in tracebacks. Source that is run under the same name again replaces the first.
     """
+    code, results = compile(text, file, "exec"), names if results is None else results
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
-    results = names if results is None else results
-    exec(compile(text, file, "exec"), names, results)
+    exec(code, names, results)
     return results
 
 

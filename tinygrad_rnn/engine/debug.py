@@ -137,7 +137,7 @@ class _Nans:
                 self._refuse(node, k, rule, dy, saved, holds(g))
 
     def _refuse(self, node: Node, k: int, rule: Any, dy: Any, saved: Sequence[Any], bad: str) -> None:
-        names = getattr(rule, "names", [f"kept {j}" for j in range(len(saved))])
+        names = getattr(rule, "names", [f"saved value {j}" for j in range(len(saved))])
         arrays = [(name, array) for name, array in zip(names, saved) if isinstance(array, (np.ndarray, float))]
         used = [("dy", dy), *arrays]
         parent = node.edges[k][0]
@@ -155,7 +155,7 @@ def _op(node: Node) -> str:
 
 
 def _argument(node: Node, k: int) -> str:
-    """The name of input k of the operation that made ``node``."""
+    """The name of input k of the operation of ``node``."""
     if not node.op:
         return f"input {k}"
     return f"{node.op.arguments[0]}[{k}]" if node.op.variadic else node.op.arguments[k]
@@ -174,13 +174,13 @@ class _Mutations:
 
     def operation(self, spec: Op, args: Sequence[Any], output: Tensor) -> None:
         if output.node is not None:
-            self.seen[output.node] = place(), [_checksum(array) for *_, array in _kept(output.node)]
+            self.seen[output.node] = place(), [_checksum(array) for *_, array in _saved(output.node)]
 
     def gradient(self, node: Node, dy: Any) -> None:
         if node not in self.seen:
             return
         line, checksums = self.seen[node]
-        for (argument, name, array), checksum in zip(_kept(node), checksums):
+        for (argument, name, array), checksum in zip(_saved(node), checksums):
             if _checksum(array) != checksum:
                 what = "its result" if name == "y" else f"its {name}"
                 raise MutationError(
@@ -189,11 +189,11 @@ class _Mutations:
                 )
 
 
-def _kept(node: Node) -> Iterator[tuple[str, str, np.ndarray]]:
+def _saved(node: Node) -> Iterator[tuple[str, str, np.ndarray]]:
     """Every array that the rules of a node save: the input that the rule is for, the name, the array."""
     for k, edge in enumerate(node.edges):
         if edge is not None:
-            names = getattr(edge[1], "names", [f"kept value {j}" for j in range(len(edge[2]))])
+            names = getattr(edge[1], "names", [f"saved value {j}" for j in range(len(edge[2]))])
             for name, saved in zip(names, edge[2]):
                 for array in saved if isinstance(saved, (tuple, list)) else (saved,):
                     if isinstance(array, np.ndarray):

@@ -44,7 +44,7 @@ def check_names(
         reserved = name in RESERVED and not (variadic and k == 0 and name == "xs")
         if name in names[:k]:
             raise InvalidType(
-                f"op {title}: {name} names two of its inputs, attributes and kept values, should name one"
+                f"op {title}: {name} names two of its inputs, attributes and saved values, should name one"
             )
         if reserved or derived or name.startswith("_"):
             raise InvalidType(

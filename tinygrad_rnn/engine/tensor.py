@@ -1,4 +1,4 @@
-"""Tensor: an array, and the node that recorded how it was made.
+"""Tensor: an array, and the node that recorded how it was computed.
 
 Its arithmetic comes from the operations: `op` sets the operators. This file defines the Tensor itself.
 """

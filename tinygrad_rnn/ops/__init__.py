@@ -107,4 +107,4 @@ from .fused_output import affine_cross_entropy
 from .random import dropout
 from .tensor_methods import copy, astype
 
-__all__ = [name for name, one in globals().items() if callable(one)]
+__all__ = [name for name, function in globals().items() if callable(function)]

@@ -11,10 +11,9 @@ from ..engine import versions
 from ..engine.graph import Node
 from ..tracing.measure import Measured, Size
 from ..tracing.measure import measure as measure_gradients
-from .gate_names import gate_names
+from .gates import saturation
 from .jacobian import radii, state_size
 from .result import Flow, Layer
-from .saturation import saturation
 from .step_table import StepTable
 from .truncation import truncations
 
@@ -58,7 +57,7 @@ def _layer(title: str, table: StepTable, measured: Measured, threshold: float) -
         times=[step.time for step in steps],
         states=states,
         initial={name: _norm(totals.get(node)) for name, node in table.initial.items() if node is not None},
-        gates=saturation(table, gate_names(table), threshold),
+        gates=saturation(table, threshold),
         weights={name: [_norm(measured.parts.get((root, step, 0))) for step in steps]
                  for root, name in table.weights.items()},
         gradients={name: _norm(totals.get(root)) for root, name in table.weights.items()},

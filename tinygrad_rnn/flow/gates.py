@@ -1,0 +1,56 @@
+"""The gates of a recurrence: their names, and how far they are saturated.
+
+A gate is an operation with limits. Close to a limit its slope is close to 0, and passes no gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from ..engine.graph import Node
+from ..tracing.step_names import match_steps
+from .step_table import StepTable
+
+
+def gate_names(table: StepTable) -> list[str]:
+    """The names of the gates of a step, in order: a gate's variable, or its operation and operand, ``tanh(c')``.
+
+    They are those of a recorded step of the cell (`match_steps`). Where the two steps differ, gates have plain names,
+    "sigmoid 1".
+    """
+    trace, numbers = match_steps(table.recurrence, [table.recurrence.steps[table.model]])
+    names: list[str] = []
+    counts = Counter[str]()
+    for node in table.nodes[table.model]:
+        op = node.op.name
+        if node.op.traits.limits:
+            counts[op] += 1
+            gate = trace.values[numbers[node]] if node in numbers else None
+            operand = trace.values[gate.equation.args[0]].name if gate and gate.equation else ""
+            name = gate.name if gate and gate.name else f"{op}({operand})" if operand else ""
+            names.append(name if name and name not in names else f"{op} {counts[op]}")
+    return names
+
+
+def saturation(table: StepTable, threshold: float) -> dict[str, list[float]]:
+    """The share of saturated elements of every gate at every step; NaN where a step does not have the gate."""
+    shares = {}
+    places = [after for after, node in table.at[table.model].items() if node.op.traits.limits]
+    for name, after in zip(gate_names(table), places, strict=True):
+        nodes = [table.same(t, after) for t in range(len(table.nodes))]
+        shares[name] = [math.nan if node is None else _share(node, threshold) for node in nodes]
+    return shares
+
+
+def _share(node: Node, threshold: float) -> float:
+    """Of σ: the share above ``threshold`` or below 1 - threshold; of tanh: above threshold or below -threshold."""
+    low, _ = node.op.traits.limits
+    _, rule, saved = node.edges[0]
+    y: Any = saved[rule.sources.index("y")]
+    if np.isnan(y).any():
+        return math.nan
+    return float(np.mean((y > threshold) | (y < (-threshold if low else 1 - threshold)))) if np.size(y) else math.nan

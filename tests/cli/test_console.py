@@ -62,7 +62,7 @@ def test_every_command_ends_with_its_code_on_every_console(line, encoding, on):
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_train_and_demo_print_any_word(encoding, on, monkeypatch):
+def test_train_prints_any_word(encoding, on):
     write_texts(Path("texts"), train="<unk> naïve 日本 😀 \n" * 60, valid="日本 naïve " * 20, test="日本 😀 " * 20)
     code, out, err = on(encoding, lambda: main(f"train --data texts --out résumé {' '.join(SMALL)}"))
     assert (code, err) == (0, b"") and b"test perplexity" in out
@@ -73,10 +73,14 @@ def test_train_and_demo_print_any_word(encoding, on, monkeypatch):
     except UnicodeEncodeError:
         said = said.encode("ascii", "backslashreplace").replace(b"\\x", b"\\u00")
     assert (code, err.replace(os.linesep.encode(), b"\n")) == (2, said)
+
+
+def test_demo_prints_any_word(on, monkeypatch, trials):
     monkeypatch.setattr(demo, "TOKENS", 2000)
     monkeypatch.setattr(demo, "VALID", 800)
-    code, out, err = on(encoding, lambda: main("demo --epochs 1 --out résumé2"))
-    assert (code, err) == (0, b"") and b"4. The files" in out
+    for number, encoding in enumerate(ENCODINGS[: trials(1, 4)]):
+        code, out, err = on(encoding, lambda number=number: main(f"demo --epochs 1 --out résumé{number}"))
+        assert (code, err) == (0, b"") and b"4. The files" in out
 
 
 @pytest.mark.parametrize(("text", "escaped"), [
@@ -110,6 +114,7 @@ def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
     return subprocess.run(["bash", "-c", line], cwd=cwd, capture_output=True, timeout=120, env=environment)
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("command", "code"), [
     (f"check {RIGHT}", 0), (f"check {WRONG}", 1), ("derive lstm --loop", 0), ("draw lstm -o - --format html", 0),
     ("--help", 0)])  # fmt: skip
@@ -131,12 +136,17 @@ def test_a_stream_that_is_closed_changes_no_code(closed, tmp_path):
     assert shell(f"tinygrad-rnn check {WRONG} {closed}", tmp_path).returncode == 1
 
 
+NO_UTF8 = "na\udcefve.py"  # a name that is no UTF-8
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize(("command", "code"), [
+    (f"check {WRONG}", 1), ("derive lstm", 0), (f"check {NO_UTF8}:f", 2), (f"check {NO_UTF8}:g", 2)],
+    ids=["check", "derive", "f", "g"])  # fmt: skip
 @pytest.mark.parametrize("environment", [
     {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"},
     {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}])  # fmt: skip
-def test_the_environment_of_a_console_that_is_not_utf_8(environment, tmp_path):
-    name = "na\udcefve.py"  # a name that is no UTF-8
-    (tmp_path / name).write_text("def f(): pass\n")
-    for command, code in {f"check {WRONG}": 1, "derive lstm": 0, f"check {name}:f": 2, f"check {name}:g": 2}.items():
-        done = shell(f"tinygrad-rnn {command}", tmp_path, **environment)
-        assert done.returncode == code and b"Traceback" not in done.stderr, done.stderr
+def test_the_environment_of_a_console_that_is_not_utf_8(environment, command, code, tmp_path):
+    (tmp_path / NO_UTF8).write_text("def f(): pass\n")
+    done = shell(f"tinygrad-rnn {command}", tmp_path, **environment)
+    assert done.returncode == code and b"Traceback" not in done.stderr, done.stderr

@@ -70,6 +70,8 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "softmax_cross_entropy": _cross_entropy,
     "getitem": lambda x, index: x[index],
     "scatter": _scatter,
+    "clip": lambda x, min=None, max=None: np.clip(x, min, max),  # keywords of NumPy from 2.1 on
+    "reshape": lambda x, shape: np.reshape(x, shape),
     "assign": _assign,
     "embedding": lambda W, ids: W[ids],
     "dropout": _dropout,

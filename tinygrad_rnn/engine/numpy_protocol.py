@@ -41,13 +41,26 @@ def _into_array(frame: FrameType) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _callee(code: CodeType, at: int) -> str:
-    """The attribute that is called at a place: ``fill`` of ``a.fill(x)``. Empty before Python 3.11."""
-    if not hasattr(code, "co_positions"):
-        return ""
-    starts = [place[::2] for place in code.co_positions()]  # a call starts where its function starts
+    """The attribute that is called at a place: ``fill`` of ``a.fill(x)``."""
+    if not hasattr(code, "co_positions"):  # Python 3.10
+        return _callee_by_stack(code, at)
+    starts = [place[::2] for place in code.co_positions()]  # a call starts where what it calls does
     loads = [op for op in dis.get_instructions(code) if op.opname in ("LOAD_ATTR", "LOAD_METHOD") and op.offset < at]
     names = [op.argval for op in loads if starts[op.offset // 2] == starts[at // 2]]
     return str(names[-1]) if names and "CALL" in dis.opname[code.co_code[at]] else ""
+
+
+def _callee_by_stack(code: CodeType, at: int) -> str:
+    """The same where code has no positions: the callee is loaded before the arguments, counted back on the stack."""
+    before = [op for op in dis.get_instructions(code) if op.offset <= at]
+    call = before.pop()
+    if call.opname not in ("CALL_METHOD", "CALL_FUNCTION", "CALL_FUNCTION_KW"):
+        return ""
+    missing = (call.arg or 0) + (call.opname == "CALL_FUNCTION_KW")  # the names of keywords lie on the stack too
+    while missing and before:
+        op = before.pop()
+        missing -= dis.stack_effect(op.opcode, op.arg, jump=False)
+    return str(before[-1].argval) if before and before[-1].opname in ("LOAD_ATTR", "LOAD_METHOD") else ""
 
 
 def _advice() -> str:

@@ -15,7 +15,7 @@ settings.load_profile("tests")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--thorough", action="store_true", help="run the random tests and the sampled grids as full sweeps (hours)"
+        "--thorough", action="store_true", help="run the random tests and the sampled grids in full (takes long)"
     )
 
 

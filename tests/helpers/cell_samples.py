@@ -18,9 +18,9 @@ LENGTHS = np.array([0, 3, T, 1, 5])
 def sample(cell, N=5, T=T, dtype=np.float64, seed=0, **sizes):
     """xs, a state and parameters for ``cell``, as arrays; biases and gains are random too."""
     rng = np.random.default_rng(seed)
-    sizes = {word: {"D": D, "H": H, **sizes}[word] for one in cell.params.values() for word in one.words}
+    sizes = {word: {"D": D, "H": H, **sizes}[word] for param in cell.params.values() for word in param.words}
     params = {
-        name: rng.normal(0.2, 0.7, one.shape(sizes)).astype(dtype) for name, one in cell.params.items()
+        name: rng.normal(0.2, 0.7, param.shape(sizes)).astype(dtype) for name, param in cell.params.items()
     }
     shapes = [tuple({"N": N, "D": D, **sizes}[word] for word in cell.words[name]) for name in cell.states]
     state = tuple(rng.normal(0, 0.8, shape).astype(dtype) for shape in shapes)
@@ -29,16 +29,16 @@ def sample(cell, N=5, T=T, dtype=np.float64, seed=0, **sizes):
 
 def leaves(params):
     """The parameters as Tensors that require grad."""
-    return {name: tg.tensor(one, requires_grad=True) for name, one in params.items()}
+    return {name: tg.tensor(array, requires_grad=True) for name, array in params.items()}
 
 
 def scanned(cell, seed=1, **options):
-    """A number that every output of `scan` has a part in: f(xs, state, params) -> Σ weights ⊙ (hs, last state)."""
+    """A loss to which every output of `scan` contributes: f(xs, state, params) -> Σ weights ⊙ (hs, last state)."""
 
     def loss(xs, state, params):
         hs, last = tg.scan(cell, xs, state, params, **options)
         rng = np.random.default_rng(seed)
-        parts = [tg.sum(one * rng.normal(size=one.shape)) for one in (hs, *last)]
+        parts = [tg.sum(output * rng.normal(size=output.shape)) for output in (hs, *last)]
         return sum(parts[1:], parts[0])
 
     return loss
@@ -54,7 +54,7 @@ def looped(cell, seed=1):
             state = new if isinstance(new, tuple) else (new,)
             hs.append(state[0])
         rng = np.random.default_rng(seed)
-        parts = [tg.sum(one * rng.normal(size=one.shape)) for one in (tg.stack(hs, axis=1), *state)]
+        parts = [tg.sum(output * rng.normal(size=output.shape)) for output in (tg.stack(hs, axis=1), *state)]
         return sum(parts[1:], parts[0])
 
     return loss
@@ -68,18 +68,18 @@ def everything(f, s):
 def flat(tree):
     """The arrays of a tree of tuples and dicts, by path."""
     if isinstance(tree, dict):
-        return {f"{key}.{path}": one for key, sub in tree.items() for path, one in flat(sub).items()}
+        return {f"{key}.{path}": array for key, sub in tree.items() for path, array in flat(sub).items()}
     if isinstance(tree, (tuple, list)):
-        return {f"{k}.{path}": one for k, sub in enumerate(tree) for path, one in flat(sub).items()}
+        return {f"{k}.{path}": array for k, sub in enumerate(tree) for path, array in flat(sub).items()}
     return {"": tree.numpy() if isinstance(tree, tg.Tensor) else np.asarray(tree)}
 
 
-def assert_same(found, wanted, rtol=0.0, atol=0.0):
+def assert_same(actual, expected, rtol=0.0, atol=0.0):
     """Equal trees: bit for bit if no tolerance is given."""
-    found, wanted = flat(found), flat(wanted)
-    assert list(found) == list(wanted)
-    for path, one in found.items():
-        np.testing.assert_allclose(one, wanted[path], rtol=rtol, atol=atol, err_msg=path)
+    actual, expected = flat(actual), flat(expected)
+    assert list(actual) == list(expected)
+    for path, array in actual.items():
+        np.testing.assert_allclose(array, expected[path], rtol=rtol, atol=atol, err_msg=path)
 
 
 def assert_gradients(f, args, rtol=1e-8, eps=4e-5, seed=2):
@@ -88,9 +88,9 @@ def assert_gradients(f, args, rtol=1e-8, eps=4e-5, seed=2):
     rng = np.random.default_rng(seed)
     leaves = flat(args)
     for path in leaves:
-        v = {key: rng.normal(size=one.shape) if key == path else 0 for key, one in leaves.items()}
-        one, two = (float(f(*moved(args, v, k * eps))) - float(f(*moved(args, v, -k * eps))) for k in (1, 2))
-        numeric = (8 * one - two) / (12 * eps)
+        v = {key: rng.normal(size=array.shape) if key == path else 0 for key, array in leaves.items()}
+        near, far = (float(f(*moved(args, v, k * eps))) - float(f(*moved(args, v, -k * eps))) for k in (1, 2))
+        numeric = (8 * near - far) / (12 * eps)
         exact = float(np.sum(grads[path] * v[path]))
         assert abs(exact - numeric) <= rtol * max(1, abs(exact), abs(numeric)), (path, exact, numeric)
 
@@ -98,12 +98,12 @@ def assert_gradients(f, args, rtol=1e-8, eps=4e-5, seed=2):
 def assert_second_derivatives(f, args, rtol=1e-7, eps=4e-5, seed=2):
     """The Hessian by all arguments at once, times a random direction, against differences of gradients."""
     rng = np.random.default_rng(seed)
-    v = {path: rng.normal(size=one.shape) for path, one in flat(args).items()}
+    v = {path: rng.normal(size=array.shape) for path, array in flat(args).items()}
     gradient = tg.grad(f, argnums=tuple(range(len(args))))
     ahead, back, far, behind = (flat(gradient(*moved(args, v, k * eps))) for k in (1, -1, 2, -2))
-    for path, one in flat(tg.hvp(f, args, moved(args, v, 1.0, keep=0))).items():
+    for path, array in flat(tg.hvp(f, args, moved(args, v, 1.0, keep=0))).items():
         numeric = (8 * (ahead[path] - back[path]) - (far[path] - behind[path])) / (12 * eps)
-        np.testing.assert_allclose(one, numeric, rtol=rtol, atol=rtol * max(1, np.abs(numeric).max()), err_msg=path)
+        np.testing.assert_allclose(array, numeric, rtol=rtol, atol=rtol * max(1, np.abs(numeric).max()), err_msg=path)
 
 
 def moved(tree, v, eps, path="", keep=1):

@@ -27,16 +27,16 @@ IN_A_PRODUCT = (*AT_AN_ACTIVATION, "step")
 EITHER_SIDE = ("factor", "factor N", "factor T", "factor N T", "path doubled", "path missing", "path sign")
 
 
-def pairs(told):
+def pairs(expected):
     """``"sign: do dA.o; factor N: db"`` as (kind, pattern of tensors) pairs; the last word of a block is of it."""
-    found = []
-    for part in filter(None, (one.strip() for one in told.split(";"))):
+    result = []
+    for part in filter(None, (text.strip() for text in expected.split(";"))):
         kind, tensors = part.rsplit(": ", 1)
-        found += [(kind, tensor) for tensor in tensors.split()]
-    whole = [(kind, tensor.split(".")[0]) for kind, tensor in found if kind in ON_THE_PATH]
-    found += [(ON_THE_PATH[kind], tensor) for kind, tensor in whole]
-    found += [(other, tensor) for kind, tensor in found if kind in AT_AN_ACTIVATION for other in AT_AN_ACTIVATION]
-    return found + [("operand", tensor) for kind, tensor in found if kind in IN_A_PRODUCT]
+        result += [(kind, tensor) for tensor in tensors.split()]
+    whole = [(kind, tensor.split(".")[0]) for kind, tensor in result if kind in ON_THE_PATH]
+    result += [(ON_THE_PATH[kind], tensor) for kind, tensor in whole]
+    result += [(other, tensor) for kind, tensor in result if kind in AT_AN_ACTIVATION for other in AT_AN_ACTIVATION]
+    return result + [("operand", tensor) for kind, tensor in result if kind in IN_A_PRODUCT]
 
 
 def fits(one, told, says):

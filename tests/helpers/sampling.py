@@ -14,9 +14,9 @@ def places(item: pytest.Item) -> dict[str, int]:
 
 
 def values_of(item: pytest.Item) -> list[Hashable]:
-    """(axis, place) of each parameter; with ``sampled(by=f)``, the results of ``f(**parameters)`` instead."""
+    """(axis, place) of each parameter; with ``sampled(by=f)``, the list that ``f(**parameters)`` returns instead."""
     by = item.get_closest_marker("sampled").kwargs.get("by")
-    return list(enumerate(by(**item.callspec.params))) if by else list(places(item).items())
+    return by(**item.callspec.params) if by else list(places(item).items())
 
 
 def on_diagonal(item: pytest.Item, name: str) -> bool:

@@ -44,13 +44,14 @@ class Answers:
 
     def right(self, given: Mapping[str, Any], dys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The right values of the forward lines, and the right gradients, by their names in the file."""
-        recording = record_step(self.exercise.plain, given)
-        totals, _ = pull(recording, recording.cotangents(list(dys.values())))
-        numbers = recording.named()
-        lines = {f"d{name}": name for name in numbers if name not in given}
-        lines |= {name: called[1:] for name, called in self.exercise.called.items()}
-        zeros = {name: np.zeros(recording.values[numbers[of]].shape or ()) for name, of in lines.items()}
-        return self.exercise.values(given), {name: totals.get(numbers[of], zeros[name]) for name, of in lines.items()}
+        trace = record_step(self.exercise.plain, given)
+        totals, _ = pull(trace, trace.cotangents(list(dys.values())))
+        arrays = {name: trace.arrays[number] for name, number in trace.named().items()}
+        values = {name: array for name, array in arrays.items() if name not in given}
+        lines = {**{f"d{name}": name for name in values},
+                 **{name: called[1:] for name, called in self.exercise.called.items()}}  # fmt: skip
+        grads = {line: totals.get(trace.named()[name], np.zeros_like(arrays[name])) for line, name in lines.items()}
+        return values, grads
 
     def walk(self, given: Mapping[str, Any], dys: Mapping[str, Any], right: Mapping[str, Any], judge: Judge) -> None:
         """Run the statements; call ``judge(name, k, got, error)`` after the last statement k that assigns a value."""

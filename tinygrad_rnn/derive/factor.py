@@ -1,4 +1,4 @@
-"""Gradients in fewer words: what a sum has in common is written once, numbers are multiplied out, means are means.
+"""Shorter gradients: common factors are written once, numbers are multiplied, a sum over n divided by n is a mean.
 
 ::
 
@@ -39,12 +39,12 @@ class Collector:
             if isinstance(part, Expr):
                 args = [done[id(arg)] for arg in part.args]
                 new = done[id(part)] = self.make(part.op, *args, shape=part.shape, attrs=part.attrs)
-                if isinstance(new, Expr) and not (is_sum(new) and id(part) in within):  # a sum is looked at whole
+                if isinstance(new, Expr) and not (is_sum(new) and id(part) in within):  # only a whole sum is factored
                     done[id(part)] = self.better(new)
         return done[id(root)]
 
     def better(self, part: Expr) -> Part:
-        """The same value, shorter; ``part`` itself if it cannot be."""
+        """A shorter formula of the same value, or ``part`` itself."""
         if part.op == "sum":
             return self.reduced(part)
         if not is_sum(part) and form(part) not in ("product", "quotient"):
@@ -106,7 +106,7 @@ class Collector:
                 if n > 1 and folded.coefficient.denominator % n == 0:
                     folded.coefficient *= n
                     above[k] = self.make("mean", top.args[0], shape=top.shape, attrs=top.attrs)
-        above.sort(key=lambda part: part.shape[-1:] == (1,))  # what is stretched comes last
+        above.sort(key=lambda part: part.shape[-1:] == (1,))  # factors that are broadcast come last
         return folded
 
     def joined(self, terms: Sequence[Product], shape: tuple[int, ...]) -> Part:

@@ -33,7 +33,7 @@ class Gradients(Adjoint):
         return super().summed(side_by_side(parts, self.step.shape(number), self.make), number)
 
     def between(self, line: int, number: int, known: Mapping[int, str]) -> Part | None:
-        """The part of the gradient ``Leaf("dy:<line>")`` by a line that goes back to a value by no other line."""
+        """The part of the gradient ``Leaf("dy:<line>")`` that goes back from a line to a value by no other line."""
         total: dict[int, Part] = {line: self.make.shared(Leaf(f"{DY}:{line}", self.step.shape(line)))}
         for out in range(line, number, -1):
             equation = self.step.equations.get(out)
@@ -48,9 +48,9 @@ class Gradients(Adjoint):
 
 
 def cast(root: Part, like: Leaf) -> Part:
-    """A formula whose truth values, where a rule makes floats of them, get the dtype of ``like``.
+    """A formula that casts truth values to the dtype of ``like`` wherever a rule casts them to floats.
 
-    Other casts say nothing new; of these NumPy would make float64.
+    Without the cast NumPy would promote them to float64. Other casts change nothing and stay.
     """
     done: dict[int, Part] = {}
     for part in postorder(root):

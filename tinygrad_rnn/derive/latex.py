@@ -1,4 +1,4 @@
-r"""The same lines as LaTeX: the forward equations, then one aligned line for each step of the chain rule.
+r"""The program as LaTeX: the forward equations, then an aligned row for each step of the chain rule.
 
 ``\mathrm{d}q`` is the gradient of the loss by q, as everywhere here.
 """
@@ -92,13 +92,13 @@ class LatexPrinter(Printer):
         return function(name or rf"\operatorname{{{word}}}")(self, node, parts)
 
     def filled(self, node: Expr, parts: Sequence[Piece], template: str, level: int = ATOM) -> Piece:
-        """Parentheses in a template grow with what is inside."""
+        """Parentheses in a template grow with their content."""
         if any(tall in part.text for part in parts for tall in TALL):
             template = re.sub(r"(?<!\\left)\((.*)(?<!\\right)\)", r"\\left(\1\\right)", template)
         return super().filled(node, parts, template, level)
 
     def held(self, piece: Piece, least: int) -> str:
-        """Truth values stand in [], as 0 or 1."""
+        """A truth value is written in [], and means 0 or 1."""
         if piece.level <= COMPARED < least:
             return f"[{piece.text}]"
         return piece.text if piece.level >= least else bracketed(piece.text)

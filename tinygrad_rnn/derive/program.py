@@ -27,14 +27,14 @@ RESERVED = ("np", "math", *helpers(), "cache", "caches", "params", "xs", "dxs", 
 
 @dataclass
 class Program:
-    """Everything that is printed."""
+    """The lines that are printed, and their names."""
 
     step: TracedStep
     names: Names = field(init=False)
     known: dict[int, str] = field(init=False)  # the names of values
     forward: list[Line] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)  # the forward lines that are no block of a parameter
-    blocks: dict[str, list[Line]] = field(default_factory=dict)  # the forward lines that are one, by parameter
+    blocks: dict[str, list[Line]] = field(default_factory=dict)  # the forward lines that are a block, by parameter
     backward: list[Line] = field(default_factory=list)
     leaves: dict[str, str] = field(default_factory=dict)  # the name of every leaf
     bases: dict[int, str] = field(default_factory=dict)  # the name of each value that gradients are named after
@@ -88,7 +88,7 @@ class Program:
         self.forward = [*(line for blocks in self.blocks.values() for line in blocks), *self.lines]
 
     def name_gradients(self) -> None:
-        """``df`` for f; of the new h it is ``dh`` and of the old ``dh_prev``."""
+        """Name the gradients: ``df`` of f, ``dh`` of the new h, ``dh_prev`` of the old h."""
         step, gradients, scratch = self.step, {}, Names(RESERVED, self.known.values())
         self.bases = dict(self.known)
         for state, number in reversed(list(zip(step.cell.states, step.new))):
@@ -137,7 +137,7 @@ class Program:
         return positions
 
     def temporary(self, part: Part) -> Leaf:
-        """A name for a formula that is written once and read more than once: k, or dk if it is a gradient."""
+        """A name for a common subexpression: k, or dk if it reads a gradient."""
         kinds = [leaf.name[0] for leaf in postorder(part) if isinstance(leaf, Leaf)]
         name = self.names.new("dk" if "d" in kinds or "i" in kinds else "k")
         self.leaves[f"t:{name}"] = name

@@ -1,4 +1,4 @@
-r"""What values are called in LaTeX: ``Wx.f`` is W_x^{(f)}, the old h is h_{t-1} and the new one h_t, as in the book.
+r"""The symbols of values in LaTeX: ``Wx.f`` is W_x^{(f)}, the old h is h_{t-1} and the new one h_t, as in the book.
 
 A product or a function without a name is written as a formula: d(r ⊙ h_{t-1}), tanh(c_t).
 """
@@ -16,7 +16,7 @@ from .program import Program
 TALL = (r"\frac", r"\sum", r"\begin", r"\left")
 
 
-#: Characters that mean something in LaTeX, or in a page of HTML around it.
+#: Characters with a meaning in LaTeX or HTML.
 SPECIAL = {**{c: f"\\{c}" for c in "$%#&_"}, "{": r"{\lbrace}", "}": r"{\rbrace}", "\\": r"{\backslash}",
            "^": r"{\wedge}", "~": r"{\sim}", " ": r"\ ", "<": "{<}", ">": "{>}"}  # fmt: skip
 GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
@@ -48,7 +48,7 @@ class Symbols:
         return known + (f"^{{({escaped(block)})}}" if dot else "")
 
     def new(self, state: str) -> str:
-        """A state after the step."""
+        """The symbol of a state after the step."""
         return timed(state, "t")
 
     def plain(self, n: int) -> Expr | None:
@@ -89,12 +89,12 @@ class Symbols:
 
 
 def is_function(op: str) -> bool:
-    """Does LaTeX have a command of the operation's name, as it has ``\\tanh``?"""
+    """Has LaTeX a command with the name of the operation, such as ``\\tanh``?"""
     return traits(op).latex == f"\\{op}"
 
 
 def _is_plain(op: str) -> bool:
-    """Is it not worth a name, if what it is made of has names?"""
+    """Is it written as a formula rather than named, if its operands have names?"""
     return is_function(op) or traits(op).product
 
 
@@ -110,7 +110,7 @@ def symbol(name: str) -> str:
 
 
 def timed(name: str, time: str) -> str:
-    """The same at a time: ``h`` as h_{t-1}, ``h_enc`` as h_{enc,t}."""
+    """The symbol with a time: ``h`` as h_{t-1}, ``h_enc`` as h_{enc,t}."""
     base, below = _split(name)
     return base + f"_{_braced(f'{below}, {time}' if below else time)}"
 
@@ -126,7 +126,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def escaped(name: str) -> str:
-    """Characters of a name as LaTeX shows them in a formula: none of them means anything, all of them are ASCII."""
+    """A name in ASCII, without characters that LaTeX would interpret."""
     return "".join(map(_character, name))
 
 
@@ -148,5 +148,5 @@ def _braced(text: str) -> str:
 
 
 def bracketed(text: str) -> str:
-    """In parentheses, which grow where something tall is inside."""
+    """A text in parentheses, which grow if the text is tall."""
     return rf"\left({text}\right)" if any(tall in text for tall in TALL) else f"({text})"

@@ -1,4 +1,4 @@
-"""Nothing is shown that was not run: the printed module against autograd, at other sizes than it was derived at."""
+"""Run the printed module and compare it with autograd, at other sizes than those it was derived at."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ..tracing.trace import pull
 from .module import Module
 
 TOLERANCE = 1e-12
-#: Sizes by letter, in the order of `letters`: N, D, H, and what else there is. None but N is less than 3: two numbers
-#: to mean 0 and variance 1 are ±1 whatever they were, and what is left of their gradient is rounding.
+#: Sizes in the order of `letters`: N, D, H, and others. Only N is less than 3: two numbers that are normalized to mean
+#: 0 and variance 1 are ±1 whatever they were, and their gradient is only rounding.
 AT = ((4, 3, 5, 6, 7, 8), (1, 6, 3, 5, 4, 7))
-_numbers = itertools.count(1)  # of modules, so that each has a name of its own in tracebacks
+_numbers = itertools.count(1)  # of modules, so that their names differ in tracebacks
 
 
 def executed(module: Module) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _compare(module: Module, functions: dict[str, Any], given: Any, dys: list[An
 
 
 def _compare_loop(module: Module, bptt: Any, given: Any, dys: list[Any], rng: np.random.Generator) -> None:
-    """Three steps, with a gradient by every output and by the last states."""
+    """Compare the loop over three steps, with gradients by every output and by the last states."""
     cell = module.program.step.cell
     out, x = given[cell.states[0]], given[cell.input]
     xs, dhs = rng.standard_normal((len(x), 3, x.shape[1])), rng.standard_normal((len(out), 3, out.shape[1]))

@@ -25,7 +25,7 @@ class Answer:
 
 @dataclass
 class Grades:
-    """``answers`` in the order of the file; ``whole``: what is amiss with the function if all its lines are right."""
+    """``answers`` in the order of the file; ``whole``: the mistake of the function if all its lines are right."""
 
     title: str
     answers: list[Answer]

@@ -1,4 +1,4 @@
-"""A file to fill in: the forward of a cell is given, each line of the backward is left ``...``."""
+"""The file to fill in: the forward of a cell, and ``...`` for each line of the backward."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from ..cells.cell import Cell
 from .worksheet import Exercise
 
-#: The variable by which such a file says what it is the exercise of.
+#: The variable of the file that names its cell.
 MARK = "EXERCISE_OF"
 TEXT = '''\
 """Exercise: the backward pass of one step of {title}.
@@ -44,7 +44,7 @@ def {name}_backward({signature}, {given}):
 
 
 def template(cell: Cell, place: str, file: str) -> str:
-    """The text of the file; ``place`` is where the cell is found, from the folder of ``file``."""
+    """The text of the file; ``place`` names the cell, as seen from the folder of ``file``."""
     exercise = Exercise(cell)
     helpers = ", ".join(exercise.helpers)
     incoming = [f"d{state}" for state in cell.states]

@@ -1,4 +1,4 @@
-"""The backward pass of a cell as an exercise: its forward as lines of NumPy, and which gradients there are to find.
+"""The backward pass of a cell as an exercise: its forward as lines of NumPy, and the gradients to fill in.
 
 Everything is read from a recorded step. A value has a line if the user named it, if it is read more than once, if it
 is the argument of an activation, or if it is a quotient or a root; other values are written where they are read. The
@@ -25,7 +25,7 @@ from ..tracing.names import Names, derived_name, user_names
 from ..tracing.sample import sample, size_texts
 from ..tracing.trace import pull
 
-#: Sizes by letter at which the lines are held against the cell.
+#: The sizes at which the lines are compared with the cell.
 SIZES = (4, 3, 5, 6, 7, 8)
 
 
@@ -50,7 +50,7 @@ class Exercise:
         self._ask()
 
     def computed(self) -> list[int]:
-        """The values that have a line of their own."""
+        """The values that have a line."""
         return [number for number in self.names if number in self.step.equations]
 
     # -- the forward
@@ -80,25 +80,25 @@ class Exercise:
         return dict(sorted(known.items()))
 
     def _lines(self) -> dict[int, str]:
-        """Every value that has a line as NumPy; ``helpers`` are the operations that it calls and NumPy has not."""
+        """The lines in NumPy, by value; ``helpers`` are the operations that they call and NumPy does not have."""
         formulas, writer = self.step.formulas, Writer(self.sizes, self.leaves())
         lines = {n: writer.text(inlined(formulas[n], formulas, self.names)) for n in self.computed()}
         self.helpers, self.used = writer.helpers, writer.used
         return lines
 
     def leaves(self) -> dict[str, str]:
-        """What the leaves of a formula are called."""
+        """The names of the leaves of formulas."""
         return {f"#{number}": name for number, name in self.names.items()}
 
     @property
     def forward(self) -> list[str]:
-        """The lines, sizes that they use first."""
+        """The lines, after those of the sizes that they use."""
         body = [f"{self.names[number]} = {text}" for number, text in self.lines.items()]
         every = [f"{letter} = {where}" for letter, where in self._where().items()] + body
         return [part for line in every for part in wrapped(line, WIDTH - 4)]
 
     def _where(self) -> dict[str, str]:
-        """Where each size that a line may need is read."""
+        """How each size that a line uses is read."""
         places: dict[str, str] = {}
         for name, texts in size_texts(self.cell).items():
             for letter, text in texts:
@@ -159,7 +159,7 @@ class Exercise:
                 self.keys[line_name] = f"d{user_name}"
 
     def words(self, shape: tuple[int, ...]) -> str:
-        """(N, 4H)"""
+        """A shape in letters: (N, 4H)."""
         inside = ", ".join(lettered(str(n), self.sizes) for n in shape)
         return f"({inside}{',' * (len(shape) == 1)})"
 

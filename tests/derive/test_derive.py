@@ -379,6 +379,16 @@ def test_a_wrong_rule_is_caught(monkeypatch):
         derive(tg.rnn)
 
 
+def test_no_gradient_goes_back_to_a_detached_value():
+    @cell
+    def detached(x, h, *, W=Param("D H")):
+        a = x @ W
+        return tanh(a + h) * a.detach()
+
+    text = derive(detached).source
+    assert "    dA_tanh = dh * a * (1 - tanh**2)\n" in text and "    dW = x.T @ dA_tanh\n" in text
+
+
 def test_what_cannot_be_derived_is_refused():
     @cell
     def noisy(x, h, *, W=Param("D H")):

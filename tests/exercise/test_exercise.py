@@ -210,6 +210,16 @@ def test_a_state_that_stays_is_no_line():
     assert exercise.new == ["h_next", "c"] and list(exercise.blanks) == ["dA_h", "dW", "dx", "dh_prev", "dc_prev"]
 
 
+def test_a_detached_value_has_no_line():
+    @tg.cell
+    def detached(x, h, *, W=tg.Param("D H")):
+        a = x @ W
+        return tanh(a + h) * a.detach()
+
+    with pytest.raises(ExerciseError, match="detached: detaches a value, should not: lines of NumPy cannot tell it"):
+        Exercise(detached)
+
+
 def test_an_argument_that_the_lines_would_take_for_numpy_is_refused():
     @tg.cell
     def hidden(np, h, *, W=tg.Param("D H")):

@@ -72,6 +72,8 @@ class Exercise:
         for name, number in step.inputs.items():
             if known[number] != name:
                 raise FormulaError(f"has an argument {name}, should have another name: the lines call NumPy {name}")
+        if step.detached_parts():
+            raise FormulaError("detaches a value, should not: lines of NumPy cannot tell it from the value itself")
         for number, formula in step.formulas.items():
             readers = [reader.op.name for reader, _ in step.readers(number)]
             inside = formula.op != "getitem" and len(readers) == 1 and traits(readers[0]).activation

@@ -94,6 +94,11 @@ class TracedStep(Recorder):
                                "its numbers cannot be written in a formula")  # fmt: skip
         return Constant(part.value.item()) if isinstance(part, Constant) and hasattr(part.value, "item") else part
 
+    def detached_parts(self) -> list[Part]:
+        """The formulas of floats that are computed from values, but pass no gradient back to them."""
+        constants = [v.number for v in self.values if v.kind == "constant" and self.arrays[v.number].dtype.kind == "f"]
+        return [part for part in map(part_of, map(self.operand, constants)) if numbers_in(part)]
+
 
 def traced_step(cell: Cell, primes: Sequence[int]) -> TracedStep:
     """One step of ``cell`` at sizes that are ``primes``; if the cell needs it, D is as large as a state."""

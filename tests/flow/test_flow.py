@@ -1,6 +1,7 @@
 """gradient_flow: every number against another way to compute it."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from helpers.flow_references import (
 from tinygrad_rnn import Param, Tensor, cell, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.engine.graph import newest_first
+from tinygrad_rnn.engine.op import OPS
 from tinygrad_rnn.flow import gradient_flow
 from tinygrad_rnn.flow.jacobian import jacobian
 from tinygrad_rnn.flow.step_table import StepTable
@@ -252,6 +254,24 @@ def test_gates_have_the_names_of_the_code():
 
     assert list(gradient_flow(one_way_or_the_other, steps=2).layers[0].gates) == ["h'"]
     assert list(gradient_flow(one_way_or_the_other, steps=2, which=False).layers[0].gates) == ["tanh 1", "sigmoid 1"]
+
+
+def test_gates_are_what_declares_limits_and_saves_its_output(monkeypatch):
+    for name in ("relu", "leaky_relu"):
+        monkeypatch.setattr(OPS[name], "traits", replace(OPS[name].traits, limits=(0, 6)))
+
+    @cell
+    def limited(x, h, *, W=Param("D H")):
+        r = tg.relu(x @ W)
+        h = tg.leaky_relu(r - h)  # its rule does not save the output
+        return h
+
+    W, xs = np.eye(3) * 2, np.linspace(0, 4.2, 18).reshape(3, 2, 3)
+    loss = by_scan(limited, xs, {"W": tg.tensor(W, requires_grad=True)}, lambda hs, state: (hs * hs).sum())
+    (layer,) = gradient_flow(loss, threshold=0.9).layers
+    assert list(layer.gates) == ["r"]
+    r = 2 * xs
+    assert_close(layer.gates["r"], [np.mean((r[:, t] > 5.4) | (r[:, t] < 0.6)) for t in range(2)])
 
 
 def test_a_cell_without_gates():

@@ -75,6 +75,11 @@ class Op:
     rules: dict[str, OpRule] = field(default_factory=dict)
     function: Any = None  # the public function
 
+    @property
+    def saturates(self) -> bool:
+        """Has it limits, and does a rule save the output, so that the share of saturated elements can be measured?"""
+        return self.traits.limits is not None and any("y" in rule.names for rule in self.rules.values())
+
     def source(self, name: str) -> Any:
         """The source of a saved value, for rules that run on Tensors."""
         if name in self.arguments and not self.variadic:

@@ -27,7 +27,7 @@ def gate_names(table: StepTable) -> list[str]:
     counts = Counter[str]()
     for node in table.nodes[table.model]:
         op = node.op.name
-        if node.op.traits.limits:
+        if node.op.saturates:
             counts[op] += 1
             gate = trace.values[numbers[node]] if node in numbers else None
             operand = trace.values[gate.equation.args[0]].name if gate and gate.equation else ""
@@ -39,7 +39,7 @@ def gate_names(table: StepTable) -> list[str]:
 def saturation(table: StepTable, threshold: float) -> dict[str, list[float]]:
     """The share of saturated elements of every gate at every step; NaN where a step does not have the gate."""
     shares = {}
-    places = [after for after, node in table.at[table.model].items() if node.op.traits.limits]
+    places = [after for after, node in table.at[table.model].items() if node.op.saturates]
     for name, after in zip(gate_names(table), places, strict=True):
         nodes = [table.same(t, after) for t in range(len(table.nodes))]
         shares[name] = [math.nan if node is None else _share(node, threshold) for node in nodes]
@@ -47,10 +47,16 @@ def saturation(table: StepTable, threshold: float) -> dict[str, list[float]]:
 
 
 def _share(node: Node, threshold: float) -> float:
-    """Of σ: the share above ``threshold`` or below 1 - threshold; of tanh: above threshold or below -threshold."""
-    low, _ = node.op.traits.limits
-    _, rule, saved = node.edges[0]
+    """The share near a limit: of σ above ``threshold`` or below 1 - threshold; of tanh beyond ±threshold.
+
+    ``threshold`` is for limits 0 or ±1; for others it scales with the larger of them.
+    """
+    low, high = node.op.traits.limits
+    size = max(abs(low), abs(high))
+    _, rule, saved = next(edge for edge in node.edges if edge is not None and "y" in edge[1].sources)
     y: Any = saved[rule.sources.index("y")]
-    if np.isnan(y).any():
+    if np.isnan(y).any() or not np.size(y):
         return math.nan
-    return float(np.mean((y > threshold) | (y < (-threshold if low else 1 - threshold)))) if np.size(y) else math.nan
+    above = y > (threshold * size if high == size else high - (1 - threshold) * size)
+    below = y < (-threshold * size if low == -size else low + (1 - threshold) * size)
+    return float(np.mean(above | below))

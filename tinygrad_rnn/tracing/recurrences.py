@@ -85,8 +85,8 @@ def recurrences(order: Sequence[Node], detached: Detached = MappingProxyType({})
     """
     runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run")))
     at = {node.seq: node for node in order}
-    found = [_recurrence(run, at) for run in runs]
-    waiting = sorted((step for recurrence in found for step in recurrence.steps), key=lambda step: -step.start)
+    every = [_recurrence(run, at) for run in runs]
+    waiting = sorted((step for recurrence in every for step in recurrence.steps), key=lambda step: -step.start)
     step_of: dict[Node, TimeStep] = {}
     for node in order:
         while waiting and node.seq >= waiting[-1].end:
@@ -94,7 +94,7 @@ def recurrences(order: Sequence[Node], detached: Detached = MappingProxyType({})
         if waiting and node.seq > waiting[-1].start and node.parents and not is_block(node):
             waiting[-1].nodes.append(node)
             step_of[node] = waiting[-1]
-    recorded = [recurrence for recurrence in found if any(step.nodes for step in recurrence.steps)]
+    recorded = [recurrence for recurrence in every if any(step.nodes for step in recurrence.steps)]
     return _Joining(step_of, detached).joined(recorded)
 
 

@@ -10,8 +10,8 @@ def unrolled(cell, xs, params, loss, state=None, each=None):
     state = [np.zeros((len(xs), params["Wh"].shape[0]))] * len(cell.states) if state is None else state
     hs = []
     for t in range(xs.shape[1]):
-        state, own = each(t, state, params) if each else (state, params)
-        state = cell(xs[:, t], *state, **own)
+        state, step_params = each(t, state, params) if each else (state, params)
+        state = cell(xs[:, t], *state, **step_params)
         state = state if isinstance(state, tuple) else (state,)
         hs.append(state[0])
     return loss(tg.stack(hs, axis=1), state)
@@ -49,11 +49,11 @@ def states_by_perturbation(cell, xs, params, loss, shape):
     def perturbed(added):
         state, hs = [np.zeros(shape)] * len(cell.states), []
         for t in range(T):
-            own = {name: added[name][t] for name in cell.states}
+            added_now = {name: added[name][t] for name in cell.states}
             if len(cell.states) > 1:
-                state = MEMORIES[cell.name](xs[:, t], *state, own, **params)
+                state = MEMORIES[cell.name](xs[:, t], *state, added_now, **params)
             else:
-                state = (cell(xs[:, t], *state, **params) + own["h"],)
+                state = (cell(xs[:, t], *state, **params) + added_now["h"],)
             hs.append(state[0])
         return loss(tg.stack(hs, axis=1), state)
 
@@ -63,10 +63,10 @@ def states_by_perturbation(cell, xs, params, loss, shape):
 def parts_by_copies(cell, xs, params, loss):
     """Each step's part of the weight gradients: every step has weights of its own, equal to the others'."""
     T = xs.shape[1]
-    arrays = {name: tg.tensor(one).numpy() for name, one in params.items()}
+    arrays = {name: tg.tensor(array).numpy() for name, array in params.items()}
 
-    def copied(own):
-        return unrolled(cell, xs, params, loss, each=lambda t, state, _: (state, own[t]))
+    def copied(copies):
+        return unrolled(cell, xs, params, loss, each=lambda t, state, _: (state, copies[t]))
 
     return tg.grad(copied)([dict(arrays) for _ in range(T)])
 
@@ -74,22 +74,22 @@ def parts_by_copies(cell, xs, params, loss):
 def truncated_gradients(cell, xs, params, loss, k):
     """The weight gradient where the state is detached before every k-th step, as one vector."""
 
-    def cut(own):
+    def cut(params):
         def each(t, state, given):
             return (tg.detach(state) if t % k == 0 else state), given
 
-        return unrolled(cell, xs, own, loss, each=each)
+        return unrolled(cell, xs, params, loss, each=each)
 
-    found = tg.grad(cut)({name: tg.tensor(one).numpy() for name, one in params.items()})
-    return np.concatenate([g.ravel() for g in found.values()])
+    grads = tg.grad(cut)({name: tg.tensor(array).numpy() for name, array in params.items()})
+    return np.concatenate([g.ravel() for g in grads.values()])
 
 
 def step_jacobian(cell, x, state, params):
     """∂(new states)/∂(old states) of a batch of one, all side by side."""
-    sizes = np.cumsum([one.size for one in state])[:-1]
+    sizes = np.cumsum([array.size for array in state])[:-1]
 
     def step(flat):
         new = cell(x, *(part.reshape(1, -1) for part in tg.split(flat, list(sizes))), **params)
-        return tg.concatenate([one.reshape(-1) for one in (new if isinstance(new, tuple) else (new,))])
+        return tg.concatenate([array.reshape(-1) for array in (new if isinstance(new, tuple) else (new,))])
 
-    return tg.jacobian(step)(np.concatenate([np.ravel(one) for one in state]))
+    return tg.jacobian(step)(np.concatenate([np.ravel(array) for array in state]))

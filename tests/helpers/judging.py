@@ -39,11 +39,11 @@ def pairs(expected):
     return result + [("operand", tensor) for kind, tensor in result if kind in IN_A_PRODUCT]
 
 
-def fits(one, told, says):
+def fits(diagnosis, expected, says):
     """Is a diagnosis one of those that were expected, and does it name the right quantity, after its arrow?"""
-    tensor = {"dx": "dxs"}.get(one.tensor, one.tensor)  # by the input of a step, or of all
-    named = any(one.kind == kind and fnmatchcase(tensor, pattern) for kind, pattern in pairs(told))
-    text = one.text if one.kind in EITHER_SIDE else one.text.split("->")[-1]
+    tensor = {"dx": "dxs"}.get(diagnosis.tensor, diagnosis.tensor)  # by the input of a step, or of all
+    named = any(diagnosis.kind == kind and fnmatchcase(tensor, pattern) for kind, pattern in pairs(expected))
+    text = diagnosis.text if diagnosis.kind in EITHER_SIDE else diagnosis.text.split("->")[-1]
     return named and re.search(says, text) is not None
 
 
@@ -55,17 +55,20 @@ def judge(report, expected, finals, broken=(), at=""):
     """
     if report.ok or report.verdict != "wrong":
         return "missed"
-    options = [(f"{told}; {extra}" if finals else told, says) for told, says, extra in expected]
+    options = [(f"{kinds}; {extra}" if finals else kinds, says) for kinds, says, extra in expected]
     groups = {}  # what no number tells apart is one statement: "one of these"
-    for one in report.diagnoses:
-        groups.setdefault(_manner(one.kind) or one.group, []).append(one)
-    said = [[any(fits(one, told, says) for one in group) for told, says in options] for group in groups.values()]
+    for diagnosis in report.diagnoses:
+        groups.setdefault(_manner(diagnosis.kind) or diagnosis.group, []).append(diagnosis)
+    said = [
+        [any(fits(diagnosis, kinds, says) for diagnosis in group) for kinds, says in options]
+        for group in groups.values()
+    ]
     true = [any(row) or _manner(group[0].kind) in broken for group, row in zip(groups.values(), said)]
     misplaced = bool(at) and not finals and report.first_wrong not in at.split()
     if not all(true) or misplaced:
         return "wrong"
-    found = [any(row[k] for row in said) for k in range(len(options))]
-    return "place only" if not any(found) else "right" if all(found) else "in part"
+    said_of = [any(row[k] for row in said) for k in range(len(options))]
+    return "place only" if not any(said_of) else "right" if all(said_of) else "in part"
 
 
 def _manner(kind):
@@ -96,10 +99,10 @@ def lines(mutant, returned):
 
     The gradient that a step hands on, ``dh``, is seen first in what the step before makes of it, ``dh'``.
     """
-    tensors = mutant.at.split() or [tensor for told, *_ in mutant.expected for _, tensor in pairs(told)]
-    found = dict.fromkeys(tensor.split(".")[0] for tensor in tensors)
-    found |= dict.fromkeys(f"d{name}'" for name in cell_of(mutant).states if f"d{name}" in found)
-    return [] if "*" in found else [name for name in found if name in returned]
+    tensors = mutant.at.split() or [tensor for kinds, *_ in mutant.expected for _, tensor in pairs(kinds)]
+    names = dict.fromkeys(tensor.split(".")[0] for tensor in tensors)
+    names |= dict.fromkeys(f"d{name}'" for name in cell_of(mutant).states if f"d{name}" in names)
+    return [] if "*" in names else [name for name in names if name in returned]
 
 
 @functools.cache
@@ -116,7 +119,8 @@ def outcome(mutant, finals):
     start = time.perf_counter()
     report = check_backward(cell, finals_only(f, cell) if finals else f)
     seconds = time.perf_counter() - start
-    lies = [one for one in report.diagnoses if untrue(one.text, cell, _moments(cell), None if finals else returned)[0]]
+    numbers = _moments(cell), None if finals else returned
+    lies = [diagnosis for diagnosis in report.diagnoses if untrue(diagnosis.text, cell, *numbers)[0]]
     return report, "wrong" if lies else judge(report, mutant.expected, finals, broken(f, cell), at), seconds
 
 

@@ -24,13 +24,13 @@ class OverTime(Layer):
             self.state = [np.zeros((N, H), dtype=self.dtype) for _ in range(self.count)]
         self.steps = []
         for t in range(T):
-            one = self.step.__new__(self.step)
-            one.params, one.grads = self.params, [np.zeros(p.shape) for p in self.params]
-            one.Wx, one.Wh, one.b = self.params
-            new = one.forward(xs[:, t], *self.state)
+            layer = self.step.__new__(self.step)
+            layer.params, layer.grads = self.params, [np.zeros(p.shape) for p in self.params]
+            layer.Wx, layer.Wh, layer.b = self.params
+            new = layer.forward(xs[:, t], *self.state)
             self.state = list(new) if isinstance(new, tuple) else [new]
             hs[:, t] = self.state[0]
-            self.steps.append(one)
+            self.steps.append(layer)
         return hs
 
     def backward(self, dhs):
@@ -47,12 +47,12 @@ def by_hand(step):
     """The backward of one step, in the signature of the cell."""
 
     def backward(x, *states, Wx, Wh, b, **back):
-        one = step.__new__(step)
-        one.params, (one.Wx, one.Wh, one.b) = [Wx, Wh, b], (Wx, Wh, b)
-        one.grads = [np.zeros_like(p) for p in one.params]
-        one.forward(x, *states)
-        dx, *before = found if isinstance(found := one.backward(*back.values()), tuple) else (found,)
+        layer = step.__new__(step)
+        layer.params, (layer.Wx, layer.Wh, layer.b) = [Wx, Wh, b], (Wx, Wh, b)
+        layer.grads = [np.zeros_like(p) for p in layer.params]
+        layer.forward(x, *states)
+        dx, *before = found if isinstance(found := layer.backward(*back.values()), tuple) else (found,)
         names = [*["dx", "dh", "dc"][: 1 + len(states)], "dWx", "dWh", "db"]
-        return dict(zip(names, [dx, *before, *one.grads], strict=True))
+        return dict(zip(names, [dx, *before, *layer.grads], strict=True))
 
     return backward

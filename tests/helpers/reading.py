@@ -26,19 +26,19 @@ SLOPE = {"sigmoid": lambda y: y * (1 - y), "tanh": lambda y: 1 - y * y}
 
 
 def steps(cell, arrays, params, dys):
-    """Of each step: its values by name, the gradients by them, and what each gradient is the sum of."""
+    """For each step: its values by name, the gradients by them, and the terms whose sum each gradient is."""
     values = FORWARD[cell.name](arrays, params)
-    carried, found = [dys[f"d{name}"] for name in cell.states], []
-    for t, one in reversed(list(enumerate(values))):
-        record = record_step(cell, {name: one[name] for name in [cell.input, *cell.states, *cell.params]})
+    carried, moments = [dys[f"d{name}"] for name in cell.states], []
+    for t, step in reversed(list(enumerate(values))):
+        record = record_step(cell, {name: step[name] for name in [cell.input, *cell.states, *cell.params]})
         carried[0] = carried[0] + dys["dhs"][:, t]
         totals, parts = pull(record, dict(zip(record.outputs.values(), carried)))
         numbers = {f"d{name}": number for name, number in record.named().items()}
         gradients = {name: totals[number] for name, number in numbers.items()}
         ways = {name: _parts(record, number, parts) for name, number in numbers.items()}
-        found.insert(0, (_whole(cell, one), _with_arguments(cell, _whole(cell, gradients, "d"), one), ways))
+        moments.insert(0, (_whole(cell, step), _with_arguments(cell, _whole(cell, gradients, "d"), step), ways))
         carried = [gradients[f"d{name}"] for name in cell.states]
-    return found
+    return moments
 
 
 def _parts(record, number, parts):
@@ -48,47 +48,47 @@ def _parts(record, number, parts):
 
 def _of_rnn(arrays, params):
     xs, h = arrays
-    found = []
+    values = []
     for x in np.moveaxis(xs, 1, 0):
         new = np.tanh(x @ params["Wx"] + h @ params["Wh"] + params["b"])
-        found.append({**params, "x": x, "h": h, "h'": new})
+        values.append({**params, "x": x, "h": h, "h'": new})
         h = new
-    return found
+    return values
 
 
 def _of_lstm(arrays, params):
     names = ["x", "h", "c", "f", "g", "i", "o", "c'"]
-    every = [dict(zip(names, one)) for one in lstm_forward(*arrays, *params.values())]
-    for one in every:
-        one["h'"] = one["o"] * np.tanh(one["c'"])
-        one["A"] = one["x"] @ params["Wx"] + one["h"] @ params["Wh"] + params["b"]
-    return [{**params, **one} for one in every]
+    every = [dict(zip(names, step)) for step in lstm_forward(*arrays, *params.values())]
+    for step in every:
+        step["h'"] = step["o"] * np.tanh(step["c'"])
+        step["A"] = step["x"] @ params["Wx"] + step["h"] @ params["Wh"] + params["b"]
+    return [{**params, **step} for step in every]
 
 
 def _of_gru(arrays, params):
-    every = [dict(zip(["x", "h", "z", "r", "h_new"], one)) for one in gru_forward(*arrays, *params.values())]
-    return [{**params, **one, "h'": (1 - one["z"]) * one["h"] + one["z"] * one["h_new"]} for one in every]
+    every = [dict(zip(["x", "h", "z", "r", "h_new"], step)) for step in gru_forward(*arrays, *params.values())]
+    return [{**params, **step, "h'": (1 - step["z"]) * step["h"] + step["z"] * step["h_new"]} for step in every]
 
 
 FORWARD = {"rnn": _of_rnn, "lstm": _of_lstm, "gru": _of_gru}
 
 
 def _whole(cell, named, d=""):
-    """With the gate blocks of what is stacked, and the arguments of the gates."""
-    found = dict(named)
+    """The values, the gate blocks of the stacked ones, and the arguments of the gates."""
+    result = dict(named)
     for name, param in cell.params.items():
         if param.blocks:
             stacked = [key for key in (f"{d}{name}", f"{d}A") if key in named]
             for key in stacked:
                 parts = np.split(named[key], len(param.blocks), axis=-1)
-                found |= {f"{key}.{block}": one for block, one in zip(param.blocks, parts)}
+                result |= {f"{key}.{block}": part for block, part in zip(param.blocks, parts)}
     for gate, argument in {} if d else GATES[cell.name].items():
-        found[argument] = INVERSE["sigmoid" if gate in "zr" else "tanh"](named[gate])
-    return found
+        result[argument] = INVERSE["sigmoid" if gate in "zr" else "tanh"](named[gate])
+    return result
 
 
 def _with_arguments(cell, gradients, values):
-    """With the gradients by the arguments of the gates, where those by the gates are there."""
+    """The gradients, and those by the arguments of the gates whose gradients are known."""
     for gate, argument in GATES[cell.name].items():
         if f"d{gate}" in gradients:
             slope = SLOPE["sigmoid" if gate in "zr" else "tanh"](values[gate])
@@ -97,7 +97,7 @@ def _with_arguments(cell, gradients, values):
 
 
 def read(side, names):
-    """What one side of a line comes to; None if it has a name that is not known."""
+    """The value of one side of a line; None if a name in it is unknown."""
     side = side.replace(".T", "\0")
     if [name for name in NAME.findall(side) if name not in names and name not in FUNCTIONS]:
         return None
@@ -110,17 +110,17 @@ def read(side, names):
 
 def _shifted(side, moments, t):
     """A side with ``h of the step before`` as a name, and what that is at step t: off the end zero, or around it."""
-    found = {}
+    shifted = {}
 
     def name(match):
-        values = [one[match["name"]] for one, *_ in moments]
+        values = [values_at[match["name"]] for values_at, *_ in moments]
         s = t + (1 if match["way"] == "after" else -1)
         inside = 0 <= s < len(values) or match["around"]
-        found[f"shifted{len(found)}"] = values[s % len(values)] if inside else np.zeros_like(values[t])
-        return f"shifted{len(found) - 1}"
+        shifted[f"shifted{len(shifted)}"] = values[s % len(values)] if inside else np.zeros_like(values[t])
+        return f"shifted{len(shifted) - 1}"
 
     known = [match["name"] in moments[t][0] for match in SHIFTED.finditer(side)]
-    return (SHIFTED.sub(name, side), found) if all(known) else (side, {})
+    return (SHIFTED.sub(name, side), shifted) if all(known) else (side, {})
 
 
 def _at(side, moments, t, gradients):
@@ -129,26 +129,26 @@ def _at(side, moments, t, gradients):
 
 
 def untrue(text, cell, moments, returned=None):
-    """What is not so in a line to change: "right" or "left", its side; and how many sides could be read.
+    """The sides of a line to change that are wrong, "right" or "left", and the number of sides that could be read.
 
-    ``moments`` are the right `steps`; ``returned`` what the backward that is checked gave.
+    ``moments`` are the right `steps`; ``returned`` is the result of the backward that is checked.
     """
     line = LINE.fullmatch(text)
     if line is None:
         return [], 0
     rights = [_at(line["right"], moments, t, gradients) for t, (_, gradients, _) in enumerate(moments)]
     known = line["name"] in moments[0][1] and all(right is not None for right in rights)
-    found = ["right"] if known and not _is_right(line, rights, moments) else []
+    sides = ["right"] if known and not _is_right(line, rights, moments) else []
     lefts = _lefts(line, cell, moments, returned or {})
     if lefts is not None and not _close(*lefts):
-        found.append("left")
-    return found, known + (lefts is not None)
+        sides.append("left")
+    return sides, known + (lefts is not None)
 
 
 def _is_right(line, rights, moments):
     for right, (_, gradients, ways) in zip(rights, moments):
         options = [gradients[line["name"]], *(ways.get(line["name"], []) if line["sign"] == "+=" else [])]
-        if not any(_close(right, one) for one in options):
+        if not any(_close(right, gradient) for gradient in options):
             return False
     return True
 
@@ -160,15 +160,15 @@ def _lefts(line, cell, moments, returned):
     several = moments[0][2].get(line["name"], [])
     if of is None or line["name"] == "dxs" or (line["sign"] == "+=" and (len(several) > 1 or np.ndim(of) == 3)):
         return None
-    made = []
+    sides = []
     for t, (values, *_) in enumerate(moments):
-        own = _whole(cell, {name: g[:, t] for name, g in stacked.items()}, "d")
-        made.append(_at(line["left"], moments, t, _with_arguments(cell, own, values)))
-    if any(one is None for one in made):
+        gradients = _whole(cell, {name: g[:, t] for name, g in stacked.items()}, "d")
+        sides.append(_at(line["left"], moments, t, _with_arguments(cell, gradients, values)))
+    if any(side is None for side in sides):
         return None
     if line["name"] in ("dh", "dc"):
-        return made[0], of  # that by the first state is all there is of what is carried
-    return (np.stack(made, axis=1) if np.ndim(of) == 3 else sum(made)), of
+        return sides[0], of  # that by the first state is all there is of what is carried
+    return (np.stack(sides, axis=1) if np.ndim(of) == 3 else sum(sides)), of
 
 
 def _close(a, b):

@@ -96,7 +96,8 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     captured.names = {node: name for number, node in recorder.nodes.items() if (name := recorder.values[number].name)}
     for name, y in outputs.items():
         if y.node not in captured.outputs.values():
-            captured.outputs[untaken(captured.names.get(y.node, name), captured.outputs)] = y.node
+            known = user_name(y.node) or captured.names.get(y.node, name)
+            captured.outputs[untaken(known, captured.outputs)] = y.node
     return _complete(captured)
 
 

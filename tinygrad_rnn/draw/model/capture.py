@@ -92,6 +92,8 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     dys = _sums([(y.node, np.ones(y.shape, y.dtype)) for y in outputs.values()])
     captured = Captured(title, dys, {}, trace=recorder)
     captured.kinds = {x.node: "input" for x in tensors if isinstance(x, Tensor) and x.node is not None}
+    for y in outputs.values():
+        recorder.number(y)  # it may have been computed before
     recorder.finish({}, names)
     captured.names = {node: name for number, node in recorder.nodes.items() if (name := recorder.values[number].name)}
     for name, y in outputs.items():

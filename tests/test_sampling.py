@@ -16,7 +16,7 @@ def grid(sizes, **options):
     for at in itertools.product(*map(range, sizes)):
         places = dict(zip(names, at, strict=True))
         yield SimpleNamespace(
-            callspec=SimpleNamespace(params=places, indices=places),
+            callspec=SimpleNamespace(params=places),
             iter_markers=lambda name: marks,
             get_closest_marker=lambda name: sampled,
         )

@@ -108,7 +108,7 @@ def embedding(W, ids):
     if ids.size and (ids.min() < 0 or ids.max() >= len(W)):
         wrong = ids.min() if ids.min() < 0 else ids.max()
         raise InvalidIndex(f"embedding: ids holds {wrong}, should be from 0 to {len(W) - 1} (W has {len(W)} rows)")
-    return np.take(W, ids, axis=0)
+    return np.take(W, ids.astype(np.intp, copy=False), axis=0)  # NumPy 2.0 takes no uint64
 
 
 embedding.vjp(W=lambda dy, ids, W_shape: scatter(dy, index=np.asarray(ids), shape=W_shape))

@@ -17,7 +17,19 @@ from typing import Any
 import numpy as np
 
 from .expression import (
-    Constant, Expr, Leaf, Part, form, is_a, key, leads, number, operand, postorder, transposes, uniform,
+    Constant,
+    Expr,
+    Leaf,
+    Part,
+    form,
+    is_a,
+    key,
+    leads,
+    number,
+    operand,
+    postorder,
+    transposes,
+    uniform,
 )  # fmt: skip
 from .numpy_functions import FUNCTIONS
 

@@ -1,8 +1,10 @@
 """Declaring an operation: a name means one thing, and belongs to one operation; what is not clear is refused."""
 
 import ast
+import inspect
 import linecache
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -188,10 +190,40 @@ def test_source_of_operations_is_held_once_each():
 
     before = [*held(), "<operation fine>"]
     for _ in range(3):
-        declared("x, w", lambda dy, w: dy * w)
+        declared("x, w", lambda dy, w: dy * w)(1.0, 2.0)
     assert dict.fromkeys(held()) == dict.fromkeys(before)
     linecache.checkcache()
     assert len(held()) == len(dict.fromkeys(before))
+
+
+def product():
+    """An operation whose code no call has generated."""
+
+    def fine(x, w):
+        return x * w
+
+    return op()(fine)
+
+
+def test_code_is_generated_at_the_first_call_and_again_for_a_new_rule():
+    linecache.cache.pop("<operation fine>", None)
+    fine = product()
+    fine.vjp(x=lambda dy, w: dy * w)
+    assert str(inspect.signature(fine)) == "(x, w)" and "<operation fine>" not in linecache.cache
+    x = tg.tensor(np.ones(2), requires_grad=True)
+    fine(x, 2.0).sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0] and "<operation fine>" in linecache.cache
+    fine.vjp(x=lambda dy, w: dy * w * 3)
+    fine(x, w=2.0).sum().backward()
+    assert x.grad.tolist() == [8.0, 8.0]
+    assert str(inspect.signature(fine)) == "(x, w)"
+
+
+def test_first_calls_in_several_threads():
+    for _ in range(20):
+        fine = product()
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(lambda k, fine=fine: float(fine(k, 2.0)), range(8))) == [2.0 * k for k in range(8)]
 
 
 # -- what an operation knows of itself stands on its declaration -----------------------------------------------------

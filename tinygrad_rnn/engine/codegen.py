@@ -17,15 +17,15 @@ left to look up at the call. That of ``multiply`` reads::
         _output.node = node = _new(_Node)
         node.parents = (x_node, w_node)
         node.edges = (None if x_node is None else (x_node, x_rule, (w_array,)), ...)
-        ...
         return _output
 """
 
 from __future__ import annotations
 
-import inspect
 import linecache
 from collections.abc import Sequence
+from inspect import Parameter, Signature
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,10 +44,10 @@ _INPUT = """
     else: {name}_array, {name}_node = {name} if {name}.__class__ not in _sequences else _array({name}), None"""
 _ATTRIBUTE = """
         if {name}.__class__ not in _simple: {name} = _settled("{name}", {name})"""
-
 _FROZEN = """
     if {name}_array is {name} and {name}.__class__ is not _float: {name}_array = _frozen({name})"""
 
+_EDGE = "None if {name}_node is None else ({name}_node, {name}_rule, {saved})"
 _FUNCTION = """def {name}({signature}):{inputs}
     try:{attributes}
         y{results} = _forward({arrays}{passed})
@@ -68,8 +68,8 @@ def source(spec: Op) -> str:
     """The source code of the public function of ``spec``."""
     names = spec.arguments
     ruled = [name for name in names if name in spec.rules]
-    edges = [_edge(name, spec.rules[name].places) if name in ruled else "None" for name in names]
-    required = [name for name, default in spec.attributes.items() if default is inspect.Parameter.empty]
+    edges = [_EDGE.format(name=name, saved=spec.rules[name].places) if name in ruled else "None" for name in names]
+    required = [name for name, default in spec.attributes.items() if default is Parameter.empty]
     return _FUNCTION.format(
         name=spec.name,
         signature=_listed([*names, *(name if name in required else f"{name}={name}" for name in spec.attributes)]),
@@ -93,16 +93,11 @@ def _saved_for_others(spec: Op, name: str) -> bool:
     return any(name in rule.names for argument, rule in spec.rules.items() if argument != name)
 
 
-def _edge(name: str, saved: str) -> str:
-    return f"None if {name}_node is None else ({name}_node, {name}_rule, {saved})"
-
-
 def _listed(parts: Any) -> str:
     return "".join(f"{part}, " for part in parts)
 
 
-#: Types of immutable attributes.
-SIMPLE = frozenset([int, float, bool, str, slice, type(None), type(Ellipsis)])
+SIMPLE = frozenset([int, float, bool, str, slice, type(None), type(Ellipsis)])  # types of immutable attributes
 
 
 def settled(name: str, attribute: Any) -> Any:
@@ -149,21 +144,38 @@ def run_source(text: str, file: str, names: dict[str, Any], results: dict[str, A
     return results
 
 
+def _first_call(*args: Any, **attrs: Any) -> Any:
+    """The code of a public function until its first call. Most programs call few operations."""
+    _generate(_spec)  # type: ignore[name-defined]  # noqa: F821  in the names of the function
+    return _spec.function(*args, **attrs)  # type: ignore[name-defined]  # noqa: F821
+
+
 def function(spec: Op) -> Any:
-    """The public function of an operation with a fixed number of inputs, before any rule is set."""
-    names: dict[str, Any] = {**spec.attributes, "_spec": spec, "_forward": spec.forward, "_refuse": spec.refuse}
-    names.update(_Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _record=record, _anywhere=anywhere)
-    names.update(_nothing={}, _shape=np.shape, _sequences=(list, tuple), _array=np.asarray)
-    names.update(_simple=SIMPLE, _settled=settled, _frozen=frozen, _float=float)
-    return run_source(source(spec), f"<operation {spec.name}>", names)[spec.name]
+    """The public function of an operation with a fixed number of inputs; its first call generates the code."""
+    names = dict(spec.attributes, _spec=spec, _forward=spec.forward, _refuse=spec.refuse, _record=record, _nothing={},
+                 _Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _anywhere=anywhere, _shape=np.shape,
+                 _sequences=(list, tuple), _array=np.asarray, _simple=SIMPLE, _settled=settled, _frozen=frozen,
+                 _float=float, _generate=_generate)  # fmt: skip
+    apply: Any = FunctionType(_first_call.__code__, names, spec.name)
+    defaults = {**dict.fromkeys(spec.arguments, Parameter.empty), **spec.attributes}
+    kind = Parameter.POSITIONAL_OR_KEYWORD
+    apply.__signature__ = Signature([Parameter(name, kind, default=value) for name, value in defaults.items()])
+    return apply
+
+
+def _generate(spec: Op) -> None:
+    """Give the public function its code, with the edges for the rules; the function object stays the same."""
+    names = spec.function.__globals__
+    names.update({f"{name}_rule": rule for name, rule in spec.rules.items()})
+    defined = run_source(source(spec), f"<operation {spec.name}>", {**names}, {})[spec.name]
+    spec.function.__defaults__ = defined.__defaults__  # before the code: other threads may be calling
+    spec.function.__code__ = defined.__code__
 
 
 def rewrite(spec: Op) -> None:
-    """Generate the public function again, with the edges for its rules; the function object stays the same."""
-    names = spec.function.__globals__
-    names.update({f"{name}_rule": rule for name, rule in spec.rules.items()})
-    defined = run_source(source(spec), f"<operation {spec.name}>", {**names}, {})
-    spec.function.__code__ = defined[spec.name].__code__
+    """Let the public function record the rules that were set; before its first call there is nothing to do."""
+    if spec.function.__code__ is not _first_call.__code__:
+        _generate(spec)
 
 
 def record(spec: Op, args: Sequence[Any], y: Any, attrs: Any, edges: Sequence[Any]) -> Any:
@@ -197,7 +209,7 @@ def _check_rules(spec: Op, args: Sequence[Any], edges: Sequence[Any]) -> None:
 def variadic(spec: Op) -> Any:
     """The public function of an operation on any number of inputs: ``f([a, b])`` as NumPy's, or ``f(a, b)``."""
     argument = spec.arguments[0]
-    led = any(default is inspect.Parameter.empty for default in spec.attributes.values())  # by einsum's subscripts
+    led = any(default is Parameter.empty for default in spec.attributes.values())  # by einsum's subscripts
 
     def apply(*args: Any, **attrs: Any) -> Any:
         if args and isinstance(args[0], str):

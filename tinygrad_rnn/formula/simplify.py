@@ -2,8 +2,7 @@
 
 ::
 
-    y = Leaf("y")
-    simplified(Expr("multiply", (y, y)))       # the tree of y²
+    simplified(Expr("multiply", (Leaf("y"), Leaf("y"))))       # the tree of y²
 
 SIMPLER lists the rules for each operation; a rule returns a simpler part or None. The operands are simplified already,
 so a rule looks one or two levels down and never further.

@@ -6,13 +6,14 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.small_models import model_of, train
 from tinygrad_rnn.engine.op import COMPOSITES, OPS
-from tinygrad_rnn.train import LanguageModel
 
 WRAPPED = tg.residual(tg.zoneout(tg.variational_dropout(tg.projected(tg.lstm), x=0.1, h=0.2), c=0.3))
 CELLS = [tg.rnn, tg.lstm, tg.gru, tg.gru_after, tg.mgu, tg.peephole_lstm, tg.layer_norm_lstm]
@@ -147,39 +148,6 @@ def test_operations_are_themselves(through):
 # -- modules and optimisers ------------------------------------------------------------------------------------------
 
 
-class Tied(tg.nn.Module):
-    def __init__(self, cell, rng):
-        self.recurrent = tg.nn.Recurrent(cell, D=3, H=3, rng=rng, stateful=True, init={"b": {"f": 1.0}})
-        self.linear = tg.nn.Linear(3, 3, rng=rng)
-        self.linear.W = self.recurrent.Wh  # tied
-        self.activation = tg.exp
-
-    def loss(self, xs):
-        hs, _ = self.recurrent(xs)
-        return (self.activation(hs @ self.linear.W[:, :3] + self.linear.b) ** 2).sum()
-
-
-def model_of(name):
-    rng = np.random.default_rng(0)
-    if name == "tied":
-        return Tied(tg.lstm, rng)
-    cells = {cell.name: cell for cell in CELLS}
-    return LanguageModel(cells[name], V=7, D=3, H=4, rng=rng)
-
-
-def train(model, optimizer, steps=2):
-    """Some steps; what is left of the gradients and the parameters, as bytes."""
-    rng = np.random.default_rng(1)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        if isinstance(model, Tied):
-            model.loss(rng.standard_normal((2, 4, 3))).backward()
-        else:
-            model.loss(rng.integers(0, 7, (2, 5)), rng.integers(0, 7, (2, 5)))[0].backward()
-        optimizer.step()
-    return {name: (w.grad.tobytes(), w.numpy().tobytes()) for name, w in model.params.items()}
-
-
 OPTIMIZERS = {
     "SGD": lambda params: tg.optim.SGD(params, lr=0.1, momentum=0.9),
     "Adam": lambda params: tg.optim.Adam(params, lr=0.1),
@@ -215,8 +183,8 @@ def test_a_spawned_process_trains_bit_for_bit_alike(optimizer):
     pairs = [(model, optimizer(model)) for model in (model_of("tied"), model_of("gru"))]
     for _ in range(1000):
         tg.tensor(1.0, requires_grad=True)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        there = pool.starmap(train, pairs)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:  # which raises where a child ends
+        there = list(pool.map(train, *zip(*pairs), timeout=100))
     assert there == [train(*pair) for pair in pairs]
 
 

@@ -12,6 +12,7 @@ from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check.diagnose.case import Case
 from tinygrad_rnn.check.diagnose.tape import Edit
 from tinygrad_rnn.check.diagnose.targets import OfCell, OfFunction
+from tinygrad_rnn.engine.codegen import first_call
 
 SMALL = {"N": 2, "T": 3, "D": 5, "H": 4}
 OTHER = {"N": 3, "T": 4, "D": 2, "H": 3}
@@ -267,3 +268,9 @@ def test_a_value_that_is_used_twice_has_the_sum_of_both_ways():
     number = case.tape.lines[case.known["ds"]][0]
     assert [key for key, _ in case.tape.parts[number]] == [(case.tape.lines[case.known["dy"]][0], k) for k in (0, 1)]
     close(gradients(case, [Edit("", "", "", along={(case.known["dy"], 0): minus})])["ds"], 0 * s)
+
+
+def test_the_first_call_of_an_operation_belongs_to_the_same_line_as_the_next(monkeypatch):
+    before = len(made(tg.rnn).tape.lines)
+    monkeypatch.setattr(tg.tanh, "__code__", first_call.__code__)
+    assert len(made(tg.rnn).tape.lines) == before

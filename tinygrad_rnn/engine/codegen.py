@@ -144,7 +144,7 @@ def run_source(text: str, file: str, names: dict[str, Any], results: dict[str, A
     return results
 
 
-def _first_call(*args: Any, **attrs: Any) -> Any:
+def first_call(*args: Any, **attrs: Any) -> Any:
     """The code of a public function until its first call. Most programs call few operations."""
     _generate(_spec)  # type: ignore[name-defined]  # noqa: F821  in the names of the function
     return _spec.function(*args, **attrs)  # type: ignore[name-defined]  # noqa: F821
@@ -156,7 +156,7 @@ def function(spec: Op) -> Any:
                  _Tensor=Tensor, _Node=Node, _new=object.__new__, _clock=clock, _anywhere=anywhere, _shape=np.shape,
                  _sequences=(list, tuple), _array=np.asarray, _simple=SIMPLE, _settled=settled, _frozen=frozen,
                  _float=float, _generate=_generate)  # fmt: skip
-    apply: Any = FunctionType(_first_call.__code__, names, spec.name)
+    apply: Any = FunctionType(first_call.__code__, names, spec.name)
     defaults = {**dict.fromkeys(spec.arguments, Parameter.empty), **spec.attributes}
     kind = Parameter.POSITIONAL_OR_KEYWORD
     apply.__signature__ = Signature([Parameter(name, kind, default=value) for name, value in defaults.items()])
@@ -174,7 +174,7 @@ def _generate(spec: Op) -> None:
 
 def rewrite(spec: Op) -> None:
     """Let the public function record the rules that were set; before its first call there is nothing to do."""
-    if spec.function.__code__ is not _first_call.__code__:
+    if spec.function.__code__ is not first_call.__code__:
         _generate(spec)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ...engine.codegen import first_call
 from ...engine.graph import fitted
 from ...tracing.record import Recorder, record
 from .readings import variable
@@ -191,7 +192,8 @@ def _line() -> Line:
     """The instructions that are being executed, from the operation up to `record`."""
     frame, found = sys._getframe(2), []
     while frame is not None and frame.f_code is not record.__code__:
-        found.append((id(frame.f_code), frame.f_lasti))
+        if frame.f_code is not first_call.__code__:  # which the first of several runs of a line goes through
+            found.append((id(frame.f_code), frame.f_lasti))
         frame = frame.f_back  # type: ignore[assignment]
     return tuple(found)
 

@@ -36,7 +36,7 @@ def by_operation(subject: Op | Composite, case: Case, **axes: Any) -> list[Any]:
     return [(subject.name, *axes.values())]
 
 
-some_cases = pytest.mark.sampled(every=4, by=by_operation)
+some_cases = pytest.mark.sampled(every=12, by=by_operation)
 #: Operations whose result has the dtype that they are told.
 CASTS = ["astype"]
 

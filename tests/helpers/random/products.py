@@ -233,10 +233,12 @@ def scope(b: Builder) -> None:
 PRODUCTIONS: dict[str, Any] = {
     "matmul": matmul, "x @ x.T": square, "x @= w": in_place_product,
     "affine": affine, "dot": dot, "inner": inner, "outer": outer, "kron": kron,
-    "np.vdot": vdot, "np.matvec": matvec, "tensordot": tensordot, "einsum": einsum,
+    "np.vdot": vdot, "tensordot": tensordot, "einsum": einsum,
     "mean_squared_error": mean_squared_error, "binary_cross_entropy": binary_cross_entropy,
     "softmax_cross_entropy": softmax_cross_entropy, "affine_cross_entropy": affine_cross_entropy,
     "grad": nested_grad, "value_and_grad": nested_grad, "vjp": nested_vjp, "jvp": nested_jvp, "hvp": nested_hvp,
     "jacobian": nested_jacobian, "hessian": nested_jacobian, "checkpoint": checkpoint, "scope": scope,
     "scan": cells_at_random.scan, "a built-in cell": cells_at_random.built,
 }  # fmt: skip
+if hasattr(np, "matvec"):  # from NumPy 2.2 on
+    PRODUCTIONS["np.matvec"] = matvec

@@ -81,7 +81,7 @@ def stroke(level: int) -> float:
 
 def width(text: str, size: float) -> float:
     """An upper estimate of the width of a line of text, since fonts differ."""
-    return sum(0.95 if c in WIDE else 0.36 if c in " .,:;'|!()[]ijlt" else 0.6 for c in text) * size
+    return math.fsum(0.95 if c in WIDE else 0.36 if c in " .,:;'|!()[]ijlt" else 0.6 for c in text) * size
 
 
 def block(lines: Iterable[str], size: float) -> tuple[float, float]:

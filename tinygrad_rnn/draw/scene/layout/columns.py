@@ -11,6 +11,7 @@ its target; in every other column that it passes it keeps a small gap open::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -147,7 +148,7 @@ class Columns:
         by_order: dict[int, list[float]] = {}
         for k, point in points.items():
             by_order.setdefault(self._links[k].order, []).append(point)
-        means = {order: sum(group) / len(group) for order, group in by_order.items()}
+        means = {order: math.fsum(group) / len(group) for order, group in by_order.items()}
         return {k: means[self._links[k].order] for k in free}
 
     def _spread(self, box: Box, count: int, total: int) -> Iterator[float]:

@@ -9,6 +9,7 @@ are nearly in line are put in line. Example of a column with three items that mu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from math import inf
 
@@ -67,7 +68,7 @@ class Heights:
         """The minimum height of a column."""
         above = [upper[item.lane] + item.height / 2 + self.gap for item in column if item.lane in upper]
         below = [lower[item.lane] + item.height / 2 + self.gap for item in column if item.lane in lower]
-        free = sum(item.height + self.gap for item in column if item.lane is None)
+        free = math.fsum(item.height + self.gap for item in column if item.lane is None)
         return max(above, default=0.0) + max(below, default=0.0) + free - self.gap
 
     def _stack(self, column: Sequence[Item], lane_y: dict[float, float]) -> None:
@@ -153,7 +154,7 @@ def _wanted(item: Item, side: int) -> tuple[float, float]:
 def _median(pulls: list[tuple[float, float]]) -> float:
     """The weighted median; of two candidates, the one nearer to 0."""
     pulls = sorted(pulls)
-    half, seen = sum(weight for _, weight in pulls) / 2, 0.0
+    half, seen = math.fsum(weight for _, weight in pulls) / 2, 0.0
     for k, (pull, weight) in enumerate(pulls):
         seen += weight
         if seen > half:

@@ -9,6 +9,7 @@ Sweeps from left to right and back: each item moves to the mean place of the ite
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
@@ -46,7 +47,7 @@ def _sort(column: list[Item], left: bool) -> None:
     for item in column:
         joins = item.left if left else item.right
         if joins and item.lane is None:
-            means[item.place] = sum(map(_there, joins)) / len(joins)
+            means[item.place] = math.fsum(map(_there, joins)) / len(joins)
     moved = [column[place] for place in sorted(means, key=means.__getitem__)]
     for place, item in zip(list(means), moved):
         column[place], item.place = item, place

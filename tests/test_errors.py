@@ -15,7 +15,7 @@ ROOT = Path(tg.__file__).parent
 CLASSES = [error for _, error in inspect.getmembers(errors, inspect.isclass)]
 BUILTINS = [error for error in vars(builtins).values() if isinstance(error, type) and issubclass(error, Exception)]
 #: Raised to the interpreter and inside of one function, not to a caller.
-INTERNAL = {"NotImplementedError", "StopIteration", "AssertionError"}
+INTERNAL = {"NotImplementedError", "StopIteration"}
 
 
 @pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)

@@ -29,7 +29,7 @@ MAY = {
     "derive": "errors engine formula cells tracing",
     "check": "errors engine ops formula cells tracing",
     "draw": "errors files engine formula cells tracing sequence",
-    "exercise": "errors formula cells tracing check",
+    "exercise": "errors engine formula cells tracing check",
     # training: no tool
     "nn": "errors engine ops cells sequence",
     "optim": "errors engine",

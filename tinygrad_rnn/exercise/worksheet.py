@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
+from ..engine.codegen import run_source
 from ..errors import ExerciseError, FormulaError
 from ..formula.line_breaks import WIDTH, wrapped
 from ..formula.numpy_functions import traits
@@ -126,7 +127,7 @@ class Exercise:
         """The lines as a cell."""
         space = self.functions()
         body = "\n    ".join([*self.forward, f"return {', '.join(self.new)}"])
-        exec(compile(f"def {self.name}({self.signature()}):\n    {body}\n", f"<{self.name}>", "exec"), space)
+        run_source(f"def {self.name}({self.signature()}):\n    {body}\n", f"<worksheet {self.name}>", space)
         function = space[self.name]
         function.__kwdefaults__ = dict(self.cell.params)
         return Cell(function, {name: " ".join(words) for name, words in self.cell.words.items()})

@@ -9,8 +9,7 @@ import pytest
 import tinygrad_rnn as tg
 
 ROOT = Path(tg.__file__).parent
-FILES = sorted(ROOT.rglob("*.py"))
-IDS = [file.relative_to(ROOT).as_posix() for file in FILES]
+TEXTS = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in sorted(ROOT.rglob("*.py"))}
 
 LONGEST_FUNCTION, LONGEST_FILE = 25, 250
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -42,21 +41,20 @@ def sets(text: str) -> Iterator[str]:
                 yield f"line {one.lineno}: {ast.unparse(one)}"
 
 
-@pytest.mark.parametrize("file", FILES, ids=IDS)
-def test_a_file_is_short_and_so_are_its_functions(file):
-    text = file.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= LONGEST_FILE
-    assert long_functions(text) == []
+def test_files_are_short():
+    assert [name for name, text in TEXTS.items() if len(text.splitlines()) > LONGEST_FILE] == []
 
 
-@pytest.mark.parametrize("file", FILES, ids=IDS)
-def test_no_set_is_iterated(file):
-    assert list(sets(file.read_text(encoding="utf-8"))) == []
+def test_functions_are_short():
+    assert {name: long_functions(text) for name, text in TEXTS.items() if long_functions(text)} == {}
 
 
-@pytest.mark.parametrize("file", FILES, ids=IDS)
-def test_a_module_says_what_it_is(file):
-    assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+def test_no_set_is_iterated():
+    assert {name: list(sets(text)) for name, text in TEXTS.items() if list(sets(text))} == {}
+
+
+def test_a_module_says_what_it_is():
+    assert [name for name, text in TEXTS.items() if not ast.get_docstring(ast.parse(text))] == []
 
 
 def undocumented() -> list[str]:

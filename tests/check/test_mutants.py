@@ -21,7 +21,7 @@ KINDS = """sign; factor; factor N; factor T; factor N T; missing; transposed; re
 step left out; path missing; path doubled; path sign; cut; incoming; derivative; activation; argument; operand; step;
 not transposed; extra; protocol: modified"""
 #: The short run takes every so many of the mutants.
-EVERY = 6
+EVERY = 16
 FORMS = pytest.mark.parametrize("finals", [False, True], ids=["with intermediates", "finals only"])
 SIZES = [{"N": 3, "T": 5, "D": 7, "H": 11}, {"N": 1, "T": 3, "D": 2, "H": 4}, {"N": 2, "T": 1, "D": 3, "H": 5}]
 

@@ -128,6 +128,7 @@ class OneGate(LSTM):
         return dA.sum(axis=0) * np.repeat([1, 1, 1, self.sign], 3)
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("layer, inputs, caught", [
     (Scaled, [rng.standard_normal((5, 4))], ["dx", "dW", "db"]),

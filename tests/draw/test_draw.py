@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from functools import lru_cache
 from pathlib import Path
 
 import graphviz
@@ -115,6 +116,11 @@ for name in {DRAWN}:
 """
 
 
+@lru_cache(1)
+def step_and_twelve(name):
+    return draw(BUILT_IN[name]), draw(BUILT_IN[name], steps=12)
+
+
 @pytest.fixture(scope="module")
 def in_other_processes():
     """What two processes with other hashes print: a dict from (cell, form) to the pictures of a step and of twelve."""
@@ -136,7 +142,7 @@ def test_the_same_bytes_in_another_process(name, form, in_other_processes):
     first, second = (pictures[name, form] for pictures in in_other_processes)
     assert first == second and len(first) == 2
     if form != "json":  # which has all digits; those of a product of matrices depend on where in memory it lies
-        assert first == [draw(BUILT_IN[name]).form(form), draw(BUILT_IN[name], steps=12).form(form)]
+        assert first == [picture.form(form) for picture in step_and_twelve(name)]
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole_lstm"])
@@ -525,7 +531,7 @@ def forms(graph):
 def test_the_work_of_every_form_grows_as_the_graph_does(made, level, monkeypatch, trials):
     for module in ("scene.compose", "formats.mermaid"):  # short names; counting lists go on
         monkeypatch.setattr(importlib.import_module(f"tinygrad_rnn.draw.{module}"), "tame", lambda graph: graph)
-    work, least = {}, trials(10, 20)
+    work, least = {}, trials(6, 20)
     for size in (least, 2 * least, 4 * least):
         for name, form in forms(counted(made(size, level))):
             Counted.read = 0

@@ -49,7 +49,7 @@ def layer_by_hand(rng, cell, step, dtype):
 WAYS = [step_by_autograd, scan_by_autograd, step_by_hand, layer_by_hand, scan_by_autograd]
 
 
-@pytest.mark.sampled(every=4, by=lambda seed: [seed % len(WAYS)])
+@pytest.mark.sampled(every=8, by=lambda seed: [seed % len(WAYS)])
 @pytest.mark.parametrize("seed", range(200))
 def test_right_code_is_never_failed(seed):
     rng = np.random.default_rng(seed)

@@ -40,6 +40,7 @@ FORMS = {
 }
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_rule_with_a_flipped_sign_is_caught_and_the_right_one_passes(flipped, form, scale):

@@ -2,13 +2,15 @@
 
 import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.nn import Module
-from tinygrad_rnn.optim import SGD, clip_grad_norm, grad_norm
+from tinygrad_rnn.optim import SGD, clip_grad_norm, clip_grad_value, grad_norm
+from tinygrad_rnn.optim.params import BLOCK
 
 
 class Pair(Module):
@@ -136,3 +138,98 @@ def test_the_bound_is_above_0(max_norm):
     text = f"clip_grad_norm: max_norm is {max_norm}, should be more than 0"
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         clip_grad_norm(pair(), max_norm)
+
+
+# -- arrays ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [list, tuple, iter, lambda grads: dict(zip(["dWx", "dWh", "db"], grads))])
+def test_a_list_of_arrays_is_clipped_as_in_the_book(make):
+    rng = np.random.default_rng(0)
+    grads = [rng.standard_normal(shape) for shape in ((3, 4), (4, 4), (4,))]
+    total = np.sqrt(sum(np.sum(g**2) for g in grads))
+    scaled = [g * (0.25 / (total + 1e-6)) for g in grads]
+    assert math.isclose(clip_grad_norm(make(grads), 0.25), total, rel_tol=1e-14)
+    for g, want in zip(grads, scaled):
+        np.testing.assert_allclose(g, want, rtol=1e-14)
+    assert math.isclose(grad_norm(make(grads)), 0.25, rel_tol=1e-5)
+
+
+def test_arrays_are_named_in_errors_and_the_same_array_counts_once():
+    g = np.full(4, 3.0)
+    assert clip_grad_norm({"dW": g, "again": g}, 1.0) == 6.0 and math.isclose(grad_norm(g), 1.0, rel_tol=1e-5)
+    bad = np.array([1.0, math.nan])
+    for clip in (clip_grad_norm, clip_grad_value):
+        with pytest.raises(FloatingPointError, match=rf"^{clip.__name__}: the gradient of dh is not finite$"):
+            clip({"dW": g, "dh": bad}, 0.1)
+        with pytest.raises(FloatingPointError, match=rf"^{clip.__name__}: the gradient of number 1 is not finite$"):
+            clip([g, bad], 0.1)
+        with pytest.raises(TypeError, match=rf"^{clip.__name__}: number 0 is an array of int64, should be a floating "):
+            clip([np.ones(3, np.int64)], 1.0)
+        fixed = np.ones(3)
+        fixed.flags.writeable = False
+        with pytest.raises(TypeError, match=rf"^{clip.__name__}: number 1 is a read-only array, should be a floating "):
+            clip([g, fixed], 1.0)
+        with pytest.raises(TypeError, match=r"^optim: parameter number 0 is a float, should be a leaf Tensor"):
+            clip([0.5], 1.0)
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "moved", "every second"])
+def test_a_large_array_in_any_layout(layout):
+    """More elements than a block, whose number does not divide them."""
+    g = np.random.default_rng(0).standard_normal((3, 50, 1001))
+    g = {"C": g, "F": np.asfortranarray(g), "moved": np.moveaxis(g, 0, 1), "every second": g[:, :, ::2]}[layout]
+    assert g.size > BLOCK and g.size % BLOCK
+    total, want = np.linalg.norm(g.ravel()), g * (1.0 / (np.linalg.norm(g.ravel()) + 1e-6))
+    assert math.isclose(clip_grad_norm([g], 1.0), total, rel_tol=1e-12)
+    np.testing.assert_allclose(g, want, rtol=1e-12)
+    g[-1, -1, -1] = math.inf
+    with pytest.raises(FloatingPointError, match="number 0 is not finite"):
+        clip_grad_norm([g], 1.0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e30])  # 1e30: the squares overflow
+def test_clipping_copies_no_gradient(size):
+    leaf = tg.tensor(np.zeros((1000, 2000), "f"), requires_grad=True)
+    leaf.grad = np.full(leaf.shape, size, "f")
+    for clip in (clip_grad_norm, clip_grad_value, lambda params, _: grad_norm(params)):
+        tracemalloc.start()
+        try:
+            clip([leaf], 0.5)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < leaf.grad.nbytes / 4, "a few blocks, whatever the size"
+
+
+# -- by value --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["e", "f", "d"])
+@pytest.mark.parametrize("max_value", [0.25, 100.0, math.inf])
+def test_values_are_limited_each_by_itself(max_value, dtype):
+    pair_, before = pair(dtype), pair(dtype)
+    largest = max(float(np.abs(g.grad).max()) for g in (before.first, before.second))
+    assert clip_grad_value(pair_, max_value) == largest
+    for leaf, old in ((pair_.first, before.first), (pair_.second, before.second)):
+        np.testing.assert_array_equal(leaf.grad, np.clip(old.grad, -max_value, max_value))
+        assert leaf.grad.dtype == dtype
+    assert clip_grad_value(pair_, max_value) == min(largest, max_value) and pair_.unused.grad is None
+    assert clip_grad_value(Pair(), 1.0) == 0.0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_by_value_too_a_gradient_that_is_not_finite_is_named(bad):
+    pair_ = pair()
+    pair_.second.grad[1] = bad
+    before = pair_.first.grad.copy()
+    with pytest.raises(FloatingPointError, match=r"^clip_grad_value: the gradient of second is not finite$"):
+        clip_grad_value(pair_, 0.1)
+    np.testing.assert_array_equal(pair_.first.grad, before)
+
+
+@pytest.mark.parametrize("max_value", [0, -1.0, math.nan])
+def test_the_largest_value_is_above_0(max_value):
+    text = f"clip_grad_value: max_value is {max_value}, should be more than 0"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        clip_grad_value(pair(), max_value)

@@ -1,4 +1,4 @@
-"""SGD and Adam against loops over Python numbers, in blocks, and what a step forbids."""
+"""The optimisers against loops over Python numbers, in blocks, and what a step forbids."""
 
 import math
 import re
@@ -8,7 +8,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.nn import Linear
-from tinygrad_rnn.optim import SGD, Adam, Optimizer, optimizers
+from tinygrad_rnn.optim import ASGD, SGD, AdaGrad, Adam, AdamW, Optimizer, RMSprop, Rprop
+from tinygrad_rnn.optim.params import BLOCK
 
 SHAPES = {"W": (3, 4), "b": (4,), "s": ()}
 STEPS = 6
@@ -56,8 +57,32 @@ def sgd(p, g, lr, t, memory):
 
 
 def momentum(p, g, lr, t, memory):
-    memory["v"] = 0.9 * memory.get("v", 0.0) - lr * g
-    return p + memory["v"]
+    memory["v"] = 0.9 * memory.get("v", 0.0) + g
+    return p - lr * memory["v"]
+
+
+def nesterov(p, g, lr, t, memory):
+    """Sutskever et al. 2013, in the variables of PyTorch."""
+    memory["v"] = 0.9 * memory.get("v", 0.0) + g
+    return p - lr * (g + 0.9 * memory["v"])
+
+
+def adagrad(p, g, lr, t, memory):
+    memory["s"] = memory.get("s", 0.0) + g * g
+    return p - lr * g / (math.sqrt(memory["s"]) + 1e-10)
+
+
+def rmsprop(p, g, lr, t, memory):
+    memory["v"] = 0.99 * memory.get("v", 0.0) + 0.01 * g * g
+    return p - lr * g / (math.sqrt(memory["v"]) + 1e-8)
+
+
+def rprop(p, g, lr, t, memory):
+    """The sign of g tells the direction; the size grows while it stays the same, and shrinks after it has changed."""
+    size, before = memory.get("size", lr), memory.get("g", 0.0)
+    size = size * 1.2 if g * before > 0 else size * 0.5 if g * before < 0 else size
+    memory["size"], memory["g"] = min(max(size, 1e-6), 50.0), 0.0 if g * before < 0 else g
+    return p - memory["size"] * (memory["g"] > 0) + memory["size"] * (memory["g"] < 0)
 
 
 def adam(p, g, lr, t, memory, b1=0.9, b2=0.999, eps=1e-8):
@@ -68,9 +93,23 @@ def adam(p, g, lr, t, memory, b1=0.9, b2=0.999, eps=1e-8):
     return p - lr * m / (math.sqrt(v) + eps)
 
 
+def adamw(p, g, lr, t, memory):
+    return adam(p * (1 - lr * 0.01), g, lr, t, memory)
+
+
 MADE = {
     "sgd": (lambda params, lr: SGD(params, lr=lr), sgd),
     "momentum": (lambda params, lr: SGD(params, lr=lr, momentum=0.9), momentum),
+    "nesterov": (lambda params, lr: SGD(params, lr=lr, momentum=0.9, nesterov=True), nesterov),
+    "sgd, weight decay": (
+        lambda params, lr: SGD(params, lr=lr, weight_decay=0.3),
+        lambda p, g, *rest: sgd(p, g + 0.3 * p, *rest),
+    ),
+    "asgd": (ASGD, sgd),
+    "adagrad": (AdaGrad, adagrad),
+    "rmsprop": (RMSprop, rmsprop),
+    "rprop": (Rprop, rprop),
+    "adamw": (AdamW, adamw),
     "adam": (lambda params, lr: Adam(params, lr=lr), adam),
     "adam, other constants": (
         lambda params, lr: Adam(params, lr=lr, betas=(0.5, 0.9), eps=1e-3),
@@ -83,7 +122,8 @@ MADE = {
 @pytest.mark.parametrize("name", MADE)
 def test_an_optimiser_is_its_formula(name, block, monkeypatch):
     """The block is smaller than a parameter, does not divide it, is one element: it makes no difference."""
-    monkeypatch.setattr(optimizers, "BLOCK", block)
+    for module in ("optimizer", "params"):
+        monkeypatch.setattr(f"tinygrad_rnn.optim.{module}.BLOCK", block)
     make, rule = MADE[name]
     params = leaves()
     run(make(params, 0.1), params)
@@ -114,7 +154,7 @@ def test_a_step_keeps_dtype_shape_and_memory(name, dtype):
 
 
 def test_an_array_larger_than_a_block_is_changed_to_its_end():
-    size = 2 * optimizers.BLOCK + 17
+    size = 2 * BLOCK + 17
     for make, _ in MADE.values():
         one = tg.zeros(size)
         one = tg.tensor(one.numpy(), requires_grad=True)
@@ -214,9 +254,21 @@ REFUSED = {
     "momentum": (lambda: SGD([W], lr=1, momentum=1.0), "SGD: momentum is 1.0, should be from 0 to less than 1"),
     "betas": (
         lambda: Adam([W], betas=(0.9, 1.0)),
-        "Adam: betas is (0.9, 1.0), should be two numbers from 0 to less than 1",
+        "Adam: betas[1] is 1.0, should be from 0 to less than 1",
     ),
-    "eps": (lambda: Adam([W], eps=0), "Adam: eps is 0, should be more than 0"),
+    "eps": (lambda: Adam([W], eps=0), "Adam: eps is 0, should be more than 0, and finite"),
+    "lr is text": (lambda: SGD([W], lr="0.1"), "SGD: lr is '0.1', should be more than 0, and finite"),
+    "nesterov": (lambda: SGD([W], lr=1, nesterov=True), "SGD: momentum is 0.0, should be more than 0 and less than 1"),
+    "weight decay": (lambda: AdamW([W], weight_decay=-1), "AdamW: weight_decay is -1, should be 0 or more, and finite"),
+    "rho": (lambda: RMSprop([W], rho=1.5), "RMSprop: rho is 1.5, should be from 0 to less than 1"),
+    "eps of RMSprop": (lambda: RMSprop([W], eps=0.0), "RMSprop: eps is 0.0, should be more than 0, and finite"),
+    "eps of AdaGrad": (lambda: AdaGrad([W], eps=-1), "AdaGrad: eps is -1, should be more than 0, and finite"),
+    "etas": (lambda: Rprop([W], etas=(0.5, 0.9)), "Rprop: etas[1] is 0.9, should be more than 1, and finite"),
+    "eta down": (lambda: Rprop([W], etas=(1, 1.2)), "Rprop: etas[0] is 1, should be more than 0 and less than 1"),
+    "step sizes": (
+        lambda: Rprop([W], step_sizes=(1.0, 0.1)),
+        "Rprop: step_sizes[1] is 0.1, should be 1.0 or more, and finite",
+    ),
     "no parameters": (lambda: SGD([], lr=1), "SGD: there are no parameters, should be at least one"),
     "a used-up generator": (lambda: SGD((w for w in ()), lr=1), "SGD: there are no parameters, should be at least one"),
     "an array": (
@@ -232,7 +284,10 @@ REFUSED = {
         lambda: SGD([W * 2], lr=1),
         "optim: parameter number 0 is the output (1,) of multiply, should be a leaf Tensor with requires_grad=True",
     ),
-    "no rule": (lambda: with_gradient(Optimizer([W], lr=1)).step(), "Optimizer has no update rule"),
+    "no rule": (
+        lambda: with_gradient(Optimizer([W], lr=1)).step(),
+        "Optimizer has no update rule, should define update(self, p, g)",
+    ),
 }
 
 

@@ -1,6 +1,10 @@
-"""Optimisers: they update parameters in place by their ``.grad``."""
+"""Optimisers update parameters in place by their ``.grad``; schedules set their learning rate; clipping limits it."""
 
-from .clip import clip_grad_norm, grad_norm
-from .optimizers import SGD, Adam, Optimizer
+from .clip import clip_grad_norm, clip_grad_value, grad_norm
+from .optimizer import Optimizer
+from .optimizers import ASGD, OPTIMIZERS, SGD, AdaGrad, Adam, AdamW, RMSprop, Rprop
 
-__all__ = ["SGD", "Adam", "Optimizer", "clip_grad_norm", "grad_norm"]
+__all__ = [
+    "SGD", "ASGD", "AdaGrad", "RMSprop", "Rprop", "Adam", "AdamW", "Optimizer", "OPTIMIZERS",
+    "clip_grad_norm", "clip_grad_value", "grad_norm",
+]  # fmt: skip

@@ -1,88 +1,80 @@
-"""The norm of all gradients, and clipping by it."""
+"""The norm of all gradients, and clipping by the norm or by the value."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
 
 import numpy as np
 
-from ..engine.tensor import Tensor
-from ..errors import InvalidType, InvalidValue, NumericalError
+from ..errors import InvalidValue, NumericalError
+from .params import Gradients, blocks, gradients
 
 
-class HasParams(Protocol):
-    """A module, or any other object with named parameters."""
-
-    @property
-    def params(self) -> Mapping[str, Tensor]: ...
-
-
-Parameters = Mapping[str, Tensor] | Iterable[Tensor] | HasParams
-
-
-def named(params: Any) -> dict[str, Tensor]:
-    """The parameters of a dict, an iterable, or an object with ``params``, by name; each once, by identity.
-
-    Raises InvalidType for what is not a leaf Tensor that requires a gradient.
-    """
-    params = getattr(params, "params", params)
-    if isinstance(params, Tensor):
-        params = [params]
-    by_name: dict[str, Tensor] = {}
-    seen: dict[int, None] = {}
-    for key, parameter in params.items() if isinstance(params, Mapping) else enumerate(params):
-        name = key if isinstance(key, str) else getattr(parameter, "name", None) or f"number {key}"
-        if not isinstance(parameter, Tensor) or parameter.node is None or parameter.node.parents:
-            raise InvalidType(
-                f"optim: parameter {name} is {_what(parameter)}, should be a leaf Tensor with requires_grad=True"
-            )
-        if id(parameter) not in seen:
-            seen[id(parameter)] = None
-            by_name[name if name not in by_name else f"{name} (number {key})"] = parameter
-    return by_name
-
-
-def _what(parameter: Any) -> str:
-    if not isinstance(parameter, Tensor):
-        return f"a {type(parameter).__name__}"
-    return f"a Tensor {parameter.shape} that needs no gradient" if parameter.node is None else parameter.node.label()
-
-
-def grad_norm(params: Parameters) -> float:
+def grad_norm(params: Gradients) -> float:
     """The Euclidean norm of all gradients together:  √(Σ g²)  over every element of every gradient.
 
-    Parameters without a gradient count as 0.
+    ``params`` is a module, an optimiser, a dict or a list of parameters, or a dict or a list of gradients as arrays.
+    Parameters without a gradient count as 0. No array is copied.
     """
-    grads = [tensor.grad for tensor in named(params).values() if tensor.grad is not None]
-    total = math.sqrt(sum(float(np.vdot(g, g)) for g in grads))
+    return _norm(gradients(params, "grad_norm"))
+
+
+def _norm(grads: Mapping[str, np.ndarray]) -> float:
+    total = math.sqrt(sum(float(np.vdot(g, g)) for grad in grads.values() for (g,) in blocks(grad)))
     if math.isfinite(total):
         return total
-    largest = max(float(np.abs(g).max(initial=0)) for g in grads)  # the sum of squares may only have overflowed
+    largest = _largest(grads)  # the sum of squares may only have overflowed
     if not math.isfinite(largest):
         return largest
-    return largest * math.sqrt(sum(float(np.square(g.astype(np.float64) / largest).sum()) for g in grads))
+    scaled = (g.astype(np.float64) / largest for grad in grads.values() for (g,) in blocks(grad))
+    return largest * math.sqrt(sum(float(np.vdot(g, g)) for g in scaled))
 
 
-def clip_grad_norm(params: Parameters, max_norm: float) -> float:
+def _largest(grads: Mapping[str, np.ndarray]) -> float:
+    """The largest |g|; NaN if any g is."""
+    return float(np.max([0.0, *(float(np.abs(g).max(initial=0)) for grad in grads.values() for (g,) in blocks(grad))]))
+
+
+def _finite(where: str, size: float, grads: Mapping[str, np.ndarray]) -> None:
+    """Raise NumericalError, with the names of the gradients, if ``size``, which is that of all, is not finite."""
+    if not math.isfinite(size):
+        bad = [name for name, grad in grads.items() if not all(np.isfinite(g).all() for (g,) in blocks(grad))]
+        raise NumericalError(f"{where}: the gradient of {', '.join(bad)} is not finite")
+
+
+def clip_grad_norm(params: Gradients, max_norm: float) -> float:
     """Scale all gradients by one factor, so that their norm is at most ``max_norm``; return the norm before.
 
-    Equal to ``g *= min(1, max_norm / (norm + 1e-6))`` for each gradient g (Pascanu et al. 2013, as in the book). Raises
-    NumericalError, a FloatingPointError, if a gradient is NaN or infinite, before any is scaled: scaling would hide
-    where it came from (see `trace_nans`).
+    Equal to ``g *= min(1, max_norm / (norm + 1e-6))`` for each gradient g (Pascanu et al. 2013, as in the book), in
+    place and without a copy. ``params`` is as in `grad_norm`; the list may be of arrays, as in the book's
+    ``clip_grads(grads, max_norm)``. Raises NumericalError, a FloatingPointError, if a gradient is NaN or infinite,
+    before any is scaled: scaling would hide where it came from (see `trace_nans`).
     """
     if not max_norm > 0:
         raise InvalidValue(f"clip_grad_norm: max_norm is {max_norm}, should be more than 0")
-    params = named(params)
-    norm = grad_norm(params)
-    if not math.isfinite(norm):
-        grads = {name: tensor.grad for name, tensor in params.items() if tensor.grad is not None}
-        bad = [name for name, grad in grads.items() if not np.isfinite(grad).all()]
-        raise NumericalError(f"clip_grad_norm: the gradient of {', '.join(bad)} is not finite")
+    grads = gradients(params, "clip_grad_norm")
+    norm = _norm(grads)
+    _finite("clip_grad_norm", norm, grads)
     rate = max_norm / (norm + 1e-6)
     if rate < 1:
-        for tensor in params.values():
-            if tensor.grad is not None:
-                tensor.grad *= tensor.dtype.type(rate)
+        for grad in grads.values():
+            grad *= grad.dtype.type(rate)
     return norm
+
+
+def clip_grad_value(params: Gradients, max_value: float) -> float:
+    """Limit every element of every gradient to ``[-max_value, max_value]``; return the largest |g| before.
+
+    Equal to ``np.clip(g, -max_value, max_value, out=g)`` for each gradient g (Mikolov 2012). The direction of the
+    gradient changes, unlike in `clip_grad_norm`. ``params`` and the errors are as there.
+    """
+    if not max_value > 0:
+        raise InvalidValue(f"clip_grad_value: max_value is {max_value}, should be more than 0")
+    grads = gradients(params, "clip_grad_value")
+    largest = _largest(grads)
+    _finite("clip_grad_value", largest, grads)
+    if largest > max_value:
+        for grad in grads.values():
+            np.clip(grad, -max_value, max_value, out=grad)
+    return largest

@@ -81,6 +81,12 @@ tg.nn.Module nn/test_module.py::test_every_layer_is_a_module_with_float32_parame
 tg.optim.Optimizer optim/test_optimizers.py::test_parameters_come_as_a_dict_a_list_a_generator_or_a_module
 tg.optim.clip_grad_norm optim/test_clip.py::test_gradients_are_scaled_by_one_factor_to_the_norm
 tg.optim.grad_norm optim/test_clip.py::test_no_gradient_at_all_has_norm_0
+tg.optim.clip_grad_value optim/test_clip.py::test_values_are_limited_each_by_itself
+tg.optim.ASGD optim/test_averaged_sgd.py::test_after_the_trigger_the_average_is_the_mean_from_its_second_step_on
+tg.optim.AdaGrad optim/test_optimizers.py::test_an_optimiser_is_its_formula
+tg.optim.RMSprop optim/test_optimizers.py::test_an_optimiser_is_its_formula
+tg.optim.Rprop optim/test_optimizers.py::test_an_optimiser_is_its_formula
+tg.optim.AdamW optim/test_optimizers.py::test_an_optimiser_is_its_formula
 tg.data.Corpus data/test_corpus.py::test_encode_inverts_decode
 tg.data.Grammar data/test_grammar.py::test_the_documented_numbers
 tg.data.Splits data/test_ptb.py::test_any_folder_of_three_texts_is_loaded splits

@@ -13,6 +13,7 @@ from ..engine.graph import clock
 from ..engine.versions import bump
 from ..errors import InvalidType, InvalidValue
 from .params import BLOCK, Parameters, blocks, named, within
+from .state import exactly, like, number
 
 
 class Optimizer:
@@ -113,29 +114,16 @@ class Optimizer:
         known = {f"{name}.{slot}": (name, slot) for name in self.params for slot in slots}
         begun = [name for name in self.params if any(f"{name}.{slot}" in state for slot in slots)]
         wanted = [*self.numbers, *(key for key, (name, _) in known.items() if name in begun)]
-        missing = [key for key in wanted if key not in state]
-        unknown = [key for key in state if key not in wanted]
-        wrong = [f"{', '.join(keys)} {what}" for keys, what in ((missing, "missing"), (unknown, "unknown")) if keys]
-        if wrong:
-            kept = ", ".join(slots) or "nothing"
-            raise InvalidValue(f"{where}: {' and '.join(wrong)}, should be the state of {type(self).__name__}, "
-                             f"which keeps {kept} for each of {', '.join(self.params)}")  # fmt: skip
+        keeps = f"the state of {type(self).__name__}, which keeps {', '.join(slots) or 'nothing'}"
+        exactly(where, wanted, state, f"{keeps} for each of {', '.join(self.params)}")
         new: dict[str, dict[str, Any]] = {name: {} for name in self.params}
         for key, (name, slot) in known.items():
             if name in begun:
-                new[name][slot] = self._loaded(f"{where}: {key}", state[key], None if slot == "t" else name)
-        numbers = {name: self._loaded(f"{where}: {name}", state[name], None) for name in self.numbers}
+                at, value, p = f"{where}: {key}", state[key], self.params[name]._array
+                new[name][slot] = number(at, value) if slot == "t" else like(at, value, p)
+        numbers = {name: number(f"{where}: {name}", state[name]) for name in self.numbers}
         self.state = new
         vars(self).update(numbers)
-
-    def _loaded(self, where: str, value: Any, name: str | None) -> Any:
-        """A copy of an array like the parameter ``name``, or a Python number if that is None."""
-        array = np.asarray(value)
-        shape, dtype = (self.params[name].shape, self.params[name].dtype) if name else ((), array.dtype)
-        if array.shape != shape or array.dtype != dtype or array.dtype.kind not in "fiu":
-            should = f"{dtype} {shape}" if name else "a number"
-            raise InvalidValue(f"{where} is {array.dtype} {array.shape}, should be {should}")
-        return np.array(array) if name else array.item()
 
 
 @functools.cache

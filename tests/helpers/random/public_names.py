@@ -86,6 +86,12 @@ tg.optim.ASGD optim/test_averaged_sgd.py::test_after_the_trigger_the_average_is_
 tg.optim.AdaGrad optim/test_optimizers.py::test_an_optimiser_is_its_formula
 tg.optim.RMSprop optim/test_optimizers.py::test_an_optimiser_is_its_formula
 tg.optim.Rprop optim/test_optimizers.py::test_an_optimiser_is_its_formula
+tg.optim.Constant optim/test_schedules.py::test_the_learning_rate_of_each_step
+tg.optim.StepDecay optim/test_schedules.py::test_the_learning_rate_of_each_step
+tg.optim.Cosine optim/test_schedules.py::test_the_learning_rate_of_each_step
+tg.optim.WarmUp optim/test_schedules.py::test_the_learning_rate_of_each_step
+tg.optim.ReduceOnPlateau optim/test_schedules.py::test_no_better_means_divided
+tg.optim.Schedule optim/test_schedules.py::test_a_schedule_of_a_user
 tg.optim.AdamW optim/test_optimizers.py::test_an_optimiser_is_its_formula
 tg.data.Corpus data/test_corpus.py::test_encode_inverts_decode
 tg.data.Grammar data/test_grammar.py::test_the_documented_numbers

@@ -50,8 +50,19 @@ def reads_backprop(lines: dict[str, str]) -> None:
     assert numbers(lines["rnn "])[-1] < 1e-6 < 1e-3 < numbers(lines["lstm, forget bias 3"])[-1]
 
 
+def explodes_and_is_kept(lines: dict[str, str]) -> None:
+    for start, steps in (("SGD  ", 32), ("momentum  ", 5)):
+        assert lines[start].split()[1:] == [str(steps), "nan", "nan", "nan"]
+    for start, most in (("SGD, clipped", 100), ("momentum, clipped", 100), ("RMSprop", 100), ("Newton", 1e-6)):
+        assert numbers(lines[start])[-1] < most
+    U, W = numbers(lines["Rprop"])[-3:-1]
+    assert abs(U - 1) < 0.1 and abs(W - 1) < 0.02
+    assert Path("exploding_remedies.png").read_bytes().startswith(b"\x89PNG")
+
+
 SHOWS = {
     "count_ones": counts_ones,
+    "exploding_remedies": explodes_and_is_kept,
     "vanishing": vanishes_and_explodes,
     "simple_rnnlm": learns_a_text,
     "custom_cell": remembers,
@@ -68,8 +79,12 @@ class Lines(dict):
 
 
 @pytest.mark.parametrize("name", SHOWS)
-def test_example_shows_what_it_says(name, capsys, monkeypatch):
+def test_example_shows_what_it_says(name, capsys, monkeypatch, tmp_path):
     path = EXAMPLES / f"{name}.py"
-    monkeypatch.setattr("sys.argv", [str(path)])
+    text = path.read_text(encoding="utf-8")
+    if "matplotlib" in text:
+        pytest.importorskip("matplotlib")
+    monkeypatch.setattr("sys.argv", [str(path), *(["--quick"] if '"--quick"' in text else [])])
+    monkeypatch.chdir(tmp_path)
     runpy.run_path(str(path), run_name="__main__")
     SHOWS[name](Lines(all=capsys.readouterr().out.splitlines()))

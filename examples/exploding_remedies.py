@@ -95,8 +95,8 @@ def plot(ways, path, points):
     figure = Figure(figsize=(9, 7), layout="constrained")
     ax = figure.subplots()
     U, W, costs, _, _ = surface(points)
-    filled = ax.contourf(U, W, np.log10(costs + 1e-3), levels=np.arange(0, 12.1, 0.5), cmap="Greys", vmin=0, vmax=18,
-                         extend="both")  # fmt: skip
+    filled = ax.contourf(U, W, np.log10(costs + 1e-3), levels=np.arange(0, 16.1, 0.5), cmap="Greys", vmin=0, vmax=22,
+                         extend="min")  # fmt: skip
     figure.colorbar(filled, ax=ax, label="log₁₀ of the cost")
     U, W, _, dU, dW = surface(18)
     length = np.hypot(dU, dW)

@@ -1,5 +1,6 @@
 """Windows of truncated BPTT: which words are read and predicted, in which order."""
 
+import os
 import re
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_rnn.data import windows
+from tinygrad_rnn.data import Windows, draw_rows, ptb, windows
 
 #: a corpus length, N and T, with at least one batch in the corpus
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60)).map(
@@ -116,10 +117,98 @@ def test_701_tokens_are_one_batch():
     assert len(windows(range(701), 20, 35)) == 1
 
 
-def test_a_pass_that_starts_later_goes_on_in_a_ring():
-    ids = np.arange(23)
-    passes = [list(windows(ids, 2, 3, start=start)) for start in (0, 9, 18)]  # L = 11: three windows a pass
-    rows = np.concatenate([xs for one in passes for xs, _ in one], axis=1)
-    np.testing.assert_array_equal(rows, (np.array([[0], [11]]) + np.arange(27)) % 23)
-    for xs, ts in (pair for one in passes for pair in one):
-        np.testing.assert_array_equal(ts, (xs + 1) % 23)
+def the_book(corpus: list[int], N: int, T: int, epochs: int) -> list[tuple[list[list[int]], list[list[int]]]]:
+    """The batches of the trainer of section 5.5.3, one number at a time: a cursor that is never set back."""
+    inputs, targets, cursor, batches = corpus[:-1], corpus[1:], 0, []
+    for _ in range(epochs * (len(inputs) // (N * T))):
+        xs, ts = [[0] * T for _ in range(N)], [[0] * T for _ in range(N)]
+        for t in range(T):
+            for row in range(N):
+                place = (row * (len(inputs) // N) + cursor) % len(inputs)
+                xs[row][t], ts[row][t] = inputs[place], targets[place]
+            cursor += 1
+        batches.append((xs, ts))
+    return batches
+
+
+def trained_on(batches: Windows, epochs: int) -> list[tuple[list[list[int]], list[list[int]]]]:
+    return [(xs.tolist(), ts.tolist()) for k in range(epochs) for xs, ts in batches.epoch(k)]
+
+
+def test_a_hundred_epochs_of_1000_words_are_the_books():
+    ids = np.random.default_rng(0).integers(0, 418, 1000)
+    found = trained_on(windows(ids, 10, 5), 100)
+    assert len(found) == 1900 and found == the_book(ids.tolist(), 10, 5, 100)
+    ours = trained_on(windows(ids, 10, 5, ring="words"), 100)
+    assert ours[:19] == found[:19] and ours != found  # the other ring is another order
+
+
+@given(SIZES)
+def test_epochs_of_any_size_are_the_books(size):
+    n, N, T = size
+    ids = [(7 * i) % 11 for i in range(n)]
+    assert trained_on(windows(ids, N, T), 5) == the_book(ids, N, T, 5)
+
+
+@pytest.mark.ptb
+@pytest.mark.skipif(not os.environ.get("TINYGRAD_RNN_DATA"), reason="TINYGRAD_RNN_DATA does not name a folder")
+def test_epochs_of_the_treebank_are_the_books():
+    ids = ptb().train.ids
+    found = trained_on(windows(ids[:1000], 10, 5), 100)
+    assert found == the_book(ids[:1000].tolist(), 10, 5, 100)
+    batches, size = windows(ids, 20, 35), len(ids) - 1
+    assert len(batches) == 1327
+    for k in (0, 1, 57, 99):
+        xs, ts = next(iter(batches.epoch(k)))
+        place = [[(row * (size // 20) + k * 1327 * 35 + t) % size for t in range(35)] for row in range(20)]
+        assert xs.tolist() == ids[place].tolist() and ts.tolist() == ids[1:][place].tolist()
+
+
+@given(SIZES, st.integers(0, 9), st.booleans())
+def test_a_ring_of_words_reads_every_word_in_turn(size, k, tail):
+    n, N, T = size
+    batches = windows(np.arange(n), N, T, ring="words", tail=tail)
+    for xs, ts in batches.epoch(k):
+        assert ((xs + 1) % n == ts).all()
+    inputs = np.concatenate([xs for epoch in (k, k + 1) for xs, _ in batches.epoch(epoch)], axis=1)
+    assert ((inputs[:, 1:] - inputs[:, :-1]) % n == 1).all()
+
+
+@given(SIZES, st.integers(0, 9))
+def test_a_ring_of_pairs_has_only_pairs_of_the_text(size, k):
+    n, N, T = size
+    for xs, ts in windows(np.arange(n), N, T).epoch(k):
+        assert (xs + 1 == ts).all()
+
+
+def test_an_epoch_depends_on_its_number_alone():
+    batches = windows(np.arange(100), 3, 4)
+    later = trained_on(batches.epoch(7), 1)
+    assert later == trained_on(batches, 8)[-len(batches) :] == trained_on(batches.epoch(3).epoch(4), 1)
+    assert later == trained_on(windows(np.arange(100), 3, 4, start=7 * batches.steps), 1)
+
+
+def test_a_picture_has_each_row_at_its_offset():
+    assert draw_rows(windows(np.arange(1000), 3, 5), shown=2) == (
+        "999 pairs (word, next word); N = 3 rows begin 333 pairs apart; a window is T = 5 pairs of every row; "
+        "66 windows an epoch\n"
+        "row  offset  window 0    window 1    ...\n"
+        "  0       0  0 .. 4      5 .. 9      ...\n"
+        "  1     333  333 .. 337  338 .. 342  ...\n"
+        "  2     666  666 .. 670  671 .. 675  ...\n"
+    )
+    words = ("you", "say", "goodbye", "and", "i", "hello", ".")
+    lines = draw_rows(windows(np.arange(7), 2, 2, tail=True), words, shown=9).splitlines()
+    assert lines[1:] == [
+        "row  offset  window 0  window 1",
+        "  0       0  you say   goodbye",
+        "  1       3  and i     hello",
+    ]
+    with pytest.raises(ValueError, match=r"^draw_rows: shown is 0, should be a positive int$"):
+        draw_rows(windows(np.arange(7), 2, 2), shown=0)
+
+
+def test_another_ring_is_refused():
+    text = "windows: ring is 'none', should be 'pairs' (the book's) or 'words'"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        windows(range(20), 2, 2, ring="none")

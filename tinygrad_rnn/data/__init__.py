@@ -6,7 +6,7 @@ from .language import Grammar, Reading
 from .load import Splits, load
 from .ptb import ptb
 from .text import read_text
-from .windows import Windows, windows
+from .windows import Windows, draw_rows, windows
 
 __all__ = [
     "EOS",
@@ -17,6 +17,7 @@ __all__ = [
     "Reading",
     "Splits",
     "Windows",
+    "draw_rows",
     "grammar",
     "grammar_entropy",
     "load",

@@ -90,3 +90,10 @@ def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
     if wrong.size:
         raise InvalidValue(f"{where}: id {wrong[0]} is not in the vocabulary, should be in 0 .. {n_words - 1}")
     return array
+
+
+def positive(where: str, name: str, value: Any) -> int:
+    """``value`` as an int; raises InvalidValue unless it is an integer from 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InvalidValue(f"{where}: {name} is {value!r}, should be a positive int")
+    return int(value)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InvalidValue
-from .corpus import EOS, Corpus
+from .corpus import EOS, Corpus, positive
 from .rules import Symbol, Table, check, decoder, parse, symbols
 
 
@@ -81,8 +81,7 @@ class Grammar:
 
     def sample(self, n_tokens: int, rng: np.random.Generator) -> Corpus:
         """Draw a corpus of exactly ``n_tokens`` tokens, the last story cut if need be. Raises InvalidValue below 1."""
-        if isinstance(n_tokens, bool) or not isinstance(n_tokens, (int, np.integer)) or n_tokens < 1:
-            raise InvalidValue(f"sample: n_tokens is {n_tokens!r}, should be a positive int")
+        n_tokens = positive("sample", "n_tokens", n_tokens)
 
         def choose(rule: str) -> list[Symbol]:
             # One random() for each draw is bits of PCG64 scaled to [0, 1); integers() may change its method some day.

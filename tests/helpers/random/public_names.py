@@ -98,6 +98,7 @@ tg.data.Grammar data/test_grammar.py::test_the_documented_numbers
 tg.data.Splits data/test_ptb.py::test_any_folder_of_three_texts_is_loaded splits
 tg.data.Reading data/test_entropy.py::test_the_reader_pays_what_the_forward_algorithm_pays read
 tg.data.Windows data/test_windows.py::test_all_windows_but_the_tail_are_full
+tg.data.draw_rows data/test_windows.py::test_a_picture_has_each_row_at_its_offset
 tg.data.grammar data/test_grammar.py::test_a_seed_is_a_text_forever
 tg.data.grammar_entropy data/test_entropy.py::test_a_perplexity_is_the_exponential_of_an_entropy
 tg.data.load data/test_ptb.py::test_any_folder_of_three_texts_is_loaded

@@ -41,11 +41,16 @@ def read_whole(path: str | os.PathLike[str], where: str, should: str = "a file")
 
     ``where`` and ``should`` are the beginning and the end of its text: ``where: path is a pipe, should be a file``.
     """
+    check_regular(path, where, should)
+    with naming(path):
+        return Path(path).read_bytes()
+
+
+def check_regular(path: str | os.PathLike[str], where: str, should: str = "a file") -> None:
+    """Raise OSError, with the texts of `read_whole`, unless ``path`` is a regular file."""
     kind = KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
     if kind:
         raise (IsADirectoryError if kind == "folder" else OSError)(f"{where}: {path} is a {kind}, should be {should}")
-    with naming(path):
-        return Path(path).read_bytes()
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:

@@ -137,14 +137,14 @@ CANNOT = {
         "--data texts", texts(train=" \n"), "read_text: texts/train.txt is empty, it should have at least one word"),
     "a binary text": (
         "--data texts", texts(train=b"a b\n\x89PNG\n"),
-        "read_text: texts/train.txt has byte 0x89 in line 2, it should be UTF-8 text"),
+        "read_text: texts/train.txt has byte 0x89 in line 2, it should be UTF-8 text; encoding= names another"),
     "a NUL byte": (
         "--data texts", texts(valid=b"a\0b\n"),
-        "read_text: texts/valid.txt has a NUL byte in line 1, it should be UTF-8 text"),
+        "read_text: texts/valid.txt has a NUL byte in line 1, it should be UTF-8 text; encoding= names another"),
     "a word that is not known": (
         "--data texts", texts(train="a b " * 50, valid="a b\na c\n"),
         "read_text: texts/valid.txt, line 2: 'c' is not in the vocabulary of 3 words, it should be, or the vocabulary "
-        "should have <unk> for such words"),
+        "should have <unk> for such words (max_vocab= adds it)"),
     "less than a batch": (
         "--data texts --rows 4 --window 6", texts(train="a <unk> " * 5),
         "--data: the train text has 11 words, should have 25 for a window of 4 rows and 6 words"),

@@ -69,13 +69,20 @@ def test_an_unknown_word_is_unk_where_there_is_one(hello):
         (lambda c: c.decode([True]), TypeError, "decode: ids is bool, should be integers"),
         (lambda c: Corpus([9], VOCAB), ValueError, "Corpus: id 9 is not in the vocabulary, should be in 0 .. 6"),
         (lambda c: Corpus([0.5], VOCAB), TypeError, "Corpus: ids is float64, should be integers"),
+        (lambda c: Corpus([0], ("a",), "letter"), ValueError,
+         "Corpus: tokens is 'letter', should be 'word', 'char' or 'byte'"),
+        (lambda c: Corpus([0], ("a",), "byte"), ValueError,
+         "Corpus: vocab has 1 tokens, should be data.BYTES where tokens is 'byte'"),
+        (lambda c: Corpus([], ("a",), "char").encode("ab"), ValueError,
+         "encode: 'b' is not in the vocabulary of 1 characters, it should be, "
+         "or the vocabulary should have <unk> for such characters"),
         (
             lambda c: Corpus([0], ("a", "b", "a")),
             ValueError,
             "Corpus: 'a' is in vocab more than once, every word should be there once",
         ),
     ],
-)
+)  # fmt: skip
 def test_errors_say_what_is_and_what_should_be(hello, call, error, text):
     with pytest.raises(error, match=f"^{re.escape(text)}$"):
         call(hello)

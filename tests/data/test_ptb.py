@@ -67,10 +67,25 @@ def test_any_folder_of_three_texts_is_loaded(tmp_path, name):
     assert splits.train.vocab == splits.valid.vocab == splits.test.vocab
 
 
+def test_a_folder_of_characters_or_of_the_most_frequent_words(tmp_path):
+    texts = {"train.txt": "나는 나\n", "valid.txt": "는 나\n", "test.txt": "나 너\n"}
+    fill(tmp_path, {})
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode("cp949"))
+    splits = load(tmp_path, tokens="byte", encoding="cp949")
+    assert [corpus.text() for corpus in splits] == list(texts.values())
+    with pytest.raises(ValueError, match=r"test.txt, line 1: '너' is not in the vocabulary of 4 characters, "):
+        load(tmp_path, tokens="char", encoding="cp949")
+    splits = load(tmp_path, tokens="char", encoding="cp949", max_vocab=5)
+    assert splits.train.vocab == ("나", "는", " ", "\n", "<unk>")
+    assert splits.test.text() == "나 <unk>\n"
+    assert load(tmp_path, encoding="cp949", max_vocab=3).train.vocab == ("나는", "<unk>", "<eos>")
+
+
 def test_hidden_and_other_files_are_not_seen(tmp_path):
-    fill(tmp_path, {"train.txt": "a\n", "valid.txt": "a\n", "test.txt": "a\n"})
+    fill(tmp_path, {"train.txt": "a b\n", "valid.txt": "a\n", "test.txt": "a\n"})
     fill(tmp_path, {"._train.txt": "\0", ".old.train.txt": "\0", "train.md": "#", "latest.txt": "a"})
-    assert len(load(tmp_path).train) == 2
+    assert len(load(tmp_path).train) == 3
 
 
 @pytest.mark.parametrize(
@@ -114,6 +129,12 @@ def test_the_folder_is_an_argument_or_a_variable(tmp_path, monkeypatch, inside, 
     splits = ptb(tmp_path if how == "argument" else None, known=SUMS)
     assert splits.train.vocab == ("the", "cat", "sat", "<eos>", "a", "<unk>")
     assert splits.test.ids.tolist() == [0, 5, 2, 3]
+
+
+def test_the_treebank_comes_as_bytes_and_with_fewer_words(tmp_path):
+    splits = ptb(fill(tmp_path), known=SUMS, tokens="byte")
+    assert [corpus.text() for corpus in splits] == list(TEXTS.values())
+    assert ptb(tmp_path, known=SUMS, max_vocab=3).train.vocab == ("<unk>", "sat", "<eos>")
 
 
 def test_other_texts_beside_the_treebank_do_not_matter(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import re
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -36,8 +37,8 @@ def test_only_words_and_line_ends_count(write, text):
 
 
 def test_a_blank_line_is_a_line(write):
-    corpus = read_text(write("a\n\nb\n"))
-    assert corpus.decode(corpus.ids) == ["a", "<eos>", "<eos>", "b", "<eos>"]
+    corpus = read_text(write("a c\n\nb\n"))
+    assert corpus.decode(corpus.ids) == ["a", "c", "<eos>", "<eos>", "b", "<eos>"]
 
 
 def test_a_form_feed_is_whitespace_and_no_line_end(write):
@@ -45,12 +46,15 @@ def test_a_form_feed_is_whitespace_and_no_line_end(write):
     assert corpus.decode(corpus.ids) == ["a", "b", "c", "d", "<eos>"]
 
 
-@given(lines=st.lists(st.lists(WORDS, min_size=1), min_size=1))
-def test_reading_inverts_writing(tmp_path_factory, lines):
+@given(lines=st.lists(st.lists(WORDS, min_size=1), min_size=1), block=st.integers(1, 9))
+def test_reading_inverts_writing(tmp_path_factory, lines, block):
+    lines[0] *= 2 + len(lines)  # in most lines of a text, spaces separate words
     path = tmp_path_factory.mktemp("text") / "a.txt"
     path.write_text("".join(" ".join(line) + "\n" for line in lines), encoding="utf-8", newline="")
-    corpus = read_text(path)
+    with mock.patch("tinygrad_rnn.data.text.BLOCK", block):
+        corpus = read_text(path)
     assert corpus.decode(corpus.ids) == [word for line in lines for word in [*line, "<eos>"]]
+    assert corpus.text() == path.read_text(encoding="utf-8")
 
 
 def test_a_given_vocabulary_is_used(write):
@@ -64,7 +68,7 @@ def test_an_unknown_word_is_named_with_its_line(write):
     train, path = read_text(write("a b\n")), write("a\nb zebra\n", "b.txt")
     text = (
         f"read_text: {path}, line 2: 'zebra' is not in the vocabulary of 3 words, it should be, "
-        "or the vocabulary should have <unk> for such words"
+        "or the vocabulary should have <unk> for such words (max_vocab= adds it)"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         read_text(path, train.vocab)
@@ -75,9 +79,9 @@ def test_an_unknown_word_is_named_with_its_line(write):
     [
         (b"", "is empty, it should have at least one word"),
         (b" \n\n", "is empty, it should have at least one word"),
-        (b"a\nb\0c\n", "has a NUL byte in line 2, it should be UTF-8 text"),
-        (b"a\nb\ncaf\xe9 d\n", "has byte 0xe9 in line 3, it should be UTF-8 text"),
-        ("a b\n".encode("utf-16"), "has byte 0xff in line 1, it should be UTF-8 text"),
+        (b"a\nb\0c\n", "has a NUL byte in line 2, it should be UTF-8 text; encoding= names another"),
+        (b"a\nb\ncaf\xe9 d\n", "has byte 0xe9 in line 3, it should be UTF-8 text; encoding= names another"),
+        ("a b\n".encode("utf-16"), "has byte 0xff in line 1, it should be UTF-8 text; encoding= names another"),
     ],
 )
 def test_a_file_that_is_no_text_is_refused(write, data, text):

@@ -1,14 +1,16 @@
 """Corpora: text files, the Penn Treebank, a generated language of known entropy; and their windows."""
 
-from .corpus import EOS, UNK, Corpus
+from .corpus import Corpus
 from .grammar import STORIES, grammar, grammar_entropy
 from .language import Grammar, Reading
 from .load import Splits, load
 from .ptb import ptb
 from .text import read_text
+from .tokens import BYTES, EOS, UNK
 from .windows import Windows, draw_rows, windows
 
 __all__ = [
+    "BYTES",
     "EOS",
     "STORIES",
     "UNK",

@@ -10,27 +10,32 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidType, InvalidValue
-
-EOS = "<eos>"  #: ends a line of a text, or a story of the grammar
-UNK = "<unk>"  #: stands for every word that is not in the vocabulary
+from .encoder import look_up
+from .tokens import BYTES, TOKENS, check_tokens
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
-    """A text as numbers: word ``t`` of the text is ``vocab[ids[t]]``.
+    """A text as numbers: token ``t`` of the text is ``vocab[ids[t]]``.
 
-    ``ids`` is a read-only int32 array ``(n,)``, a copy of what was given; ``vocab`` is the tuple of words in the order
-    of their ids. One model can read all corpora with the same ``vocab``.
+    ``ids`` is a read-only int32 array ``(n,)``, a copy of what was given; ``vocab`` is the tuple of tokens in the order
+    of their ids; ``tokens`` says what they are: ``"word"``, ``"char"`` or ``"byte"``. One model can read all corpora
+    with the same ``vocab``.
 
-    Raises InvalidValue for ``ids`` of another rank or outside of the vocabulary, and for a word that is twice in
-    ``vocab``; InvalidType for ``ids`` that are no integers.
+    Raises InvalidValue for ``ids`` of another rank or outside of the vocabulary, for a word that is twice in ``vocab``,
+    for another ``tokens``, and for bytes with another vocabulary than ``BYTES``; InvalidType for ``ids`` that are no
+    integers.
     """
 
     ids: np.ndarray
     vocab: tuple[str, ...]
+    tokens: str = "word"
 
     def __post_init__(self) -> None:
         vocab = tuple(self.vocab)
+        check_tokens("Corpus", self.tokens)
+        if self.tokens == "byte" and vocab != BYTES:
+            raise InvalidValue(f"Corpus: vocab has {len(vocab)} tokens, should be data.BYTES where tokens is 'byte'")
         ids = check_ids("Corpus", self.ids, len(vocab)).astype(np.int32)  # astype copies
         ids.flags.writeable = False
         object.__setattr__(self, "ids", ids)
@@ -48,31 +53,33 @@ class Corpus:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        return f"Corpus({len(self)} tokens, {len(self.vocab)} words)"
+        return f"Corpus({len(self)} tokens, {len(self.vocab)} {TOKENS[self.tokens].unit})"
 
-    def encode(self, words: str | Iterable[str]) -> np.ndarray:
-        """The ids, int32 ``(n,)``, of ``words``: an iterable of words, or a text, which is split at whitespace.
+    def encode(self, text: str | Iterable[str]) -> np.ndarray:
+        """The ids, int32 ``(n,)``, of a text or of an iterable of tokens; words are split at whitespace.
 
-        An unknown word becomes ``<unk>``. Raises InvalidValue for it if the vocabulary has no ``<unk>``.
+        An unknown token becomes ``<unk>``. Raises InvalidValue for it if the vocabulary has no ``<unk>``.
         """
-        word_list = words.split() if isinstance(words, str) else list(words)
-        return np.array(look_up("encode", word_list, self.word_to_id), dtype=np.int32)
+        kind = TOKENS[self.tokens]
+        if not isinstance(text, str):
+            tokens = list(text)
+        elif self.tokens == "word":
+            tokens = text.split()  # without an <eos> at the end: the text is a piece of a line
+        else:
+            tokens = [token for part in kind.split([text]) for token in part]
+        return np.array(look_up("encode", tokens, self.word_to_id, kind.unit), dtype=np.int32)
 
     def decode(self, ids: Any) -> list[str]:
-        """The words of ``ids`` (n,), as a list; ``" ".join(corpus.decode(ids))`` is the text."""
+        """The tokens of ``ids`` (n,), as a list."""
         return [self.vocab[i] for i in check_ids("decode", ids, len(self.vocab)).tolist()]
 
+    def text(self, ids: Any = None) -> str:
+        """The text of ``ids`` (n,), by default that of the whole corpus.
 
-def look_up(where: str, words: list[str], word_to_id: Mapping[str, int]) -> list[int]:
-    """The id of each word, that of ``<unk>`` for an unknown word. Without ``<unk>`` raises InvalidValue for it."""
-    unk = word_to_id.get(UNK, -1)
-    ids = [word_to_id.get(word, unk) for word in words]
-    if -1 in ids:
-        raise InvalidValue(
-            f"{where}: {words[ids.index(-1)]!r} is not in the vocabulary of {len(word_to_id)} words, "
-            f"it should be, or the vocabulary should have {UNK} for such words"
-        )
-    return ids
+        Words are separated by spaces, ``<eos>`` is a newline. Characters and bytes give the text back exactly; bytes
+        that are not UTF-8, as a model may write, become U+FFFD.
+        """
+        return TOKENS[self.tokens].join(self.decode(self.ids if ids is None else ids))
 
 
 def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:

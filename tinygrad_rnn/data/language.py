@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InvalidValue
-from .corpus import EOS, Corpus, positive
+from .corpus import Corpus, positive
 from .rules import Symbol, Table, check, decoder, parse, symbols
+from .tokens import EOS
 
 
 class Reading(NamedTuple):

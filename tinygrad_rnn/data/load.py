@@ -29,11 +29,19 @@ class Splits(NamedTuple):
     test: Corpus
 
 
-def load(folder: str | os.PathLike[str], *, known: Mapping[str, str] = KNOWN) -> Splits:
+def load(
+    folder: str | os.PathLike[str],
+    *,
+    tokens: str = "word",
+    encoding: str = "utf-8",
+    max_vocab: int | None = None,
+    known: Mapping[str, str] = KNOWN,
+) -> Splits:
     """Read the train, valid and test text of ``folder``: ``train.txt`` or ``NAME.train.txt``, and so on.
 
     The words are numbered in the order in which they first appear in ``train``. A word of ``valid`` or ``test`` that is
-    not in ``train`` becomes ``<unk>``, or raises InvalidValue if ``train`` has no ``<unk>``. Files whose names begin
+    not in ``train`` becomes ``<unk>``, or raises InvalidValue if ``train`` has no ``<unk>``. ``tokens``, ``encoding``
+    and ``max_vocab``, the largest size of the vocabulary, are those of :func:`read_text`. Files whose names begin
     with a dot are ignored. A file named in ``known`` (name -> MD5, by default the files of the Penn Treebank) must have
     that MD5, so that its perplexity compares with published numbers.
 
@@ -43,16 +51,24 @@ def load(folder: str | os.PathLike[str], *, known: Mapping[str, str] = KNOWN) ->
     home = Path(folder)
     if not home.is_dir():
         raise NotADirectoryError(f"load: {home} is not a folder, should be one with a train, a valid and a test text")
-    return read_splits([_find(home, split) for split in Splits._fields], known)
+    paths = [_find(home, split) for split in Splits._fields]
+    return read_splits(paths, known, tokens=tokens, encoding=encoding, max_vocab=max_vocab)
 
 
-def read_splits(paths: Sequence[Path], known: Mapping[str, str]) -> Splits:
+def read_splits(
+    paths: Sequence[Path],
+    known: Mapping[str, str],
+    *,
+    tokens: str = "word",
+    encoding: str = "utf-8",
+    max_vocab: int | None = None,
+) -> Splits:
     """Read three texts in the vocabulary of the first; files named in ``known`` are checked first."""
     for path in paths:
         if path.name in known:
             check_md5(str(path), read_whole(path, "load", should="a text file"), known[path.name])
-    train = read_text(paths[0])
-    return Splits(train, *(read_text(path, train.vocab) for path in paths[1:]))
+    train = read_text(paths[0], tokens=tokens, encoding=encoding, max_vocab=max_vocab)
+    return Splits(train, *(read_text(path, train.vocab, tokens=tokens, encoding=encoding) for path in paths[1:]))
 
 
 def check_md5(where: str, data: bytes, expected: str) -> None:

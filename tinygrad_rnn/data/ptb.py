@@ -24,6 +24,8 @@ def ptb(
     folder: str | os.PathLike[str] | None = None,
     *,
     download: bool = False,
+    tokens: str = "word",
+    max_vocab: int | None = None,
     address: str = ADDRESS,
     known: Mapping[str, str] = KNOWN,
 ) -> Splits:
@@ -31,7 +33,8 @@ def ptb(
 
     ``folder`` holds ``ptb.train.txt``, ``ptb.valid.txt`` and ``ptb.test.txt``, or has a folder ``ptb`` that does; the
     default is the environment variable ``TINYGRAD_RNN_DATA``. ``download=True`` fetches the missing files from
-    ``address``; files that are there are not changed. Each file must have its MD5 in ``known``.
+    ``address``; files that are there are not changed. Each file must have its MD5 in ``known``. ``tokens`` and
+    ``max_vocab``, the largest size of the vocabulary, are those of :func:`read_text`.
 
     Raises FileNotFoundError if no folder is named, or files are missing without ``download``; DownloadError if a file
     cannot be fetched; InvalidValue for a wrong MD5; and the errors of :func:`read_text`.
@@ -47,7 +50,7 @@ def ptb(
         content = _fetch(f"{address.rstrip('/')}/{name}", known[name])
         home.mkdir(parents=True, exist_ok=True)
         write_whole(home / name, content)
-    return read_splits([home / name for name in known], known)
+    return read_splits([home / name for name in known], known, tokens=tokens, max_vocab=max_vocab)
 
 
 def _home(folder: Path, known: Mapping[str, str]) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import InvalidValue
-from .corpus import EOS
+from .tokens import EOS
 
 
 class Symbol(NamedTuple):

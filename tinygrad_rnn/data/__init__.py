@@ -1,5 +1,6 @@
 """Corpora: text files, the Penn Treebank, a generated language of known entropy; and their windows."""
 
+from .batches import Batches, batches, pad
 from .corpus import Corpus
 from .grammar import STORIES, grammar, grammar_entropy
 from .language import Grammar, Reading
@@ -14,15 +15,18 @@ __all__ = [
     "EOS",
     "STORIES",
     "UNK",
+    "Batches",
     "Corpus",
     "Grammar",
     "Reading",
     "Splits",
     "Windows",
+    "batches",
     "draw_rows",
     "grammar",
     "grammar_entropy",
     "load",
+    "pad",
     "ptb",
     "read_text",
     "windows",

@@ -93,15 +93,18 @@ tg.optim.WarmUp optim/test_schedules.py::test_the_learning_rate_of_each_step
 tg.optim.ReduceOnPlateau optim/test_schedules.py::test_no_better_means_divided
 tg.optim.Schedule optim/test_schedules.py::test_a_schedule_of_a_user
 tg.optim.AdamW optim/test_optimizers.py::test_an_optimiser_is_its_formula
+tg.data.Batches data/test_batches.py::test_every_example_is_in_one_batch_of_an_epoch batches
 tg.data.Corpus data/test_corpus.py::test_encode_inverts_decode
 tg.data.Grammar data/test_grammar.py::test_the_documented_numbers
 tg.data.Splits data/test_ptb.py::test_any_folder_of_three_texts_is_loaded splits
 tg.data.Reading data/test_entropy.py::test_the_reader_pays_what_the_forward_algorithm_pays read
 tg.data.Windows data/test_windows.py::test_all_windows_but_the_tail_are_full
+tg.data.batches data/test_batches.py::test_every_example_is_in_one_batch_of_an_epoch
 tg.data.draw_rows data/test_windows.py::test_a_picture_has_each_row_at_its_offset
 tg.data.grammar data/test_grammar.py::test_a_seed_is_a_text_forever
 tg.data.grammar_entropy data/test_entropy.py::test_a_perplexity_is_the_exponential_of_an_entropy
 tg.data.load data/test_ptb.py::test_any_folder_of_three_texts_is_loaded
+tg.data.pad data/test_batches.py::test_padding_is_the_loop_of_its_docstring
 tg.data.ptb data/test_ptb.py::test_the_folder_is_an_argument_or_a_variable
 tg.data.read_text data/test_text.py::test_only_words_and_line_ends_count
 tg.data.windows data/test_windows.py::test_all_windows_but_the_tail_are_full

@@ -1,5 +1,6 @@
-"""Corpora: text files, the Penn Treebank, a generated language of known entropy; and their windows."""
+"""Texts, a generated language of known entropy, generated tasks; and the batches that models are trained on."""
 
+from . import tasks
 from .batches import Batches, batches, pad
 from .corpus import Corpus
 from .grammar import STORIES, grammar, grammar_entropy
@@ -29,5 +30,6 @@ __all__ = [
     "pad",
     "ptb",
     "read_text",
+    "tasks",
     "windows",
 ]

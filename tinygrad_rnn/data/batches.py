@@ -42,7 +42,7 @@ def _arrays(where: str, sequences: Any) -> list[np.ndarray]:
             raise InvalidValue(f"{where}: sequence {i} is empty, should have at least one element")
         if array.dtype.kind not in "biuf":
             raise InvalidType(f"{where}: sequence {i} is {array.dtype}, should be numbers")
-    dtype = np.result_type(*arrays)
+    dtype = np.result_type(*dict.fromkeys(array.dtype for array in arrays))
     return [array.astype(dtype, copy=False) for array in arrays]
 
 
@@ -52,8 +52,7 @@ def _padded(arrays: list[np.ndarray], value: Any) -> tuple[np.ndarray, np.ndarra
         if np.asarray(value).astype(dtype) != value and not (value != value and dtype.kind == "f"):
             raise InvalidValue(f"pad: value is {value!r}, should be one that {dtype} can hold")
     padded = np.full((len(arrays), lengths.max(), *arrays[0].shape[1:]), value, dtype)
-    for row, array in zip(padded, arrays):
-        row[: len(array)] = array
+    padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(arrays)
     return padded, lengths
 
 
@@ -105,8 +104,8 @@ class Batches:
 
 
 def batches(
-    inputs: Sequence[Any],
-    targets: Sequence[Any],
+    inputs: Sequence[Any] | np.ndarray,
+    targets: Sequence[Any] | np.ndarray,
     N: int,
     *,
     seed: int | None = 0,

@@ -62,19 +62,27 @@ def write_whole(path: str | os.PathLike[str], content: bytes | str) -> None:
     ``path``.
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
-    with naming(path):
-        try:
-            there = os.stat(path)
-        except FileNotFoundError:
-            there = None
-        name = os.path.abspath(path)
-        if there and (OPEN.fullmatch(name) or not stat.S_ISREG(there.st_mode)):
-            with open(_number(name) if OPEN.fullmatch(name) else path, "wb") as stream:
-                stream.write(data)
-        elif there and not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-        else:
-            _replace(Path(os.path.realpath(path)), data, there)
+    with naming(path), writing(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write to, and to read from, which is at ``path`` when the block ends without an error, as `write_whole`
+    puts it there."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        there = None
+    name = os.path.abspath(path)
+    if there and (OPEN.fullmatch(name) or not stat.S_ISREG(there.st_mode)):
+        with open(_number(name) if OPEN.fullmatch(name) else path, "wb") as stream:
+            yield stream
+    elif there and not os.access(path, os.W_OK):
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+    else:
+        with _replacing(Path(os.path.realpath(path)), there) as beside:
+            yield beside
 
 
 def _number(name: str) -> int:
@@ -94,8 +102,9 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
-def _replace(target: Path, data: bytes, there: os.stat_result | None) -> None:
-    """Write a temporary file beside ``target``, give it the old owner and mode, and rename it."""
+@contextlib.contextmanager
+def _replacing(target: Path, there: os.stat_result | None) -> Iterator[BinaryIO]:
+    """A temporary file beside ``target``, with the old owner and mode, which is renamed when it is written."""
     part, beside = _part(target)
     try:
         with beside:
@@ -103,7 +112,7 @@ def _replace(target: Path, data: bytes, there: os.stat_result | None) -> None:
                 with contextlib.suppress(OSError, AttributeError):  # only root gives files away
                     os.chown(part, there.st_uid, there.st_gid)
                 os.chmod(part, stat.S_IMODE(there.st_mode))
-            beside.write(data)
+            yield beside
             beside.flush()
             os.fsync(beside.fileno())
             if sys.platform != "win32":  # while it is locked, so that no other writer removes it as a leftover
@@ -126,7 +135,7 @@ def _part(target: Path) -> tuple[Path, BinaryIO]:
                 target.with_name(name).unlink()
     while True:
         part = target.with_name(f"{stem}{secrets.token_hex(8)}.part")
-        file = open(part, "xb")  # noqa: SIM115 the caller closes it
+        file = open(part, "x+b")  # noqa: SIM115 the caller closes it
         with contextlib.suppress(OSError):  # on a file system without locks, no file is removed as a leftover
             _lock(file, wait=True)
         if part.exists():

@@ -6,6 +6,7 @@ from .corpus import Corpus
 from .grammar import STORIES, grammar, grammar_entropy
 from .language import Grammar, Reading
 from .load import Splits, load
+from .mapped import map_text, open_map
 from .ptb import ptb
 from .text import read_text
 from .tokens import BYTES, EOS, UNK
@@ -27,6 +28,8 @@ __all__ = [
     "grammar",
     "grammar_entropy",
     "load",
+    "map_text",
+    "open_map",
     "pad",
     "ptb",
     "read_text",

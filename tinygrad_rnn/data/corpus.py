@@ -13,12 +13,15 @@ from ..errors import InvalidType, InvalidValue
 from .encoder import look_up
 from .tokens import BYTES, TOKENS, check_tokens
 
+CHUNK = 1 << 20  #: ids that are checked, or changed, at once
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
     """A text as numbers: token ``t`` of the text is ``vocab[ids[t]]``.
 
-    ``ids`` is a read-only int32 array ``(n,)``, a copy of what was given; ``vocab`` is the tuple of tokens in the order
+    ``ids`` is a read-only int32 array ``(n,)``, a copy of what was given, unless that is a read-only memory map of
+    int32; ``vocab`` is the tuple of tokens in the order
     of their ids; ``tokens`` says what they are: ``"word"``, ``"char"`` or ``"byte"``. One model can read all corpora
     with the same ``vocab``.
 
@@ -36,8 +39,10 @@ class Corpus:
         check_tokens("Corpus", self.tokens)
         if self.tokens == "byte" and vocab != BYTES:
             raise InvalidValue(f"Corpus: vocab has {len(vocab)} tokens, should be data.BYTES where tokens is 'byte'")
-        ids = check_ids("Corpus", self.ids, len(vocab)).astype(np.int32)  # astype copies
-        ids.flags.writeable = False
+        ids = check_ids("Corpus", self.ids, len(vocab))
+        if not isinstance(self.ids, np.memmap) or ids.dtype != np.int32 or ids.flags.writeable:
+            ids = ids.astype(np.int32)  # a copy
+            ids.flags.writeable = False
         object.__setattr__(self, "ids", ids)
         object.__setattr__(self, "vocab", vocab)
         if len(self.word_to_id) < len(vocab):
@@ -93,9 +98,11 @@ def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
         raise InvalidType(f"{where}: ids is {array.dtype}, should be integers")
     if n_words is None:
         return array
-    wrong = array[(array < 0) | (array >= n_words)]
-    if wrong.size:
-        raise InvalidValue(f"{where}: id {wrong[0]} is not in the vocabulary, should be in 0 .. {n_words - 1}")
+    for start in range(0, len(array), CHUNK):
+        part = array[start : start + CHUNK]
+        wrong = part[(part < 0) | (part >= n_words)]
+        if wrong.size:
+            raise InvalidValue(f"{where}: id {wrong[0]} is not in the vocabulary, should be in 0 .. {n_words - 1}")
     return array
 
 

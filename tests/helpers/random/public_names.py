@@ -104,6 +104,8 @@ tg.data.draw_rows data/test_windows.py::test_a_picture_has_each_row_at_its_offse
 tg.data.grammar data/test_grammar.py::test_a_seed_is_a_text_forever
 tg.data.grammar_entropy data/test_entropy.py::test_a_perplexity_is_the_exponential_of_an_entropy
 tg.data.load data/test_ptb.py::test_any_folder_of_three_texts_is_loaded
+tg.data.map_text data/test_mapped.py::test_a_mapped_text_is_the_text_that_is_read
+tg.data.open_map data/test_mapped.py::test_a_mapped_text_is_the_text_that_is_read map_text
 tg.data.pad data/test_batches.py::test_padding_is_the_loop_of_its_docstring
 tg.data.ptb data/test_ptb.py::test_the_folder_is_an_argument_or_a_variable
 tg.data.read_text data/test_text.py::test_only_words_and_line_ends_count

@@ -75,8 +75,9 @@ class Reader:
             yield from map(self._encode, self.kind.split(blocks))
             return
         for words in self.kind.split(self.spaces.watch(blocks)):
-            self.spaces.count(words)
-            yield self._encode(words)
+            ids = self._encode(words)
+            self.spaces.count(words, ids == self.encoder.token_to_id.get(EOS, -1))
+            yield ids
         if not self.given:
             self.spaces.check()
 
@@ -106,7 +107,7 @@ class Spaces:
     def __init__(self, where: str, path: Any):
         self.where, self.path = where, path
         self.lines = self.words = self.characters = 0
-        self.last = EOS
+        self.ended = True  # was the last word that was counted an <eos>?
 
     def watch(self, blocks: Iterable[str]) -> Iterator[str]:
         """The same blocks; raises InvalidValue after a million characters without a space."""
@@ -118,13 +119,13 @@ class Spaces:
                 raise self._error(f"a word of more than {LONGEST:,} characters")
             yield block
 
-    def count(self, words: list[str]) -> None:
-        """Count words and lines: a line ends with ``<eos>``, and blank lines are not counted."""
-        ends = words.count(EOS)
-        self.lines += sum(a != EOS and b == EOS for a, b in zip([self.last, *words], words)) if ends else 0
-        self.words += len(words) - ends
-        self.characters += sum(map(len, words)) - ends * len(EOS)
-        self.last = words[-1] if words else self.last
+    def count(self, words: list[str], ends: np.ndarray) -> None:
+        """Count words and lines; ``ends`` is True for each ``<eos>``. A blank line is not counted."""
+        before = np.concatenate(([self.ended], ends))
+        self.lines += int(np.count_nonzero(ends & ~before[:-1]))
+        self.words += int(np.count_nonzero(~ends))
+        self.characters += sum(map(len, words)) - int(np.count_nonzero(ends)) * len(EOS)
+        self.ended = bool(before[-1])
 
     def check(self) -> None:
         """Raise InvalidValue for fewer than 1.05 words a line, or more than 50 characters a word."""

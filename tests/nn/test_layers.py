@@ -1,12 +1,14 @@
 """Embedding and Linear: shapes, dtypes, where they start, gradients."""
 
+import copy
 import re
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.nn import Embedding, Linear
+from tinygrad_rnn.nn import Embedding, Linear, Module
+from tinygrad_rnn.nn.layers import ACTIVATIONS
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -105,3 +107,79 @@ def test_wrong_inputs_are_refused_in_words():
         Embedding(5, 3, rng=rng())(np.array([0.0, 1.0]))
     with pytest.raises(tg.ShapeError, match=r"^affine: .* is 4 in x \(2, 4\) but 3 in w \(3, 5\)$"):
         Linear(3, 5, rng=rng())(np.ones((2, 4)))
+
+
+# -- options of Linear and Embedding ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_is_applied_by_name_or_as_a_function(name):
+    plain, x = Linear(3, 4, rng=0), rng(1).standard_normal((2, 3)).astype("f")
+    want = getattr(tg, name)(plain(x)).numpy()
+    np.testing.assert_array_equal(Linear(3, 4, rng=0, activation=name)(x).numpy(), want)
+    np.testing.assert_array_equal(Linear(3, 4, rng=0, activation=getattr(tg, name))(x).numpy(), want)
+
+
+def test_without_bias_y_is_x_W():
+    layer, x = Linear(3, 4, rng=0, bias=False), rng(1).standard_normal((2, 5, 3)).astype("f")
+    assert list(layer.params) == ["W"] and layer.b is None
+    np.testing.assert_allclose(layer(x).numpy(), x @ layer.W.numpy(), rtol=1e-6)
+
+
+def test_a_tied_layer_adds_both_gradients_into_the_embedding():
+    model = Module()
+    model.embed = Embedding(5, 3, rng=0, dtype=np.float64)
+    model.affine = Linear(3, 5, tied=model.embed)
+    assert list(model.params) == ["embed.W", "affine.b"] and list(model.state_dict()) == ["embed.W", "affine.b"]
+    assert model.affine.weight.shape == (3, 5) and model.affine.b.dtype == np.float64
+    ids, dy = np.array([[0, 4, 4]]), rng(2).standard_normal((1, 3, 5))
+    model.affine(model.embed(ids)).backward(dy)
+    W = model.embed.W.numpy()
+    want = dy[0].T @ W[ids[0]]
+    np.add.at(want, ids[0], dy[0] @ W)
+    np.testing.assert_allclose(model.embed.W.grad, want, rtol=1e-13)
+    again = copy.deepcopy(model)
+    assert again.affine.tied is again.embed and list(again.params) == ["embed.W", "affine.b"]
+
+
+def test_pretrained_vectors_are_copied_and_may_be_frozen():
+    vectors = rng().standard_normal((5, 3))
+    layer = Embedding(weights=vectors, frozen=True)
+    np.testing.assert_array_equal(layer.W.numpy(), vectors.astype("f"))
+    assert layer.params == {} and list(layer.state_dict()) == ["W"]
+    vectors[:] = 0
+    assert layer.W.numpy().all()
+    assert list(Embedding(5, 3, weights=tg.Tensor(vectors)).params) == ["W"]
+
+
+REFUSED = {
+    "vectors of other sizes": (
+        lambda: Embedding(5, 4, weights=np.zeros((5, 3))), "Embedding: weights is (5, 3), should be (5, 4)"),
+    "vectors that are no matrix": (
+        lambda: Embedding(weights=np.zeros(3)), "Embedding: weights is (3,), should be (V, D)"),
+    "no sizes": (
+        lambda: Embedding(5, rng=0),
+        "Embedding: sizes are missing, should be Embedding(V, D, rng=rng), or weights=vectors"),
+    "no generator": (
+        lambda: Embedding(5, 3),
+        "Embedding: rng is missing, should be a NumPy generator or a seed: rng=np.random.default_rng(0)"),
+    "an unknown activation": (
+        lambda: Linear(3, 4, rng=0, activation="step"),
+        f"Linear: activation is 'step', should be a function, or {', '.join(ACTIVATIONS)}"),
+    "tied to an array": (
+        lambda: Linear(3, 4, tied=np.zeros((4, 3))),
+        "Linear: tied is a ndarray, should be an Embedding: Linear(..., tied=embed)"),
+    "tied to an embedding of another shape": (
+        lambda: Linear(4, 3, tied=Embedding(4, 3, rng=0)),
+        "Linear: the tied embedding is (4, 3), should be (V, H) = (3, 4)"),
+    "tied to an embedding of another dtype": (
+        lambda: Linear(3, 4, tied=Embedding(4, 3, rng=0), dtype="d"),
+        "Linear: the tied embedding is float32, should be float64 as the layer is"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_misuse_is_refused_in_words(case):
+    call, text = REFUSED[case]
+    with pytest.raises(tg.Error, match=f"^{re.escape(text)}$"):
+        call()

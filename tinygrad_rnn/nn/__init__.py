@@ -2,6 +2,8 @@
 
 from .layers import Embedding, Linear
 from .module import Module
+from .parameter import Buffer
 from .recurrent import Recurrent
+from .summary import Summary
 
-__all__ = ["Embedding", "Linear", "Module", "Recurrent"]
+__all__ = ["Buffer", "Embedding", "Linear", "Module", "Recurrent", "Summary"]

@@ -54,7 +54,7 @@ class Recurrent(Module):
                 raise InvalidType(f"Recurrent: {cell.name} has a parameter {name}, which the layer needs for itself")
         vars(self).update(cell.init(rng, init=init, dtype=dtype, **sizes))
 
-    def __call__(
+    def forward(
         self, xs: Any, state: Any = None, *, lengths: Any = None, **config: Any
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         params = {name: vars(self)[name] for name in self.cell.params}

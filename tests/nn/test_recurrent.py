@@ -1,5 +1,6 @@
 """Recurrent: a cell that owns its parameters, and may hold a state."""
 
+import copy
 import re
 
 import numpy as np
@@ -79,41 +80,86 @@ def test_lengths_reverse_and_init_are_passed_on():
     np.testing.assert_array_equal(b, np.repeat([1, 0, 0, 0], H))
 
 
-def test_configuration_is_given_at_the_call():
-    dropped = tg.variational_dropout(tg.lstm, x=0.5)
-    made = layer(dropped)
-    masks = tg.draw_masks(dropped, np.random.default_rng(3), N, made.params)
-    hs, _ = made(xs(), **masks)
-    want, _ = tg.scan(dropped, tg.Tensor(xs()), None, {**made.params, **masks})
-    same([hs], [want])
-    with tg.no_grad():  # without masks: the cell to evaluate
-        evaluated, _ = made(xs())
-    same([evaluated], [tg.scan(dropped, tg.Tensor(xs()), None, made.params)[0]])
-    same([evaluated], [made(xs(), mask_x=None)[0]])
-    assert not np.array_equal(hs.numpy(), evaluated.numpy())
-
+# -- cells that draw -------------------------------------------------------------------------------------------------
 
 DRAWING = {
-    "rng": (tg.zoneout(tg.lstm, h=0.1), "rng=rng", "rng=None"),
-    "mask_h": (tg.variational_dropout(tg.gru, h=0.1), "**draw_masks(cell, rng, N, params)", "mask_h=None"),
-    "mask_x, rng": (
-        tg.residual(tg.zoneout(tg.variational_dropout(tg.projected(tg.lstm), x=0.1), c=0.2)),
-        "**draw_masks(cell, rng, N, params), rng=rng", "mask_x=None, rng=None"),
-}  # fmt: skip
+    "rng": (tg.zoneout(tg.lstm, h=0.5), {}),
+    "mask_h": (tg.variational_dropout(tg.gru, h=0.5), {}),
+    "mask_x, rng": (tg.residual(tg.zoneout(tg.variational_dropout(tg.projected(tg.lstm), x=0.5), c=0.5)), {"P": D}),
+}
+each_drawing = pytest.mark.parametrize("names", DRAWING)
 
 
-@pytest.mark.parametrize("names", DRAWING)
-def test_a_cell_that_draws_is_not_trained_without(names):
-    cell, written, evaluated = DRAWING[names]
-    sizes = {"D": 4, "H": 6, "P": 4} if "projected" in cell.name else {"D": 4, "H": 4}
-    made = Recurrent(cell, rng=np.random.default_rng(0), **sizes)
-    text = (f"Recurrent: {cell.name} draws {names} in training, should be called as layer(xs, {written}); to evaluate, "
-            f"under no_grad() or with {evaluated}")  # fmt: skip
-    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
-        made(np.zeros((2, 3, 4), "f"))
+def drawing(names: str) -> Recurrent:
+    cell, sizes = DRAWING[names]
+    return Recurrent(cell, D=D, H=H, rng=np.random.default_rng(0), **sizes)
+
+
+@each_drawing
+def test_a_cell_that_draws_is_trained_by_the_generator_of_the_layer(names):
+    made = drawing(names)
+    beside = copy.deepcopy(made.rng)
+    hs, _ = made(xs())
+    given = {**tg.draw_masks(made.cell, beside, N, made.params), **({"rng": beside} if "rng" in names else {})}
+    want, _ = tg.scan(made.cell, tg.Tensor(xs()), None, {**made.params, **given})
+    same([hs], [want])
+    assert list(made.rngs) == ["rng"] and made.rng.random() == beside.random()
+    assert not np.array_equal(made(xs())[0].numpy(), hs.numpy())  # every call draws anew
+
+
+@each_drawing
+def test_the_mode_alone_decides_whether_it_draws(names):
+    made = drawing(names)
+    before = copy.deepcopy(made.rng)
+    want, _ = tg.scan(made.cell, tg.Tensor(xs()), None, made.params)
+    same([made.eval()(xs())[0]], [want])
     with tg.no_grad():
-        made(np.zeros((2, 3, 4), "f"))
-    made(np.zeros((2, 3, 4), "f"), **dict.fromkeys(names.split(", ")))
+        same([made(xs())[0]], [want])
+        assert made.rng.bit_generator.state == before.bit_generator.state
+        assert not np.array_equal(made.train()(xs())[0].numpy(), want.numpy())
+
+
+@each_drawing
+def test_configuration_at_the_call_takes_precedence(names):
+    made = drawing(names)
+    none = dict.fromkeys(names.split(", "))
+    want, _ = tg.scan(made.cell, tg.Tensor(xs()), None, made.params)
+    same([made(xs(), **none)[0]], [want])
+    masks = tg.draw_masks(made.cell, np.random.default_rng(3), N, made.params)
+    given = {**masks, **({"rng": np.random.default_rng(4)} if "rng" in names else {})}
+    hs, _ = made.eval()(xs(), **copy.deepcopy(given))
+    same([hs], [tg.scan(made.cell, tg.Tensor(xs()), None, {**made.params, **given})[0]])
+
+
+def test_one_mask_holds_for_all_steps_of_a_call():
+    made = Recurrent(tg.variational_dropout(tg.rnn, x=0.5), D=D, H=H, rng=0, init={"Wh": 0.0})
+    hs = made(np.ones((N, T, D)))[0].numpy()
+    assert (hs == hs[:, :1]).all() and not (hs[0] == hs[1]).all()
+
+
+def test_a_layer_that_draws_nothing_keeps_no_generator():
+    assert layer().rngs == {} and layer().rng is None
+
+
+# -- what the call accepts -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_cell_may_be_given_by_its_name_and_a_generator_by_its_seed(name):
+    same(Recurrent(name, D=D, H=H, rng=0).params.values(), layer(BUILT_IN[name]).params.values())
+
+
+@pytest.mark.parametrize("kind", [np.asarray, tg.Tensor], ids=["arrays", "Tensors"])
+def test_xs_may_be_a_list_over_time(kind):
+    made, steps = layer(), [kind(xs()[:, t]) for t in range(T)]
+    want, _ = made(xs())
+    same([made(steps)[0], made(tuple(steps))[0], made(xs().tolist())[0]], [want] * 3)
+
+
+def test_gradients_reach_a_list_over_time():
+    steps = [tg.Tensor(xs()[:, t], requires_grad=True) for t in range(T)]
+    layer()(steps)[0].sum().backward()
+    assert all(step.grad.any() for step in steps)
 
 
 def test_the_caller_holds_the_state_unless_told_otherwise():
@@ -179,6 +225,16 @@ def test_set_state_starts_from_it_detached():
     assert made(xs())[0].dtype == np.float32
 
 
+def test_set_state_of_h_alone_leaves_c_at_zero():
+    made, (h, _) = layer(stateful=True), state_of(tg.lstm)
+    want, _ = layer()(xs(), (h, np.zeros_like(h)))
+    for given in ((h,), (h, None), ((h,),)):
+        made.set_state(*given)
+        same([made(xs())[0]], [want])
+    made.set_state(layer()(xs())[1])  # the tuple that a call returns
+    same(made.state, layer()(xs())[1])
+
+
 def test_a_state_that_is_passed_wins_over_the_one_held_and_is_held_from_then_on():
     made, plain = layer(stateful=True), layer()
     made(xs(1))
@@ -201,8 +257,38 @@ REFUSED = {
         "Recurrent(lstm): it holds no state, should be stateful=True; or give the state to the call",
     ),
     "set_state with too few": (
-        lambda: layer(stateful=True).set_state(np.zeros((N, H))),
-        "Recurrent(lstm): set_state got 1 arrays, should be 2: h, c",
+        lambda: layer(stateful=True).set_state(),
+        "Recurrent(lstm): set_state got 0 arrays, should be 1 to 2: h, c",
+    ),
+    "set_state with too many": (
+        lambda: layer(tg.rnn, stateful=True).set_state(*state_of(tg.lstm)),
+        "Recurrent(rnn): set_state got 2 arrays, should be 1: h",
+    ),
+    "set_state without the first": (
+        lambda: layer(stateful=True).set_state(None, np.zeros((N, H))),
+        "Recurrent(lstm): set_state got None first, should be 1 to 2: h, c",
+    ),
+    "the name of no cell": (
+        lambda: layer("lstmm"),
+        f"Recurrent: cell is 'lstmm', should be a cell, or one of {', '.join(BUILT_IN)}",
+    ),
+    "the equations without @cell": (
+        lambda: layer(sized.function),
+        "Recurrent: cell is a function, should be a cell: equations under @cell; put @cell above it",
+    ),
+    "no generator": (
+        lambda: Recurrent(tg.lstm, D=D, H=H, rng=None),
+        "Recurrent: rng is missing, should be a NumPy generator or a seed: rng=np.random.default_rng(0)",
+    ),
+    "a list of sequences": (
+        lambda: layer()([np.zeros((4, D)), np.zeros((2, D))]),
+        "Recurrent: xs is a list of arrays (4, 3), (2, 3), should be an array (N, T, D), or a list over time of arrays "
+        "(N, D)",
+    ),
+    "a list of arrays over other axes": (
+        lambda: layer()([xs()]),
+        "Recurrent: xs is a list of arrays (2, 4, 3), should be an array (N, T, D), or a list over time of arrays "
+        "(N, D)",
     ),
     "a parameter with the name of something else": (
         lambda: layer(sized),
@@ -230,7 +316,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_misuse_is_refused_in_words(case):
     call, text = REFUSED[case]
-    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+    with pytest.raises(tg.Error, match=f"^{re.escape(text)}$"):
         call()
 
 

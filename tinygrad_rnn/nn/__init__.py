@@ -1,9 +1,18 @@
 """Layers: objects that own parameters and are called on Tensors."""
 
+from .bidirectional import Bidirectional
+from .dropout import Dropout, VariationalDropout
 from .layers import Embedding, Linear
 from .module import Module
+from .norm import BatchNorm, LayerNorm
 from .parameter import Buffer
 from .recurrent import Recurrent
+from .sequential import LastStep, Sequential
+from .stacked import Stacked
 from .summary import Summary
 
-__all__ = ["Buffer", "Embedding", "Linear", "Module", "Recurrent", "Summary"]
+__all__ = [
+    "Module", "Buffer", "Summary",
+    "Embedding", "Linear", "Dropout", "VariationalDropout", "LayerNorm", "BatchNorm", "Sequential", "LastStep",
+    "Recurrent", "Stacked", "Bidirectional",
+]  # fmt: skip

@@ -7,27 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from ..cells.cell import Cell
-from ..cells.masks import drawing, draws
-from ..engine.context import context
-from ..engine.tensor import Tensor, detach
-from ..errors import InvalidType
+from ..cells.builtin import BUILT_IN
+from ..cells.cell import Cell, advice
+from ..cells.masks import draw_masks, draws
+from ..engine.tensor import Tensor, detach, value
+from ..errors import InvalidType, InvalidValue, ShapeError
+from ..ops import stack
 from ..sequence.scan import scan
 from .layers import as_dtype
 from .module import Module
+from .parameter import generator
 
 
 class Recurrent(Module):
     """A layer from a cell: ``hs, state = layer(xs, state=None)``, xs (N, T, D) -> hs (N, T, H), last state.
 
-    ``Recurrent(lstm, D=100, H=100, rng=rng)`` takes sizes by the letters of the cell's parameters. ``init`` overrides
-    schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the dtype of the parameters. A call equals
+    ``Recurrent(lstm, D=100, H=100, rng=rng)`` takes sizes by the letters of the cell's parameters; a built-in cell may
+    be given by its name. ``init`` overrides schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the
+    dtype of the parameters; xs may be a list over time of arrays (N, D). A call equals
     ``scan(cell, xs, state, params)`` and takes its ``lengths``.
 
-    The configuration of the cell is given at the call: ``layer(xs, rng=rng)``,
-    ``layer(xs, **draw_masks(cell, rng, N, layer.params))``. A cell that draws random numbers is evaluated under
-    `no_grad`, or with ``rng=None`` at the call. A call in training without them raises InvalidType, since it would drop
-    nothing.
+    A cell that draws random numbers (`variational_dropout`, `zoneout`) does so in training mode, from the generator
+    ``rng`` of the constructor: masks are drawn once a call, so they hold for all steps of a sequence, or of a window in
+    truncated BPTT. In evaluation mode (`eval`) nothing is drawn, under `no_grad` or not. Configuration of the cell that
+    is given at the call takes precedence: ``layer(xs, rng=rng)``, ``layer(xs, mask_h=mask)``; None is the evaluation
+    form.
 
     With ``stateful=True``, as the book's TimeLSTM, a call without ``state`` starts from the detached last state of the
     call before; `reset_state` starts from zeros again. Otherwise only the caller holds the state, and cuts the graph
@@ -36,9 +40,9 @@ class Recurrent(Module):
 
     def __init__(
         self,
-        cell: Cell,
+        cell: Cell | str,
         *,
-        rng: np.random.Generator,
+        rng: Any,
         stateful: bool = False,
         reverse: bool = False,
         mode: str = "auto",
@@ -46,8 +50,10 @@ class Recurrent(Module):
         dtype: Any = np.float32,
         **sizes: int,
     ):
+        cell, rng = as_cell(cell, "Recurrent"), generator(rng, "Recurrent")
         self.cell, self.stateful, self.reverse, self.mode = cell, stateful, reverse, mode
         self.sizes = sizes
+        self.rng = rng if draws(cell) else None
         self.state: tuple[Tensor, ...] | None = None
         for name in cell.params:
             if hasattr(self, name):
@@ -57,42 +63,71 @@ class Recurrent(Module):
     def forward(
         self, xs: Any, state: Any = None, *, lengths: Any = None, **config: Any
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        params = {name: vars(self)[name] for name in self.cell.params}
         for name in config:
             if name not in self.cell.config:
                 known = ", ".join(self.cell.config) or "none"
                 raise InvalidType(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
-        missing = [name for name in draws(self.cell) if name not in config] if context.recording else []
-        if missing:
-            evaluated = ", ".join(f"{name}=None" for name in missing)
-            should = f"layer(xs, {drawing(self.cell)}); to evaluate, under no_grad() or with {evaluated}"
-            what = f"{self.cell.name} draws {', '.join(missing)} in training"
-            raise InvalidType(f"Recurrent: {what}, should be called as {should}")
-        dtype = next(iter(params.values())).dtype
+        xs, params = as_dtype(over_time(xs), self._dtype), self._params
         state = self.state if state is None and self.stateful else state
         if state is not None:
-            state = [as_dtype(part, dtype) for part in (state if isinstance(state, (tuple, list)) else (state,))]
-        given = {**params, **config}
-        hs, state = scan(
-            self.cell, as_dtype(xs, dtype), state, given, lengths=lengths, reverse=self.reverse, mode=self.mode
-        )
+            state = [as_dtype(part, self._dtype) for part in (state if isinstance(state, (tuple, list)) else (state,))]
+        given = {**params, **self._drawn(len(xs._array) if xs.ndim else 0, config), **config}
+        hs, state = scan(self.cell, xs, state, given, lengths=lengths, reverse=self.reverse, mode=self.mode)
         if self.stateful:
             self.state = detach(state)
         return hs, state
+
+    @property
+    def _params(self) -> dict[str, Tensor]:
+        """The parameters of the cell by name, frozen ones included."""
+        return {name: vars(self)[name] for name in self.cell.params}
+
+    @property
+    def _dtype(self) -> np.dtype:
+        return next(iter(self._params.values())).dtype
+
+    @property
+    def width(self) -> int:
+        """The size of the output: H, or what letter the first state of the cell has."""
+        return self._zeros(1)[0].shape[-1]
+
+    def _zeros(self, N: int) -> tuple[Tensor, ...]:
+        """The zero state of N rows."""
+        return self.cell.zero_state(N, {**dict.fromkeys(self.cell.config), **self._params}, self._dtype)
+
+    def _drawn(self, N: int, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The random arguments of the cell that ``config`` lacks, for N rows; empty in evaluation mode."""
+        missing = [name for name in draws(self.cell) if name not in config] if self.training else []
+        if not missing or self.rng is None:
+            return {}
+        drawn = draw_masks(self.cell, self.rng, N, self._params) if missing != ["rng"] else {}
+        return {name: self.rng if name == "rng" else drawn[name] for name in missing}
 
     def reset_state(self) -> None:
         """Start the next sequence from zeros."""
         self.state = None
 
     def set_state(self, *state: Any) -> None:
-        """Start the next sequence from ``state``, in the order of the cell, detached."""
+        """Start the next sequence from ``state``, in the order of the cell, detached.
+
+        States that are left out, or None, are zeros: ``set_state(h)`` leaves c at zero. A tuple such as a call returns
+        is accepted too. Raises InvalidType for a layer that holds no state, and for none or too many arrays.
+        """
         if not self.stateful:
             raise InvalidType(f"Recurrent({self.cell.name}): it holds no state, should be stateful=True; "
                             "or give the state to the call")  # fmt: skip
-        if len(state) != len(self.cell.states):
-            wanted = f"{len(self.cell.states)}: {', '.join(self.cell.states)}"
-            raise InvalidType(f"Recurrent({self.cell.name}): set_state got {len(state)} arrays, should be {wanted}")
-        self.state = tuple(detach(part) if isinstance(part, Tensor) else Tensor(part) for part in state)
+        names = self.cell.states
+        state = tuple(state[0]) if len(state) == 1 and isinstance(state[0], (tuple, list)) else state
+        if not 1 <= len(state) <= len(names) or state[0] is None:
+            got = "None first" if state and state[0] is None else f"{len(state)} arrays"
+            count = f"1 to {len(names)}" if len(names) > 1 else "1"
+            raise InvalidType(
+                f"Recurrent({self.cell.name}): set_state got {got}, should be {count}: {', '.join(names)}"
+            )
+        N = len(np.atleast_1d(value(state[0])))
+        given = (*state, *[None] * (len(names) - len(state)))
+        self.state = tuple(zero if part is None else detach(part) if isinstance(part, Tensor) else Tensor(part)
+                           for part, zero in zip(given, self._zeros(N), strict=True))  # fmt: skip
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{letter}={size}" for letter, size in self.sizes.items())
@@ -102,3 +137,27 @@ class Recurrent(Module):
 
 def _held(cell: Cell, state: tuple[Tensor, ...]) -> str:
     return ", holds " + ", ".join(f"{name} {tensor.shape}" for name, tensor in zip(cell.states, state, strict=True))
+
+
+def as_cell(cell: Any, where: str) -> Cell:
+    """The cell, or the built-in cell of that name. Raises InvalidType or InvalidValue for anything else."""
+    if isinstance(cell, str):
+        if cell not in BUILT_IN:
+            raise InvalidValue(f"{where}: cell is {cell!r}, should be a cell, or one of {', '.join(BUILT_IN)}")
+        return BUILT_IN[cell]
+    if not isinstance(cell, Cell):
+        what = f"cell is a {type(cell).__name__}, should be a cell: equations under @cell"
+        raise InvalidType(f"{where}: {what}{advice(cell, where, tensors=False)}")
+    return cell
+
+
+def over_time(xs: Any) -> Any:
+    """xs (N, T, D); a list over time of arrays (N, D) is stacked. Numbers in nested lists stay as they are."""
+    if not isinstance(xs, (list, tuple)) or not any(isinstance(x, (Tensor, np.ndarray)) for x in xs):
+        return xs
+    shapes = list(dict.fromkeys(np.shape(value(x)) for x in xs))
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        seen = ", ".join(str(shape) for shape in shapes)
+        raise ShapeError(f"Recurrent: xs is a list of arrays {seen}, should be an array (N, T, D), "
+                         "or a list over time of arrays (N, D)")  # fmt: skip
+    return stack(xs, axis=1)

@@ -16,7 +16,9 @@ MERGES = ("concat", "sum")
 
 
 class Bidirectional(Module):
-    """Two recurrent layers, of which one reads backward (Schuster and Paliwal 1997): ``hs, state = layer(xs)``. Equal to::
+    """Two recurrent layers, one of which reads backward (Schuster and Paliwal 1997): ``hs, state = layer(xs)``.
+
+    Equal to::
 
         hs_ahead, state_ahead = ahead(xs, state[0], lengths=lengths)
         hs_behind, state_behind = behind(xs, state[1], lengths=lengths)
@@ -46,8 +48,11 @@ class Bidirectional(Module):
         xs = over_time(xs)
         hs, last = self.ahead(xs, ahead, lengths=lengths)
         back, first = self.behind(xs, behind, lengths=lengths)
-        merged = concatenate([hs, back], axis=-1) if self.merge == "concat" else hs + back
-        return merged, (last, first)
+        return self.merged(hs, back), (last, first)
+
+    def merged(self, ahead: Tensor, behind: Tensor) -> Tensor:
+        """Two arrays of the two layers joined: (..., 2H), or (..., H) by the sum."""
+        return concatenate([ahead, behind], axis=-1) if self.merge == "concat" else ahead + behind
 
     @property
     def width(self) -> int:

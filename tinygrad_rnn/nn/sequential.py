@@ -10,6 +10,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidType, ShapeError
+from ..sequence.scan import length_mask
 from .layers import as_dtype
 from .module import Module
 
@@ -59,4 +60,7 @@ class LastStep(Module):
         if np.ndim(hs) != 3:
             raise ShapeError(f"LastStep: hs is {np.shape(hs)}, should be (N, T, H)")
         hs = as_dtype(hs, np.asarray(value(hs)).dtype)
-        return hs[:, -1] if lengths is None else hs[np.arange(len(hs)), np.asarray(value(lengths)) - 1]
+        if lengths is None:
+            return hs[:, -1]
+        length_mask(lengths, *hs.shape[:2], where="LastStep")  # raises for lengths that do not fit
+        return hs[np.arange(len(hs)), np.asarray(value(lengths)) - 1]

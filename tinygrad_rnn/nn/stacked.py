@@ -60,7 +60,7 @@ class Stacked(Module):
         states = [None] * count if state is None else state
         if not isinstance(states, (tuple, list)) or len(states) != count:
             got = f"{len(states)} items" if isinstance(states, (tuple, list)) else f"a {type(states).__name__}"
-            raise InvalidType(f"Stacked: state is {got}, should be a tuple of {count}, a tuple of states for each layer")
+            raise InvalidType(f"Stacked: state is {got}, should be a tuple of {count}, the states of each layer")
         for k, layer in enumerate(self.layers):
             hs, last = layer(self.dropout(xs) if k else xs, states[k], lengths=lengths)
             xs = xs + hs if self.residual and k else hs

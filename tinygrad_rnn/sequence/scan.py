@@ -69,7 +69,7 @@ def scan(
     xs = xs if isinstance(xs, Tensor) else make(np.asarray(xs) if arrays else np.array(xs), None)
     state = _initial(cell, state, params, N, xs.dtype)
     cell.check(xs._array[:, 0], state, params)
-    mask = None if lengths is None else _mask(lengths, N, T)
+    mask = None if lengths is None else length_mask(lengths, N, T)
     windows = 1 + max((tensor.node.run.windows for tensor in state if hasattr(tensor.node, "run")), default=0)
     bound = cell.bind(params)
     run = StepRun(cell, range(T)[:: -1 if reverse else 1], state, bound, windows)
@@ -122,14 +122,17 @@ def _initial(cell: Cell, state: Any, params: Mapping[str, Any], N: int, dtype: A
     return tuple(array if isinstance(array, Tensor) else make(np.array(array), None) for array in _tuple(state))
 
 
-def _mask(lengths: Any, N: int, T: int) -> np.ndarray | None:
-    """The mask of the steps within ``lengths``, (N, T, 1); None if all steps are."""
+def length_mask(lengths: Any, N: int, T: int, where: str = "scan") -> np.ndarray | None:
+    """The mask of the steps within ``lengths``, (N, T, 1); None if all steps are. ``where`` is the caller, for errors.
+
+    Raises ShapeError for other than N integers, InvalidValue for a length below 0 or above T.
+    """
     lengths = np.asarray(value(lengths))
     if lengths.shape != (N,) or lengths.dtype.kind not in "iu":
-        raise ShapeError(f"scan: lengths is {lengths.dtype} {lengths.shape}, should be integers ({N},), one a row")
+        raise ShapeError(f"{where}: lengths is {lengths.dtype} {lengths.shape}, should be integers ({N},), one a row")
     wrong = lengths[(lengths < 0) | (lengths > T)]
     if wrong.size:
-        raise InvalidValue(f"scan: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
+        raise InvalidValue(f"{where}: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
     return None if (lengths == T).all() else (np.arange(T) < lengths[:, None])[:, :, None]
 
 

@@ -59,7 +59,7 @@ class Attention(Module):
         queries = ops.expand_dims(queries, axis=1) if single else queries
         if self.W is not None:
             queries = queries @ self.W
-        mask = None if lengths is None else length_mask(lengths, *hs.shape[:2], where="Attention")
+        mask = None if lengths is None else length_mask(lengths, hs.shape[0], hs.shape[1], "Attention")
         hs = hs if mask is None else ops.where(mask, hs, 0)
         weights = _weights(queries @ ops.swapaxes(hs, 1, 2), mask)
         context = weights @ hs

@@ -62,5 +62,5 @@ class LastStep(Module):
         hs = as_dtype(hs, np.asarray(value(hs)).dtype)
         if lengths is None:
             return hs[:, -1]
-        length_mask(lengths, *hs.shape[:2], where="LastStep")  # raises for lengths that do not fit
+        length_mask(lengths, hs.shape[0], hs.shape[1], "LastStep")  # raises for lengths that do not fit
         return hs[np.arange(len(hs)), np.asarray(value(lengths)) - 1]

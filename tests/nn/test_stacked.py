@@ -158,7 +158,6 @@ LAYERS = {
     "Dropout": lambda: nn.VariationalDropout(0.5, rng=0),
 }
 each_layer = pytest.mark.parametrize("name", LAYERS)
-COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda layer: pickle.loads(pickle.dumps(layer))}
 
 
 @each_layer

@@ -196,6 +196,29 @@ def test_a_state_a_leaf_and_a_weight_inside_of_a_transform_are_not_refused():
     assert tg.grad(loss)(np.ones((3, 2))).shape == (3, 2)
 
 
+@pytest.mark.parametrize("name", ["params", "modules", "train", "forward", "summary"])
+def test_a_name_that_every_module_has_is_refused_as_an_attribute(name):
+    with pytest.raises(AttributeError, match=f"^Module: {name} is what every Module has, should be another name$"):
+        setattr(Module(), name, [])
+
+
+def test_a_frozen_parameter_is_not_replaced_by_a_computed_tensor():
+    layer = linear().freeze()
+    with pytest.raises(TypeError, match=r"^Linear: W is the output \(3, 2\) of multiply, should be a leaf"):
+        layer.W = linear().W * 2
+
+
+def test_a_buffer_stays_one_when_it_is_assigned():
+    model = Deep()
+    before = model.count
+    model.count = 0.5 * model.count + tg.tensor(np.ones(3), requires_grad=True) * 2
+    assert model.count is before and not model.count.requires_grad and model.count.tolist() == [2, 2, 2]
+    with pytest.raises(ValueError, match=r"^data: got float64 \(2,\), should be float64 \(3,\) as before"):
+        model.count = tg.tensor(np.ones(2))
+    model.count = Buffer(np.ones(2))
+    assert model.state_dict()["count"].shape == (2,)
+
+
 # -- copies ----------------------------------------------------------------------------------------------------------
 
 

@@ -329,3 +329,12 @@ def test_misfits_are_told_in_the_names_of_the_cell():
         made(xs()[:1])  # another batch size: reset_state() first
     with pytest.raises(ValueError, match=r"^scan: mode is 'fast', should be one of auto, "):
         layer(mode="fast")(xs())
+
+
+def test_a_cell_without_parameters_runs_in_float32():
+    @tg.cell
+    def total(x, h):
+        return x + h
+
+    hs, _ = Recurrent(total, rng=0)(xs(), np.zeros((N, D)))
+    np.testing.assert_allclose(hs.numpy(), np.cumsum(xs(), axis=1), rtol=1e-5)

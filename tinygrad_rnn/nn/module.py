@@ -11,7 +11,7 @@ from ..engine.context import context
 from ..engine.graph import clock
 from ..engine.tensor import Tensor, value
 from ..engine.versions import bump
-from ..errors import InvalidType, InvalidValue
+from ..errors import InvalidAttribute, InvalidType, InvalidValue
 from . import parameter as tensors
 from .parameter import Buffer, Frozen, is_parameter
 from .summary import Summary, summarize
@@ -49,12 +49,22 @@ class Module:
         return self(*args, **options)
 
     def __setattr__(self, name: str, new: Any) -> None:
-        """Refuse a computed Tensor in the place of a parameter, which would then silently not be trained."""
-        replaces = isinstance(new, Tensor) and not is_parameter(new) and is_parameter(vars(self).get(name))
-        if replaces and new.node is not None and not context.transforms:
-            raise InvalidType(f"{type(self).__name__}: {name} is {new.node.label()}, should be a leaf, since {name} is "
-                            "a parameter; to tie an output layer to an embedding: Linear(..., tied=embed)")  # fmt: skip
-        super().__setattr__(name, new)
+        """Set an attribute. A Tensor in the place of a buffer sets the values of the buffer.
+
+        Raises InvalidType for a computed Tensor in the place of a parameter, which would silently not be trained, and
+        InvalidAttribute for a name that every module has.
+        """
+        where, before = type(self).__name__, vars(self).get(name)
+        if hasattr(Module, name) and name != "training" and not name.startswith("__"):
+            raise InvalidAttribute(f"{where}: {name} is what every Module has, should be another name")
+        computed = isinstance(new, Tensor) and new.node is not None and not is_parameter(new)
+        if computed and (is_parameter(before) or isinstance(before, Frozen)) and not context.transforms:
+            raise InvalidType(f"{where}: {name} is {new.node.label()}, should be a leaf, since {name} is a parameter; "
+                            "to tie an output layer to an embedding: Linear(..., tied=embed)")  # fmt: skip
+        if type(before) is Buffer and type(new) is Tensor and not is_parameter(new):
+            before.data = value(new)
+        else:
+            super().__setattr__(name, new)
 
     # -- what it holds ---------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..cells.builtin import layer_norm
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, detach
 from ..errors import InvalidValue, ShapeError
 from .layers import as_dtype
 from .module import Module
@@ -69,13 +69,13 @@ class BatchNorm(_Norm):
         mean = ops.mean(x, axis=axes)
         centred = x - mean
         var = ops.mean(ops.square(centred), axis=axes)
-        self._follow(self.running_mean, mean)
-        self._follow(self.running_var, var, count / (count - 1))
+        self._follow("running_mean", mean)
+        self._follow("running_var", var * (count / (count - 1)))
         return self._scaled(centred, var)
 
     def _scaled(self, centred: Tensor, var: Tensor) -> Tensor:
         return self.gain * (centred / ops.sqrt(var + self.eps)) + self.b
 
-    def _follow(self, buffer: Tensor, batch: Tensor, factor: float = 1.0) -> None:
+    def _follow(self, name: str, batch: Tensor) -> None:
         """Move a running statistic towards that of the batch."""
-        buffer.data = (1 - self.momentum) * buffer._array + self.momentum * factor * np.asarray(batch._array)
+        setattr(self, name, (1 - self.momentum) * getattr(self, name) + self.momentum * detach(batch))

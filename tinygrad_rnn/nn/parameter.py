@@ -15,8 +15,8 @@ from ..errors import InvalidType
 class Buffer(Tensor):
     """A Tensor that `Module.state_dict` holds and no optimiser trains, such as the running mean of `BatchNorm`.
 
-    It is an attribute of a module: ``self.running_mean = Buffer(np.zeros(H))``. An update replaces its values:
-    ``self.running_mean.data = new``.
+    It is an attribute of a module: ``self.mean = Buffer(np.zeros(H))``. Assigning a Tensor of its shape and dtype,
+    ``self.mean = 0.9 * self.mean + 0.1 * mean``, sets its values, without a graph.
     """
 
     __slots__ = ()

@@ -84,7 +84,7 @@ class Recurrent(Module):
 
     @property
     def _dtype(self) -> np.dtype:
-        return next(iter(self._params.values())).dtype
+        return next((tensor.dtype for tensor in self._params.values()), np.dtype(np.float32))
 
     @property
     def width(self) -> int:

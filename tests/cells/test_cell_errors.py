@@ -263,7 +263,14 @@ PARAM_TEXTS = {
     ("D H", "fT"): "Param('D H', 'fT'): block T is what every Tensor has, should be another name",
     ("D H", "sum mean"): "Param('D H', 'sum mean'): block sum is what every Tensor has, should be another name",
     ("D H", "fgf"): "Param('D H', 'fgf'): block f is named twice, should be once",
-    ("", "fg"): "Param('', 'fg'): the shape is empty, should be letters for its axes, such as 'D H'",
+    ("", "fg"): "Param('', 'fg'): the shape is empty, should have an axis for the blocks, such as 'D H'",
+    ("D -H",): "Param('D -H'): size '-H' is no sum, should be such as D, 1, D+H or 2*H",
+    ("D 4H",): "Param('D 4H'): size '4H' is no sum, should be such as D, 1, D+H or 2*H",
+    ("D,H",): "Param('D,H'): size 'D,H' is no sum, should be such as D, 1, D+H or 2*H",
+    ("D 0",): "Param('D 0'): size '0' is no sum, should be such as D, 1, D+H or 2*H",
+    ("H*2 H", "fg"): "Param('H*2 H', 'fg'): size 'H*2' is no sum, should be such as D, 1, D+H or 2*H",
+    ("D H", "", None, "D H"): "Param('D H'), fan='D H': the fan is a single size, should be such as 'D+H'",
+    ("D H", "", None, 0): "Param('D H'), fan=0: size '0' is no sum, should be such as D, 1, D+H or 2*H",
 }
 
 

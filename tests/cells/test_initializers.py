@@ -8,6 +8,8 @@ import pytest
 import tinygrad_rnn as tg
 from helpers.cell_samples import assert_same, refusal
 from tinygrad_rnn import Param, cell
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.cells.probe import probe
 
 
 def test_init_is_float32_leaves_by_name_in_order():
@@ -64,6 +66,86 @@ def test_spread_of_the_schemes(scheme, deviation):
     (W,) = [tg.rnn.init(np.random.default_rng(0), D=100, H=200, init={"Wx": scheme})["Wx"].numpy()]
     assert W.std() == pytest.approx(deviation, rel=0.02)
     assert abs(W.mean()) <= 0.01 * deviation + 1e-12
+
+
+# -- the fan ----------------------------------------------------------------------------------------------------------
+
+
+@cell
+def turned(x, h, *, Wx=Param("H D"), Wh=Param("H H", "ab"), b=Param("H")):
+    """The convention of columns: W (out, in), used as x @ W.T."""
+    return tg.tanh(x @ Wx.T + h @ Wh.a.T + (h * h) @ Wh.b.T + b)
+
+
+def test_the_fan_is_the_axis_that_the_product_sums():
+    """W (25, 400) used as x @ W.T has 400 inputs."""
+    params = turned.init(0, dtype=np.float64, D=400, H=25)
+    assert params["Wx"].numpy().std() == pytest.approx(1 / np.sqrt(400), rel=0.03)
+    plain = tg.rnn.init(0, dtype=np.float64, D=400, H=25)
+    np.testing.assert_array_equal(params["Wx"].numpy(), plain["Wx"].numpy().T)
+
+
+@pytest.mark.parametrize("scheme", ["book", "uniform", "xavier", "he", "orthogonal", "normal"])
+def test_a_transposed_matrix_starts_as_the_transpose(scheme):
+    params = turned.init(0, D=7, H=5, init={"Wx": scheme})
+    plain = tg.rnn.init(0, D=7, H=5, init={"Wx": scheme})
+    np.testing.assert_array_equal(params["Wx"].numpy(), plain["Wx"].numpy().T)
+
+
+def test_functions_and_arrays_are_not_turned():
+    params = turned.init(0, D=3, H=5, init={"Wx": lambda rng, shape: np.arange(15.0).reshape(shape)})
+    assert params["Wx"].numpy().tolist() == np.arange(15.0).reshape(5, 3).tolist()
+    params = turned.init(0, D=3, H=5, init={"Wx": np.arange(15.0).reshape(5, 3)})
+    assert params["Wx"].numpy().tolist() == np.arange(15.0).reshape(5, 3).tolist()
+
+
+def test_the_fan_of_other_uses():
+    @cell
+    def bilinear(x, h, *, V=Param("D H H"), W=Param("H D"), p=Param("H H")):
+        return tg.tanh(tg.einsum("nd,dij,nj->ni", x, V, h) + tg.matmul(x, tg.swapaxes(W, 0, 1)) + h @ (p * p))
+
+    assert probe(bilinear).fans == {"V": (0, 2), "W": (1,), "p": (0,)}
+    params = bilinear.init(0, dtype=np.float64, D=40, H=30)
+    assert params["V"].numpy().std() == pytest.approx(1 / np.sqrt(40 * 30), rel=0.03)
+
+
+def test_the_fan_that_the_param_says():
+    def deviation(**options):
+        @cell
+        def joint(x, h, *, A=Param("D H", **options), B=Param("H H", **options)):
+            return tg.tanh(tg.concatenate([x, h], axis=-1) @ tg.concatenate([A, B], axis=0))
+
+        return joint.init(0, dtype=np.float64, D=300, H=100)["A"].numpy().std()
+
+    assert deviation() == pytest.approx(1 / np.sqrt(300), rel=0.02)
+    assert deviation(fan="D+H") == pytest.approx(1 / np.sqrt(400), rel=0.02)
+    assert deviation(fan="H") == pytest.approx(1 / np.sqrt(100), rel=0.02)
+    assert deviation(fan=25) == pytest.approx(1 / 5, rel=0.02)
+
+
+def test_a_cell_that_cannot_be_probed_has_the_first_axis_as_its_fan():
+    @cell
+    def needs(x, h, *, W=Param("H D"), rate):
+        return rate * h + tg.tanh(x @ W.T)
+
+    @cell
+    def fails(x, h, *, W=Param("H D")):
+        raise RuntimeError("no")
+
+    for each in (needs, fails):
+        assert each.init(0, dtype=np.float64, D=400, H=25)["W"].numpy().std() == pytest.approx(1 / 5, rel=0.03)
+
+
+@pytest.mark.parametrize("builtin", BUILT_IN.values(), ids=BUILT_IN)
+def test_built_in_cells_start_with_the_numbers_of_the_plain_scheme(builtin):
+    """Every block is drawn in turn, normal with deviation 1/√n, n its rows, whatever the equations tell."""
+    rng, sizes = np.random.default_rng(3), {"D": 7, "H": 5}
+    for name, tensor in builtin.init(np.random.default_rng(3), dtype=np.float64, **sizes).items():
+        param = builtin.params[name]
+        if len(param.words) == 2:
+            shape = tuple(sizes[word] for word in param.words)
+            blocks = [rng.standard_normal(shape) / np.sqrt(shape[0]) for _ in param.blocks or [""]]
+            np.testing.assert_array_equal(tensor.numpy(), np.concatenate(blocks, axis=1))
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------

@@ -17,10 +17,12 @@ import numpy as np
 
 from ..engine.graph import clock
 from ..engine.tensor import Tensor, make, value
-from ..errors import InvalidType, InvalidValue, ShapeError
-from . import initializers as schemes
+from ..errors import InvalidType, ShapeError
+from .create import create
 from .param import Param, Stacked
 from .param import advice as advice
+from .probe import Probe, linked
+from .sizes import Axis, infer, length, letters_in, solve, words_of
 from .step_run import StepRun, positions
 
 
@@ -34,6 +36,7 @@ class Cell:
 
     inner: Cell | None = None  # the cell inside of a wrapper
     wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` gives an equal cell
+    probed: Probe | None = None  # see `probe`
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -53,7 +56,7 @@ class Cell:
         self.input, *self.states = positional
         self.params = {name: p for name, p in named.items() if isinstance(p, Param)}
         self.config = {name: p for name, p in named.items() if not isinstance(p, Param)}
-        self.words = {name: tuple((states or {}).get(name, "N H").split()) for name in self.states}
+        self.words = {name: words_of((states or {}).get(name, "N H"), f"{self.name}: {name}") for name in self.states}
 
     def __repr__(self) -> str:
         return f"<cell {self.name}({', '.join([self.input, *self.states])}, *, {', '.join(self.params)})>"
@@ -72,35 +75,16 @@ class Cell:
     # -- parameters ------------------------------------------------------------------------------------------------
 
     def init(
-        self, rng: np.random.Generator, *, dtype: Any = np.float32, init: Mapping[str, Any] | None = None, **sizes: int
+        self, rng: Any, *, dtype: Any = np.float32, init: Mapping[str, Any] | None = None, **sizes: int
     ) -> dict[str, Tensor]:
         """Parameters for sizes such as ``D=100, H=100``: leaves that require a gradient, in the order of the signature.
 
-        ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal", "b": {"f": 1.0}}``. Raises InvalidType for a
-        missing or unknown size or parameter, InvalidValue for a size that is no whole number from 1.
+        ``rng`` is a generator, or a seed. ``init`` overrides schemes by parameter: ``{"Wh": "orthogonal",
+        "b": {"f": 1.0}}``. A size that the equations make equal to another (D = H in ``h + x``) may be left out.
+        Raises InvalidType for a missing or unknown size or parameter, InvalidValue for a size that is no whole number
+        from 1, ShapeError for sizes that are different where the equations need equal ones.
         """
-        self._check_init(init or {}, sizes)
-        tensors = {}
-        for name, param in self.params.items():
-            scheme, where = (init or {}).get(name, param.init), f"{self.name}: {name}"
-            array = schemes.draw_blocks(scheme, rng, param.shape(sizes), param.blocks, where).astype(dtype)
-            tensors[name] = Tensor(array, requires_grad=True, name=name)
-        return tensors
-
-    def _check_init(self, init: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
-        """Raise unless all sizes are there, and every size and every scheme has a known name."""
-        letters = dict.fromkeys(word for p in self.params.values() for word in p.words)
-        for letter in letters:
-            if letter not in sizes:
-                raise InvalidType(f"{self.name}.init: missing size {letter}")
-        for name, size in sizes.items():
-            if name not in letters:
-                raise InvalidType(f"{self.name}.init: has no size {name}, only {', '.join(letters)}")
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                raise InvalidValue(f"{self.name}.init: {name} is {size!r}, should be a whole number from 1")
-        for name in init:
-            if name not in self.params:
-                raise InvalidType(f"{self.name}.init: has no parameter {name}, only {', '.join(self.params)}")
+        return create(self, rng, dtype, init or {}, sizes)
 
     def sizes(self, params: Mapping[str, Any]) -> dict[str, int]:
         """The size of each letter, from the shapes of the parameters.
@@ -118,21 +102,18 @@ class Cell:
                 raise InvalidType(
                     f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}"
                 )
-        sizes: dict[str, int] = {}
-        owners: dict[str, str] = {}
-        for name, param in self.params.items():
-            shape, count = np.shape(value(params[name])), max(len(param.blocks), 1)
-            if len(shape) != len(param.words) or shape[-1] % count:
-                raise ShapeError(f"{self.name}: {name} is {shape}, should be {param}")
-            lengths = (*shape[:-1], shape[-1] // count)
-            for word, size in zip(param.words, lengths, strict=True):
-                self._agree(sizes, owners, word, size, f"{name} {shape}")
-        return sizes
+        return solve(self.name, self._axes(params))
 
-    def _agree(self, sizes: dict[str, int], owners: dict[str, str], word: str, size: int, owner: str) -> None:
-        if sizes.setdefault(word, size) != size:
-            raise ShapeError(f"{self.name}: {word} is {sizes[word]} in {owners[word]} but {size} in {owner}")
-        owners.setdefault(word, owner)
+    def _axes(self, params: Mapping[str, Any]) -> list[Axis]:
+        """The axes of all parameters. Raises ShapeError for an array with another number of axes."""
+        axes: list[Axis] = []
+        for name, param in self.params.items():
+            shape = np.shape(value(params[name]))
+            fitting = param.axes(name, shape)
+            if fitting is None:
+                raise ShapeError(f"{self.name}: {name} is {shape}, should be {param}")
+            axes += fitting
+        return axes
 
     def bind(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """The keyword arguments of the function: each parameter as `Stacked`, and the configuration as it was given."""
@@ -160,24 +141,33 @@ class Cell:
             raise InvalidType(f"{self.name}: got {got}, should be {len(self.states)}: {', '.join(self.states)}")
         shape = np.shape(value(x))
         if len(shape) != 2 or shape[1] != sizes.get("D", shape[1]):
-            owners = [name for name, param in self.params.items() if "D" in param.words]
-            known = f" with D = {sizes['D']} as in {owners[0]}" if owners else ""
+            owners = [name for name, param in self.params.items() if "D" in letters_in(param.words)]
+            known = f" with D = {sizes['D']} as in {owners[0]}" if owners and "D" in sizes else ""
             raise ShapeError(f"{self.name}: {self.input} is {shape}, should be (N, D){known}")
-        sizes["N"] = shape[0]
+        sizes |= {"N": shape[0], "D": shape[1]}
         for name, array in zip(self.states, state, strict=True):
             got, words = np.shape(value(array)), self.words[name]
-            want = tuple(sizes.setdefault(word, got[k] if k < len(got) else 0) for k, word in enumerate(words))
+            for k, word in enumerate(words):
+                infer(word, got[k] if k < len(got) else 0, sizes)
+            want = self._lengths(words, sizes)
             if got != want:
                 raise ShapeError(f"{self.name}: {name} is {got}, should be ({', '.join(words)}) = {want}")
-        return sizes
+        return solve(self.name, self._axes(params), sizes)
+
+    def _lengths(self, words: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of a state in numbers. Raises InvalidType for a size that no shape tells."""
+        for letter in letters_in(words):
+            if letter not in sizes:
+                raise InvalidType(f"{self.name}: the size {letter} of the state is in no parameter; give the state")
+        return tuple([length(word, sizes) for word in words])
 
     def zero_state(self, N: int, params: Mapping[str, Any], dtype: Any) -> tuple[Tensor, ...]:
         """Zeros for every state. Raises InvalidType if a size of a state is in no parameter."""
-        sizes = {**self.sizes(params), "N": N}
-        for word in (word for words in self.words.values() for word in words):
-            if word not in sizes:
-                raise InvalidType(f"{self.name}: the size {word} of the state is in no parameter; give the state")
-        return tuple(make(np.zeros([sizes[w] for w in self.words[name]], dtype), None) for name in self.states)
+        sizes = self.sizes(params)
+        if sizes and any(letter not in (*sizes, "N") for words in self.words.values() for letter in letters_in(words)):
+            sizes = linked(self, sizes)
+        sizes["N"] = N
+        return tuple([make(np.zeros(self._lengths(self.words[name], sizes), dtype), None) for name in self.states])
 
     def step(self, x: Any, state: Sequence[Any], bound: Mapping[str, Any], check: bool) -> tuple[Any, ...]:
         """The new state as a tuple, from Tensors and bound parameters; ``check`` compares it with the old state."""

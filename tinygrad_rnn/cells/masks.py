@@ -17,6 +17,8 @@ from ..engine.tensor import value
 from ..errors import InvalidType, ShapeError
 from ..ops import dropout
 from .cell import Cell, Stacked
+from .probe import linked
+from .sizes import length
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,13 @@ def draw_masks(cell: Cell, rng: np.random.Generator, N: int, params: Mapping[str
     Elements are 0 with probability rate, else 1/(1 - rate), in the dtype of the parameters. The dict is empty for a
     cell without masks, so that one training loop serves every cell.
     """
-    sizes = {**cell.sizes(params), "N": N}
+    sizes = {**linked(cell, cell.sizes(params)), "N": N}
     dtype = np.result_type(*(np.asarray(value(params[name])).dtype for name in cell.params))
     masks = {}
     for name, mask in cell.config.items():
         if isinstance(mask, Mask):
             words = ("N", "D") if mask.of == cell.input else cell.words[mask.of]
-            masks[name] = dropout(np.ones([sizes[word] for word in words], dtype), rate=mask.rate, rng=rng)
+            masks[name] = dropout(np.ones([length(word, sizes) for word in words], dtype), rate=mask.rate, rng=rng)
     return masks
 
 

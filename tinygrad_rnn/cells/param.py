@@ -13,25 +13,35 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 from ..errors import InvalidAttribute, InvalidValue
+from .sizes import Axis, length, words_of
 
 
 class Param:
     """A parameter in the signature of a cell.
 
-    ``words`` is its shape ("D H": from D features to H units). ``blocks`` names equal blocks stacked along the last
-    axis, one letter each, or words with spaces ("fgio": stored as (D, 4H)). ``init`` is a scheme of `tg.init`, or a
-    dict of schemes by block, ``{"f": 1.0}``; by default matrices are normal with standard deviation 1/√n, n the rows,
-    and vectors are 0. Raises InvalidValue for an empty shape, or a block that is named twice or like an attribute of
-    Tensor.
+    ``words`` is its shape, a size for each axis: a letter, a number, or a sum of them. "D H" is (D, H), "D+H 2*H" is
+    (D + H, 2H), "1" is (1,), and "" is a scalar. ``blocks`` names equal blocks stacked along the last axis, one letter
+    each, or words with spaces ("fgio": stored as (D, 4H)). ``init`` is a scheme of `tg.init`, or a dict of schemes by
+    block, ``{"f": 1.0}``; by default matrices are normal with standard deviation 1/√n, and vectors and scalars are 0.
+
+    n, the fan, is the number of elements that a product with the parameter sums: the first axis in ``x @ W``, the last
+    in ``x @ W.T``. It is read from the equations. ``fan`` says it where they do not: a size such as "D+H", or a number.
+
+    Raises InvalidValue for a size that is no sum, for blocks of a scalar, and for a block that is named twice or like
+    an attribute of Tensor.
     """
 
-    def __init__(self, words: str, blocks: str = "", init: Any = None):
-        self.words = tuple(words.split())
+    def __init__(self, words: str, blocks: str = "", init: Any = None, fan: str | int | None = None):
+        where = f"Param({words!r}, {blocks!r})" if blocks else f"Param({words!r})"
+        self.words = words_of(words, where)
         self.blocks = tuple(blocks.split() if " " in blocks else blocks)
         self.init = init
-        where = f"Param({words!r}, {blocks!r})"
-        if not self.words:
-            raise InvalidValue(f"{where}: the shape is empty, should be letters for its axes, such as 'D H'")
+        fans = () if fan is None else words_of(str(fan), f"{where}, fan={fan!r}")
+        if len(fans) > 1:
+            raise InvalidValue(f"{where}, fan={fan!r}: the fan is a single size, should be such as 'D+H'")
+        self.fan = "".join(fans)
+        if blocks and not self.words:
+            raise InvalidValue(f"{where}: the shape is empty, should have an axis for the blocks, such as 'D H'")
         for k, name in enumerate(self.blocks):
             if hasattr(Tensor, name):
                 raise InvalidValue(f"{where}: block {name} is what every Tensor has, should be another name")
@@ -40,12 +50,21 @@ class Param:
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape in numbers: "D H" with four blocks, D=3, H=5 -> (3, 20)."""
-        lengths = [sizes[word] for word in self.words]
-        return (*lengths[:-1], lengths[-1] * max(len(self.blocks), 1))
+        lengths = [length(word, sizes) for word in self.words]
+        return (*lengths[:-1], *(n * max(len(self.blocks), 1) for n in lengths[-1:]))
+
+    def axes(self, name: str, shape: tuple[int, ...]) -> list[Axis] | None:
+        """The axes of an array called ``name``; None if the number of axes, or that of the blocks, does not fit."""
+        count = max(len(self.blocks), 1)
+        if len(shape) != len(self.words) or (shape and shape[-1] % count):
+            return None
+        lengths = (*shape[:-1], *(n // count for n in shape[-1:]))
+        return [Axis(word, n, name, shape, f"{self}") for word, n in zip(self.words, lengths, strict=True)]
 
     def __str__(self) -> str:
-        count = str(len(self.blocks)) if len(self.blocks) > 1 else ""
-        words = [*self.words[:-1], count + self.words[-1]]
+        words = list(self.words)
+        if len(self.blocks) > 1:
+            words[-1] = f"{len(self.blocks)}{words[-1] if words[-1].isidentifier() else f'({words[-1]})'}"
         return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
 
 

@@ -164,7 +164,7 @@ def residual(cell: Cell) -> Cell:
 def projected(cell: Cell) -> Cell:
     """Project the output by a matrix, so that it is narrower than the memory:  h' = (new h) P (Sak et al. 2014, LSTMP).
 
-    P is ("H P") and h (N, P). Matrices with H rows, such as Wh, get P rows; c stays (N, H):
+    P is ("H P") and h (N, P). Matrices with H rows, such as Wh, get P rows (D+H: D+P); c stays (N, H):
     ``projected(lstm).init(rng, D=100, H=400, P=100)``. The cell may use h in products only. So a GRU, whose
     (1 - z) ⊙ h adds the old h to the new h, cannot be projected. Raises InvalidType around another wrapper: projected
     is the innermost.
@@ -173,9 +173,12 @@ def projected(cell: Cell) -> Cell:
     if cell.inner is not None:
         raise InvalidType(f"{name}: projected is the innermost wrapper, should be {_innermost(cell)}")
     _free("projected", cell, "P")
-    recurrent = rows(name, cell, out)
-    params = {key: _with_rows(param, "P") if key in recurrent else param for key, param in cell.params.items()}
-    params["P"] = Param(f"{cell.words[out][-1]} P")
+    width = cell.words[out][-1]
+    matrices = {key: param for key, param in cell.params.items() if len(param.words) > 1}
+    recurrent = [key for key, param in matrices.items() if width in param.words[0].split("+")]
+    recurrent = recurrent or rows(name, cell, out)
+    params = {key: _with_rows(param, width, "P") if key in recurrent else param for key, param in cell.params.items()}
+    params["P"] = Param(f"{width} P")
     advice = f"{out} has P columns, should be used in products with a matrix of P rows only"
 
     def equations(x: Any, state: tuple[Any, ...], given: dict[str, Any]) -> Any:
@@ -198,10 +201,11 @@ def _innermost(cell: Cell) -> str:
     return cell.name.replace(base.name, f"projected({base.name})")
 
 
-def _with_rows(param: Param, word: str) -> Param:
-    """A copy of the parameter with ``word`` as the letter of its rows."""
-    new = copy.copy(param)
-    new.words = (word, *param.words[1:])
+def _with_rows(param: Param, old: str, letter: str) -> Param:
+    """A copy of the parameter with ``letter`` in the place of ``old`` in the size of its rows: D+H -> D+P."""
+    new, first = copy.copy(param), param.words[0]
+    word = "+".join(letter if term == old else term for term in first.split("+"))
+    new.words, new.fan = (word, *param.words[1:]), word if param.fan == first else param.fan
     return new
 
 

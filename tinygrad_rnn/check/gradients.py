@@ -50,7 +50,7 @@ def check_gradients(
     title = f.name if isinstance(f, Cell) else getattr(f, "__name__", type(f).__name__)
     report = Report(f"{title}: autograd against numbers")
     if isinstance(f, Cell) and not inputs:
-        flat, unseen = {**sample(f, rng, {**SIZES, **(sizes or {})}), **named}, []
+        flat, unseen = {**sample(f, rng, sizes or {}, SIZES), **named}, []
         call = _reporting_errors(title, by_name(f), flat)
     else:
         function = NamedInputs(f, inputs, named)

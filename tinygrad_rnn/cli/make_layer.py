@@ -14,6 +14,8 @@ import numpy as np
 
 from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
+from ..cells.probe import choose
+from ..cells.sizes import length
 from ..check.gradients import SIZES
 from ..check.layers.adapter import PROTOCOL
 from ..check.layers.arguments import attributes, parameters, plain
@@ -65,8 +67,15 @@ class LayerMaker:
     ):  # fmt: skip
         self.name, self.cell, self.note, self.dtype, self.shapes = name, cell, "", dtype, shapes
         self.rng, self.sizes = np.random.default_rng(seed), {"T": 5, **SIZES, **sizes}
+        self.asked = {letter: size for letter, size in sizes.items() if letter != "T"}
         if cell is None and by_name(name) is not None:
             self.cell, self.note = guess(name, [], "")
+        self.choose()
+
+    def choose(self) -> None:
+        """Choose sizes that the cell accepts, once it is known."""
+        if self.cell is not None:
+            self.sizes.update(choose(self.cell, self.asked, SIZES))
 
     # -- the layer
 
@@ -93,6 +102,7 @@ class LayerMaker:
             names = [name for name in names if name in needed]
         if self.cell is None and any(name in needed and not size_letter(name) for name in names):
             self.cell, self.note = guess(self.name, by_parameters(names), "the arguments of its constructor", NO_CELL)
+            self.choose()
         known = self.parameters()
         arguments: dict[str, Any] = {}
         for name in names:
@@ -113,8 +123,7 @@ class LayerMaker:
         """Random parameters of the cell, by their `plain` names."""
         if self.cell is None:
             return {}
-        sizes = {letter: size for letter, size in self.sizes.items() if letter != "T"}
-        arrays = sample(self.cell, np.random.default_rng(0), sizes)
+        arrays = sample(self.cell, np.random.default_rng(0), self.asked, SIZES)
         return {plain(name): arrays[name].astype(self.dtype) for name in self.cell.params}
 
     # -- its inputs
@@ -167,7 +176,7 @@ class LayerMaker:
     def input_shapes(self, cell: Cell, over_time: bool) -> list[list[int]]:
         """The shape of the input, then those of the states."""
         letters = [("N", "T", "D") if over_time else ("N", "D"), *(cell.words[name] for name in cell.states)]
-        return [[self.sizes[letter] for letter in word] for word in letters]
+        return [[length(word, self.sizes) for word in words] for words in letters]
 
     def random(self, shape: Sequence[int]) -> np.ndarray:
         """Standard normal numbers in the dtype of the check."""

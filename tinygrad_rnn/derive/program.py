@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ..cells.probe import letters
 from ..formula import Expr, Leaf, Part, postorder
 from ..formula.numpy_functions import traits
 from ..tracing.cse import Line, once
 from ..tracing.formulas import TracedStep, inlined, numbers_in, operands_of, replaced
 from ..tracing.names import Names, derived_name, user_names
-from ..tracing.sample import letters
 from .factor import Collector
 from .gradients import Gradients
 from .helpers import helpers

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cells.probe import choose
 from ..check.backward import check_backward
 from ..check.gradients import CLOSE, SIZES
 from ..check.report import distance
@@ -85,7 +86,7 @@ class Answers:
     def random(self, seed: int, sizes: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arguments of the cell and the gradients that come in, by name."""
         rng = np.random.default_rng(seed)
-        given = sample(self.exercise.cell, rng, self.exercise.step.tie({**SIZES, **sizes}))
+        given = sample(self.exercise.cell, rng, sizes, SIZES)
         return given, {f"d{name}": rng.standard_normal(given[name].shape) for name in self.exercise.cell.states}
 
     def grade(self, seed: int, sizes: Mapping[str, int]) -> list[Answer]:
@@ -130,7 +131,7 @@ class Answers:
         renamed = {called: line_name for line_name, called in exercise.called.items()}
         renamed |= {f"d{value}": f"d{state}" for value, state in zip(exercise.new, exercise.cell.states)
                     if f"d{value}" not in exercise.blanks}  # fmt: skip
-        report = check_backward(exercise.plain, self.alone(name), sizes=exercise.step.tie(SIZES))
+        report = check_backward(exercise.plain, self.alone(name), sizes=choose(exercise.cell, {}, SIZES))
         diagnoses = [each for each in report.diagnoses if each.tensor.split(".")[0] == asked and ":" not in each.kind]
         swap = {called: line_name for called, line_name in renamed.items() if called != line_name}
         pattern = rf"\b({'|'.join(swap)})\b(?! that comes in)"  # dh that comes in is called dh

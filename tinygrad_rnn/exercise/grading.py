@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cells.cell import Cell
 from ..check.backward import check_backward
-from ..check.gradients import CLOSE, SIZES
+from ..check.gradients import CLOSE
 from ..check.report import distance
 from ..errors import UserFileError
 from .grade import Answers
@@ -28,7 +28,7 @@ def graded(place: str, backward: Any, cell: Cell, seed: int, sizes: Mapping[str,
     answers = Answers(exercise, backward, file)
     grades = Grades(f"{place}: the backward of {cell.name}, line by line", answers.grade(seed, sizes))
     if grades.ok:
-        report = check_backward(cell, backward, seed=seed, sizes=exercise.step.tie({**SIZES, **sizes}))
+        report = check_backward(cell, backward, seed=seed, sizes=sizes)
         grades.whole = "" if report.ok else f"the lines are right, but not what the function returns:\n{report}"
     elif level:
         grades.hint = hint(answers, grades, level)

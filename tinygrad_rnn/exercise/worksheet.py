@@ -134,8 +134,7 @@ class Exercise:
 
     def _hold(self) -> None:
         """`FormulaError` unless the lines compute what the cell computes, at other sizes."""
-        sizes = self.step.tie(dict(zip(self.letters, SIZES)))
-        given = sample(self.cell, np.random.default_rng(0), sizes)
+        given = sample(self.cell, np.random.default_rng(0), {}, dict(zip(self.letters, SIZES)))
         order, params = [given[name] for name in [self.cell.input, *self.cell.states]], self.cell.params
         both = [cell(*order, **{name: given[name] for name in params}) for cell in (self.cell, self.plain)]
         pairs = zip(*(new if isinstance(new, tuple) else (new,) for new in both))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
+from ..cells.probe import choose
 from ..engine.higher_order import recording_on
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidValue
@@ -46,8 +47,9 @@ def _arguments(cell: Cell, rng: np.random.Generator, params: Any, sizes: dict[st
             raise InvalidValue(f"gradient_flow: {letter} is {known[letter]} in params but {size} was asked for")
     drawn = sample(cell, rng, {**known, **sizes})
     if params is None:
-        sizes = cell.sizes({name: drawn[name] for name in cell.params})
-        arguments: dict[str, Any] = {**cell.init(rng, dtype=np.float64, init=None, **sizes)}
+        full: dict[str, Any] = choose(cell, sizes)
+        del full["N"]
+        arguments: dict[str, Any] = {**cell.init(rng, dtype=np.float64, **full)}
     else:
         arguments = {name: copy.deepcopy(x) for name, x in params.items() if name not in cell.params}
         for name in cell.params:

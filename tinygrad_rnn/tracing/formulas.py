@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..errors import FormulaError, ShapeError
+from ..cells.probe import choose, letters, probe
+from ..errors import FormulaError
 from ..formula import Constant, Expr, Leaf, Part, postorder
 from ..formula.from_rule import bare, followed, part_of
 from .record import Recorder
-from .sample import letters, record_step, sample
+from .sample import record_step, sample
 from .trace import Equation
 
 #: The primes that letters stand for while the cell runs; the others are taken if a number of the cell is one of these.
@@ -28,15 +29,9 @@ PRIMES = ((23, 29, 31, 37, 41, 43, 47, 53), (59, 61, 67, 71, 73, 79, 83, 89))
 class TracedStep(Recorder):
     """A recorder of one step of a cell, whose values are formulas: value n is the leaf ``#n`` of `formulas`."""
 
-    def __init__(self, cell: Cell, sizes: Mapping[str, int], tied: str = ""):
+    def __init__(self, cell: Cell, sizes: Mapping[str, int]):
         super().__init__()
-        self.cell, self.tied = cell, tied
-        self.sizes = self.tie(sizes)
-
-    def tie(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """The sizes with D as large as the letter ``tied``, such as H in a residual."""
-        size = sizes.get(self.tied, sizes["D"])
-        return {**sizes, self.tied: size, "D": size} if self.tied else dict(sizes)
+        self.cell, self.sizes = cell, sizes
 
     # -- recording
 
@@ -101,16 +96,14 @@ class TracedStep(Recorder):
 
 
 def traced_step(cell: Cell, primes: Sequence[int]) -> TracedStep:
-    """One step of ``cell`` at sizes that are ``primes``; if the cell needs it, D is as large as a state."""
-    ties = ["", *dict.fromkeys(words[-1] for words in cell.words.values() if words[-1] != "D")]
-    for tied in ties:
-        step = TracedStep(cell, dict(zip(letters(cell), primes)), tied)
-        try:
-            record_step(cell, sample(cell, np.random.default_rng(0), step.sizes), step)
-            break
-        except ShapeError:
-            if tied == ties[-1]:
-                raise
+    """One step of ``cell`` at sizes that are ``primes``; letters that must be equal share one.
+
+    `FormulaError` for a cell that splits an axis into parts without a letter: no formula could say their length.
+    """
+    if (parts := probe(cell).scale) > 1:
+        raise FormulaError(f"splits an axis into {parts} parts, should declare it in its sizes, such as '{parts}*H'")
+    step = TracedStep(cell, choose(cell, {}, dict(zip(letters(cell), primes))))
+    record_step(cell, sample(cell, np.random.default_rng(0), step.sizes), step)
     return step
 
 

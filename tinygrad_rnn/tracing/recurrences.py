@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ..cells.cell import Cell
+from ..cells.sizes import infer, solve
 from ..cells.step_run import StepRun, is_block
 from ..engine.graph import Node
 
@@ -71,11 +72,13 @@ class Recurrence:
 
     def sizes(self) -> dict[str, int]:
         """The sizes that the letters of the cell stand for, by its states and parameters in the graph."""
-        shapes = [(self.cell.words[name], node.shape) for name in self.cell.states for node in self.state(name) if node]
-        for name, node in self.params.items():
-            param = self.cell.params[name]
-            shapes.append((param.words, (*node.shape[:-1], node.shape[-1] // max(len(param.blocks), 1))))
-        return {letter: size for letters, shape in shapes for letter, size in zip(letters, shape)}
+        sizes: dict[str, int] = {}
+        for name in self.cell.states:
+            for node in self.state(name):
+                for word, size in zip(self.cell.words[name], node.shape if node else ()):
+                    infer(word, size, sizes)
+        axes = [self.cell.params[name].axes(name, node.shape) or () for name, node in self.params.items()]
+        return solve(self.cell.name, [axis for every in axes for axis in every], sizes)
 
 
 def recurrences(order: Sequence[Node], detached: Detached = MappingProxyType({})) -> list[Recurrence]:

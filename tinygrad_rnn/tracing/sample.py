@@ -4,52 +4,50 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..cells.cell import Cell
+from ..cells.probe import SIZES, choose, letters
+from ..cells.sizes import length, parsed
 from ..engine.tensor import value
-from ..errors import InvalidType
 from .called_functions import called, inner_locals_of
 from .record import Recorder, record
 
-#: The sizes of letters that the caller gives no size for: small, and all different.
-SIZES = {"N": 1, "D": 3, "H": 5}
-
-
-def letters(cell: Cell) -> list[str]:
-    """The sizes of a cell, each once: N, D, those of the states, those of the parameters."""
-    words = [*cell.words.values(), *(param.words for param in cell.params.values())]
-    return list(dict.fromkeys(["N", "D", *itertools.chain(*words)]))
-
 
 def size_texts(cell: Cell) -> dict[str, list[tuple[str, str]]]:
-    """How Python reads the sizes of each argument: ``{"Wx": [("D", "shape[0]"), ("H", "shape[1] // 4")], ...}``."""
+    """How Python reads the sizes of each argument: ``{"Wx": [("D", "shape[0]"), ("H", "shape[1] // 4")], ...}``.
+
+    A sum such as D+H is not read: it does not tell a letter.
+    """
     words = {cell.input: ("N", "D"), **cell.words, **{name: param.words for name, param in cell.params.items()}}
     counts = {name: len(param.blocks) for name, param in cell.params.items()}
     texts: dict[str, list[tuple[str, str]]] = {}
-    for name, letters_of in words.items():
-        parts = [""] * (len(letters_of) - 1) + [f" // {counts[name]}" if counts.get(name, 0) > 1 else ""]
-        texts[name] = [(letter, f"shape[{k}]{part}") for k, (letter, part) in enumerate(zip(letters_of, parts))]
+    for name, axes in words.items():
+        texts[name] = []
+        for k, word in enumerate(axes):
+            size, blocks = parsed(word), counts.get(name, 1) if k == len(axes) - 1 else 1
+            if len(size.counts) == 1 and not size.number:
+                ((letter, count),) = size.counts.items()
+                parts = max(blocks, 1) * count
+                texts[name].append((letter, f"shape[{k}]" + f" // {parts}" * (parts > 1)))
     return texts
 
 
-def sample(cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Random float64 arguments of a cell by name, in the order of its signature; no parameter is zero."""
-    known_letters = letters(cell)
-    for name in sizes:
-        if name not in known_letters:
-            raise InvalidType(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(known_letters)}")
-    known = {**SIZES, **sizes}
-    unasked = (prime for prime in (2, 7, 11, 13, 17, 19, 23, 29, 31) if prime not in known.values())
-    full = {letter: known[letter] if letter in known else next(unasked) for letter in known_letters}
-    param_sizes: dict[str, Any] = {word: full[word] for param in cell.params.values() for word in param.words}
+def sample(
+    cell: Cell, rng: np.random.Generator, sizes: Mapping[str, int], defaults: Mapping[str, int] = SIZES
+) -> dict[str, np.ndarray]:
+    """Random float64 arguments of a cell by name, in the order of its signature; no parameter is zero.
+
+    ``sizes`` are those that the user asks for. The others are chosen so that the equations accept them (`choose`).
+    """
+    full = choose(cell, sizes, defaults)
     given = {cell.input: rng.standard_normal((full["N"], full["D"]))}
     for name in cell.states:
-        given[name] = rng.standard_normal([full[word] for word in cell.words[name]])
+        given[name] = rng.standard_normal([length(word, full) for word in cell.words[name]])
+    param_sizes: dict[str, Any] = {letter: size for letter, size in full.items() if letter in letters(cell)[1:]}
     for name, parameter in cell.init(rng, dtype=np.float64, **param_sizes).items():
         given[name] = value(parameter) + 0.1 * rng.standard_normal(parameter.shape)
     return given

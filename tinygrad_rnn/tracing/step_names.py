@@ -21,9 +21,8 @@ def match_steps(recurrence: Recurrence, steps: Sequence[TimeStep]) -> tuple[Trac
 
     A step that ran other operations than the recorded one matches nothing.
     """
-    sizes = recurrence.sizes()
-    known = {"D": sizes["H"], **sizes} if "H" in sizes else sizes
-    trace = record_sample(recurrence.cell, {letter: size for letter, size in known.items() if letter != "N"})
+    sizes = {letter: size for letter, size in recurrence.sizes().items() if letter != "N"}
+    trace = record_sample(recurrence.cell, sizes)
     numbers: dict[Node, int] = {}
     if trace is None:
         return Trace(), numbers

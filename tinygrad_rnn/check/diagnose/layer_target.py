@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
+from ...cells.sizes import length
 from ...engine.tensor import Tensor, value
 from ...errors import ShapeError
 from ...tracing.sample import codes
@@ -164,7 +165,7 @@ def _renamed(cell: Cell, function: Any, names: Mapping[str, str]) -> Callable[..
         sizes["N"] = len(next(iter(given.values())))
         for state in cell.states:
             if state not in given:
-                given[state] = np.zeros([sizes[word] for word in cell.words[state]])
+                given[state] = np.zeros([length(word, sizes) for word in cell.words[state]])
         return function(**given)
 
     return forward

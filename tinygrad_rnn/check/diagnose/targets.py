@@ -92,7 +92,7 @@ class OfCell(Subject):
 
     def case(self, seed: int, small: Mapping[str, int] | None = None, still: bool = False) -> Case:
         rng = np.random.default_rng(seed)
-        given = self.given(rng, {**self.sizes, **(small or {})}, seed)
+        given = self.given(rng, {**self.asked[-1], **(small or {})}, seed)
         given |= {name: np.zeros_like(given[name]) for name in self.cell.states if still}
         case = case_of_cell(self.cell, self.function, given, rng, self.timed)
         case.given = {name: x.astype(self.dtype) if x.dtype.kind == "f" else x for name, x in given.items()}
@@ -112,10 +112,10 @@ class OfCell(Subject):
         if "T" in self.sizes and not self.timed:
             raise Uncheckable(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
         if self.fixed:
-            found = {name: self._cut(name, x, sizes.get("N"), T) for name, x in self._whole().items()}
+            found = {name: self._cut(name, x, sizes.get("N", SIZES["N"]), T) for name, x in self._whole().items()}
             found = {name: x if seed == self.first else moved(x, rng) for name, x in found.items()}
         else:
-            found = sample(self.cell, rng, sizes)
+            found = sample(self.cell, rng, sizes, SIZES)
             if self.timed:
                 N, D = found.pop(self.cell.input).shape
                 found = {"xs": rng.standard_normal((N, T, D)), **found}

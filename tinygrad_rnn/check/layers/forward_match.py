@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
+from ...cells.sizes import length
 from ...engine.pytree import flatten
 from ...engine.tensor import value
 from ...errors import ShapeError
@@ -162,7 +163,7 @@ def _states(
     adapter: Adapter, cell: Cell, arrays: Sequence[np.ndarray], sizes: Mapping[str, int]
 ) -> Iterator[dict[str, Any]]:
     """The possible initial states: those that the layer is handed; others are zeros, or arrays of that shape in it."""
-    shapes = {name: tuple(sizes[word] for word in cell.words[name]) for name in cell.states}
+    shapes = {name: tuple(length(word, sizes) for word in cell.words[name]) for name in cell.states}
     start: dict[str, Any] = {}
     for (name, shape), x in zip(shapes.items(), arrays):
         fitting = [turned for turned in (x, x.T, x[None]) if turned.shape == shape]

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
+from ...cells.probe import choose
+from ...cells.sizes import letters_in
 from ...engine.graph import Node, newest_first
 from ...engine.higher_order import recording_on
 from ...engine.tensor import Tensor, detach, value
@@ -137,8 +139,8 @@ def of_cell(
     if last:
         output = list(results.values())[-len(cell.states) - 1 if steps > 1 else 0].node
         dys = {node: dy * 0 if node is not output else _only_last(dy) if steps > 1 else dy for node, dy in dys.items()}
-    letters = {"N": N, "D": D, **dict(zip(cell.words[cell.states[0]], arguments[cell.states[0]].shape)), **sizes}
-    shown = " ".join(f"{letter}={size}" for letter, size in letters.items())
+    full, shown_letters = choose(cell, sizes), letters_in(["N", "D", *cell.words[cell.states[0]], *sizes])
+    shown = " ".join(f"{letter}={full[letter]}" for letter in shown_letters)
     title = f"{cell.name}: {'one step' if steps == 1 else f'{steps} steps'}, {shown}"
     captured = Captured(title, dys, {name: y.node for name, y in results.items()}, trace=recorder)
     kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state")}

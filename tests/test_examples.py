@@ -58,9 +58,13 @@ def explodes_and_is_kept(lines: dict[str, str]) -> None:
     U, W = numbers(lines["Rprop"])[-3:-1]
     assert abs(U - 1) < 0.1 and abs(W - 1) < 0.02
     assert Path("exploding_remedies.png").read_bytes().startswith(b"\x89PNG")
+def derives_activations(lines: dict[str, str]) -> None:
+    assert "dx = dy * (1 - y**2)" in lines["tanh:"] and "dx = dy * y * (1 - y)" in lines["sigmoid:"]
+    assert numbers(lines["|tanh x - (2"])[-1] < 1e-14 < 1.9 < numbers(lines["|tanh x - (1"])[-1]
 
 
 SHOWS = {
+    "activations": derives_activations,
     "count_ones": counts_ones,
     "exploding_remedies": explodes_and_is_kept,
     "vanishing": vanishes_and_explodes,

@@ -124,6 +124,20 @@ def test_attention_weights_are_those_of_the_call():
     np.testing.assert_allclose(weights.sum(-1), 1)
 
 
+def test_a_sequence_to_sequence_model_is_drawn_with_a_row_for_each_half():
+    encoder, decoder = pair("dot", cell="gru")
+
+    class Model(nn.Module):
+        def __init__(self):
+            self.encoder, self.decoder = encoder, decoder
+
+        def loss(self, sources, targets):
+            return tg.softmax_cross_entropy(self.decoder(targets, self.encoder(sources))[0], targets)
+
+    rows = tg.draw(Model().loss, ids(T), ids(S)).graph.rows
+    assert [(row.cell, row.steps) for row in rows] == [("gru", T), ("gru", S)]
+
+
 REFUSED = {
     "another score": (lambda: nn.Attention("cosine"), "Attention: score is 'cosine', should be dot or general"),
     "no sizes": (

@@ -173,9 +173,13 @@ def test_a_copy_computes_the_same(name, copied):
 
 
 @each_layer
-def test_layers_can_be_drawn(name):
+def test_layers_can_be_drawn_and_stay_as_they_are(name):
     layer = LAYERS[name]()
-    graph = tg.draw(layer, xs()).graph
+    before, states = layer.state_dict(), [rng.bit_generator.state for rng in layer.rngs.values()]
+    graph = tg.draw(layer, tg.tensor(xs(), requires_grad=True)).graph
+    assert [rng.bit_generator.state for rng in layer.rngs.values()] == states
+    for key, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
     rows = {"Stacked": 2, "Bidirectional": 2, "Sequential": 1}.get(name, 0)
     assert [row.steps for row in graph.rows] == [T] * rows
 

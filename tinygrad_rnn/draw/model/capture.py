@@ -25,7 +25,7 @@ from ...cells.sizes import letters_in
 from ...engine.graph import Node, newest_first
 from ...engine.higher_order import recording_on
 from ...engine.tensor import Tensor, detach, value
-from ...errors import GraphError
+from ...errors import GraphError, InvalidType
 from ...sequence.scan import scan
 from ...tracing.record import Recorder, untaken, user_name, watching
 from ...tracing.recurrences import Recurrence, recurrences
@@ -78,7 +78,7 @@ def of_tensor(y: Tensor) -> Captured:
 
 def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str]) -> Captured:
     """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results."""
-    recorder, tensors = Recorder(), []
+    f, recorder, tensors = _apart(f), Recorder(), []
     for name, x in zip(names, inputs):
         is_array = not isinstance(x, Tensor) and np.asarray(value(x)).dtype.kind == "f"
         tensors.append(Tensor(np.array(x), name=name, requires_grad=True) if is_array else x)
@@ -103,6 +103,16 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
             known = user_name(y.node) or captured.names.get(y.node, name)
             captured.outputs[untaken(known, captured.outputs)] = y.node
     return _complete(captured)
+
+
+def _apart(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A copy of a module, or of a method of one, whose call changes neither its generators nor what it holds."""
+    if not hasattr(getattr(f, "__self__", f), "rngs"):
+        return f
+    try:
+        return copy.deepcopy(f)
+    except InvalidType:  # it holds a Tensor with a graph
+        return f
 
 
 def _no_gradient(title: str, inputs: Sequence[Any], names: Sequence[str], results: Sequence[Any]) -> str:

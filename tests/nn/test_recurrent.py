@@ -122,9 +122,10 @@ def test_the_mode_alone_decides_whether_it_draws(names):
 @each_drawing
 def test_configuration_at_the_call_takes_precedence(names):
     made = drawing(names)
-    none = dict.fromkeys(names.split(", "))
+    none, before = dict.fromkeys(names.split(", ")), copy.deepcopy(made.rng)
     want, _ = tg.scan(made.cell, tg.Tensor(xs()), None, made.params)
     same([made(xs(), **none)[0]], [want])
+    assert made.rng.bit_generator.state == before.bit_generator.state  # what is given is not drawn
     masks = tg.draw_masks(made.cell, np.random.default_rng(3), N, made.params)
     given = {**masks, **({"rng": np.random.default_rng(4)} if "rng" in names else {})}
     hs, _ = made.eval()(xs(), **copy.deepcopy(given))

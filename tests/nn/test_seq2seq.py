@@ -101,6 +101,17 @@ def test_gradients_reach_every_parameter(kind):
     assert all(tensor.grad.any() for half in (encoder, decoder) for tensor in half.params.values())
 
 
+def test_a_peeky_decoder_sees_the_last_output_of_the_top_layer():
+    encoder, decoder = pair("general, peeky, deep")
+    encoded = encoder(ids(T), LENGTHS)
+    np.testing.assert_array_equal(encoded.h.numpy(), encoded.hs.numpy()[np.arange(N), LENGTHS - 1])
+    below = np.concatenate([decoder.embed(ids(1)).numpy()[:, 0], encoded.h.numpy()], axis=-1)
+    hs, _ = decoder.recurrent(below[:, None], encoded.state)
+    context, _ = decoder.attention(hs, encoded.hs, LENGTHS)
+    want = decoder.affine(np.concatenate([hs.numpy()[:, 0], encoded.h.numpy(), context.numpy()[:, 0]], axis=-1))
+    np.testing.assert_allclose(decoder(ids(1), encoded)[0].numpy()[:, 0], want.numpy(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("merge", ["concat", "sum"])
 def test_a_bidirectional_encoder_feeds_a_decoder_of_its_width(merge):
     encoder = nn.Encoder(V, D, H, rng=0, bidirectional=True, merge=merge)

@@ -103,8 +103,11 @@ REFUSED = {
         lambda: VariationalDropout(-0.1, rng=0),
         "VariationalDropout: rate is -0.1, should be at least 0 and less than 1"),
     "no generator": (
-        lambda: Dropout(0.5, rng=None),
+        lambda: Dropout(0.5),
         "Dropout: rng is missing, should be a NumPy generator or a seed: rng=np.random.default_rng(0)"),
+    "a rate that is no number": (
+        lambda: Dropout("0.5", rng=0), "Dropout: rate is '0.5', should be at least 0 and less than 1"),
+    "no width": (lambda: LayerNorm(0), "LayerNorm: H is 0, should be a whole number from 1"),
     "no time axis": (
         lambda: VariationalDropout(0.5, rng=0)(ones(2, 3)), "VariationalDropout: xs is (2, 3), should be (N, T, D)"),
     "a width that is another": (

@@ -163,6 +163,9 @@ REFUSED = {
     "no generator": (
         lambda: Embedding(5, 3),
         "Embedding: rng is missing, should be a NumPy generator or a seed: rng=np.random.default_rng(0)"),
+    "a size of 0": (lambda: Linear(0, 3, rng=0), "Linear: H is 0, should be a whole number from 1"),
+    "a size that is no whole number": (
+        lambda: Embedding(5.0, 3, rng=0), "Embedding: V is 5.0, should be a whole number from 1"),
     "an unknown activation": (
         lambda: Linear(3, 4, rng=0, activation="step"),
         f"Linear: activation is 'step', should be a function, or {', '.join(ACTIVATIONS)}"),

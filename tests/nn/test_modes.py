@@ -142,7 +142,7 @@ def test_unfreeze_undoes_freeze_for_the_same_objects_and_leaves_buffers():
     model.unfreeze()
     assert list(model.params) == list(before) and all(model.params[name] is before[name] for name in before)
     model.layers[0](X).sum().backward()
-    assert model.layers[0].W.grad is not None and model.layers[0].W.name == "W"
+    assert model.layers[0].W.grad is not None and model.layers[0].W.node.name == "W"
 
 
 def test_a_part_is_frozen_and_an_optimiser_trains_the_rest():

@@ -170,6 +170,11 @@ REFUSED = {
     "outputs in the place of what was encoded": (
         lambda: nn.Decoder(V, D, H, rng=0)(ids(S), np.zeros((N, T, H))),
         "Decoder: encoded is a ndarray, should be what an Encoder returns"),
+    "a product of different widths": (
+        lambda: nn.Decoder(V, D, H, rng=0, attention="dot", H_encoder=5),
+        'Decoder: outputs of 5 and of 6 units have no product, should be as wide, or attention="general"'),
+    "a size of attention": (
+        lambda: nn.Attention("general", H=True, D=3, rng=0), "Attention: H is True, should be a whole number from 1"),
     "weights without attention": (
         lambda: pair("plain")[1].weights(ids(S), pair("plain")[0](ids(T))),
         'Decoder: it has no attention, should be Decoder(..., attention="dot")'),

@@ -13,7 +13,7 @@ from ..errors import InvalidType, InvalidValue, ShapeError
 from ..sequence.scan import length_mask
 from .layers import as_dtype
 from .module import Module
-from .parameter import generator, parameter
+from .parameter import check_sizes, generator, parameter
 
 SCORES = ("dot", "general")
 
@@ -48,6 +48,7 @@ class Attention(Module):
             if H is None or D is None:
                 raise InvalidType('Attention: sizes are missing, should be Attention("general", H=4, D=3, rng=rng), '
                                 "H of the queries and D of hs")  # fmt: skip
+            check_sizes("Attention", H=H, D=D)
             array = schemes.draw(init, generator(rng, "Attention"), (H, D), "Attention: W")
             self.W = parameter(array.astype(dtype), "W")
 

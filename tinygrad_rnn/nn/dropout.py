@@ -20,10 +20,10 @@ class Dropout(Module):
     ``rng``, a new mask for each call. Raises InvalidValue for a rate below 0 or from 1.
     """
 
-    def __init__(self, rate: float = 0.5, *, rng: Any):
+    def __init__(self, rate: float = 0.5, *, rng: Any = None):
         where = type(self).__name__
-        if not 0 <= rate < 1:
-            raise InvalidValue(f"{where}: rate is {rate}, should be at least 0 and less than 1")
+        if not isinstance(rate, (int, float, np.floating)) or not 0 <= rate < 1:
+            raise InvalidValue(f"{where}: rate is {rate!r}, should be at least 0 and less than 1")
         self.rate, self.rng = rate, generator(rng, where)
 
     def forward(self, x: Any) -> Tensor:

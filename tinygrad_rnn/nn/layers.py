@@ -12,7 +12,7 @@ from ..cells import initializers as schemes
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidType, InvalidValue, ShapeError
 from .module import Module
-from .parameter import generator, parameter
+from .parameter import check_sizes, generator, parameter
 
 #: The activations that `Linear` takes by name.
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
@@ -48,6 +48,7 @@ class Embedding(Module):
         elif V is None or D is None:
             raise InvalidType("Embedding: sizes are missing, should be Embedding(V, D, rng=rng), or weights=vectors")
         else:
+            check_sizes("Embedding", V=V, D=D)
             array = schemes.draw(init, generator(rng, "Embedding"), (V, D), "Embedding: W")
         self.W = parameter(array.astype(dtype), "W")
         if frozen:
@@ -80,6 +81,7 @@ class Linear(Module):
         init: Any = schemes.book,
         dtype: Any = None,
     ):
+        check_sizes("Linear", H=H, V=V)
         self.activation, self.tied = _activation(activation), tied
         if tied is None:
             array = schemes.draw(init, generator(rng, "Linear"), (H, V), "Linear: W")

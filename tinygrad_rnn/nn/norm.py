@@ -12,13 +12,14 @@ from ..engine.tensor import Tensor, detach
 from ..errors import InvalidValue, ShapeError
 from .layers import as_dtype
 from .module import Module
-from .parameter import Buffer, parameter
+from .parameter import Buffer, check_sizes, parameter
 
 
 class _Norm(Module):
     """What both layers have: gain (H,), which starts at 1, b (H,), which starts at 0, and eps."""
 
     def __init__(self, H: int, *, eps: float = 1e-5, dtype: Any = np.float32):
+        check_sizes(type(self).__name__, H=H)
         self.eps = eps
         self.gain, self.b = parameter(np.ones(H, dtype), "gain"), parameter(np.zeros(H, dtype), "b")
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..engine.graph import Node
 from ..engine.higher_order import InputNode
 from ..engine.tensor import Tensor
-from ..errors import InvalidType
+from ..errors import InvalidType, InvalidValue
 
 
 class Buffer(Tensor):
@@ -61,3 +61,10 @@ def generator(rng: Any, where: str) -> np.random.Generator:
         return np.random.default_rng(rng)
     what = "is missing" if rng is None else f"is {rng!r}"
     raise InvalidType(f"{where}: rng {what}, should be a NumPy generator or a seed: rng=np.random.default_rng(0)")
+
+
+def check_sizes(where: str, **sizes: Any) -> None:
+    """Raise InvalidValue unless every size, given by its name, is a whole number from 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+            raise InvalidValue(f"{where}: {name} is {size!r}, should be a whole number from 1")

@@ -105,6 +105,9 @@ class Decoder(Module):
         below = D + (seen if peeky else 0)
         self.recurrent = Stacked(cell, layers=layers, D=below, H=H, rng=rng, dtype=dtype, **options)
         width = self.recurrent.width
+        if attention == "dot" and seen != width:
+            raise InvalidValue(f'Decoder: outputs of {seen} and of {width} units have no product, should be as wide, '
+                             'or attention="general"')  # fmt: skip
         sizes = {"H": width, "D": seen, "rng": rng} if attention == "general" else {}
         self.attention = None if attention is None else Attention(attention, dtype=dtype, **sizes)
         above = width + (seen if peeky else 0) + (seen if attention else 0)

@@ -10,7 +10,7 @@ from ..engine.tensor import Tensor
 from ..errors import InvalidType, InvalidValue
 from .dropout import Dropout, VariationalDropout
 from .module import Module
-from .parameter import generator
+from .parameter import check_sizes, generator
 from .recurrent import Recurrent
 
 
@@ -95,6 +95,5 @@ def _widths(widths: Sequence[int] | None, layers: int | None, H: int | None) -> 
     count = 2 if layers is None else layers
     if H is None:
         raise InvalidType("Stacked: H is missing, should be Stacked(cell, [64, 64], D=10), or layers=2, D=10, H=64")
-    if not isinstance(count, int) or count < 1:
-        raise InvalidValue(f"Stacked: layers is {count!r}, should be a whole number from 1")
+    check_sizes("Stacked", layers=count)
     return [H] * count

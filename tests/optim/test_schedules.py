@@ -117,6 +117,16 @@ def test_a_resumed_schedule_is_the_uninterrupted_one_bit_for_bit(name):
         assert rates(resumed, 60 - stop, metrics[stop:]) == whole[stop:]
 
 
+@pytest.mark.parametrize("stop", range(1, 6))
+def test_patience_is_resumed_too(stop):
+    metrics = [3.0, 4.0, 4.0, 4.0, 4.0, 4.0, 4.0]
+    whole = rates(ReduceOnPlateau(optimizer(), patience=2), 7, metrics)
+    stopped, resumed = (ReduceOnPlateau(optimizer(), patience=2) for _ in range(2))
+    rates(stopped, stop, metrics)
+    resumed.load_state_dict(stopped.state_dict())
+    assert rates(resumed, 7 - stop, metrics[stop:]) == whole[stop:]
+
+
 W = tg.tensor([1.0], requires_grad=True)
 FIXED = SGD([W], lr=1)
 

@@ -133,9 +133,9 @@ def test_a_gradient_that_is_not_finite_is_named_and_nothing_is_scaled(bad):
     np.testing.assert_array_equal(made.first.grad.ravel()[1:], before.ravel()[1:])
 
 
-@pytest.mark.parametrize("max_norm", [0, -1.0, math.nan])
+@pytest.mark.parametrize("max_norm", [0, -1.0, math.nan, "1"])
 def test_the_bound_is_above_0(max_norm):
-    text = f"clip_grad_norm: max_norm is {max_norm}, should be more than 0"
+    text = f"clip_grad_norm: max_norm is {max_norm!r}, should be more than 0"
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         clip_grad_norm(pair(), max_norm)
 

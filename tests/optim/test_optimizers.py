@@ -256,6 +256,13 @@ REFUSED = {
         lambda: Adam([W], betas=(0.9, 1.0)),
         "Adam: betas[1] is 1.0, should be from 0 to less than 1",
     ),
+    "one beta": (lambda: Adam([W], betas=0.9), "Adam: betas is 0.9, should be two numbers"),
+    "one eta": (lambda: Rprop([W], etas=(0.5,)), "Rprop: etas is (0.5,), should be two numbers"),
+    "one size": (lambda: Rprop([W], step_sizes=3), "Rprop: step_sizes is 3, should be two numbers"),
+    "nothing": (
+        lambda: Adam(None),
+        "optim: params is a NoneType, should be a module, or a dict or a list of parameters",
+    ),
     "eps": (lambda: Adam([W], eps=0), "Adam: eps is 0, should be more than 0, and finite"),
     "lr is text": (lambda: SGD([W], lr="0.1"), "SGD: lr is '0.1', should be more than 0, and finite"),
     "nesterov": (lambda: SGD([W], lr=1, nesterov=True), "SGD: momentum is 0.0, should be more than 0 and less than 1"),

@@ -158,6 +158,7 @@ REFUSED = {
         "ReduceOnPlateau: step got no metric, should be step(metric) after each epoch",
     ),
     "nan": (lambda: ReduceOnPlateau(FIXED).step(math.nan), "ReduceOnPlateau: the metric is nan, should be a number"),
+    "text": (lambda: ReduceOnPlateau(FIXED).step("3"), "ReduceOnPlateau: the metric is a str, should be a number"),
     "a metric": (lambda: Cosine(FIXED, 3).step(1.0), "Cosine: step got a metric, should be step() after each step"),
     "a metric after warm-up": (
         lambda: WarmUp(FIXED, 3).step(1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 
 import numpy as np
 
@@ -43,6 +44,11 @@ def _finite(where: str, size: float, grads: Mapping[str, np.ndarray]) -> None:
         raise NumericalError(f"{where}: the gradient of {', '.join(bad)} is not finite")
 
 
+def _limit(where: str, what: str, value: float) -> None:
+    if not isinstance(value, Real) or not value > 0:
+        raise InvalidValue(f"{where}: {what} is {value!r}, should be more than 0")
+
+
 def clip_grad_norm(params: Gradients, max_norm: float) -> float:
     """Scale all gradients by one factor, so that their norm is at most ``max_norm``; return the norm before.
 
@@ -51,8 +57,7 @@ def clip_grad_norm(params: Gradients, max_norm: float) -> float:
     ``clip_grads(grads, max_norm)``. Raises NumericalError, a FloatingPointError, if a gradient is NaN or infinite,
     before any is scaled: scaling would hide where it came from (see `trace_nans`).
     """
-    if not max_norm > 0:
-        raise InvalidValue(f"clip_grad_norm: max_norm is {max_norm}, should be more than 0")
+    _limit("clip_grad_norm", "max_norm", max_norm)
     grads = gradients(params, "clip_grad_norm")
     norm = _norm(grads)
     _finite("clip_grad_norm", norm, grads)
@@ -69,8 +74,7 @@ def clip_grad_value(params: Gradients, max_value: float) -> float:
     Equal to ``np.clip(g, -max_value, max_value, out=g)`` for each gradient g (Mikolov 2012). The direction of the
     gradient changes, unlike in `clip_grad_norm`. ``params`` and the errors are as there.
     """
-    if not max_value > 0:
-        raise InvalidValue(f"clip_grad_value: max_value is {max_value}, should be more than 0")
+    _limit("clip_grad_value", "max_value", max_value)
     grads = gradients(params, "clip_grad_value")
     largest = _largest(grads)
     _finite("clip_grad_value", largest, grads)

@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.graph import clock
 from ..engine.versions import bump
 from .optimizer import Optimizer
-from .params import Parameters, blocks, within
+from .params import Parameters, blocks, pair, within
 
 
 class SGD(Optimizer):
@@ -136,6 +136,7 @@ class Rprop(Optimizer):
         step_sizes: tuple[float, float] = (1e-6, 50.0),
     ):
         super().__init__(params, lr)
+        etas, step_sizes = pair("Rprop", "etas", etas), pair("Rprop", "step_sizes", step_sizes)
         within("Rprop", "etas[0]", etas[0], below=1, zero=False)
         within("Rprop", "etas[1]", etas[1], least=1, zero=False)
         within("Rprop", "step_sizes[0]", step_sizes[0], zero=False)
@@ -169,6 +170,7 @@ class Adam(Optimizer):
     ):
         super().__init__(params, lr, weight_decay)
         where = type(self).__name__
+        betas = pair(where, "betas", betas)
         within(where, "betas[0]", betas[0], below=1)
         within(where, "betas[1]", betas[1], below=1)
         within(where, "eps", eps, zero=False)

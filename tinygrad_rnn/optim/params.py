@@ -62,6 +62,9 @@ def _by_name(params: Any) -> dict[str, Any]:
     params = getattr(params, "params", params)
     if isinstance(params, (Tensor, np.ndarray)):
         params = [params]
+    if not isinstance(params, Iterable):
+        raise InvalidType(f"optim: params is a {type(params).__name__}, should be a module, or a dict or a list of "
+                        "parameters")  # fmt: skip
     by_name: dict[str, Any] = {}
     seen: dict[int, None] = {}
     for key, parameter in params.items() if isinstance(params, Mapping) else enumerate(params):
@@ -101,3 +104,10 @@ def within(where: str, what: str, value: Any, least: float = 0, below: float = m
     low = f"{least} or more" if zero and below == math.inf else f"from {least}" if zero else f"more than {least}"
     high = ", and finite" if below == math.inf else f" to less than {below}" if zero else f" and less than {below}"
     raise InvalidValue(f"{where}: {what} is {value!r}, should be {low}{high}")
+
+
+def pair(where: str, what: str, value: Any) -> tuple[Any, Any]:
+    """Two numbers; raises InvalidValue for what is not a tuple or a list of two."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InvalidValue(f"{where}: {what} is {value!r}, should be two numbers")
+    return value[0], value[1]

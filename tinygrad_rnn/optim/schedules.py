@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
+from ..engine.tensor import Tensor
 from ..errors import InvalidType, InvalidValue, NumericalError
 from .optimizer import Optimizer
 from .params import within
@@ -43,12 +45,12 @@ class Schedule:
         """What the first learning rate is multiplied by after t steps."""
         raise InvalidType(f"{type(self).__name__} has no rule, should define factor(self, t)")
 
-    def step(self, metric: float | None = None) -> None:
+    def step(self, metric: float | Tensor | None = None) -> None:
         """Count a step, and set the learning rate for the next one."""
         self.advance(metric)
         self.optimizer.lr = self.base * self.factor(self.t)
 
-    def advance(self, metric: float | None = None) -> None:
+    def advance(self, metric: float | Tensor | None = None) -> None:
         """Count a step, without setting the learning rate."""
         if metric is not None:
             raise InvalidType(f"{type(self).__name__}: step got a metric, should be step() after each step")
@@ -133,7 +135,7 @@ class WarmUp(Schedule):
         rise = self.start + (1 - self.start) * min(t / self.steps, 1)
         return rise * self.after.factor(self.after.t)
 
-    def advance(self, metric: float | None = None) -> None:
+    def advance(self, metric: float | Tensor | None = None) -> None:
         if metric is not None:
             self.after.advance(metric)
             return
@@ -171,14 +173,17 @@ class ReduceOnPlateau(Schedule):
     def factor(self, t: int) -> float:
         return self.scale
 
-    def advance(self, metric: float | None = None) -> None:
+    def advance(self, metric: float | Tensor | None = None) -> None:
         if metric is None:
             raise InvalidType("ReduceOnPlateau: step got no metric, should be step(metric) after each epoch")
+        if not isinstance(metric, (Real, Tensor)):
+            raise InvalidType(f"ReduceOnPlateau: the metric is a {type(metric).__name__}, should be a number")
+        metric = float(metric)
         if math.isnan(metric):
             raise NumericalError("ReduceOnPlateau: the metric is nan, should be a number")
         self.t += 1
         self.bad = 0 if metric < self.best else self.bad + 1
-        self.best = min(self.best, float(metric))
+        self.best = min(self.best, metric)
         if self.bad > self.patience:
             self.scale, self.bad = max(self.scale / self.divide, min(self.scale, self.min_lr / self.base)), 0
 

@@ -74,6 +74,15 @@ def test_a_text_that_cannot_be_read_leaves_the_old_file(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.npy", "a.txt", "b.txt"]
 
 
+def test_the_text_itself_is_not_overwritten(tmp_path):
+    (tmp_path / "a.txt").write_text("a b\n")
+    (tmp_path / "link").symlink_to("a.txt")
+    text = f"map_text: to is {tmp_path / 'link'}, the text itself, should be another file"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        map_text(tmp_path / "a.txt", tmp_path / "link")
+    assert (tmp_path / "a.txt").read_text() == "a b\n"
+
+
 def damage(data):
     """Damaged copies of a file: cut at any place, or with other content."""
     yield from (data[:end] for end in range(0, len(data), 7))

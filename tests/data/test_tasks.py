@@ -263,6 +263,8 @@ def test_a_gap_needs_the_words_on_both_sides(monkeypatch):
         (lambda: tasks.parity(T=1.5), "parity: T is 1.5, should be a positive int"),
         (lambda: tasks.addition(sizes=(5, 5)),
          "addition: sizes is (5, 5), should be three ints: of train, valid and test"),
+        (lambda: tasks.addition(sizes=100), "addition: sizes is 100, should be three ints: of train, valid and test"),
+        (lambda: tasks.addition(seed=-1), "addition: seed is -1, should be an int from 0"),
         (lambda: tasks.addition(sizes=(5, 0, 5)), "addition: a size is 0, should be a positive int"),
         (lambda: tasks.addition(0), "addition: digits is 0, should be a positive int"),
         (lambda: tasks.copy(symbols="a"),

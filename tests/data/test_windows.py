@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_rnn.data import Windows, draw_rows, ptb, windows
+from tinygrad_rnn.data import Corpus, Windows, draw_rows, ptb, windows
 
 #: a corpus length, N and T, with at least one batch in the corpus
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60)).map(
@@ -106,6 +106,12 @@ def test_windows_are_copies_of_the_same_dtype(dtype):
         ((range(40), True, 3), False, ValueError, "N is True, should be a positive int"),
         (([[1, 2]], 1, 1), False, ValueError, "ids has shape (1, 2), should have one axis"),
         (([1.0, 2.0], 1, 1), False, TypeError, "ids is float64, should be integers"),
+        (
+            (Corpus([0, 0], ("a",)), 1, 1),
+            False,
+            TypeError,
+            "ids is a Corpus, should be an array of ids, as corpus.ids is",
+        ),
     ],
 )
 def test_errors_say_what_is_and_what_should_be(args, tail, error, text):
@@ -206,6 +212,14 @@ def test_a_picture_has_each_row_at_its_offset():
     ]
     with pytest.raises(ValueError, match=r"^draw_rows: shown is 0, should be a positive int$"):
         draw_rows(windows(np.arange(7), 2, 2), shown=0)
+
+
+@pytest.mark.parametrize("k", [-1, 1.5, True])
+def test_an_epoch_has_a_number_from_0(k):
+    with pytest.raises(ValueError, match=rf"^epoch: k is {k}, should be an int from 0$"):
+        windows(range(20), 2, 2).epoch(k)
+    with pytest.raises(ValueError, match=rf"^windows: start is {k}, should be an int from 0$"):
+        windows(range(20), 2, 2, start=k)
 
 
 def test_another_ring_is_refused():

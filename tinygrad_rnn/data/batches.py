@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidType, InvalidValue
-from .corpus import positive
+from .corpus import integer
 
 IGNORE = -1  #: the label of a padded target, which `softmax_cross_entropy` ignores
 POOL = 50  #: batches that are sorted by length together
@@ -35,13 +35,13 @@ def _arrays(where: str, sequences: Any) -> list[np.ndarray]:
     if not arrays:
         raise InvalidValue(f"{where}: there is no sequence, should be at least one")
     for i, array in enumerate(arrays):
+        if array.dtype.kind not in "biuf":
+            raise InvalidType(f"{where}: sequence {i} is {array.dtype}, should be numbers")
         if array.ndim == 0 or array.shape[1:] != arrays[0].shape[1:]:
             should = f"should be (length, {', '.join(map(str, arrays[0].shape[1:]))}".rstrip(", ") + ")"
             raise InvalidValue(f"{where}: sequence {i} has shape {array.shape}, {should}")
         if len(array) == 0:
             raise InvalidValue(f"{where}: sequence {i} is empty, should have at least one element")
-        if array.dtype.kind not in "biuf":
-            raise InvalidType(f"{where}: sequence {i} is {array.dtype}, should be numbers")
     dtype = np.result_type(*dict.fromkeys(array.dtype for array in arrays))
     return [array.astype(dtype, copy=False) for array in arrays]
 
@@ -71,7 +71,7 @@ class Batches:
 
     def epoch(self, k: int) -> Batches:
         """The batches of epoch ``k``, from 0. Their order is a function of the seed and k alone."""
-        return replace(self, k=k)
+        return replace(self, k=integer("epoch", "k", k, least=0))
 
     def order(self) -> list[np.ndarray]:
         """The indices of the examples of each batch of this epoch."""
@@ -135,9 +135,9 @@ def batches(
     Raises InvalidValue if N is not a positive int, if inputs, targets and lengths are not equally many, for an empty
     sequence, and for what :func:`pad` refuses.
     """
-    N = positive("batches", "N", N)
-    if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
-        raise InvalidValue(f"batches: seed is {seed!r}, should be an int from 0, or None")
+    N = integer("batches", "N", N)
+    if seed is not None:
+        seed = integer("batches", "seed", seed, least=0)
     arrays = _arrays("batches", inputs)
     ends = [len(array) for array in arrays] if lengths is None else _lengths(lengths, arrays)
     if len(targets) != len(arrays):

@@ -89,6 +89,8 @@ class Corpus:
 
 def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
     """``ids`` as an array ``(n,)``; raises unless they are integers, and below ``n_words`` where that is given."""
+    if isinstance(ids, Corpus):
+        raise InvalidType(f"{where}: ids is a Corpus, should be an array of ids, as corpus.ids is")
     array = np.asarray(ids)
     if array.ndim != 1:
         raise InvalidValue(f"{where}: ids has shape {array.shape}, should have one axis")
@@ -106,8 +108,9 @@ def check_ids(where: str, ids: Any, n_words: int | None = None) -> np.ndarray:
     return array
 
 
-def positive(where: str, name: str, value: Any) -> int:
-    """``value`` as an int; raises InvalidValue unless it is an integer from 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InvalidValue(f"{where}: {name} is {value!r}, should be a positive int")
+def integer(where: str, name: str, value: Any, least: int = 1) -> int:
+    """``value`` as an int; raises InvalidValue unless it is an integer from ``least``, which is 1 or 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        should = "a positive int" if least else "an int from 0"
+        raise InvalidValue(f"{where}: {name} is {value!r}, should be {should}")
     return int(value)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InvalidValue
-from .corpus import Corpus, positive
+from .corpus import Corpus, integer
 from .rules import Symbol, Table, check, decoder, parse, symbols
 from .tokens import EOS
 
@@ -82,7 +82,7 @@ class Grammar:
 
     def sample(self, n_tokens: int, rng: np.random.Generator) -> Corpus:
         """Draw a corpus of exactly ``n_tokens`` tokens, the last story cut if need be. Raises InvalidValue below 1."""
-        n_tokens = positive("sample", "n_tokens", n_tokens)
+        n_tokens = integer("sample", "n_tokens", n_tokens)
 
         def choose(rule: str) -> list[Symbol]:
             # One random() for each draw is bits of PCG64 scaled to [0, 1); integers() may change its method some day.

@@ -38,6 +38,8 @@ def map_text(
     what `read_text` raises.
     """
     reader = Reader("map_text", path, vocab, tokens, encoding, max_vocab)
+    if os.path.exists(to) and os.path.samefile(path, to):
+        raise InvalidValue(f"map_text: to is {to}, the text itself, should be another file")
     with writing(to) as file:
         file.write(bytes(HEADER))
         n = sum(file.write(ids.astype("<i4").tobytes()) for ids in reader) // 4

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidValue
-from .corpus import check_ids, positive
+from .corpus import check_ids, integer
 
 RINGS = ("pairs", "words")
 
@@ -73,7 +73,7 @@ class Windows:
 
     def epoch(self, k: int) -> Windows:
         """The windows of epoch ``k``, from 0: they begin where those of epoch ``k - 1`` ended."""
-        return replace(self, start=self.start + k * self.steps)
+        return replace(self, start=self.start + integer("epoch", "k", k, least=0) * self.steps)
 
     def places(self, first: int, last: int) -> np.ndarray:
         """The positions in the text of the inputs of steps ``first`` to ``last - 1`` of this epoch, (N, last - first).
@@ -114,14 +114,14 @@ def windows(ids: Any, N: int, T: int, *, tail: bool = False, ring: str = "pairs"
     for another ``ring``; InvalidType if ``ids`` are no integers.
     """
     ids = check_ids("windows", ids)
-    N, T = positive("windows", "N", N), positive("windows", "T", T)
+    N, T = integer("windows", "N", N), integer("windows", "T", T)
     if ring not in RINGS:
         raise InvalidValue(f"windows: ring is {ring!r}, should be 'pairs' (the book's) or 'words'")
     n = len(ids)
     if n - 1 < N * (1 if tail else T):
         least = f"one step of N={N} needs {N + 1}" if tail else f"one batch of N={N}, T={T} needs {N * T + 1}"
         raise InvalidValue(f"windows: the corpus has {n} tokens, {least}")
-    return Windows(ids, N, T, tail, ring, start)
+    return Windows(ids, N, T, tail, ring, integer("windows", "start", start, least=0))
 
 
 def draw_rows(batches: Windows, vocab: Any = None, shown: int = 3) -> str:
@@ -130,7 +130,7 @@ def draw_rows(batches: Windows, vocab: Any = None, shown: int = 3) -> str:
     A line is a row of the batch: its offset, then the first ``shown`` windows of this epoch. With ``vocab``, the words
     of the text by id, a window shows its inputs as words; without, the positions of its first and last input.
     """
-    shown = min(positive("draw_rows", "shown", shown), len(batches))
+    shown = min(integer("draw_rows", "shown", shown), len(batches))
     cells = [["row", "offset", *(f"window {k}" for k in range(shown)), "..."[: 3 * (shown < len(batches))]]]
     spans = [batches.places(k * batches.T, min((k + 1) * batches.T, batches.steps)) for k in range(shown)]
     for row, offset in enumerate(batches.offsets.tolist()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import accumulate
 
-from ..corpus import positive
+from ..corpus import integer
 from .task import FIXED, Space, Task
 
 BITS = ("0", "1")
@@ -23,7 +23,7 @@ def count_ones(T: int = 12, *, sizes: tuple[int, int, int] = (2000, 500, 500), s
     ``"0110 ..." -> "2"``. Every sequence of T bits is equally likely, so the number has the binomial distribution:
     chance is ``C(T, T // 2) / 2^T``, and the best fixed number, ``T / 2``, has the mean squared error ``T / 4``.
     """
-    T = positive("count_ones", "T", T)
+    T = integer("count_ones", "T", T)
     levels = {FIXED: math.comb(T, T // 2) / 2**T}
     labels = [str(k) for k in range(T + 1)]
     space = Space(2**T, lambda i: (bits(T, i), str(i.bit_count())), BITS, labels, levels)
@@ -40,7 +40,7 @@ def parity(
     the whole, and of the running parity ``(1 + (T - 1) / 2) / T``, as the first is right; no proper part of the bits
     tells the parity.
     """
-    T = positive("parity", "T", T)
+    T = integer("parity", "T", T)
     names = ("even", "odd")
 
     def example(i: int) -> tuple[list[str], str | list[str]]:
@@ -61,7 +61,7 @@ def addition(digits: int = 3, *, sizes: tuple[int, int, int] = (45_000, 2500, 25
     each answer. Chance, of the whole answer, is ``10^-digits``: the sum ``99..9`` has the most pairs. (*Deep Learning
     from Scratch 2*, section 7.2.)
     """
-    digits = positive("addition", "digits", digits)
+    digits = integer("addition", "digits", digits)
     top, vocab = 10**digits, "0123456789+ " + START
 
     def example(i: int) -> tuple[list[str], list[str]]:

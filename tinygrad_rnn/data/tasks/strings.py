@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import InvalidValue
-from ..corpus import positive
+from ..corpus import integer
 from ..tokens import EOS
 from .numbers import START
 from .task import FIXED, Space, Task
@@ -33,7 +33,7 @@ def reversal(
     ``"_"``, ``end`` is ``<eos>``. Chance, of the whole answer, is one over the number of strings.
     """
     check_symbols("reversal", symbols, START)
-    shortest, longest = positive("reversal", "shortest", shortest), positive("reversal", "longest", longest)
+    shortest, longest = integer("reversal", "shortest", shortest), integer("reversal", "longest", longest)
     if longest < shortest:
         raise InvalidValue(f"reversal: longest is {longest}, should be at least shortest, {shortest}")
     counts = {length: len(symbols) ** length for length in range(shortest, longest + 1)}
@@ -62,7 +62,7 @@ def copy(
     Schmidhuber 1997, in the form of Arjovsky, Shah and Bengio 2016, section 4.1.)
     """
     check_symbols("copy", symbols, BLANK + GO)
-    length, delay = positive("copy", "length", length), positive("copy", "delay", delay)
+    length, delay = integer("copy", "length", length), integer("copy", "delay", delay)
 
     def example(i: int) -> tuple[list[str], list[str | None]]:
         tokens = word(symbols, length, i)

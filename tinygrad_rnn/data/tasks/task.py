@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InvalidValue
 from ..batches import IGNORE, Batches, batches, pad
-from ..corpus import check_ids, positive
+from ..corpus import check_ids, integer
 from ..encoder import look_up
 
 FIXED = "a fixed answer"  #: the name of the lowest level: the best guess that does not read the input
@@ -92,9 +92,10 @@ class Space:
 
     def draw(self, name: str, sizes: tuple[int, int, int], seed: int) -> Task:
         """A task of so many examples for training, validation and test, all different, every example equally likely."""
-        if len(sizes) != 3:
+        seed = integer(name, "seed", seed, least=0)
+        if not isinstance(sizes, (tuple, list)) or len(sizes) != 3:
             raise InvalidValue(f"{name}: sizes is {sizes!r}, should be three ints: of train, valid and test")
-        ends = np.cumsum([positive(name, "a size", size) for size in sizes]).tolist()
+        ends = np.cumsum([integer(name, "a size", size) for size in sizes]).tolist()
         if ends[-1] > self.count:
             raise InvalidValue(f"{name}: sizes are {ends[-1]} together, should be at most {self.count}, "
                                "as there are no more different examples")  # fmt: skip

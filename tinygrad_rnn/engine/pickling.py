@@ -6,6 +6,8 @@ import copy
 import copyreg
 from typing import Any
 
+import numpy as np
+
 from ..errors import InvalidType
 from .graph import Node
 from .pytree import flatten
@@ -39,8 +41,12 @@ class Portable:
 
 
 def _restored(kind: type, array: Any, name: str | None, leaf: bool, grad: Any) -> Any:
-    """A Tensor from a pickle. Its node is new, because the clock of another process means nothing here."""
+    """A Tensor from a pickle. Its node is new, because the clock of another process means nothing here.
+
+    NumPy lets an array from a pickle live in the memory of a bytes object; a Tensor owns its memory.
+    """
     x: Any = object.__new__(kind)
+    array = np.array(array) if isinstance(array, np.ndarray) else array
     x._array, x.node = array, Node((), array.shape, array.dtype) if leaf else None
     if leaf:
         x.node.grad = grad

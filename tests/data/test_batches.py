@@ -61,6 +61,12 @@ def test_a_gap_at_the_end_of_labelled_inputs_is_no_padding():
     assert xs.tolist() == [[1, 2, 3], [4, 0, 0]] and ts.tolist() == [[-1, 5, -1], [-1, -1, -1]]
 
 
+def test_a_longer_target_of_a_padded_input_is_not_cut():
+    inputs, targets = [[1, 2, 0], [3, 4, 5]], [[7, 8, 9], [6, -1, -1]]
+    ((xs, ts, _),) = batches(inputs, targets, 2, seed=None, lengths=[2, 3])
+    assert xs.tolist() == inputs and ts.tolist() == targets
+
+
 def test_the_order_is_a_function_of_seed_and_epoch():
     rows = [[i] * (1 + i % 5) for i in range(40)]
 

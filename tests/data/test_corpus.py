@@ -47,6 +47,14 @@ def test_nobody_changes_a_corpus_from_outside(hello):
         corpus.vocab = ()
 
 
+@pytest.mark.parametrize(("mode", "dtype", "copied"), [("r", "i4", False), ("r+", "i4", True), ("r", "i8", True)])
+def test_only_a_map_that_nobody_writes_to_is_not_copied(tmp_path, mode, dtype, copied):
+    np.arange(7, dtype=dtype).tofile(tmp_path / "ids")
+    corpus = Corpus(np.memmap(tmp_path / "ids", dtype, mode), VOCAB)
+    assert isinstance(corpus.ids.base, np.memmap) != copied
+    assert corpus.ids.dtype == np.int32 and not corpus.ids.flags.writeable and corpus.ids.tolist() == list(range(7))
+
+
 def test_an_unknown_word_is_unk_where_there_is_one(hello):
     with_unk = Corpus([], (*VOCAB, "<unk>"))
     assert with_unk.encode("i say zebra").tolist() == [4, 1, 7]

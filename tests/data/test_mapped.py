@@ -87,7 +87,7 @@ def damage(data):
     """Damaged copies of a file: cut at any place, or with other content."""
     yield from (data[:end] for end in range(0, len(data), 7))
     yield b"a b c\n" * 100
-    for place in (128, 129, 140, len(data) - 4):  # ids, and a word
+    for place in (128, 129, 133, 140, len(data) - 4):  # ids, and a word
         yield data[:place] + bytes([data[place] ^ 3]) + data[place + 1 :]
 
 

@@ -12,6 +12,7 @@ from tinygrad_rnn.data import tasks
 from tinygrad_rnn.data.tasks import sentences
 from tinygrad_rnn.data.tasks.dates import SPELLINGS
 from tinygrad_rnn.data.tasks.derivations import Derivations
+from tinygrad_rnn.data.tasks.task import distinct
 
 NAMES = ["addition", "cloze", "copy", "count_ones", "dates", "parity", "reversal", "sentiment", "tagging"]
 SMALL = (60, 20, 20)
@@ -87,6 +88,17 @@ def test_a_seed_is_the_same_task_forever():
         ("68+34", "102"),
         ("36+94", "130"),
     ]
+
+
+@pytest.mark.parametrize("count", [50, 200, 3 * 2**60])
+def test_examples_are_drawn_evenly_and_once(count):
+    rng, n = np.random.default_rng(0), 40
+    draws = [distinct(count, n, rng) for _ in range(200)]
+    assert all(len(dict.fromkeys(draw)) == n and min(draw) >= 0 and max(draw) < count for draw in draws)
+    thirds = np.bincount([3 * i // count for draw in draws for i in draw], minlength=3) / (200 * n)
+    assert np.abs(thirds - 1 / 3).max() < 0.02
+    firsts = np.bincount([3 * draw[0] // count for draw in draws], minlength=3) / 200
+    assert np.abs(firsts - 1 / 3).max() < 0.12
 
 
 # ---- the answers -----------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def test_ids_are_in_the_order_of_first_appearance(write):
     assert corpus.ids.tolist() == [0, 1, 2, 3, 4, 5, 1, 6, 7, 3]
 
 
-@pytest.mark.parametrize("text", ["a b\nc\n", "a b\nc", " a  b \n\tc \n", "a b\r\nc\r\n", "\ufeffa b\nc\n"])
+@pytest.mark.parametrize("text", ["a b\nc\n", "a b\nc", "a b\nc ", " a  b \n\tc \n", "a b\r\nc\r\n", "\ufeffa b\nc\n"])
 def test_only_words_and_line_ends_count(write, text):
     corpus = read_text(write(text))
     assert corpus.decode(corpus.ids) == ["a", "b", "<eos>", "c", "<eos>"]

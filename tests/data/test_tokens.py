@@ -58,9 +58,12 @@ def test_a_text_is_the_same_in_every_encoding(write, encoding, tokens):
     assert corpus.ids.tolist() == expected.ids.tolist() and corpus.vocab == expected.vocab
 
 
-def test_a_mark_of_the_byte_order_is_no_character(write):
+@pytest.mark.parametrize("block", [1, 2, 3, 9])
+def test_a_mark_of_the_byte_order_is_no_character(write, block, monkeypatch):
+    monkeypatch.setattr("tinygrad_rnn.data.text.BLOCK", block)
     for tokens in ("char", "byte"):
         assert read_text(write("\ufeffab\n"), tokens=tokens).text() == "ab\n"
+    assert read_text(write("a\ufeffb\n"), tokens="char").text() == "a\ufeffb\n"  # elsewhere it is one
     assert read_text(write("café\n", "latin-1"), tokens="char", encoding="latin-1").text() == "café\n"
 
 

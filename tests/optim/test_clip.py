@@ -233,3 +233,8 @@ def test_the_largest_value_is_above_0(max_value):
     text = f"clip_grad_value: max_value is {max_value}, should be more than 0"
     with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         clip_grad_value(pair(), max_value)
+
+
+def test_the_norm_of_many_float32_numbers_keeps_its_digits():
+    g = np.random.default_rng(0).standard_normal(2_000_000).astype("f")
+    assert math.isclose(grad_norm([g]), np.linalg.norm(g.astype("d")), rel_tol=1e-6)

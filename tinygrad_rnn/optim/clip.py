@@ -9,7 +9,7 @@ from numbers import Real
 import numpy as np
 
 from ..errors import InvalidValue, NumericalError
-from .params import Gradients, blocks, gradients
+from .params import BLOCK, Gradients, blocks, gradients
 
 
 def grad_norm(params: Gradients) -> float:
@@ -22,7 +22,7 @@ def grad_norm(params: Gradients) -> float:
 
 
 def _norm(grads: Mapping[str, np.ndarray]) -> float:
-    total = math.sqrt(sum(float(np.vdot(g, g)) for grad in grads.values() for (g,) in blocks(grad)))
+    total = math.sqrt(sum([_squares(grad) for grad in grads.values()]))
     if math.isfinite(total):
         return total
     largest = _largest(grads)  # the sum of squares may only have overflowed
@@ -30,6 +30,13 @@ def _norm(grads: Mapping[str, np.ndarray]) -> float:
         return largest
     scaled = (g.astype(np.float64) / largest for grad in grads.values() for (g,) in blocks(grad))
     return largest * math.sqrt(sum(float(np.vdot(g, g)) for g in scaled))
+
+
+def _squares(grad: np.ndarray) -> float:
+    """Σ g², in blocks: a single sum of many float32 numbers would lose digits."""
+    if grad.size <= BLOCK:
+        return float(np.vdot(grad, grad))
+    return sum(float(np.vdot(g, g)) for (g,) in blocks(grad))
 
 
 def _largest(grads: Mapping[str, np.ndarray]) -> float:

@@ -32,7 +32,11 @@ def named(params: Any) -> dict[str, Tensor]:
 
     Raises InvalidType for what is not a leaf Tensor that requires a gradient.
     """
-    by_name = _by_name(params)
+    return _leaves(_by_name(params))
+
+
+def _leaves(by_name: dict[str, Any]) -> dict[str, Tensor]:
+    """The same dict; raises InvalidType for what is not a leaf Tensor that requires a gradient."""
     for name, parameter in by_name.items():
         if not isinstance(parameter, Tensor) or parameter.node is None or parameter.node.parents:
             raise InvalidType(
@@ -52,8 +56,8 @@ def gradients(params: Any, where: str) -> dict[str, np.ndarray]:
         if array.dtype.kind != "f" or not array.flags.writeable:
             what = f"an array of {array.dtype}" if array.flags.writeable else "a read-only array"
             raise InvalidType(f"{where}: {name} is {what}, should be a floating array that can be written to")
-    tensors = named({name: parameter for name, parameter in by_name.items() if name not in arrays})
-    grads = {name: arrays[name] if name in arrays else tensors[name].grad for name in by_name}
+    _leaves({name: parameter for name, parameter in by_name.items() if name not in arrays})
+    grads = {name: x if name in arrays else x.grad for name, x in by_name.items()}
     return {name: grad for name, grad in grads.items() if grad is not None}
 
 

@@ -30,6 +30,19 @@ def cost(U, W):
     return ((s - COUNTS) ** 2).sum(axis=-1)
 
 
+def backward(U, W, dcost=1.0):
+    """The gradients by hand: ds goes back through  s' = x U + s W, so each step multiplies it by W."""
+    s = [np.zeros(len(XS))]
+    for x in XS.T:
+        s.append(x * U + s[-1] * W)
+    ds, dU, dW = 2 * (s.pop() - COUNTS) * dcost, np.zeros(1), np.zeros(1)
+    for x in reversed(XS.T):
+        dU += np.sum(ds * x)
+        dW += np.sum(ds * s.pop())
+        ds = ds * W
+    return {"dU": dU, "dW": dW}
+
+
 def cost_of(p):
     """The cost for p = (U, W)."""
     return cost(p[:1], p[1:])
@@ -130,6 +143,7 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="fewer steps, and a coarse picture")
     parser.add_argument("-o", default="exploding_remedies.png", metavar="PICTURE", help="its file (%(default)s)")
     options = parser.parse_args()
+    print("the backward pass by hand is", tg.check_backward(cost, backward, np.array([-2.0]), np.array([0.3])).verdict)
     with np.errstate(over="ignore", invalid="ignore"):  # the explosion is what is shown
         ways = paths(150 if options.quick else 1000)
         print(f"{'':18s} {'steps':>5s} {'U':>10s} {'W':>10s} {'cost':>10s}")

@@ -66,7 +66,13 @@ def derives_activations(lines: dict[str, str]) -> None:
     assert numbers(lines["|tanh x - (2"])[-1] < 1e-14 < 1.9 < numbers(lines["|tanh x - (1"])[-1]
 
 
+def closes_at_the_end_of_a_sentence(lines: dict[str, str]) -> None:
+    end, inside = re.findall(r"0\.\d+", lines["mean f "])
+    assert float(end) < float(inside) and len(lines["library"].split()) == 6
+
+
 SHOWS = {
+    "gates_by_word": closes_at_the_end_of_a_sentence,
     "activations": derives_activations,
     "count_ones": counts_ones,
     "exploding_remedies": explodes_and_is_kept,

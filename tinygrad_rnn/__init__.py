@@ -15,7 +15,7 @@ from .engine.debug import trace_mutations, trace_nans
 from .engine.tensor import Tensor, detach, tensor, zeros
 from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .errors import CheckError, DeriveError, Error, GraphError, MutationError, NanError, RenderError, ShapeError
-from .flow import gradient_flow
+from .flow import gate_values, gradient_flow
 from .ops import *
 from .sequence.scan import scan
 
@@ -26,7 +26,7 @@ __all__ = [
     "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
     "cell", "Cell", "Param", "scan", "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
     "variational_dropout", "zoneout", "residual", "projected", "draw_masks",
-    "draw", "gradient_flow", "check_gradients", "check_backward", "check_layer", "derive",
+    "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "derive",
     "trace_nans", "trace_mutations",
     "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "RenderError",
     "ops", "nn", "optim", "data", "train", "init",

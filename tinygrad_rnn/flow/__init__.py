@@ -12,12 +12,13 @@ from ..errors import GraphError
 from ..engine.graph import Node, newest_first
 from ..tracing.recurrences import recurrences
 from ..engine.tensor import Tensor
+from .gate_values import GateValues, gate_values
 from .norms import measure
 from .result import Flow
 from .sample_run import run
 from .step_table import StepTable
 
-__all__ = ["Flow", "gradient_flow"]
+__all__ = ["Flow", "GateValues", "gate_values", "gradient_flow"]
 
 _LOSS = {"last": "the last output", "all": "all outputs"}
 

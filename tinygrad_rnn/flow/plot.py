@@ -28,11 +28,7 @@ RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.s
 
 def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
     """A matplotlib Figure of the flow, which is also written to ``path`` if given."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingDependency("plot: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
+    rc_context, Figure = figure_of("plot")
     panels = [(draw, layer) for layer in flow.layers for draw in (_norms, _saturation, _parts)]
     lines = math.ceil((len(panels) + 1) / 2)
     with rc_context(RECIPE):
@@ -44,13 +40,23 @@ def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
         _truncation(axes[len(panels)], flow.truncation)
         for ax in axes[len(panels) + 1 :]:
             ax.remove()
-        figure.suptitle(_shown(flow.title, 120), fontsize=11)
+        figure.suptitle(shown(flow.title, 120), fontsize=11)
         if path is not None:
-            _save(figure, Path(path))
+            save(figure, Path(path))
     return figure
 
 
-def _save(figure: Any, path: Path) -> None:
+def figure_of(where: str) -> tuple[Any, Any]:
+    """``rc_context`` and ``Figure`` of matplotlib. Raises MissingDependency, which begins with ``where``."""
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise MissingDependency(f"{where}: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
+    return rc_context, Figure
+
+
+def save(figure: Any, path: Path) -> None:
     """Write the figure in the format of the file's suffix, without a date."""
     drawing, kind = io.BytesIO(), path.suffix.removeprefix(".")
     dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
@@ -58,7 +64,7 @@ def _save(figure: Any, path: Path) -> None:
     write_whole(path, drawing.getvalue())
 
 
-def _shown(text: str, longest: int) -> str:
+def shown(text: str, longest: int) -> str:
     """A user's text, cut with … to the longest that fits."""
     text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
@@ -68,7 +74,7 @@ def _curves(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]]) -> Non
     """A line for each name, with colour, dashes and marker, and a legend to the right."""
     for k, (name, values) in enumerate(curves.items()):
         style = {"color": COLOURS[k % 7], "linestyle": DASHES[k % 7], "marker": MARKS[k % 7]}
-        ax.plot(layer.times, values, label=_shown(name, 40), markersize=3.5, linewidth=1.3,
+        ax.plot(layer.times, values, label=shown(name, 40), markersize=3.5, linewidth=1.3,
                 markevery=max(1, len(values) // 10), **style)  # fmt: skip
     ax.set_xlim(min(layer.times) - 0.5, max(layer.times) + 0.5)
     ax.xaxis.get_major_locator().set_params(integer=True)

@@ -244,6 +244,18 @@ def test_saturation_is_the_share_beyond_the_threshold(threshold):
     assert_rejects(np.transpose(list(flow.layers[0].gates.values())), np.transpose(list(right.values())))
 
 
+def test_the_slope_of_a_gate_is_its_mean_derivative():
+    """1 - y² of tanh, y (1 - y) of σ, at each step."""
+    xs, params = given(tg.lstm)
+    (layer,) = gradient_flow(by_scan(tg.lstm, 3 * xs, params, weighted())).layers
+    seen = tg.gate_values(tg.lstm, 3 * xs, params=params)
+    right = {name: (1 - y**2 if name in ("g", "tanh(c')") else y * (1 - y)).mean(axis=(0, 2))
+             for name, y in seen.gates.items()}  # fmt: skip
+    assert list(layer.slopes) == list(right)
+    assert_close(list(layer.slopes.values()), list(right.values()))
+    assert_rejects(np.transpose(list(layer.slopes.values())), np.transpose(list(right.values())))
+
+
 def test_gates_have_the_names_of_the_code():
     assert list(gradient_flow(tg.gru, steps=2).layers[0].gates) == ["z", "r", "h_new"]
     assert list(gradient_flow(in_blocks, steps=2).layers[0].gates) == ["f", "g", "i", "o", "tanh(c')"]
@@ -298,6 +310,8 @@ def test_the_jacobian_of_a_step(one):
     assert np.isnan(layer.jacobian[0])  # the state before needs no gradient
     assert_close(found, right[1:])
     assert_close(layer.jacobian[1:], [max(abs(np.linalg.eigvals(J))) for J in right[1:]], 1e-9)
+    assert layer.singular[0] == []
+    assert_close(layer.singular[1:], [np.linalg.svd(J)[1] for J in right[1:]], 1e-9)
     assert_rejects(found, right[1:])
 
 
@@ -382,6 +396,7 @@ def test_the_experiment_of_the_notes(seed, largest, verdict):
     assert_close(np.array(layer.states["h"]) / N, [np.sqrt(N * H) / N, *norms[:-1]][::-1], 1e-12 * max(1, *norms))
     assert layer.initial["h"] / N == pytest.approx(norms[-1], rel=1e-12)
     assert np.allclose(layer.jacobian, max(abs(np.linalg.eigvals(Wh))))
+    assert np.allclose(layer.singular, np.linalg.svd(Wh)[1])
     largest = np.linalg.norm(Wh, 2)
     assert all(after <= before * largest * (1 + 1e-12) for before, after in itertools.pairwise(norms))
     if verdict is not None:

@@ -71,14 +71,16 @@ def test_the_table_has_a_line_a_step_and_its_numbers():
     assert lines[0] == "lstm: 6 steps on random input, gradient of the sum of the last output"
     head = next(k for k, line in enumerate(lines) if line.lstrip().startswith("step"))
     assert re.split(r"\s{1,}", lines[head].strip()) == [
-        "step", "‖dh‖", "(log)", "‖dc‖", "f", "g", "i", "o", "tanh(c')", "‖dWx‖", "‖dWh‖", "‖db‖", "radius",
+        "step", "‖dh‖", "(log)", "‖dc‖", "f", "g", "i", "o", "tanh(c')", "‖dWx‖", "‖dWh‖", "‖db‖", "radius", "‖J‖",
     ]  # fmt: skip
     for t, line in enumerate(lines[head + 1 : head + 7]):
         cells = line.split()
         assert cells[:2] == [str(t), f"{layer.states['h'][t]:.1e}"]
         assert cells[3] == f"{layer.states['c'][t]:.1e}"
         assert cells[4] == f"{100 * layer.gates['f'][t]:.0f}%"
-        assert cells[-1] == f"{layer.jacobian[t]:.3f}"
+        assert cells[-2:] == [f"{layer.jacobian[t]:.3f}", f"{layer.singular[t][0]:.3f}"]
+    means = [f"{name} {np.mean(slopes):.2f}" for name, slopes in layer.slopes.items()]
+    assert lines[head + 7] == f"  mean slope of the gates: {', '.join(means)}"
     assert len({len(line) for line in lines[head : head + 7]}) == 1
     assert lines[-1] == layer.sentence
     assert f"1: {flow.truncation[1]:.3f}" in text
@@ -175,13 +177,16 @@ def test_the_panels_show_the_numbers():
     pytest.importorskip("matplotlib")
     flow = gradient_flow(tg.lstm, steps=12, N=2)
     (layer,), axes = flow.layers, flow.plot().axes
-    norms, saturated, parts, truncated = axes
-    for ax, found, scale in [(norms, layer.states, 1), (saturated, layer.gates, 100), (parts, layer.weights, 1)]:
+    norms, saturated, slopes, parts, jacobian, truncated = axes
+    for ax, found, scale in [(norms, layer.states, 1), (saturated, layer.gates, 100), (parts, layer.weights, 1),
+                             (slopes, layer.slopes, 1)]:  # fmt: skip
         for line, values in zip(ax.get_lines(), found.values(), strict=True):
             assert list(line.get_xdata()) == layer.times
             shown = [scale * one for one in values] if scale > 1 else [one or math.nan for one in values]
             assert np.array_equal(line.get_ydata(), shown, equal_nan=True)
         assert [text.get_text().strip("‖").removeprefix("d") for text in ax.get_legend().get_texts()] == list(found)
+    largest, radius = (list(line.get_ydata()) for line in jacobian.get_lines()[:2])
+    assert (largest, radius) == ([values[0] for values in layer.singular], layer.jacobian)
     assert norms.get_yscale() == parts.get_yscale() == "log"
     assert [text.get_text() for text in norms.texts] == ["vanishing", "exploding"]
     assert list(truncated.get_lines()[0].get_ydata()) == list(flow.truncation.values())
@@ -191,8 +196,8 @@ def test_the_panels_show_the_numbers():
 def test_every_layer_has_its_panels():
     pytest.importorskip("matplotlib")
     titles = [ax.get_title() for ax in bidirectional().plot().axes]
-    assert len(titles) == 7
-    assert [title.split(":")[0] for title in titles[:6]] == ["lstm"] * 3 + ["gru, reversed"] * 3
+    assert len(titles) == 11
+    assert [title.split(":")[0] for title in titles[:10]] == ["lstm"] * 5 + ["gru, reversed"] * 5
 
 
 @pytest.mark.parametrize("flow", [

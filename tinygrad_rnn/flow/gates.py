@@ -1,4 +1,4 @@
-"""The gates of a recurrence: their names, and how far they are saturated.
+"""The gates of a recurrence: their names, how far they are saturated, and their slopes.
 
 A gate is an operation with limits. Close to a limit its slope is close to 0, and passes no gradient.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,31 @@ def gate_names(table: StepTable) -> list[str]:
     return names
 
 
-def saturation(table: StepTable, threshold: float) -> dict[str, list[float]]:
-    """The share of saturated elements of every gate at every step; NaN where a step does not have the gate."""
-    shares = {}
+def gate_nodes(table: StepTable) -> dict[str, list[Node | None]]:
+    """The node of every gate at every step, by name; None where a step does not have the gate."""
     places = [after for after, node in table.at[table.model].items() if node.op.saturates]
-    for name, after in zip(gate_names(table), places, strict=True):
-        nodes = [table.same(t, after) for t in range(len(table.nodes))]
-        shares[name] = [math.nan if node is None else _share(node, threshold) for node in nodes]
-    return shares
+    return {name: [table.same(t, after) for t in range(len(table.nodes))]
+            for name, after in zip(gate_names(table), places, strict=True)}  # fmt: skip
+
+
+def saturation(gates: Mapping[str, Sequence[Node | None]], threshold: float) -> dict[str, list[float]]:
+    """The share of saturated elements of every gate at every step; NaN where a step does not have the gate."""
+    return {name: [math.nan if node is None else _share(node, threshold) for node in nodes]
+            for name, nodes in gates.items()}  # fmt: skip
+
+
+def slopes(gates: Mapping[str, Sequence[Node | None]]) -> dict[str, list[float]]:
+    """The mean slope dy/dx of the elements of every gate at every step; NaN where a step does not have the gate.
+
+    It is the factor by which the gate shrinks a gradient on average: 1 - y² of tanh, y (1 - y) of σ, at most 1 and 1/4.
+    """
+    return {name: [math.nan if node is None else _slope(node) for node in nodes] for name, nodes in gates.items()}
+
+
+def _slope(node: Node) -> float:
+    _, rule, saved = next(edge for edge in node.edges if edge is not None)
+    slope = rule.fn(np.ones(node.shape, node.dtype), *saved)
+    return float(np.mean(slope)) if np.size(slope) else math.nan
 
 
 def _share(node: Node, threshold: float) -> float:

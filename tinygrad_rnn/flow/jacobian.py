@@ -19,16 +19,20 @@ def state_size(table: StepTable) -> int:
     return sum(math.prod(_row_shape(table, name, node)) for name, node in zip(table.states, nodes) if node is not None)
 
 
-def radii(table: StepTable) -> list[float]:
-    """The spectral radius of each step's Jacobian, for batch row 0; NaN where a state before it is not in the graph."""
-    result = []
-    for t in range(len(table.nodes)):
-        J = jacobian(table, t)
-        if J is None or not np.isfinite(J).all():
-            result.append(math.nan)
-        else:
-            result.append(float(np.max(np.abs(np.linalg.eigvals(J.astype(np.float64))), initial=0.0)))
-    return result
+def jacobians(table: StepTable) -> list[np.ndarray | None]:
+    """Each step's Jacobian in float64; None where a state is not in the graph, or a number is not finite."""
+    every = [jacobian(table, t) for t in range(len(table.nodes))]
+    return [None if J is None or not np.isfinite(J).all() else J.astype(np.float64) for J in every]
+
+
+def radii(matrices: Sequence[np.ndarray | None]) -> list[float]:
+    """The spectral radius of each matrix, its largest absolute eigenvalue; NaN for None."""
+    return [math.nan if J is None else float(np.max(np.abs(np.linalg.eigvals(J)), initial=0.0)) for J in matrices]
+
+
+def singular_values(matrices: Sequence[np.ndarray | None]) -> list[list[float]]:
+    """The singular values of each matrix, the largest first; empty for None."""
+    return [[] if J is None else np.linalg.svd(J, compute_uv=False).tolist() for J in matrices]
 
 
 def jacobian(table: StepTable, t: int) -> np.ndarray | None:

@@ -11,8 +11,8 @@ from ..engine import versions
 from ..engine.graph import Node
 from ..tracing.measure import Measured, Size
 from ..tracing.measure import measure as measure_gradients
-from .gates import saturation
-from .jacobian import radii, state_size
+from .gates import gate_nodes, saturation, slopes
+from .jacobian import jacobians, radii, singular_values, state_size
 from .result import Flow, Layer
 from .step_table import StepTable
 from .truncation import truncations
@@ -34,7 +34,8 @@ def measure(title: str, order: Sequence[Node], tables: Sequence[StepTable], thre
         layer = _layer(name, table, measured, threshold)
         flow.layers.append(layer)
         if jacobian and state_size(table) <= LARGEST:
-            layer.jacobian = radii(table)
+            matrices = jacobians(table)
+            layer.jacobian, layer.singular = radii(matrices), singular_values(matrices)
         elif jacobian:
             flow.notes.append(f"{name}: no Jacobian: a state has {state_size(table)} numbers, more than {LARGEST}")
     return flow
@@ -42,7 +43,7 @@ def measure(title: str, order: Sequence[Node], tables: Sequence[StepTable], thre
 
 def _layer(title: str, table: StepTable, measured: Measured, threshold: float) -> Layer:
     """The numbers of one recurrence."""
-    steps, totals = table.recurrence.steps, measured.totals
+    steps, totals, gates = table.recurrence.steps, measured.totals, gate_nodes(table)
 
     def norm_after(name: str, t: int, node: Node | None) -> float:
         if node is None:
@@ -57,13 +58,14 @@ def _layer(title: str, table: StepTable, measured: Measured, threshold: float) -
         times=[step.time for step in steps],
         states=states,
         initial={name: _norm(totals.get(node)) for name, node in table.initial.items() if node is not None},
-        gates=saturation(table, threshold),
+        gates=saturation(gates, threshold),
         weights={name: [_norm(measured.parts.get((root, step, 0))) for step in steps]
                  for root, name in table.weights.items()},
         gradients={name: _norm(totals.get(root)) for root, name in table.weights.items()},
         jacobian=None,
         carried=table.carried,
         nan={name: steps for name, steps in nan.items() if steps},
+        slopes=slopes(gates),
     )
 
 

@@ -29,7 +29,8 @@ RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.s
 def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
     """A matplotlib Figure of the flow, which is also written to ``path`` if given."""
     rc_context, Figure = figure_of("plot")
-    panels = [(draw, layer) for layer in flow.layers for draw in (_norms, _saturation, _parts)]
+    panels = [(draw, layer) for layer in flow.layers for draw in (_norms, _saturation, _slopes, _parts, _jacobian)
+              if draw is not _jacobian or layer.singular]
     lines = math.ceil((len(panels) + 1) / 2)
     with rc_context(RECIPE):
         figure = Figure(figsize=(10, 3.1 * lines + 0.4), layout="constrained")
@@ -91,7 +92,14 @@ def _on_log_axis(ax: Any, layer: Layer, curves: Mapping[str, Sequence[float]], r
     if known:
         middle = math.sqrt(min(known)) * math.sqrt(max(known))
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(_power_of_ten)
+        ax.yaxis.set_minor_formatter(lambda x, place: "")
         ax.set_ylim(min(*known, middle / 3) / 1.5, max(*known, middle * 3) * 1.5)
+
+
+def _power_of_ten(x: float, place: int) -> str:
+    """A number on a logarithmic axis: 10⁻³. matplotlib's own text is in its notation for formulas, which is off."""
+    return "10" + f"{round(math.log10(x))}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")) if x > 0 else "0"
 
 
 def _bad(values: Sequence[float]) -> str:
@@ -118,6 +126,19 @@ def _norms(ax: Any, layer: Layer) -> None:
 def _saturation(ax: Any, layer: Layer) -> None:
     _curves(ax, layer, {name: [100 * share for share in values] for name, values in layer.gates.items()})
     ax.set(title="saturated gates", ylabel="elements, %", ylim=(-4, 104))
+
+
+def _slopes(ax: Any, layer: Layer) -> None:
+    _curves(ax, layer, layer.slopes)
+    ax.set(title="mean slope of the gates: what they let back through", ylabel="dy/dx", ylim=(-0.04, 1.04))
+
+
+def _jacobian(ax: Any, layer: Layer) -> None:
+    """The spectral radius of each step's Jacobian, and the largest singular value, which is at least as large."""
+    largest = [values[0] if values else math.nan for values in layer.singular or []]
+    _curves(ax, layer, {"largest singular value": largest, "spectral radius": layer.jacobian or []})
+    ax.axhline(1, color="0.6", linestyle=":", linewidth=1)
+    ax.set(title="the step's Jacobian ∂h_t/∂h_{t-1}", ylabel="factor of a gradient", ylim=(0, None))
 
 
 def _parts(ax: Any, layer: Layer) -> None:

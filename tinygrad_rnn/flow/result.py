@@ -25,6 +25,9 @@ class Layer:
     ``gates``: the share, 0 to 1, of each gate's elements that are saturated.
     ``weights``: ‖dWx_t‖, step t's part of the gradient by each weight; ``gradients``: the norm of their sum.
     ``jacobian``: the spectral radius of ∂(states after step t)/∂(states before it) in batch row 0; None if left out.
+    ``singular``: the singular values of that matrix, the largest first: by how much a step stretches a gradient at most
+    and at least. The radius decides over many steps, the largest singular value bounds a single one.
+    ``slopes``: the mean slope dy/dx of each gate's elements, such as 1 - y² of tanh.
     ``carried``: the states that the next step uses; the verdict is about them.
     ``nan``: the steps, as indices of the lists, after which the gradient by a state *is* NaN, by the state's name. Any
     other NaN is a number that is unknown.
@@ -40,6 +43,8 @@ class Layer:
     jacobian: list[float] | None
     carried: list[str]
     nan: dict[str, list[int]] = field(default_factory=dict)
+    slopes: dict[str, list[float]] = field(default_factory=dict)
+    singular: list[list[float]] | None = None
 
     @property
     def rates(self) -> dict[str, float]:
@@ -124,8 +129,9 @@ class Flow:
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """A matplotlib Figure, written to ``path`` if one is given (.svg, .png, .pdf); needs no display.
 
-        It shows for every layer the norms on a logarithmic axis, the saturation and the parts of the weight gradients,
-        then the cosines of truncation. Equal flows give equal SVG files. Raises MissingDependency without matplotlib.
+        It shows for every layer the norms on a logarithmic axis, the saturation and the mean slopes of the gates, the
+        parts of the weight gradients, and the Jacobians, then the cosines of truncation.
+        Equal flows give equal SVG files. Raises MissingDependency without matplotlib.
         """
         from .plot import plot
 

@@ -20,7 +20,7 @@ def table(flow: Flow) -> str:
     """The whole report as text."""
     parts = [flow.title]
     for layer in flow.layers:
-        parts += ["", *_lines(layer)]
+        parts += ["", *_lines(layer), *_slopes(layer)]
     if flow.truncation:
         known = "  ".join(f"{k}: {_cosine(cosine)}" for k, cosine in flow.truncation.items())
         head = "truncated to windows of k steps, the cosine of the weight gradient to the full one:"
@@ -36,11 +36,19 @@ def _lines(layer: Layer) -> list[str]:
     widths = [max(len(name), *map(len, cells)) for _, name, cells in columns]
     top, names = "", ""
     for (group, name, _), width in zip(columns, widths):
+        top = f"{top}  " if group and top and len(top) > len(names) else top  # a group is wider than its columns
         top = top.ljust(len(names) + (2 if group else 0)) + group if group else top
         names += "  " + name.rjust(width)
     rows = ["".join("  " + text.rjust(n) for text, n in zip(line, widths)) for line in zip(*(c for *_, c in columns))]
     more = [f"  ({len(shown)} of {T} steps)"] if len(shown) < T else []
     return [layer.name, top, *(line.rstrip() for line in [names, *rows]), *more]
+
+
+def _slopes(layer: Layer) -> list[str]:
+    """The mean slope of each gate over all steps, in a line."""
+    means = {name: [slope for slope in slopes if not math.isnan(slope)] for name, slopes in layer.slopes.items()}
+    texts = [f"{name} {sum(slopes) / len(slopes):.2f}" for name, slopes in means.items() if slopes]
+    return [f"  mean slope of the gates: {', '.join(texts)}"] if texts else []
 
 
 def _columns(layer: Layer, shown: Sequence[int]) -> list[Column]:
@@ -55,6 +63,8 @@ def _columns(layer: Layer, shown: Sequence[int]) -> list[Column]:
     if layer.jacobian is not None:
         radii = [layer.jacobian[t] for t in shown]
         columns.append(("Jacobian", "radius", ["" if math.isnan(radius) else f"{radius:.3f}" for radius in radii]))
+        stretched = [values[0] if values else math.nan for values in layer.singular or [[]] * len(layer.times)]
+        columns.append(("", "‖J‖", ["" if math.isnan(stretched[t]) else f"{stretched[t]:.3f}" for t in shown]))
     return columns
 
 

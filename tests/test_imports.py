@@ -45,10 +45,13 @@ MAY = {
 OUTSIDE = {
     "graphviz": ("draw", "at the top"),
     "pygraphviz": ("draw", "in a function"),
-    "matplotlib": ("cli flow", "in a function"),
+    "matplotlib": ("cli flow train", "in a function"),
     "tqdm": ("train", "in a function"),
     "pytest": ("check", "in a function"),
     "safetensors": ("train", "in a function"),
+    "tomli": ("cli", "in a function"),  # tomllib of Python 3.11 for 3.10
+    "tomllib": ("cli", "in a function"),
+    "tomli_w": ("cli", "in a function"),
 }
 
 

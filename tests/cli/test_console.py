@@ -67,7 +67,8 @@ def test_train_prints_any_word(encoding, on):
     code, out, err = on(encoding, lambda: main(f"train --data texts --out résumé {' '.join(SMALL)}"))
     assert (code, err) == (0, b"") and b"test perplexity" in out
     code, out, err = on(encoding, lambda: main(f"train --data texts --out résumé {' '.join(SMALL)}"))
-    said = "tinygrad-rnn train: --out: résumé holds a run, should be a folder without a run; --resume continues it\n"
+    said = "tinygrad-rnn train: --out: résumé holds a run, should be a folder without a run; tinygrad-rnn "
+    said += "resume résumé continues it\n"
     try:
         said = said.encode(encoding)
     except UnicodeEncodeError:

@@ -1,4 +1,5 @@
-"""The training loop: it is the loop of its docstring, it can be stopped and taken up, it refuses what is not finite."""
+"""The training loop: it equals the loop of its docstring, it can be stopped and continued, it refuses what is not
+finite."""
 
 import math
 import re
@@ -7,33 +8,35 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.learners import Dropped, Regression, pairs
 from tinygrad_rnn import nn
 from tinygrad_rnn.data import grammar, windows
 from tinygrad_rnn.optim import SGD, Adam, clip_grad_norm
-from tinygrad_rnn.train import LanguageModel, Progress, fit
+from tinygrad_rnn.train import History, LanguageModel, Position, Progress, fit
 
 V, N, T = 144, 4, 7
 IDS = grammar(400).ids
+BATCHES = windows(IDS, N, T)
+COUNT = len(BATCHES)
 
 
 def model(cell=tg.lstm, seed: int = 0) -> LanguageModel:
     return LanguageModel(cell, V, 6, 5, rng=np.random.default_rng(seed))
 
 
-def equal(a: LanguageModel, b: LanguageModel) -> None:
-    for name, one in a.params.items():
-        np.testing.assert_array_equal(one.numpy(), b.params[name].numpy(), err_msg=name)
+def equal(a, b) -> None:
+    for name, parameter in a.params.items():
+        np.testing.assert_array_equal(parameter.numpy(), b.params[name].numpy(), err_msg=name)
 
 
 @pytest.mark.parametrize("cell", [tg.rnn, tg.lstm, tg.gru], ids=["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("make", [lambda m: SGD(m, lr=2.0), lambda m: Adam(m, lr=0.01)], ids=["sgd", "adam"])
 def test_fit_is_the_loop_of_its_docstring_bit_for_bit(cell, make):
     fitted, looped = model(cell), model(cell)
-    fit(fitted, IDS, make(fitted), N=N, T=T, epochs=2, max_norm=0.3)
-    optimizer = make(looped)
-    state, words = None, len(windows(IDS, N, T)) * T
+    fit(fitted, BATCHES, make(fitted), epochs=2, max_norm=0.3, report=False)
+    optimizer, state = make(looped), None
     for epoch in range(2):
-        for xs, ts in windows(IDS, N, T, start=epoch * words):
+        for xs, ts in BATCHES.epoch(epoch):
             optimizer.zero_grad()
             loss, state = looped.loss(xs, ts, tg.detach(state))
             loss.backward()
@@ -43,58 +46,229 @@ def test_fit_is_the_loop_of_its_docstring_bit_for_bit(cell, make):
     assert not np.array_equal(fitted.affine.b.numpy(), model(cell).affine.b.numpy())
 
 
-def test_it_reports_every_window_and_every_epoch():
-    told: list = []
-    one = model()
-    fit(one, IDS, SGD(one, lr=1.0), N=N, T=T, epochs=2, report=told.append, after_epoch=told.append)
-    count = len(windows(IDS, N, T))
-    want = [(epoch, k) for epoch in (1, 2) for k in [*range(1, count + 1), None]]
-    assert [(p.epoch, p.window) if isinstance(p, Progress) else (p, None) for p in told] == want
-    first = told[0]
-    assert (first.epochs, first.windows) == (2, count)
+def test_a_model_without_a_state_and_batches_in_a_list():
+    fitted, looped = Regression(), Regression()
+    fit(fitted, pairs(3), SGD(fitted, lr=0.1), epochs=4, report=False)
+    optimizer = SGD(looped, lr=0.1)
+    for xs, ts in pairs(3) * 4:
+        optimizer.zero_grad()
+        looped.loss(xs, ts).backward()
+        optimizer.step()
+    equal(fitted, looped)
+
+
+def test_a_loss_of_the_caller_replaces_that_of_the_model():
+    fitted, other = Regression(), Regression()
+    fit(fitted, pairs(3), SGD(fitted, lr=0.1), epochs=2, report=False)
+    fit(other, pairs(3), SGD(other, lr=0.1), epochs=2, report=False, loss=lambda xs, ts: ((other(xs) - ts) ** 2).mean())
+    equal(fitted, other)
+
+
+def test_every_batch_and_every_epoch_are_reported():
+    reported: list = []
+    trained = model()
+    history = fit(trained, BATCHES, SGD(trained, lr=1.0), epochs=2, max_norm=0.25, report=reported.append,
+                  after_epoch=reported.append)  # fmt: skip
+    want = [(epoch, k) for epoch in (1, 2) for k in [*range(1, COUNT + 1), None]]
+    found = [(p.epoch, p.batch) if isinstance(p, Progress) else (p["epoch"], None) for p in reported]
+    assert found == want and history.epochs == [row for row in reported if isinstance(row, dict)]
+    first = reported[0]
+    assert (first.epochs, first.batches, first.lr) == (2, COUNT, 1.0)
     assert abs(first.perplexity - V) < 10 and first.tokens_per_second > 0 and first.norm > 0
-    assert [one.shape for one in first.state] == [(N, 5)] * 2 and not first.state[0].requires_grad
+    assert first.seconds_left > 0 and reported[2 * COUNT].seconds_left == 0
+    assert [part.shape for part in first.position.state] == [(N, 5)] * 2
+    assert not first.position.state[0].requires_grad
 
 
-def test_the_perplexity_told_first_is_that_of_the_first_window():
-    told: list = []
-    one = model()
-    loss, _ = one.loss(*next(iter(windows(IDS, N, T))))
-    fit(one, IDS, SGD(one, lr=1.0), N=N, T=T, report=told.append)
-    assert math.isclose(told[0].perplexity, math.exp(loss.item()), rel_tol=1e-9)
+def test_the_first_reported_perplexity_is_that_of_the_first_batch():
+    reported: list = []
+    trained = model()
+    loss, _ = trained.loss(*next(iter(BATCHES)))
+    fit(trained, BATCHES, SGD(trained, lr=1.0), report=reported.append)
+    assert math.isclose(reported[0].perplexity, math.exp(loss.item()), rel_tol=1e-9)
 
 
-@pytest.mark.parametrize("stop", [1, 5, len(windows(IDS, N, T))])
-def test_a_run_that_is_stopped_and_taken_up_is_the_same_bit_for_bit(stop):
+# -- history -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_has_the_means_over_the_targets():
+    """A batch counts by its targets; a label of -1 is none."""
+    trained, losses = model(), []
+    batches = list(BATCHES) * 4  # several rows of the history
+    batches[1][1][:, 2:] = -1
+
+    def loss(ids, targets, state=None):
+        value, state = trained.loss(ids, targets, state)
+        losses.append((value.item(), np.count_nonzero(targets != -1)))
+        return value, state
+
+    history = fit(trained, batches, SGD(trained, lr=1.0), loss=loss, report=False)
+    for row, part in zip(history.rows, [losses[:20], losses[20:40], losses[40:], losses], strict=True):
+        total = sum(value * count for value, count in part)
+        assert row["targets"] == sum(count for _, count in part)
+        assert math.isclose(row["loss"], total / row["targets"], rel_tol=1e-12)
+        assert math.isclose(row["perplexity"], math.exp(row["loss"]), rel_tol=1e-12)
+    assert [row.get("batch") for row in history.rows] == [20, 40, len(batches), None]
+
+
+def test_the_validation_is_measured_in_evaluation_mode_and_the_best_weights_are_loaded():
+    trained, modes, kept = Dropped(0.5), [], {}
+    valid = list(windows(grammar(200, 1).ids, N, T, tail=True))
+
+    def after_epoch(row):
+        kept[row["epoch"]] = trained.state_dict()
+        modes.append(trained.training)
+
+    history = fit(trained, BATCHES, SGD(trained, lr=60.0), epochs=5, valid=valid, report=False, after_epoch=after_epoch)
+    values = [row["valid"] for row in history.epochs]
+    best = 1 + int(np.argmin(values))
+    assert best < 5 and history.best["epoch"] == best  # the test needs a training that gets worse
+    for name, array in trained.state_dict().items():
+        np.testing.assert_array_equal(array, kept[best][name])
+    trained.eval()
+    state, total = None, 0.0
+    for xs, ts in valid:
+        loss, state = trained.loss(xs, ts, state)
+        total += loss.item() * ts.size
+    assert math.isclose(values[best - 1], total / sum(ts.size for _, ts in valid), rel_tol=1e-6)
+    assert modes == [True] * 5
+
+
+def test_patience_ends_a_training_that_gets_no_better():
+    trained = model()
+    valid = windows(grammar(200, 1).ids, N, T)
+    history = fit(trained, BATCHES, SGD(trained, lr=200.0), epochs=30, valid=valid, patience=2, report=False)
+    last = history.epochs[-1]["epoch"]
+    assert last < 30 and history.best["epoch"] == last - 2
+
+
+class Recorded:
+    """A schedule that halves the learning rate, and records its calls."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.calls = optimizer, []
+
+    def step(self):
+        self.calls.append(self.optimizer.lr)
+        self.optimizer.lr /= 2
+
+
+class ByMetric(Recorded):
+    per_step, needs_metric = False, True
+
+    def step(self, metric):
+        self.calls.append(metric)
+        self.optimizer.lr /= 4
+
+
+def test_a_schedule_is_stepped_after_every_batch():
+    trained, reported = Regression(), []
+    optimizer = SGD(trained, lr=0.5)
+    schedule = Recorded(optimizer)
+    fit(trained, pairs(3), optimizer, epochs=2, schedule=schedule, report=reported.append)
+    assert schedule.calls == [0.5 / 2**k for k in range(6)] == [progress.lr for progress in reported]
+
+
+def test_a_schedule_by_a_metric_is_stepped_after_every_epoch_with_the_perplexity_of_the_validation():
+    trained = Regression()
+    optimizer = SGD(trained, lr=0.5)
+    schedule = ByMetric(optimizer)
+    history = fit(trained, pairs(3), optimizer, epochs=3, schedule=schedule, valid=pairs(2, seed=9), report=False)
+    assert schedule.calls == [row["valid_perplexity"] for row in history.epochs]
+    assert [row["lr"] for row in history.epochs] == [0.5, 0.125, 0.03125]
+
+
+def test_the_plot_has_the_curves_and_is_the_same_file_each_time(tmp_path):
+    pytest.importorskip("matplotlib")
+    trained = Regression()
+    optimizer = SGD(trained, lr=0.1)
+    history = fit(trained, pairs(3), optimizer, epochs=3, schedule=ByMetric(optimizer), valid=pairs(2), report=False)
+    figure = history.plot(tmp_path / "a.svg", ylim=(0, 50))
+    history.plot(tmp_path / "b.svg", ylim=(0, 50))
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    training, valid = figure.axes[0].lines
+    assert training.get_ydata().tolist() == [row["perplexity"] for row in history.rows if "batch" in row]
+    assert valid.get_ydata().tolist() == [row["valid_perplexity"] for row in history.epochs]
+    assert figure.axes[1].lines[0].get_ydata().tolist() == [0.1, 0.025, 0.00625]
+
+
+# -- continued ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stop", [1, 5, COUNT, COUNT + 3])
+def test_a_training_that_is_stopped_and_continued_is_the_same_bit_for_bit(stop):
     whole, parts = model(), model()
-    fit(whole, IDS, SGD(whole, lr=2.0), N=N, T=T, epochs=2)
+    want = fit(whole, BATCHES, SGD(whole, lr=2.0), epochs=2, report=False)
+    history = History()
 
     def report(progress: Progress) -> None:
-        if progress.window == stop:
-            raise KeyboardInterrupt(progress)
+        if (progress.epoch - 1) * COUNT + progress.batch == stop:
+            raise KeyboardInterrupt(progress.position)
 
     with pytest.raises(KeyboardInterrupt) as stopped:
-        fit(parts, IDS, SGD(parts, lr=2.0), N=N, T=T, report=report)
-    progress = stopped.value.args[0]
-    fit(parts, IDS, SGD(parts, lr=2.0), N=N, T=T, epochs=2, start=(progress.window, progress.state))
+        fit(parts, BATCHES, SGD(parts, lr=2.0), epochs=2, report=report, history=history)
+    fit(parts, BATCHES, SGD(parts, lr=2.0), epochs=2, start=stopped.value.args[0], history=history, report=False)
     equal(whole, parts)
 
+    def numbers(rows):
+        return [{name: value for name, value in row.items() if name != "tokens_per_second"} for row in rows]
 
-def test_epochs_one_by_one_are_the_same_bit_for_bit():
-    whole, parts, state = model(), model(), None
-    told: list[Progress] = []
-    fit(whole, IDS, SGD(whole, lr=2.0), N=N, T=T, epochs=3)
-    for epoch in range(3):
-        fit(parts, IDS, SGD(parts, lr=2.0), N=N, T=T, start=(0, state), passed=epoch, report=told.append)
-        state = told[-1].state
-    equal(whole, parts)
+    assert numbers(history.rows) == numbers(want.rows)
 
 
-def test_a_start_that_is_not_there_is_refused():
-    count = len(windows(IDS, N, T))
-    for start in (-1, count + 1):
-        with pytest.raises(ValueError, match=f"^fit: start is after window {start}, should be from 0 to {count}$"):
-            fit(model(), IDS, SGD(model(), lr=1.0), N=N, T=T, start=(start, None))
+def test_a_start_that_does_not_exist_is_refused():
+    for batch in (-1, COUNT + 1):
+        with pytest.raises(ValueError, match=f"^fit: start is after batch {batch}, should be from 0 to {COUNT}$"):
+            fit(model(), BATCHES, SGD(model(), lr=1.0), start=Position(batch=batch))
+
+
+@pytest.mark.parametrize(("batches", "text"), [
+    ([], "fit: batches is empty, should have at least one batch"),
+    (type("Short", (list,), {"__len__": lambda self: 3})(pairs(2)),
+     "fit: batches gave 2 in epoch 1, should give len(batches) = 3 each time that it is iterated over"),
+])  # fmt: skip
+def test_batches_without_the_right_length_are_refused(batches, text):
+    trained = Regression()
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        fit(trained, batches, SGD(trained, lr=0.1), report=False)
+
+
+@pytest.mark.parametrize(("loss", "text"), [
+    (3, "fit: loss is a int, should be a function of a batch"),
+    (lambda xs, ts: tg.tensor(xs), "fit: loss returned the shape (5, 2), should be a scalar"),
+    (lambda xs, ts, state=None: tg.tensor(1.0), "fit: loss returned a Tensor, should return (loss, state), since it "
+     "takes a state"),
+])  # fmt: skip
+def test_a_loss_that_is_none_is_refused(loss, text):
+    trained = Regression()
+    with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
+        fit(trained, pairs(2), SGD(trained, lr=0.1), loss=loss, report=False)
+
+
+# -- the console -------------------------------------------------------------------------------------------------------
+
+
+def test_off_a_terminal_there_is_a_line_every_so_often_and_one_for_each_epoch(capsys, monkeypatch):
+    from tinygrad_rnn.train import console
+
+    clock = iter(range(0, 10_000, 4))
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    trained = Regression()
+    fit(trained, pairs(8), SGD(trained, lr=0.1), epochs=1, valid=pairs(2))
+    out, err = capsys.readouterr()
+    line = r"epoch 1/1, batch {}/8: perplexity [\d.]+, [\d,]+ tokens/s, norm [\d.e-]+, lr 0.1, 0:00 left\n"
+    assert re.fullmatch(line.format(3) + line.format(6), err)
+    assert re.fullmatch(r"epoch 1: perplexity [\d.]+, validation perplexity [\d.]+, lr 0.1, [\d,]+ tokens/s\n", out)
+
+
+def test_durations():
+    from tinygrad_rnn.train.console import duration
+
+    assert [duration(seconds) for seconds in (0.4, 59.6, 3599, 3600, 7325)] == ["0:00", "1:00", "59:59", "1:00:00",
+                                                                               "2:02:05"]  # fmt: skip
+
+
+# -- cells that draw ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("cell", "names", "written"), [
@@ -111,41 +285,70 @@ def test_a_cell_that_draws_in_training_is_refused(cell, names, written):
         model(cell)
 
 
-def test_what_is_written_instead_draws():
-    """The model that the refusal asks for: training drops, evaluation does not."""
-
-    class Dropped(nn.Module):
+def test_the_model_that_the_refusal_asks_for_draws_in_training_only():
+    class Masked(nn.Module):
         def __init__(self, cell, rng):
             self.rng, self.embed = rng, nn.Embedding(V, 6, rng=rng)
             self.recurrent, self.affine = nn.Recurrent(cell, D=6, H=5, rng=rng), nn.Linear(5, V, rng=rng)
 
-        def loss(self, ids, targets, state=None, training=True):
+        def loss(self, ids, targets, state=None):
             layer = self.recurrent
-            draws = tg.draw_masks(layer.cell, self.rng, len(ids), layer.params) if training else {"mask_h": None}
+            draws = tg.draw_masks(layer.cell, self.rng, len(ids), layer.params) if self.training else {"mask_h": None}
             hs, state = layer(self.embed(ids), state, **draws)
             return tg.softmax_cross_entropy(self.affine(hs), targets), state
 
-    rate = 0.5
-    one = Dropped(tg.variational_dropout(tg.lstm, h=rate), np.random.default_rng(0))
-    fit(one, IDS, SGD(one, lr=1.0), N=N, T=T, epochs=1)
-    xs, ts = next(iter(windows(IDS, N, T)))
-    training = [one.loss(xs, ts)[0].item() for _ in range(5)]
-    evaluated = [one.loss(xs, ts, training=False)[0].item() for _ in range(5)]
-    assert len({*training}) == 5 and len({*evaluated}) == 1
+    trained = Masked(tg.variational_dropout(tg.lstm, h=0.5), np.random.default_rng(0))
+    fit(trained, BATCHES, SGD(trained, lr=1.0), report=False)
+    batch = next(iter(BATCHES))
+    training = [trained.loss(*batch)[0].item() for _ in range(5)]
+    trained.eval()
+    assert len({*training}) == 5 and len({trained.loss(*batch)[0].item() for _ in range(5)}) == 1
+
+
+# -- numbers that are not finite ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_raises_before_it_changes_anything(value):
-    one = model()
+    trained = model()
     with tg.no_grad():
-        one.affine.b[3] = value
-    before, optimizer = one.state_dict(), Adam(one)
-    text = "fit: the loss is nan; a smaller learning rate or max_norm may help"
-    with pytest.raises(FloatingPointError, match=f"^{re.escape(text)}$"):
-        fit(one, IDS, optimizer, N=N, T=T)
-    for name, array in one.state_dict().items():
+        trained.affine.b[3] = value
+    before, optimizer = trained.state_dict(), Adam(trained)
+    text = "^fit: the loss is nan, in epoch 1, batch 1: .*; a smaller learning rate or max_norm may help$"
+    with pytest.raises(FloatingPointError, match=text):
+        fit(trained, BATCHES, optimizer, report=False)
+    for name, array in trained.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
     assert optimizer.state_dict() == {"lr": 0.001}
+
+
+def test_the_operation_and_the_time_step_that_made_a_number_are_named():
+    @tg.cell
+    def fragile(x, h, *, Wx=tg.Param("D H")):
+        return tg.tanh(x @ Wx + h) / (1 - tg.exp(-1000 * x[:, :1] ** 2))
+
+    trained = nn.Module()
+    trained.recurrent = nn.Recurrent(fragile, D=2, H=3, rng=np.random.default_rng(0))
+    xs = np.random.default_rng(0).standard_normal((2, 5, 2)).astype("f")
+    xs[1, 3, 0] = 0.0
+    text = r"^fit: the loss is nan, in epoch 1, batch 2: divide: made (NaN|inf) .*, in time step 3; a smaller "
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=text):
+        fit(trained, [(xs[:1],), (xs,)], SGD(trained, lr=0.1), report=False,
+            loss=lambda xs: (trained.recurrent(xs)[0] * 0.0).sum())  # fmt: skip
+
+
+def test_dropout_masks_are_drawn_again_for_the_diagnosis_and_the_generators_are_as_before_the_batch():
+    trained = Dropped(0.5)
+    seen: list = []
+
+    def loss(ids, targets, state=None):
+        seen.append(trained.rng.bit_generator.state)
+        value, state = trained.loss(ids, targets, state)
+        return value * np.float32("nan"), state
+
+    with pytest.raises(FloatingPointError):
+        fit(trained, BATCHES, SGD(trained, lr=0.1), loss=loss, report=False)
+    assert len(seen) == 2 and seen[0] == seen[1] == trained.rng.bit_generator.state
 
 
 def test_a_gradient_that_is_not_finite_raises_before_it_changes_anything():
@@ -155,17 +358,18 @@ def test_a_gradient_that_is_not_finite_raises_before_it_changes_anything():
             zero = (self.affine.b * 0.0).sum()
             return loss + tg.where(np.array(True), zero, tg.sqrt(zero)), state  # finite, its gradient is not
 
-    one = Kinked(tg.rnn, V, 6, 5, rng=np.random.default_rng(0))
-    before = one.state_dict()
-    text = r"^clip_grad_norm: the gradient of affine\.b is not finite$"
-    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=text):
-        fit(one, IDS, SGD(one, lr=1.0), N=N, T=T)
-    for name, array in one.state_dict().items():
-        np.testing.assert_array_equal(array, before[name])
+    trained = Kinked(tg.rnn, V, 6, 5, rng=np.random.default_rng(0))
+    before = trained.state_dict()
+    text = r"^fit: the gradient of affine\.b is not finite, in epoch 1, batch 1: backward of sqrt: "
+    for max_norm in (None, 0.25):
+        with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=text):
+            fit(trained, BATCHES, SGD(trained, lr=1.0), max_norm=max_norm, report=False)
+        for name, array in trained.state_dict().items():
+            np.testing.assert_array_equal(array, before[name])
 
 
 def test_it_learns():
-    one, told = model(tg.gru), []
-    ids = np.tile(np.arange(9), 100)
-    fit(one, ids, Adam(one, lr=0.02), N=N, T=T, epochs=4, max_norm=1.0, report=told.append)
-    assert told[-1].perplexity < 1.5 < 100 < told[0].perplexity
+    trained, reported = model(tg.gru), []
+    batches = windows(np.tile(np.arange(9), 100), N, T)
+    fit(trained, batches, Adam(trained, lr=0.02), epochs=4, max_norm=1.0, report=reported.append)
+    assert reported[-1].perplexity < 1.5 < 100 < reported[0].perplexity

@@ -19,11 +19,10 @@ from ..draw import RenderError, draw
 from ..errors import InvalidValue
 from ..files import alone_in, write_whole
 from ..optim import Adam
-from ..train.session import bar, status
 from ..train.store import needed
 from .demo_backward import lstm_backward
 from .option_types import count, whole_number
-from .train import writable
+from .runs import writable
 
 HELP = "draw an LSTM, check its gradient, train it, in under two minutes"
 ABOUT = """\
@@ -126,24 +125,16 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
     epochs, rng = options.epochs or epochs, np.random.default_rng(options.seed)
     cell, V = BUILT_IN[name], len(corpus.vocab)
     model = training.LanguageModel(cell, V, SIZE, SIZE, rng=rng, init=init, embedding="normal")
-    optimizer, curve = Adam(model, lr=lr), list[float]()
-    with bar(epochs * len(windows(corpus.ids, N, T)), f"   {name}") as shown:
+    optimizer = Adam(model, lr=lr)
 
-        def report(progress: training.Progress) -> None:
-            figure = f"validation {curve[-1]:.3f}" if curve else f"perplexity {progress.perplexity:.2f}"
-            shown.set_postfix_str(status(figure, progress), refresh=False)
-            shown.update()
+    def after_epoch(row: dict[str, Any]) -> None:
+        optimizer.lr *= 0.6 if row["epoch"] > epochs // 2 else 1
 
-        def after_epoch(epoch: int) -> None:
-            curve.append(training.perplexity(model, valid.ids, N, T))
-            optimizer.lr *= 0.6 if epoch > epochs // 2 else 1
-            if shown.disable:  # without a terminal there is no bar
-                print(f"   {name} epoch {epoch}/{epochs}: validation perplexity {curve[-1]:.3f}", flush=True)
-
-        training.fit(model, corpus.ids, optimizer, N=N, T=T, epochs=epochs, max_norm=MAX_NORM, report=report,
-                     after_epoch=after_epoch)  # fmt: skip
-    print(f"   {name:5s} validation perplexity {curve[-1]:.3f}  (limit {STORIES.perplexity:.3f})", flush=True)
-    training.save_model(out / f"{name}.safetensors", model.state_dict(), {"model": name, "valid": curve[-1]})
+    history = training.fit(model, windows(corpus.ids, N, T), optimizer, epochs=epochs, max_norm=MAX_NORM,
+                           valid=windows(valid.ids, N, T, tail=True), after_epoch=after_epoch)  # fmt: skip
+    curve = [row["valid_perplexity"] for row in history.epochs]
+    print(f"   {name:5s} validation perplexity {min(curve):.3f}  (limit {STORIES.perplexity:.3f})", flush=True)
+    training.save_model(out / f"{name}.safetensors", model.state_dict(), {"model": name, "valid": min(curve)})
     print(f"         it writes: {written(model, corpus, rng)}\n", flush=True)
     return curve
 

@@ -1,4 +1,4 @@
-"""The command line: ``tinygrad-rnn demo | draw | check | derive | train``.
+"""The command line: ``tinygrad-rnn demo | draw | check | derive | train | resume | eval | sample | plot``.
 
 Each command is a module of this folder: ``HELP``, its line in the list of commands; ``ABOUT`` and ``EXAMPLES``, the
 texts above and below its options; ``add_options(parser)``; and ``run(options)``, which returns the exit code.
@@ -18,12 +18,15 @@ from typing import Any
 
 from .. import __version__
 from ..errors import Error, UserFileError
-from . import check, demo, derive, draw, train
+from . import check, demo, derive, draw, eval, plot, resume, sample, train
 from .console import printable
 from .isolated import run_apart
 from .target import user_lines, user_traceback
 
-COMMANDS: dict[str, Any] = {"demo": demo, "draw": draw, "check": check, "derive": derive, "train": train}
+COMMANDS: dict[str, Any] = {
+    "demo": demo, "draw": draw, "check": check, "derive": derive,
+    "train": train, "resume": resume, "eval": eval, "sample": sample, "plot": plot,
+}  # fmt: skip
 ABOUT = "Recurrent cells as forward-only code: draw them, check their gradients, train them."
 EXIT_CODES = "exit codes: 0 done, 1 checked and wrong, 2 could not be done (said in one line), 130 interrupted"
 
@@ -50,7 +53,7 @@ def program() -> int:
     """Run the command of the shell: as `main`, but a user's file, which may end or hang its process, gets its own."""
     with printable():
         options = _parsed(None)
-        return exit_code(options, _run_apart if _user_files(options) else _run)
+        return exit_code(options, _run_apart if _user_files(options) and options.command != "train" else _run)
 
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -79,7 +82,7 @@ def _child(options: argparse.Namespace) -> int:
 def _user_files(options: argparse.Namespace) -> list[str]:
     """The ``FILE.py`` of every option that names ``FILE.py:NAME``."""
     hints = [hint for hint in getattr(options, "hint", []) if hint]  # --hint FILE.py:NAME is accepted too
-    places = [getattr(options, name, None) or "" for name in ("place", "cell", "template")]
+    places = [getattr(options, name, None) or "" for name in ("place", "cell", "template", "model")]
     return [place.rpartition(":")[0] for place in [*places, *hints] if ":" in place]
 
 

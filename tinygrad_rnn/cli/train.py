@@ -1,171 +1,121 @@
-"""``tinygrad-rnn train``: train the book's language model on three texts, and save its weights."""
+"""``tinygrad-rnn train``: train a language model on three texts, in a folder that can be resumed."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..cells.builtin import BUILT_IN
-from ..data import Splits, load, ptb
-from ..data.ptb import VARIABLE
-from ..errors import InvalidValue
+from ..data import Splits
 from ..files import alone_in
-from ..train.evaluate import ROWS, generate, perplexity
-from ..train.language_model import LanguageModel
-from ..train.session import Session
+from ..optim import OPTIMIZERS, SCHEDULES
+from ..train.run import Run
 from ..train.store import needed
-from .option_types import above_zero, count, whole_number
+from . import build, runs
+from .presets import PRESETS
+from .settings import FLAG, GROUPS, SETTINGS, Setting, config_text, settings
 
 HELP = "train a language model"
 ABOUT = """\
-Train the book's language model (embedding, recurrent layer, affine, softmax) by truncated BPTT.
+Train a language model (embedding, recurrent layers, affine, softmax) by truncated BPTT.
 
-The defaults are the book's for PTB: words and states of 100 numbers, 20 rows, windows of 35 words, learning rate 20,
-gradients clipped at norm 0.25, the state carried from window to window. After each epoch the validation perplexity is
-printed and the weights are saved; the best of them are tested at the end.
+The defaults are the book's for PTB: an LSTM, words and states of 100 numbers, 20 rows, windows of 35 words, learning
+rate 20, gradients clipped at norm 0.25, the state carried from window to window. A preset, a TOML file and options
+change them, each the one before. After each epoch the validation perplexity is printed; the best weights are tested.
 
-Ctrl-C finishes the current window and saves. The same command with --resume continues from there, and gives bit for bit
-what it would have given without the interruption."""
-EXAMPLES = """\
-files in --out:
-  last.safetensors   the weights and the position in the text: what --resume reads
-  best.safetensors   the weights with the best validation perplexity, which are tested
-  log.jsonl          validation perplexity and speed of every epoch
+Ctrl-C finishes the current window and saves; so does SIGTERM. `tinygrad-rnn resume RUN` continues and gives, bit for
+bit, what the run would have given without the interruption. A run that is killed loses at most five minutes."""
+PRESET_LINES = "\n".join(f"  {name:13s} {preset.about}" for name, preset in PRESETS.items())
+EXAMPLES = f"""\
+presets:
+{PRESET_LINES}
+
+files in --out, the folder of the run:
+  config.toml        the settings; with it and vocab.json, eval, sample and resume need no option
+  metrics.jsonl      the curves: a line every 20 batches, and a line every epoch
+  curves.svg         their plot
+  best.safetensors   the weights with the best validation perplexity
+  last.safetensors   all that a resumed run needs
 
 examples:
-  tinygrad-rnn train --data ptb/ --model lstm --epochs 4
-  tinygrad-rnn train --download --data ptb/            fetch the Penn Treebank first
-  tinygrad-rnn train --data my_texts/ --model gru      a folder with train.txt, valid.txt, test.txt"""
+  tinygrad-rnn train --data stories --preset stories       a text whose best possible perplexity is known
+  tinygrad-rnn train --data ptb/ --download --preset notes-lstm
+  tinygrad-rnn train --data my_texts/ --model gru --layers 2 --dropout 0.3 --optimizer adam --lr 0.002
+  tinygrad-rnn train --data my_texts/ --model cells.py:mycell --config mine.toml
+  tinygrad-rnn resume runs/lstm                            continue
+  tinygrad-rnn eval runs/lstm                              perplexity of the test text
+  tinygrad-rnn sample runs/lstm --prompt "the"             text of the model"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command."""
-    add = parser.add_argument
-    add("--data", metavar="DIR", help="folder of the three texts (default: the variable TINYGRAD_RNN_DATA)")
-    add("--download", action="store_true", help="fetch the Penn Treebank into --data where it is missing")
-    add("--model", choices=list(BUILT_IN), default="lstm", help="the cell (%(default)s)")
-    add("--epochs", type=count, default=4, metavar="E", help="passes over the training text (%(default)s)")
-    add("--embed", type=count, default=100, metavar="D", help="numbers in a word vector (%(default)s)")
-    add("--hidden", type=count, default=100, metavar="H", help="hidden units (%(default)s)")
-    add("--rows", type=count, default=20, metavar="N", help="rows of a batch (%(default)s)")
-    add("--window", type=count, default=35, metavar="T", help="words of a window (%(default)s)")
-    add("--lr", type=above_zero, default=20.0, metavar="RATE", help="learning rate of SGD (%(default)s)")
-    add("--clip", type=above_zero, default=0.25, metavar="NORM", help="largest norm of the gradient (%(default)s)")
-    add("--seed", type=whole_number, default=0, metavar="S",
-        help="seed of the initial weights and the sample (%(default)s)")  # fmt: skip
-    add("--out", metavar="DIR", help="where weights are saved (default: runs/MODEL)")
-    add("--resume", action="store_true", help="continue the run in --out")
-    add("--sample", type=whole_number, default=40, metavar="K", help="words to write at the end (%(default)s)")
+    """Add the options of the command: those of the table of settings, and the files."""
+    parser.add_argument("--preset", metavar="NAME", help=f"settings by name: {', '.join(PRESETS)}")
+    parser.add_argument("--config", metavar="FILE", help="a TOML file with settings, as the config.toml of a run")
+    parser.add_argument("--out", metavar="DIR", help="folder of the run (default: runs/PRESET or runs/MODEL)")
+    parser.add_argument("--download", action="store_true", help="fetch the Penn Treebank into --data")
+    for title, group in GROUPS.items():
+        part = parser.add_argument_group(title)
+        for name, row in group.items():
+            _add(part, name, row)
 
 
-def writable(folder: str | os.PathLike[str]) -> Path:
-    """The folder, created if need be; raises OSError if it cannot be written to."""
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return path
-    except OSError as error:
-        why = error.strerror or error
-        raise OSError(f"--out: {path} cannot be made or written to ({why}), should be a folder") from error
+def _add(part: Any, name: str, row: Setting) -> None:
+    """Add the option of a setting. It is absent from the parsed options unless it is given."""
+    option, default = name.replace("_", "-"), argparse.SUPPRESS
+    if row.kind is FLAG:
+        flag = f"--no-{option}" if row.default else f"--{option}"
+        part.add_argument(flag, dest=name, action="store_false" if row.default else "store_true", default=default,
+                          help=row.help)  # fmt: skip
+        return
 
+    def parse(text: str) -> Any:
+        value = row.kind.parse(text)
+        if not row.kind.holds(value):
+            raise argparse.ArgumentTypeError(f"is {text!r}, should be {row.kind.should}")
+        return value
 
-def corpora(data: str | None, download: bool) -> Splits:
-    """The three texts of the folder ``data``, or of the environment variable; with ``download`` the Penn Treebank."""
-    named = data or os.environ.get(VARIABLE)
-    should = "should be a folder with train.txt, valid.txt and test.txt"
-    if not named:
-        raise FileNotFoundError(f"--data: no folder is named, {should}; with --download it may be empty")
-    folder = Path(named)
-    if download:
-        print(f"the Penn Treebank in {folder}, fetched where it is missing", flush=True)
-        return ptb(folder, download=True)
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
-        raise NotADirectoryError(f"--data: {folder} {what}, {should}; --download fetches the Penn Treebank")
-    if any(folder.glob("*train.txt")):
-        return load(folder)
-    if (folder / "ptb").is_dir():
-        return ptb(folder)
-    raise FileNotFoundError(f"--data: {folder} has no train.txt, {should}; --download fetches the Penn Treebank")
+    tables = {"model": BUILT_IN, "optimizer": OPTIMIZERS, "schedule": SCHEDULES}
+    names = f": {', '.join(tables[name])}" if name in tables else ""
+    shown = f"{row.help}{names} ({row.default})" if row.default != "" else row.help
+    part.add_argument(f"--{option}", type=parse, default=default, metavar=row.metavar, help=shown)
 
 
 def run(options: Any) -> int:
-    """Train, validate after every epoch, test the best weights, and generate some text; the exit code."""
+    """Train, validate after every epoch, and test the best weights; the exit code."""
     needed()
-    splits = corpora(options.data, options.download)
-    _long_enough(splits, options.rows, options.window)
-    out = writable(options.out or Path("runs") / options.model)
+    given = {name: value for name, value in vars(options).items() if name in SETTINGS}
+    chosen = settings(options.preset, options.config, given)
+    config_text(chosen)  # raises without tomli-w, before any work
+    kind = build.check(chosen)
+    splits = build.texts(chosen, options.download)
+    build.check_lengths(splits, chosen)
+    name = options.preset or Path(chosen["model"].rpartition(":")[2]).name
+    out = runs.writable(options.out or Path("runs") / name)
     with alone_in(out, "--out"):
-        return _run(options, splits, out)
+        return continued(runs.new(chosen, splits, out, kind), chosen, splits)
 
 
-def _run(options: Any, splits: Splits, out: Path) -> int:
-    """The run, in a folder to which no other run writes."""
-    rng = np.random.default_rng(options.seed)
-    session = _session(options, splits, out, rng)
+def continued(run: Run, chosen: dict[str, Any], splits: Splits) -> int:
+    """Train to the last epoch, in a folder to which no other run writes, and test the best weights; the exit code."""
+    count = sum(parameter.size for parameter in run.model.params.values())
+    words = f"{len(splits.train):,} {'words' if chosen['tokens'] == 'word' else chosen['tokens'] + 's'}"
+    kinds = f"{len(splits.train.vocab):,} different"
+    print(f"{chosen['model']}: {count:,} parameters; {words}, {kinds}; the run is in {run.folder}", flush=True)
+    valid = build.checks(chosen, splits.valid) if chosen["validate"] else None
     try:
-        with session.patient():
-            while session.place.epoch < options.epochs:
-                session.train(options)
-                session.pause()
+        run.fit(build.batches(chosen, splits), valid=valid, epochs=chosen["epochs"],
+                max_norm=chosen["clip"] or None, patience=chosen["patience"] or None)  # fmt: skip
     except KeyboardInterrupt:
-        if not session.stopped:
+        if not run.signals.handled:
             raise
-        saved = f"saved in {session.out}, the same command with --resume continues"
-        print(f"\nstopped after {session.where()}; {saved}", flush=True)
+        resume = f"saved, tinygrad-rnn resume {run.folder} continues"
+        print(f"\nstopped after {run.where()}; {resume}", flush=True)
         return 130
-    _finish(session, options, rng)
-    return 0
-
-
-def _session(options: Any, splits: Splits, out: Path, rng: np.random.Generator) -> Session:
-    """The run that the options describe, new or resumed; errors in the options are raised here."""
-    model = LanguageModel(BUILT_IN[options.model], len(splits.train.vocab), options.embed, options.hidden, rng=rng)
-    session = Session(model, splits, out, _about(options, splits))
-    if options.resume:
-        session.resume()
+    best = run.history.best or {}
+    if chosen["validate"]:
+        test = runs.tested(run.model, splits.test, chosen)
+        print(f"test perplexity {test:.2f} (weights of epoch {best['epoch']}), saved in {run.folder}")
     else:
-        session.begin()
-    count = sum(parameter.size for parameter in model.params.values())
-    words = f"{len(splits.train):,} words, {len(splits.train.vocab):,} different"
-    print(f"{options.model}: {count:,} parameters; {words}; weights go to {out}", flush=True)
-    if options.resume:
-        print(f"resumed after {session.where()}", flush=True)
-    return session
-
-
-def _long_enough(splits: Splits, N: int, T: int) -> None:
-    """Raise InvalidValue for a text that is too short, before the training."""
-    for name, corpus in splits._asdict().items():
-        least = N * T + 1 if name == "train" else ROWS + 1
-        if len(corpus) < least:
-            why = f"a window of {N} rows and {T} words" if name == "train" else f"{ROWS} rows"
-            raise InvalidValue(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
-
-
-def _about(options: Any, splits: Splits) -> dict[str, Any]:
-    """The options, and a checksum of the text, which must be the same to resume a run."""
-    names = ("model", "embed", "hidden", "rows", "window", "lr", "clip", "seed")
-    text = zlib.crc32(" ".join(splits.train.vocab).encode(), zlib.crc32(splits.train.ids.tobytes()))
-    same = {name: getattr(options, name) for name in names}
-    return {**same, "V": len(splits.train.vocab), "training text": f"{text:08x}"}
-
-
-def _finish(session: Session, options: Any, rng: np.random.Generator) -> None:
-    """Test the best weights, and generate text with them."""
-    epoch = session.take_best()
-    test = perplexity(session.model, session.splits.test.ids)
-    print(f"test perplexity {test:.2f} (weights of epoch {epoch}), saved in {session.out}")
-    if options.sample > 0:
-        corpus = session.splits.train
-        start = corpus.ids[:1]
-        words = [*start.tolist(), *generate(session.model, start, options.sample, rng)]
-        lines = " ".join(corpus.decode(words)).split("<eos>")
-        print("\n" + "\n".join(line.strip() for line in lines))
+        print(f"training perplexity {best['perplexity']:.2f} in epoch {best['epoch']}, saved in {run.folder}")
+    return 0

@@ -1,8 +1,22 @@
-"""Training: the language model, its loop, perplexity, and samples."""
+"""Training: the loop for any model, the language model, perplexity and samples, runs on disk."""
 
-from .evaluate import generate, perplexity
-from .fit import Progress, fit
+from .evaluate import generate, mean_loss, perplexity, stream
+from .fit import fit
+from .history import History
 from .language_model import LanguageModel
+from .progress import Position, Progress
 from .store import load_model, save_model
 
-__all__ = ["LanguageModel", "Progress", "fit", "generate", "load_model", "perplexity", "save_model"]
+__all__ = [
+    "History",
+    "LanguageModel",
+    "Position",
+    "Progress",
+    "fit",
+    "generate",
+    "load_model",
+    "mean_loss",
+    "perplexity",
+    "save_model",
+    "stream",
+]

@@ -1,107 +1,95 @@
-"""The training loop: truncated BPTT through a corpus, epoch after epoch."""
+"""Training: any model with a loss, any batches, epoch after epoch."""
 
 from __future__ import annotations
 
-import itertools
-import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..data import windows
-from ..engine.tensor import detach
-from ..errors import InvalidValue, NumericalError
-from ..optim import Optimizer, clip_grad_norm
-
-
-@dataclass
-class Progress:
-    """The position and the numbers of training after a window, as `fit` reports them."""
-
-    epoch: int  #: from 1
-    epochs: int
-    window: int  #: from 1
-    windows: int
-    perplexity: float  #: of the training words, averaged over about the last hundred windows
-    tokens_per_second: float  #: averaged likewise
-    norm: float  #: of the gradient, before clipping
-    state: Any  #: the detached state for the next window
+from ..optim import Optimizer
+from .console import Console
+from .history import History
+from .loop import Loop
+from .losses import Loss
+from .progress import Position, Progress
 
 
 def fit(
     model: Any,
-    ids: Any,
+    batches: Any,
     optimizer: Optimizer,
     *,
-    N: int = 20,
-    T: int = 35,
+    loss: Callable[..., Any] | None = None,
     epochs: int = 1,
-    max_norm: float = 0.25,
-    report: Callable[[Progress], None] = lambda progress: None,
-    after_epoch: Callable[[int], None] = lambda epoch: None,
-    start: tuple[int, Any] = (0, None),
-    passed: int = 0,
-) -> None:
-    """Train on ``ids`` by truncated BPTT. Equal to::
+    max_norm: float | None = None,
+    schedule: Any = None,
+    valid: Iterable[Any] | None = None,
+    patience: int | None = None,
+    report: Callable[[Progress], None] | bool = True,
+    after_epoch: Callable[[dict[str, Any]], None] = lambda row: None,
+    start: Position | None = None,
+    history: History | None = None,
+    best: Any = None,
+) -> History:
+    """Train ``model`` on ``batches`` and return the `History` of it. Equal to::
 
-        state, words = None, len(windows(ids, N, T)) * T  # words of every row in an epoch
+        state = None
         for epoch in range(epochs):
-            for xs, ts in windows(ids, N, T, start=epoch * words):
+            for batch in batches:                            # or batches.epoch(epoch), if it has that
                 optimizer.zero_grad()
-                loss, state = model.loss(xs, ts, detach(state))
+                loss, state = model.loss(*batch, detach(state))  # or without a state
                 loss.backward()
                 clip_grad_norm(optimizer.params, max_norm)
                 optimizer.step()
+                schedule.step()
 
-    ``report(progress)`` is called after every window, ``after_epoch(epoch)`` after every epoch. An exception that they
-    raise ends the training between two windows.
+    ``batches`` is iterated over once an epoch and has a length; a batch is a tuple of arrays, inputs first, targets
+    second. ``loss`` is by default ``model.loss``; if it has a parameter ``state``, the detached state is carried from
+    batch to batch, through all epochs (truncated BPTT). ``max_norm=None`` does not clip.
 
-    To continue an earlier run, ``start=(progress.window, progress.state)`` is the last window that it reported, and
-    ``passed`` the number of its complete epochs. Raises NumericalError, a FloatingPointError, for a loss or a gradient
-    that is not finite, before it changes a parameter; InvalidValue for a ``start`` that is not in the epoch.
+    After an epoch the mean loss over the batches ``valid`` is measured in evaluation mode. A ``schedule`` that
+    ``needs_metric`` gets the perplexity then: `ReduceOnPlateau` is the book's lr / 4 when validation is no better.
+    With ``valid``, the best weights are kept and are loaded at the end. ``patience=k`` ends the training after k epochs
+    that are no better.
+
+    ``report(progress)`` is called after every batch; True shows a bar on a terminal, and a line every ten seconds
+    elsewhere; False shows nothing. ``after_epoch(row)`` gets the new row of the history, and may add to it. An
+    exception that they raise ends the training between two batches.
+
+    To continue an earlier training, ``start=progress.position`` is the last that was reported, and ``history`` that of
+    the earlier one; the optimiser, the schedule and the model are as they were. ``best`` keeps the best weights
+    elsewhere than in memory, by its methods ``keep(model, row)`` and ``restore(model)``.
+
+    Raises NumericalError, a FloatingPointError, for a loss or a gradient that is not finite, before it changes a
+    parameter; it names the operation and the time step. Raises InvalidValue for a ``start`` that is not in the epoch.
     """
-    batches, state = windows(ids, N, T), start[1]
-    words = len(batches) * T
-    if not 0 <= start[0] <= len(batches):
-        raise InvalidValue(f"fit: start is after window {start[0]}, should be from 0 to {len(batches)}")
-    for epoch in range(1, epochs + 1):
-        meter, done = _Meter(), start[0] if epoch == 1 else 0
-        batches = windows(ids, N, T, start=(passed + epoch - 1) * words)
-        steps = _epoch(model, batches, optimizer, max_norm, done, state)
-        for k, (loss, norm, state) in enumerate(steps, done + 1):
-            perplexity, speed = meter.add(loss, N * T)
-            report(Progress(epoch, epochs, k, len(batches), perplexity, speed, norm, state))
-        after_epoch(epoch)
+    loop = Loop(model, batches, optimizer, Loss(loss or model.loss), epochs, max_norm, schedule,
+                Position() if start is None else start, History() if history is None else history)  # fmt: skip
+    keeper = best or (Best() if valid is not None else None)
+    with Console(report) as console:
+        while loop.place.epoch < epochs and not loop.stale(patience):
+            for progress in loop.batches_of_epoch():
+                console.batch(progress)
+            row = loop.end_epoch(valid)
+            if keeper and loop.history.best is row:
+                keeper.keep(model, row)
+            console.epoch(row)
+            after_epoch(row)
+    if keeper:
+        keeper.restore(model)
+    return loop.history
 
 
-def _epoch(
-    model: Any, batches: Any, optimizer: Optimizer, max_norm: float, done: int, state: Any
-) -> Iterator[tuple[float, float, Any]]:
-    """The inner loop of `fit` over the windows after the first ``done``; yields loss, norm and state after each."""
-    for xs, ts in itertools.islice(batches, done, None):
-        optimizer.zero_grad()
-        loss, state = model.loss(xs, ts, state)
-        state = detach(state)
-        if not math.isfinite(float(loss)):
-            raise NumericalError(f"fit: the loss is {float(loss)}; a smaller learning rate or max_norm may help")
-        loss.backward()
-        norm = clip_grad_norm(optimizer.params, max_norm)
-        optimizer.step()
-        yield float(loss), norm, state
-
-
-class _Meter:
-    """Perplexity and speed over about the last hundred windows."""
+class Best:
+    """The best weights of a training, in memory."""
 
     def __init__(self) -> None:
-        self.loss, self.speed, self.last = 0.0, 0.0, time.perf_counter()
-        self.weight = 0.0
+        self.weights: dict[str, Any] | None = None
 
-    def add(self, loss: float, tokens: int) -> tuple[float, float]:
-        now = time.perf_counter()
-        self.weight = 0.99 * self.weight + 0.01
-        self.loss += 0.01 * (loss - self.loss)
-        self.speed += 0.01 * (tokens / max(now - self.last, 1e-9) - self.speed)
-        self.last = now
-        return math.exp(min(self.loss / self.weight, 700.0)), self.speed / self.weight
+    def keep(self, model: Any, row: dict[str, Any]) -> None:
+        """Copy the weights; ``row`` is that of the history."""
+        self.weights = model.state_dict()
+
+    def restore(self, model: Any) -> None:
+        """Load the weights that were kept, if there are any."""
+        if self.weights is not None:
+            model.load_state_dict(self.weights)

@@ -1,146 +1,168 @@
-"""A run on disk: its three files, and the checks before it is resumed.
-
-The files are replaced whole, in the order best, log, last. So the epochs in last are in the two others too; what the
-others have beyond them, the resumed run writes again.
-"""
+"""The files of a run, and the checks before it is resumed: each error names the file."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..engine.tensor import Tensor
+from ..engine.pytree import flatten
+from ..engine.tensor import Tensor, value
 from ..errors import InvalidValue
 from ..files import read_whole
-from .language_model import LanguageModel
+from .history import History, metric
+from .progress import Position
 from .store import load_model
 
-LAST, BEST, LOG = "last.safetensors", "best.safetensors", "log.jsonl"
-STATE = "state."  #: prefix of the names of the arrays of the state
-VERSION = 1  #: of the format of the files; files of the format before it have no version
+LAST, BEST, METRICS, CURVES = "last.safetensors", "best.safetensors", "metrics.jsonl", "curves.svg"
+STATE, OPTIMIZER = "state/", "optimizer/"  #: prefixes of the names of arrays that are no weights
+VERSION = 2  #: of the format of the files; runs of version 1 had no config.toml
+TIMES = ("tokens_per_second",)  #: items of a row that differ between equal runs
 
 
-@dataclass
-class Place:
-    """Position of a run: ``epoch`` complete epochs, and ``done`` windows of the next."""
-
-    epoch: int = 0
-    done: int = 0
-    best: float | None = None  #: validation perplexity
-    valid: list[float] = field(default_factory=list)  #: validation perplexity of each epoch after the unlogged
-    unlogged: int = 0  #: number of first epochs, of the format before, whose lines in the log have no checksum
-
-    @classmethod
-    def of(cls, about: Mapping[str, Any], path: Path) -> Place:
-        """The place in the metadata ``about`` of a file; raises InvalidValue, which names the file, if it cannot be."""
-        old: dict[str, Any] = {"valid": [], "unlogged": about.get("epoch")} if "version" not in about else {}
-        place = cls(**{name: about.get(name, old.get(name)) for name in cls.__dataclass_fields__})
-        for name in ("epoch", "done", "unlogged"):
-            value = getattr(place, name)
-            if type(value) is not int or value < 0:
-                raise InvalidValue(f"--resume: {path}: {name} is {value!r}, should be a whole number from 0")
-        if not place._holds():
-            what = f"best is {place.best!r}, valid is {place.valid!r} after {place.epoch} epochs"
-            raise InvalidValue(f"--resume: {path}: {what}, should be the validation perplexities and the best of them")
-        return place
-
-    def _holds(self) -> bool:
-        """Is there a perplexity for each epoch, and is ``best`` the lowest of them?"""
-        if not isinstance(self.valid, list) or self.unlogged + len(self.valid) != self.epoch:
-            return False
-        if any(type(value) is not float or not 0 < value < math.inf for value in [*self.valid, self.best or 1.0]):
-            return False
-        if self.best is None or self.unlogged:
-            return (self.best is None) == (self.epoch == 0) and min(self.valid, default=math.inf) >= (self.best or 0)
-        return self.best == min(self.valid, default=None)
-
-
-def load_saved(path: Path, same: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and the metadata of a file; raises InvalidValue unless it is of the run that ``same`` describes."""
-    arrays, about = load_model(path)
-    version = about.get("version", VERSION)
-    if type(version) is not int or not 0 < version <= VERSION:
-        what = f"is of version {version!r}, should be at most {VERSION}"
-        raise InvalidValue(f"--resume: {path} {what}; is it of a newer tinygrad_rnn?")
-    for name, value in same.items():
-        if about.get(name) != value:
-            raise InvalidValue(f"--resume: {path} is of a run with {name} = {about.get(name)}, should be {value}")
-    if about.get("file", path.name) != path.name:
-        raise InvalidValue(f"--resume: {path} was written as {about['file']}, should be {path.name}")
-    return arrays, about
-
-
-def carried(arrays: dict[str, np.ndarray], model: LanguageModel, N: int, place: Place, path: Path) -> Any:
-    """The state of N rows, removed from ``arrays``; None before the first window."""
-    states = {name: arrays.pop(name) for name in list(arrays) if name.startswith(STATE)}
-    recurrent = model.recurrent
-    dtype = next(iter(recurrent.params.values())).dtype
-    zeros = recurrent.cell.zero_state(N, recurrent.params, dtype) if place.epoch or place.done else ()
-    wanted = {f"{STATE}{k}": f"{zero.dtype} {zero.shape}" for k, zero in enumerate(zeros)}
-    is_there = {name: f"{array.dtype} {array.shape}" for name, array in sorted(states.items())}
-    if is_there != wanted:
-        raise InvalidValue(
-            f"--resume: {path}: the state is {is_there or 'not there'}, should be {wanted or 'not there'}"
-        )
-    return tuple(Tensor(states[name]) for name in wanted) or None
-
-
-def load_weights(model: LanguageModel, arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Set every parameter; raises InvalidValue, which names the file, and sets none, if an array does not fit."""
-    for name, param in model.params.items():
-        if name in arrays and arrays[name].dtype != param.dtype:
-            raise InvalidValue(f"--resume: {path}: {name} is {arrays[name].dtype}, should be {param.dtype}")
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Inside, an error in a value becomes an InvalidValue that begins with ``path``."""
     try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidValue(f"{path}: {error or type(error).__name__}") from error
+
+
+def load_file(path: Path, about: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the metadata of a file of the run that ``about`` describes; raises InvalidValue for another."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}, should be the folder of an earlier run")
+    arrays, found = load_model(path)
+    version = found.get("version", 1)
+    if type(version) is not int or version > VERSION:
+        raise InvalidValue(f"{path} is of version {version!r}, should be {VERSION}; is it of a newer tinygrad_rnn?")
+    if version < VERSION:
+        instead = "train again, or read its weights by train.load_model"
+        raise InvalidValue(f"{path} is of version {version}, should be {VERSION}: {instead}")
+    for name, expected in about.items():
+        if found.get(name) != expected:
+            raise InvalidValue(f"{path} is of a run with {_difference(name, found.get(name), expected)}")
+    if found.get("file") != path.name:
+        raise InvalidValue(f"{path} was written as {found.get('file')}, should be {path.name}")
+    return arrays, found
+
+
+def _difference(name: str, found: Any, expected: Any) -> str:
+    """The first difference, in words: ``hidden = 5, should be 6``."""
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        for key in dict.fromkeys([*expected, *found]):
+            if found.get(key) != expected.get(key):
+                return f"{key} = {found.get(key)}, should be {expected.get(key)}"
+    return f"{name} = {found}, should be {expected}"
+
+
+def position(about: Mapping[str, Any], path: Path) -> Position:
+    """The position in the metadata of a file, without the state; raises InvalidValue if it cannot be one."""
+    place = about.get("position")
+    names = [name for name in Position.__dataclass_fields__ if name != "state"]
+    if not isinstance(place, dict) or list(place) != names:
+        raise InvalidValue(f"{path}: position is {place!r}, should have {', '.join(names)}")
+    for name, number in place.items():
+        whole = name in ("epoch", "batch", "targets")
+        if type(number) is not (int if whole else float) or not 0 <= abs(number) < math.inf or (whole and number < 0):
+            raise InvalidValue(
+                f"{path}: {name} is {number!r}, should be a {'whole number from 0' if whole else 'number'}"
+            )
+    return Position(**place)
+
+
+def load_weights(model: Any, arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Set every parameter; raises InvalidValue, which names the file, and sets none, if an array does not fit."""
+    for name, current in model.state_dict().items():
+        if name in arrays and arrays[name].dtype != current.dtype:
+            raise InvalidValue(f"{path}: {name} is {arrays[name].dtype}, should be {current.dtype}")
+    with naming(path):
         model.load_state_dict(arrays)
-    except ValueError as error:
-        raise InvalidValue(f"--resume: {path}: {error}") from error
 
 
-def check_best(path: Path, about: Mapping[str, Any], place: Place, more: int = 0) -> None:
-    """Raise unless the best weights are those in the last file, or better weights of up to ``more`` epochs later."""
-    best = Place.of(about, path)
-    ahead = 0 < best.epoch - place.epoch <= more and (best.best or 0.0) < (place.best or math.inf)
-    if not ahead and (best.best != place.best or best.epoch > place.epoch):
-        said = f"says {best.best} after epoch {best.epoch}, but {LAST} {place.best} after epoch {place.epoch}"
-        raise InvalidValue(f"--resume: {path} {said}, should be the best of the same run")
+def check_best(path: Path, about: Mapping[str, Any], history: History, more: int = 0) -> None:
+    """Raise unless the best weights are those of the history, or better weights of up to ``more`` epochs later."""
+    best = history.best or {"epoch": 0, "loss": math.inf}
+    epoch, loss = about.get("epoch"), about.get("valid", about.get("loss"))
+    if type(epoch) is int and type(loss) is float:
+        ahead = 0 < epoch - len(history.epochs) <= more and loss < metric(best)
+        if ahead or (epoch, loss) == (best["epoch"], metric(best)):
+            return
+    what = f"has the weights of epoch {epoch} with loss {loss}, but the best of {METRICS} is epoch {best['epoch']}"
+    raise InvalidValue(f"{path} {what} with loss {metric(best)}, should be the best of the same run")
 
 
-# -- the log -----------------------------------------------------------------------------------------------------------
+# -- arrays and numbers ------------------------------------------------------------------------------------------------
 
 
-def log_line(entry: Mapping[str, Any]) -> str:
-    """The entry as JSON, with a checksum of it as the last item."""
-    text = json.dumps(entry)
+def split(state: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays and the numbers of the state of an optimiser."""
+    arrays = {name: entry for name, entry in state.items() if isinstance(entry, np.ndarray)}
+    return arrays, {name: entry for name, entry in state.items() if name not in arrays}
+
+
+def flat(state: Any) -> tuple[list[np.ndarray], Any]:
+    """The arrays of a carried state, and the function that builds the state from such arrays."""
+    if state is None:
+        return [], lambda arrays: None
+    leaves, build = flatten(state)
+    return [np.asarray(value(leaf)) for leaf in leaves], lambda arrays: build([Tensor(array) for array in arrays])
+
+
+def listed(tree: Any) -> Any:
+    """A tree of dicts with its arrays as lists, for JSON: the states of some generators have arrays."""
+    if isinstance(tree, Mapping):
+        return {name: listed(part) for name, part in tree.items()}
+    return tree.tolist() if isinstance(tree, np.ndarray) else tree
+
+
+# -- the metrics -------------------------------------------------------------------------------------------------------
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """The row as JSON, with a checksum of it as the last item."""
+    text = json.dumps({name: entry for name, entry in row.items() if name != "crc32"})
     return f'{text[:-1]}, "crc32": "{zlib.crc32(text.encode()):08x}"}}'
 
 
-def log_kept(path: Path, place: Place) -> list[str]:
-    """The lines of the complete epochs, checked; later lines are dropped, since the resumed run writes them again."""
-    if not place.epoch:
-        return []
-    lines = read_whole(path, "--resume").decode("utf-8", "replace").split("\n")
-    kept = [line for line in lines if 0 < _entry(line).get("epoch", 0) <= place.unlogged]
-    for epoch, valid in enumerate(place.valid, place.unlogged + 1):
-        line = lines[len(kept)] if len(kept) < len(lines) else ""
-        entry = {name: value for name, value in _entry(line).items() if name != "crc32"}
-        if line != log_line(entry) or (entry.get("epoch"), entry.get("valid")) != (epoch, valid):
-            what = f"is not as it was written for epoch {epoch} with validation perplexity {valid}"
-            raise InvalidValue(f"--resume: {path}, line {len(kept) + 1}, {what}; is it damaged, or of another run?")
-        kept.append(line)
-    return kept
+def checksum(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A checksum of all rows, without their times."""
+    text = json.dumps([{name: entry for name, entry in row.items() if name not in TIMES} for row in rows])
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
-def _entry(line: str) -> dict[str, Any]:
-    """The entry of a line; empty if the line is no JSON object with an epoch."""
+def read_rows(path: Path, count: int | None = None) -> list[dict[str, Any]]:
+    """The first ``count`` rows of a file (all of them by default), each checked by its checksum."""
+    lines = read_whole(path, "metrics").decode("utf-8", "replace").split("\n")[:-1][:count]
+    entries = [_entry(text) for text in lines]
+    for number, (text, entry) in enumerate(zip(lines, entries), 1):
+        if not entry or text != line(entry):
+            raise InvalidValue(f"{path}, line {number}, is not as it was written: is it damaged?")
+    return [{name: entry for name, entry in row.items() if name != "crc32"} for row in entries]
+
+
+def known_rows(path: Path, about: Mapping[str, Any], last: Path) -> list[dict[str, Any]]:
+    """The rows that the file ``last`` knows, checked. Later ones are dropped: the resumed run writes them again."""
+    count = about.get("rows")
+    if type(count) is not int or count < 0:
+        raise InvalidValue(f"{last}: rows is {count!r}, should be a whole number from 0")
+    rows = read_rows(path, count)
+    if len(rows) < count or checksum(rows) != about.get("metrics"):
+        raise InvalidValue(f"{path} has other rows than {last} says, should be the {count} rows of the same run")
+    return rows
+
+
+def _entry(text: str) -> dict[str, Any]:
+    """The row of a line; empty if the line is no JSON object with an epoch."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) and type(entry.get("epoch")) is int else {}

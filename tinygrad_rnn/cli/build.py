@@ -1,0 +1,164 @@
+"""Texts, model, optimiser, schedule and batches from the settings of a run."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import optim
+from ..cells import initializers as schemes
+from ..cells.builtin import BUILT_IN
+from ..cells.cell import Cell
+from ..data import UNK, Corpus, Splits, grammar, load, ptb, windows
+from ..data.ptb import VARIABLE
+from ..errors import InvalidValue
+from ..train.deep_model import DeepLanguageModel
+from ..train.language_model import LanguageModel
+from .settings import nearest
+from .target import cell_at
+
+STORIES = "stories"  #: the name of the generated text, in the place of a folder
+STORY_TOKENS = (200_000, 20_000, 20_000)
+CELL = "cell.py"  #: the copy of the user's file in the folder of a run
+
+
+# -- the texts ---------------------------------------------------------------------------------------------------------
+
+
+def texts(settings: Mapping[str, Any], download: bool = False) -> Splits:
+    """The three texts; with ``first``, the first words of the training text and what is known of the others."""
+    splits = _texts(settings["data"], download, reading(settings))
+    if not settings["first"]:
+        return splits
+    ids = splits.train.ids[: settings["first"]]
+    words = list(dict.fromkeys(ids.tolist()))  # the vocabulary is numbered by first appearance, as that of a text
+    vocab = tuple(splits.train.vocab[i] for i in words)
+    if not settings["validate"]:
+        return Splits(*[Corpus(_renumbered(ids, words), vocab)] * 3)
+    numbered = [_renumbered(part, words, vocab.index(UNK) if UNK in vocab else -1)
+                for part in (ids, splits.valid.ids, splits.test.ids)]  # fmt: skip
+    if any((part < 0).any() for part in numbered):
+        raise InvalidValue(f"--first: the first {len(ids)} words have no {UNK} for the words of the validation, should "
+                         "be without validation: --no-validate")  # fmt: skip
+    return Splits(*(Corpus(part, vocab) for part in numbered))
+
+
+def _renumbered(ids: np.ndarray, words: list[int], unknown: int = -1) -> np.ndarray:
+    """The ids in the vocabulary ``words``; those that are not in it become ``unknown``."""
+    number = np.full(max(int(ids.max()), *words) + 1, unknown)
+    number[words] = np.arange(len(words))
+    return number[ids]
+
+
+def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `load` that are not the defaults."""
+    return {"tokens": settings["tokens"]} if settings["tokens"] != "word" else {}
+
+
+def _texts(data: str, download: bool, reading: Mapping[str, Any]) -> Splits:
+    """The texts of the folder ``data``, or of the environment variable; with ``download`` the Penn Treebank."""
+    if data == STORIES:
+        return Splits(*(grammar(n, seed) for seed, n in enumerate(STORY_TOKENS)))
+    named = data or os.environ.get(VARIABLE)
+    should = "should be a folder with train.txt, valid.txt and test.txt"
+    if not named:
+        raise FileNotFoundError(f"--data: no folder is named, {should}; with --download it may be empty")
+    folder = Path(named)
+    if download:
+        print(f"the Penn Treebank in {folder}, fetched where it is missing", flush=True)
+        return ptb(folder, download=True, **reading)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise NotADirectoryError(f"--data: {folder} {what}, {should}; --download fetches the Penn Treebank")
+    if any(folder.glob("*train.txt")):
+        return load(folder, **reading)
+    if (folder / "ptb").is_dir():
+        return ptb(folder, **reading)
+    raise FileNotFoundError(f"--data: {folder} has no train.txt, {should}; --download fetches the Penn Treebank")
+
+
+def check_lengths(splits: Splits, settings: Mapping[str, Any]) -> None:
+    """Raise InvalidValue for a text that is too short, before the training."""
+    N, T, R = settings["rows"], settings["window"], settings["eval_rows"]
+    for name, corpus in splits._asdict().items() if settings["validate"] else [("train", splits.train)]:
+        least = N * T + 1 if name == "train" else R + 1
+        if len(corpus) < least:
+            why = f"a window of {N} rows and {T} words" if name == "train" else f"{R} rows"
+            raise InvalidValue(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
+
+
+def crc(*parts: bytes) -> str:
+    """A checksum of a text or a vocabulary."""
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return f"{total:08x}"
+
+
+# -- the training ------------------------------------------------------------------------------------------------------
+
+
+def cell(settings: Mapping[str, Any], folder: Path | None = None) -> Cell:
+    """The cell that ``model`` names; that of a file of the user's is read from the copy in ``folder`` if given."""
+    name = settings["model"]
+    if ":" not in name and name not in BUILT_IN:
+        raise InvalidValue(f"--model: there is no cell {name!r}, {nearest(name, BUILT_IN)}; yours is FILE.py:CELL")
+    if ":" in name and folder is not None:
+        return cell_at(f"{folder / CELL}:{name.rpartition(':')[2]}")
+    return cell_at(name)
+
+
+def check(settings: Mapping[str, Any], folder: Path | None = None) -> Cell:
+    """The cell of the settings (see `cell`).
+
+    Raises InvalidValue for names that do not exist and settings that do not fit together.
+    """
+    kind = cell(settings, folder)
+    for name, known in (("optimizer", optim.OPTIMIZERS), ("schedule", optim.SCHEDULES)):
+        if settings[name] not in known:
+            raise InvalidValue(f"--{name}: there is no {name} {settings[name]!r}, {nearest(settings[name], known)}")
+    if settings["tie"] and settings["embed"] != settings["hidden"]:
+        sizes = f"embed is {settings['embed']} and hidden is {settings['hidden']}"
+        raise InvalidValue(f"--tie: {sizes}, should be equal")
+    if settings["variational"] and not settings["dropout"]:
+        raise InvalidValue("--variational: dropout is 0, should be above 0: --dropout 0.5")
+    if settings["forget_bias"] and "f" not in getattr(kind.params.get("b"), "blocks", ()):
+        raise InvalidValue(f"--forget-bias: {kind.name} has no bias b with a block f, should be 0")
+    return kind
+
+
+def model(settings: Mapping[str, Any], kind: Cell, V: int) -> Any:
+    """The language model of the settings, with the initial weights of the seed."""
+    rng, D, H = np.random.default_rng(settings["seed"]), settings["embed"], settings["hidden"]
+    init = {"b": {"f": settings["forget_bias"]}} if settings["forget_bias"] else None
+    embedding = schemes.embedding if settings["embedding"] == "small" else "normal"
+    more = {"layers": settings["layers"], "dropout": settings["dropout"], "variational": settings["variational"],
+            "tied": settings["tie"]}  # fmt: skip
+    if list(more.values()) == [1, 0.0, False, False]:
+        return LanguageModel(kind, V, D, H, rng=rng, init=init, embedding=embedding)
+    return DeepLanguageModel(kind, V, D, H, rng=rng, init=init, embedding=embedding, **more)
+
+
+def schedule(settings: Mapping[str, Any], optimizer: Any, steps: int) -> Any:
+    """The schedule of the settings, for ``steps`` steps an epoch."""
+    return optim.SCHEDULES[settings["schedule"]](optimizer, settings["epochs"] * steps)
+
+
+def optimizer(settings: Mapping[str, Any], model: Any) -> Any:
+    """The optimiser of the settings, by its name in `optim`."""
+    return optim.OPTIMIZERS[settings["optimizer"]](model, lr=settings["lr"], weight_decay=settings["weight_decay"])
+
+
+def batches(settings: Mapping[str, Any], splits: Splits) -> Any:
+    """The windows of the training text."""
+    return windows(splits.train.ids, settings["rows"], settings["window"], ring=settings["ring"])
+
+
+def checks(settings: Mapping[str, Any], corpus: Corpus) -> Any:
+    """The windows of an evaluation."""
+    return windows(corpus.ids, settings["eval_rows"], settings["window"], tail=True)

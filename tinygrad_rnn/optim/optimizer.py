@@ -39,7 +39,7 @@ class Optimizer:
         self.params, self.lr, self.weight_decay = named(params), lr, weight_decay
         if not self.params:
             raise InvalidValue(f"{type(self).__name__}: there are no parameters, should be at least one")
-        #: what `update` keeps for each parameter, by name; made at the first step in which the parameter has a gradient
+        #: what `update` keeps for each parameter, by name; created at its first step with a gradient
         self.state: dict[str, dict[str, Any]] = {name: {} for name in self.params}
 
     def slots(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class ASGD(Optimizer):
     def averaged(self) -> Iterator[None]:
         """The parameters are their averages inside of the ``with`` block, in place, and are themselves again after it.
 
-        A parameter that has had no gradient stays as it is. No step may be made inside.
+        A parameter that has had no gradient stays as it is. Do not call `step` inside.
         """
         self._swap()
         try:

@@ -15,9 +15,9 @@ from .state import exactly, number
 
 
 class Schedule:
-    """Base class: after t steps the learning rate is the first one, that of the optimiser, times ``factor(t)``.
+    """Base class: after t steps the learning rate is ``factor(t)`` times the initial rate of the optimiser.
 
-    It is made after the optimiser, and called after each of its steps::
+    Create it after the optimiser, and call `step` after each step of the optimiser::
 
         schedule = optim.Cosine(optimizer, steps=epochs * len(batches))
         for batch in batches:
@@ -42,11 +42,11 @@ class Schedule:
         self.optimizer, self.base, self.t = optimizer, optimizer.lr, 0
 
     def factor(self, t: int) -> float:
-        """What the first learning rate is multiplied by after t steps."""
+        """What the initial learning rate is multiplied by after t steps."""
         raise InvalidType(f"{type(self).__name__} has no rule, should define factor(self, t)")
 
     def step(self, metric: float | Tensor | None = None) -> None:
-        """Count a step, and set the learning rate for the next one."""
+        """Count a step, and set the learning rate of the next step."""
         self.advance(metric)
         self.optimizer.lr = self.base * self.factor(self.t)
 

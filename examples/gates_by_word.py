@@ -15,7 +15,7 @@ import tinygrad_rnn as tg
 
 def train(corpus, steps, rng):
     """A language model on windows of 20 words."""
-    model = tg.train.LanguageModel(tg.lstm, len(corpus.vocab), 16, 32, rng=rng, embedding="normal")
+    model = tg.models.LanguageModel(tg.lstm, len(corpus.vocab), 16, 32, rng=rng, embedding="normal")
     optimizer, ids = tg.optim.Adam(model.params, lr=0.01), np.array(corpus.ids)
     for _ in range(steps):
         starts = rng.integers(0, len(ids) - 21, 24)

@@ -52,7 +52,7 @@ def test_what_needs_the_penn_treebank_prints_what_it_says(tmp_path, monkeypatch)
     blocks = re.findall(r"^```py\n(.*?)^```\n", text, re.S | re.M)
     assert len(blocks) == 1 and "data.ptb()" in blocks[0]
     names = "import numpy as np\nimport tinygrad_rnn as tg\nfrom tinygrad_rnn import data, optim\n"
-    names += "from tinygrad_rnn.train import LanguageModel, fit\n"
+    names += "from tinygrad_rnn.models import LanguageModel\nfrom tinygrad_rnn.train import fit\n"
     run(f"```python\n{names}{blocks[0]}```\n", tmp_path, monkeypatch)
 
 

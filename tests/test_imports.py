@@ -18,6 +18,7 @@ ROOT = Path(tg.__file__).parent
 MAY = {
     "errors": "",
     "files": "",
+    "figures": "errors files",  # plots by matplotlib
     "engine": "errors",  # tensors, operations, the graph, transforms
     "ops": "errors engine",
     "formula": "errors engine",  # a gradient rule as an expression
@@ -25,7 +26,7 @@ MAY = {
     "tracing": "errors engine formula cells",  # the recorded computation, its names and its adjoint
     "sequence": "errors engine ops cells",
     # the tools: no layer, no model, not each other
-    "flow": "errors files engine cells tracing",
+    "flow": "errors figures engine cells tracing",
     "derive": "errors engine formula cells tracing",
     "check": "errors engine ops formula cells tracing",
     "draw": "errors files engine formula cells tracing sequence",
@@ -34,10 +35,11 @@ MAY = {
     "nn": "errors engine ops cells sequence",
     "optim": "errors engine",
     "data": "errors files",
-    "train": "errors files engine ops cells nn optim data",
+    "models": "errors figures engine ops cells nn data",
+    "train": "errors files figures engine optim data",
     # the faces
-    "__init__": "errors engine ops cells sequence flow derive check draw nn optim data train",
-    "cli": "errors files __init__ cells tracing derive check draw exercise optim data train",
+    "__init__": "errors engine ops cells sequence flow derive check draw nn optim data models train",
+    "cli": "errors files __init__ cells tracing derive check draw exercise optim data models train",
     "__main__": "cli",
 }
 
@@ -45,7 +47,7 @@ MAY = {
 OUTSIDE = {
     "graphviz": ("draw", "at the top"),
     "pygraphviz": ("draw", "in a function"),
-    "matplotlib": ("cli flow train", "in a function"),
+    "matplotlib": ("cli figures", "in a function"),
     "tqdm": ("train", "in a function"),
     "pytest": ("check", "in a function"),
     "safetensors": ("train", "in a function"),

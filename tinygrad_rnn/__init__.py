@@ -1,6 +1,6 @@
 """tinygrad_rnn: recurrent cells as forward-only code, on NumPy."""
 
-from . import data, nn, ops, optim, train
+from . import data, models, nn, ops, optim, train
 from .cells import initializers as init
 from .cells.builtin import gru, gru_after, layer_norm_lstm, lstm, mgu, peephole_lstm, rnn
 from .cells.cell import Cell, Param, cell
@@ -29,7 +29,7 @@ __all__ = [
     "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "derive",
     "trace_nans", "trace_mutations",
     "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "RenderError",
-    "ops", "nn", "optim", "data", "train", "init",
+    "ops", "nn", "optim", "data", "models", "train", "init",
     *ops.__all__,
 ]  # fmt: skip
 

@@ -109,7 +109,7 @@ def torch_lstm(N: int, T: int, V: int, D: int, H: int) -> Job:
 def ours(N: int, T: int, V: int, D: int, H: int) -> Job:
     """tinygrad_rnn: the model that ``tinygrad-rnn train`` trains, by the lines of its loop."""
     tg, case = library("tinygrad_rnn"), lm_case(N, T, V, D, H)
-    model = tg.train.LanguageModel(tg.lstm, V, D, H, rng=np.random.default_rng(0))
+    model = tg.models.LanguageModel(tg.lstm, V, D, H, rng=np.random.default_rng(0))
     model.load_state_dict({own: case.params[name] for own, name in OUR_NAMES.items()})
     optimizer, state = tg.optim.SGD(model, lr=LR), [None]
 

@@ -11,7 +11,7 @@ from helpers.command_line import SMALL, python, write_texts
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.cli import demo, main
 from tinygrad_rnn.errors import NumericalError
-from tinygrad_rnn.train import LanguageModel
+from tinygrad_rnn.models import LanguageModel
 
 pytest.importorskip("safetensors")
 pytest.importorskip("tomli_w")

@@ -19,7 +19,8 @@ from tinygrad_rnn.cli.presets import PRESETS
 from tinygrad_rnn.cli.settings import SETTINGS, settings
 from tinygrad_rnn.data import load, read_text
 from tinygrad_rnn.files import alone_in
-from tinygrad_rnn.train import LanguageModel, Position, Progress, console, generate, load_model, perplexity
+from tinygrad_rnn.models import LanguageModel
+from tinygrad_rnn.train import Position, Progress, console, generate, load_model, perplexity
 
 pytest.importorskip("safetensors")
 pytest.importorskip("tomli_w")

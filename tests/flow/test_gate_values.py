@@ -90,7 +90,7 @@ def test_the_table_and_the_means_by_word():
 
 def test_a_model_on_words(tmp_path):
     pytest.importorskip("matplotlib")
-    model = tg.train.LanguageModel(tg.gru, 7, D, H, rng=np.random.default_rng(0))
+    model = tg.models.LanguageModel(tg.gru, 7, D, H, rng=np.random.default_rng(0))
     ids = np.arange(6)[None]
     seen = tg.gate_values(model.recurrent, model.embed(ids))
     words = ["the", "café", "<unk>", "$x$", "a_b", "."]

@@ -4,7 +4,7 @@ import numpy as np
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
-from tinygrad_rnn.train import LanguageModel
+from tinygrad_rnn.models import LanguageModel
 
 
 class Regression(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.cells.builtin import BUILT_IN
-from tinygrad_rnn.train import LanguageModel
+from tinygrad_rnn.models import LanguageModel
 
 
 class Tied(tg.nn.Module):

@@ -24,8 +24,8 @@ def leaf(*shape: int, value: float = 0.0, name: str | None = None) -> tg.Tensor:
     return tg.Tensor(np.full(shape, value), requires_grad=True, name=name)
 
 
-def words() -> tg.train.LanguageModel:
-    return tg.train.LanguageModel(tg.lstm, 7, 3, 4, rng=np.random.default_rng(0))
+def words() -> tg.models.LanguageModel:
+    return tg.models.LanguageModel(tg.lstm, 7, 3, 4, rng=np.random.default_rng(0))
 
 
 NAMES = ["embed.W", "recurrent.Wx", "recurrent.Wh", "recurrent.b", "affine.W", "affine.b"]
@@ -80,7 +80,7 @@ def test_modules_that_know_each_other_are_gone_through_once():
 SAVE = """
 import sys
 import numpy as np, tinygrad_rnn as tg
-model = tg.train.LanguageModel(tg.gru, 7, 3, 4, rng=np.random.default_rng(0))
+model = tg.models.LanguageModel(tg.gru, 7, 3, 4, rng=np.random.default_rng(0))
 model.extra = {name: tg.nn.Linear(2, 2, rng=np.random.default_rng(1)) for name in ("encoder", "decoder", "attention")}
 tg.train.save_model(sys.argv[1], model.state_dict(), {"words": 7, "cell": "gru"})
 print(list(model.params))

@@ -8,7 +8,8 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.data import windows
-from tinygrad_rnn.train import LanguageModel, generate, perplexity
+from tinygrad_rnn.models import LanguageModel
+from tinygrad_rnn.train import generate, perplexity
 
 V = 7
 

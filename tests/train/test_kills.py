@@ -13,7 +13,8 @@ from helpers.command_line import SMALL, python, write_texts
 from helpers.damage import HOW, LOG, damages, rewritten, run_apart
 from tinygrad_rnn import files
 from tinygrad_rnn.cli import main, runs
-from tinygrad_rnn.train import History, LanguageModel, load_model
+from tinygrad_rnn.models import LanguageModel
+from tinygrad_rnn.train import History, load_model
 
 pytest.importorskip("safetensors")
 pytest.importorskip("tomli_w")

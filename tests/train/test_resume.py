@@ -14,8 +14,8 @@ import tinygrad_rnn as tg
 from helpers.command_line import SMALL, write_texts
 from tinygrad_rnn.cli import main, runs
 from tinygrad_rnn.data import load
-from tinygrad_rnn.train import History, LanguageModel, load_model, perplexity, run
-from tinygrad_rnn.train.deep_model import DeepLanguageModel
+from tinygrad_rnn.models import LanguageModel
+from tinygrad_rnn.train import History, load_model, perplexity, run
 
 pytest.importorskip("safetensors")
 pytest.importorskip("tomli_w")
@@ -62,7 +62,7 @@ def train(texts, tmp_path, capsys, call):
 def interrupt(monkeypatch, nth: int, times: int = 1, name: int = signal.SIGINT) -> None:
     """Press Ctrl-C while the model computes its loss for the ``nth`` time from now, in training or validation."""
     calls: list[None] = []
-    for kind in (LanguageModel, DeepLanguageModel):
+    for kind in (LanguageModel,):
         whole = kind.loss
 
         def loss(self, ids, targets, state=None, whole=whole):

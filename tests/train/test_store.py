@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.train import LanguageModel, load_model, save_model
+from tinygrad_rnn.models import LanguageModel
+from tinygrad_rnn.train import load_model, save_model
 
 pytest.importorskip("safetensors")
 

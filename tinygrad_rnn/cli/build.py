@@ -17,8 +17,7 @@ from ..cells.cell import Cell
 from ..data import UNK, Corpus, Splits, grammar, load, ptb, windows
 from ..data.ptb import VARIABLE
 from ..errors import InvalidValue
-from ..train.deep_model import DeepLanguageModel
-from ..train.language_model import LanguageModel
+from ..models import LanguageModel
 from .settings import nearest
 from .target import cell_at
 
@@ -137,11 +136,8 @@ def model(settings: Mapping[str, Any], kind: Cell, V: int) -> Any:
     rng, D, H = np.random.default_rng(settings["seed"]), settings["embed"], settings["hidden"]
     init = {"b": {"f": settings["forget_bias"]}} if settings["forget_bias"] else None
     embedding = schemes.embedding if settings["embedding"] == "small" else "normal"
-    more = {"layers": settings["layers"], "dropout": settings["dropout"], "variational": settings["variational"],
-            "tied": settings["tie"]}  # fmt: skip
-    if list(more.values()) == [1, 0.0, False, False]:
-        return LanguageModel(kind, V, D, H, rng=rng, init=init, embedding=embedding)
-    return DeepLanguageModel(kind, V, D, H, rng=rng, init=init, embedding=embedding, **more)
+    return LanguageModel(kind, V, D, H, layers=settings["layers"], dropout=settings["dropout"], tied=settings["tie"],
+                         variational=settings["variational"], rng=rng, init=init, embedding=embedding)  # fmt: skip
 
 
 def schedule(settings: Mapping[str, Any], optimizer: Any, steps: int) -> Any:

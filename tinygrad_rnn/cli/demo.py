@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import models
 from .. import train as training
 from ..cells.builtin import BUILT_IN, lstm
 from ..check import check_backward
@@ -124,7 +125,7 @@ def trained(name: str, corpus: Corpus, valid: Corpus, options: Any, out: Path) -
     epochs, lr, init = PLANS[name]
     epochs, rng = options.epochs or epochs, np.random.default_rng(options.seed)
     cell, V = BUILT_IN[name], len(corpus.vocab)
-    model = training.LanguageModel(cell, V, SIZE, SIZE, rng=rng, init=init, embedding="normal")
+    model = models.LanguageModel(cell, V, SIZE, SIZE, rng=rng, init=init, embedding="normal")
     optimizer = Adam(model, lr=lr)
 
     def after_epoch(row: dict[str, Any]) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .plot import RECIPE, figure_of, save, shown
+from ..figures import figure
+from .plot import shown
 
 if TYPE_CHECKING:
     from .gate_values import GateValues
@@ -17,24 +17,18 @@ if TYPE_CHECKING:
 
 def plot(seen: GateValues, words: Sequence[str], path: str | os.PathLike[str] | None, row: int) -> Any:
     """A matplotlib Figure of batch row ``row``, which is also written to ``path`` if given."""
-    rc_context, Figure = figure_of("plot")
     units = {name: values[row].reshape(len(words), -1) for name, values in seen.gates.items()}
     means = seen.by_step(row)
     order = np.argsort(-np.nan_to_num(next(iter(units.values())).mean(axis=0)), kind="stable")
-    with rc_context(RECIPE):
-        figure = Figure(figsize=(max(5.0, 0.42 * len(words) + 2.2), 1.5 * len(units) + 1.0), layout="constrained")
-        axes = figure.subplots(len(units), 1, squeeze=False, sharex=True)[:, 0]
+    with figure(max(5.0, 0.42 * len(words) + 2.2), 1.5 * len(units) + 1.0, path) as drawn:
+        axes = drawn.subplots(len(units), 1, squeeze=False, sharex=True)[:, 0]
         for ax, (name, values) in zip(axes, units.items()):
             sortable = values.shape[1] == len(order)
             _panel(ax, name, values[:, order] if sortable else values, seen.limits[name], means[name])
         axes[-1].set_xticks(range(len(words)), [shown(word, 16) for word in words], rotation=45, ha="right",
                             rotation_mode="anchor")  # fmt: skip
-        figure.suptitle(
-            f"gates of {shown(seen.cell, 80)}: a row for each unit, means below", fontsize=10
-        )
-        if path is not None:
-            save(figure, Path(path))
-    return figure
+        drawn.suptitle(f"gates of {shown(seen.cell, 80)}: a row for each unit, means below", fontsize=10)
+    return drawn
 
 
 def _panel(ax: Any, name: str, values: np.ndarray, limits: tuple[float, float] | None, means: np.ndarray) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingDependency
-from ..files import write_whole
+from ..figures import figure
 from .table import printable
 
 if TYPE_CHECKING:
@@ -21,48 +18,24 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)))
 MARKS = "os^Dv*P"
 SMALLEST = 1e-300  # the least value on a logarithmic axis
-RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9.0,
-          "axes.titlesize": 10.0, "legend.fontsize": 8.0, "legend.frameon": False,
-          "text.parse_math": False}  # fmt: skip
+
 
 
 def plot(flow: Flow, path: str | os.PathLike[str] | None) -> Any:
     """A matplotlib Figure of the flow, which is also written to ``path`` if given."""
-    rc_context, Figure = figure_of("plot")
     panels = [(draw, layer) for layer in flow.layers for draw in (_norms, _saturation, _slopes, _parts, _jacobian)
               if draw is not _jacobian or layer.singular]
     lines = math.ceil((len(panels) + 1) / 2)
-    with rc_context(RECIPE):
-        figure = Figure(figsize=(10, 3.1 * lines + 0.4), layout="constrained")
-        axes = list(figure.subplots(lines, 2, squeeze=False).flat)
+    with figure(10, 3.1 * lines + 0.4, path) as drawn:
+        axes = list(drawn.subplots(lines, 2, squeeze=False).flat)
         for (draw, layer), ax in zip(panels, axes):
             draw(ax, layer)
             ax.set_title(f"{layer.name}: {ax.get_title()}" if len(flow.layers) > 1 else ax.get_title())
         _truncation(axes[len(panels)], flow.truncation)
         for ax in axes[len(panels) + 1 :]:
             ax.remove()
-        figure.suptitle(shown(flow.title, 120), fontsize=11)
-        if path is not None:
-            save(figure, Path(path))
-    return figure
-
-
-def figure_of(where: str) -> tuple[Any, Any]:
-    """``rc_context`` and ``Figure`` of matplotlib. Raises MissingDependency, which begins with ``where``."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise MissingDependency(f"{where}: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
-    return rc_context, Figure
-
-
-def save(figure: Any, path: Path) -> None:
-    """Write the figure in the format of the file's suffix, without a date."""
-    drawing, kind = io.BytesIO(), path.suffix.removeprefix(".")
-    dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
-    figure.savefig(drawing, format=kind or "svg", metadata={dated: None} if dated else {}, dpi=150)
-    write_whole(path, drawing.getvalue())
+        drawn.suptitle(shown(flow.title, 120), fontsize=11)
+    return drawn
 
 
 def shown(text: str, longest: int) -> str:

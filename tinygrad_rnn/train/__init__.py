@@ -1,15 +1,13 @@
-"""Training: the loop for any model, the language model, perplexity and samples, runs on disk."""
+"""Training: the loop for any model, perplexity and samples, runs on disk."""
 
 from .evaluate import generate, mean_loss, perplexity, stream
 from .fit import fit
 from .history import History
-from .language_model import LanguageModel
 from .progress import Position, Progress
 from .store import load_model, save_model
 
 __all__ = [
     "History",
-    "LanguageModel",
     "Position",
     "Progress",
     "fit",

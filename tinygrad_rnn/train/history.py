@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
-from pathlib import Path
 from typing import Any
 
-from ..errors import MissingDependency
-from ..files import write_whole
+from ..figures import figure
 
 TRAINING, VALIDATION = "#0072B2", "#D55E00"  # for colour-blind readers (Okabe and Ito 2008)
-RECIPE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.spines.right": False,
-               "text.parse_math": False}  # fmt: skip
 
 
 class History:
@@ -49,17 +44,9 @@ class History:
         axis is logarithmic if the perplexities span more than a factor of 10. Raises MissingDependency without
         matplotlib.
         """
-        try:
-            from matplotlib import rc_context
-            from matplotlib.figure import Figure
-        except ModuleNotFoundError:
-            raise MissingDependency("plot: needs matplotlib: pip install 'tinygrad-rnn[train]'") from None
-        with rc_context(RECIPE):
-            figure = Figure(figsize=(7, 4.5), layout="constrained")
-            _curves(figure.subplots(), self.rows, ylim)
-            if path is not None:
-                _save(figure, Path(path))
-        return figure
+        with figure(7, 4.5, path) as drawn:
+            _curves(drawn.subplots(), self.rows, ylim)
+        return drawn
 
     def __repr__(self) -> str:
         best = self.best
@@ -101,11 +88,3 @@ def _curves(axes: Any, rows: list[dict[str, Any]], ylim: tuple[float, float] | N
         rate.set(ylabel="learning rate (dotted)", yscale="log")
     if shown:
         axes.legend(frameon=False)
-
-
-def _save(figure: Any, path: Path) -> None:
-    """Write the figure in the format of the file's suffix, without a date."""
-    drawing, kind = io.BytesIO(), path.suffix.removeprefix(".") or "svg"
-    dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
-    figure.savefig(drawing, format=kind, metadata={dated: None} if dated else {}, dpi=150)
-    write_whole(path, drawing.getvalue())

@@ -110,7 +110,15 @@ tg.data.pad data/test_batches.py::test_padding_is_the_loop_of_its_docstring
 tg.data.ptb data/test_ptb.py::test_the_folder_is_an_argument_or_a_variable
 tg.data.read_text data/test_text.py::test_only_words_and_line_ends_count
 tg.data.windows data/test_windows.py::test_all_windows_but_the_tail_are_full
-tg.train.LanguageModel train/test_fit.py::test_a_gradient_that_is_not_finite_raises_before_it_changes_anything
+tg.models.LanguageModel train/test_fit.py::test_a_gradient_that_is_not_finite_raises_before_it_changes_anything
+tg.models.SimpleRnnlm models/test_models.py::test_a_language_model_is_that_of_the_book
+tg.models.Rnnlm models/test_models.py::test_a_language_model_is_that_of_the_book
+tg.models.BetterRnnlm models/test_models.py::test_dropout_is_below_between_and_above_the_layers
+tg.models.Classifier models/test_models.py::test_a_classifier_learns_the_sentiment_of_reviews
+tg.models.Tagger models/test_models.py::test_a_tagger_needs_both_directions
+tg.models.OneToMany models/test_models.py::test_one_to_many_writes_as_many_ones_as_it_is_shown
+tg.models.CountingNetwork models/test_models.py::test_the_counting_network_of_the_notes
+tg.models.Seq2seq models/test_seq2seq.py::test_the_loss_and_its_gradients_are_those_of_pytorch
 tg.train.Progress train/test_fit.py::test_it_reports_every_window_and_every_epoch
 tg.train.fit train/test_fit.py::test_fit_is_the_loop_of_its_docstring_bit_for_bit
 tg.train.generate train/test_evaluate.py::test_words_come_as_often_as_the_model_says

@@ -1,0 +1,74 @@
+"""Many-to-one: a sequence to one label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..cells.cell import Cell
+from ..engine.tensor import Tensor
+from ..nn import Bidirectional, Dropout, Embedding, LastStep, Linear, Stacked
+from ..nn.parameter import generator
+from ..ops import binary_cross_entropy, sigmoid, softmax, softmax_cross_entropy
+from .answers import Answers, evaluating
+
+
+class Classifier(Answers):
+    """Many-to-one: ids (N, T) -> scores (N, classes).  Equal to::
+
+        hs, _ = recurrent(embed(ids), lengths=lengths)
+        scores = affine(drop(hs at the last step))
+
+    V tokens, D numbers a vector, H units. With ``classes=1``, as in the notes (embedding 5000 x 128, GRU of 256, dense
+    sigmoid), there is one score, whose sigmoid is the probability of label 1, and scores are (N,). With ``lengths``
+    (N,) the last step of each row is its own. ``bidirectional=True`` joins the last state of both directions.
+    """
+
+    def __init__(
+        self,
+        V: int,
+        D: int,
+        H: int,
+        classes: int = 1,
+        *,
+        cell: Cell | str = "gru",
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        rng: Any,
+        embedding: Any = "normal",
+    ):
+        rng, self.classes = generator(rng, "Classifier"), classes
+        self.embed = Embedding(V, D, rng=rng, init=embedding)
+        self.recurrent: Bidirectional | Stacked = (
+            Bidirectional(cell, D=D, H=H, rng=rng)
+            if bidirectional
+            else Stacked(cell, layers=layers, D=D, H=H, dropout=dropout, rng=rng)
+        )
+        self.last, self.drop = LastStep(), Dropout(dropout, rng=rng)
+        self.affine = Linear(self.recurrent.width, classes, rng=rng)
+
+    def forward(self, ids: Any, lengths: Any = None) -> Tensor:
+        hs, state = self.recurrent(self.embed(ids), lengths=lengths)
+        if isinstance(self.recurrent, Bidirectional):
+            h = self.recurrent.merged(state[0][0], state[1][0])
+        else:
+            h = self.last(hs, lengths)
+        scores = self.affine(self.drop(h))
+        return scores[:, 0] if self.classes == 1 else scores
+
+    def loss(self, ids: Any, targets: Any, lengths: Any = None) -> Tensor:
+        """The mean cross-entropy of the labels ``targets`` (N,), a scalar Tensor."""
+        scores = self(ids, lengths)
+        return (binary_cross_entropy if self.classes == 1 else softmax_cross_entropy)(scores, np.asarray(targets))
+
+    def probabilities(self, ids: Any, lengths: Any = None) -> np.ndarray:
+        """The probability of every label, (N, classes), or of label 1, (N,); without dropout."""
+        with evaluating(self):
+            return (sigmoid if self.classes == 1 else softmax)(self(ids, lengths)).numpy()
+
+    def predict(self, ids: Any, lengths: Any = None) -> np.ndarray:
+        """The most likely label of every row, (N,) of integers; without dropout."""
+        p = self.probabilities(ids, lengths)
+        return (p > 0.5).astype(np.int64) if self.classes == 1 else p.argmax(axis=-1)

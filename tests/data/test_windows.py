@@ -3,14 +3,17 @@
 import os
 import re
 from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_rnn.data import Corpus, Windows, draw_rows, ptb, windows
+from tinygrad_rnn.data import Corpus, Windows, draw_rows, plot_rows, ptb, windows
 
+DOCS = Path(__file__).parents[2] / "docs"
 #: a corpus length, N and T, with at least one batch in the corpus
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(0, 60)).map(
     lambda size: (size[0] * size[1] + 1 + size[2], size[0], size[1])
@@ -212,6 +215,30 @@ def test_a_picture_has_each_row_at_its_offset():
     ]
     with pytest.raises(ValueError, match=r"^draw_rows: shown is 0, should be a positive int$"):
         draw_rows(windows(np.arange(7), 2, 2), shown=0)
+
+
+def test_a_plot_has_a_box_for_each_window_where_it_lies(tmp_path):
+    batches = windows(np.arange(81), 3, 8)  # 80 words of input, a word is 800 / 81 pixels; rows begin at 0, 26, 52
+    plot_rows(batches, tmp_path / "rows.svg", epochs=3)
+    svg = (tmp_path / "rows.svg").read_text()
+    found = [(float(x), int(y), float(w)) for x, y, w in re.findall(r'<rect x="(.*?)" y="(.*?)" width="(.*?)" he', svg)]
+    expected = []
+    for k, epoch in enumerate(map(batches.epoch, range(3))):
+        for row in range(3):
+            for xs, _ in epoch:  # of arange: the words are their places
+                ends = [t + 1 for t in range(7) if xs[row, t + 1] < xs[row, t]]
+                for part in np.split(xs[row], ends):
+                    width = len(part) * 800 / 81
+                    expected.append((70 + part[0] * 800 / 81, 36 + k * 76 + row * 14, width))
+    np.testing.assert_allclose(found, expected, atol=0.006)
+    assert len(found) == 27 + 2 and svg.count("#D55E00") == 9 + 2  # two first windows run over the end
+    ElementTree.fromstring(svg)
+    plot_rows(batches, tmp_path / "again.svg", epochs=3)
+    assert (tmp_path / "again.svg").read_text() == svg
+    plot_rows(windows(np.arange(1000), 10, 5), tmp_path / "docs.svg")
+    assert (tmp_path / "docs.svg").read_text() == (DOCS / "pictures" / "offsets.svg").read_text()
+    with pytest.raises(ValueError, match=r"^plot_rows: epochs is 0, should be a positive int$"):
+        plot_rows(batches, tmp_path / "rows.svg", epochs=0)
 
 
 @pytest.mark.parametrize("k", [-1, 1.5, True])

@@ -8,6 +8,7 @@ from .language import Grammar, Reading
 from .load import Splits, load
 from .mapped import map_text, open_map
 from .ptb import ptb
+from .row_plot import plot_rows
 from .text import read_text
 from .tokens import BYTES, EOS, UNK
 from .windows import Windows, draw_rows, windows
@@ -31,6 +32,7 @@ __all__ = [
     "map_text",
     "open_map",
     "pad",
+    "plot_rows",
     "ptb",
     "read_text",
     "tasks",

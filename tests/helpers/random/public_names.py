@@ -107,6 +107,7 @@ tg.data.load data/test_ptb.py::test_any_folder_of_three_texts_is_loaded
 tg.data.map_text data/test_mapped.py::test_a_mapped_text_is_the_text_that_is_read
 tg.data.open_map data/test_mapped.py::test_a_mapped_text_is_the_text_that_is_read map_text
 tg.data.pad data/test_batches.py::test_padding_is_the_loop_of_its_docstring
+tg.data.plot_rows data/test_windows.py::test_a_plot_has_a_box_for_each_window_where_it_lies
 tg.data.ptb data/test_ptb.py::test_the_folder_is_an_argument_or_a_variable
 tg.data.read_text data/test_text.py::test_only_words_and_line_ends_count
 tg.data.windows data/test_windows.py::test_all_windows_but_the_tail_are_full

@@ -71,7 +71,21 @@ def closes_at_the_end_of_a_sentence(lines: dict[str, str]) -> None:
     assert float(end) < float(inside) and len(lines["library"].split()) == 6
 
 
+def costs_memory_in_proportion(lines: dict[str, str]) -> None:
+    full, cut = ([numbers(lines[f"{T:6d} "])[k] for T in (35, 140)] for k in (1, 3))
+    assert 3 < full[1] / full[0] < 5 and 0.8 < cut[1] / cut[0] < 1.3
+
+
+def stands_still(lines: dict[str, str]) -> None:
+    first, last = numbers(lines["w1: "]), numbers(lines["w6: "])
+    assert first[0] == last[0] and abs(first[1] - first[0]) < 0.02 and last[1] - last[0] > 0.3
+    sizes = [float(size) for size in re.findall(r"\de-\d+", lines["gradients:"])]
+    assert sizes == sorted(sizes) and sizes[-1] > 100 * sizes[0]
+
+
 SHOWS = {
+    "bptt_cost": costs_memory_in_proportion,
+    "deep_chain": stands_still,
     "gates_by_word": closes_at_the_end_of_a_sentence,
     "activations": derives_activations,
     "count_ones": counts_ones,

@@ -131,6 +131,17 @@ def test_a_loaded_state_dict_computes_the_same(name):
     same(other.eval()(*arguments), layer.eval()(*arguments))
 
 
+def test_a_repr_has_shapes_and_what_is_frozen():
+    assert repr(nn.Embedding(5, 3, rng=0).freeze()) == "Embedding(W (5, 3) frozen)"
+    assert repr(nn.Sequential(nn.Dropout(0.5, rng=0), nn.Linear(3, 2, rng=0), tg.tanh)) == (
+        "Sequential(Dropout(0.5), Linear(W (3, 2), b (2,)), tanh)"
+    )
+    assert repr(nn.BatchNorm(3)) == "BatchNorm(gain (3,), b (3,), running_mean (3,), running_var (3,))"
+    assert repr(nn.Stacked("rnn", [4, 5], D=3, rng=0, dropout=0.5)) == (
+        "Stacked(Recurrent(rnn, D=3, H=4), Recurrent(rnn, D=4, H=5), dropout=0.5)"
+    )
+
+
 @each_layer
 def test_float32_stays_float32(name):
     make, arguments = LAYERS[name]

@@ -113,6 +113,24 @@ def test_bidirectional_lstm_packed_with_nan_in_the_padding():
     same_gradients([ours.ahead, ours.behind], module, bidirectional=True)
 
 
+def test_two_bidirectional_layers():
+    ours = shaken(nn.Stacked("lstm", layers=2, D=D, H=H, rng=0, dtype="d", bidirectional=True))
+    modules = [torch_lstm([layer.ahead, layer.behind], bidirectional=True) for layer in ours.layers]
+    lengths, y = np.array([2, 5, 1]), leaf(draw(N, T, D))
+    want = torch.nn.utils.rnn.pack_padded_sequence(y, lengths, batch_first=True, enforce_sorted=False)
+    for module in modules:
+        want, _ = module(want)
+    want, _ = torch.nn.utils.rnn.pad_packed_sequence(want, batch_first=True)
+    hs, ((_, _), ((h, _), _)) = ours(draw(N, T, D), lengths=lengths)
+    close(hs, want)
+    close(h, want[np.arange(N), lengths - 1, :H])
+    dy = draw(N, T, 2 * H, seed=1)
+    hs.backward(dy)
+    want.backward(torch.tensor(dy))
+    for layer, module in zip(ours.layers, modules, strict=True):
+        same_gradients([layer.ahead, layer.behind], module, bidirectional=True)
+
+
 @pytest.mark.parametrize("shape", [(N, H), (N, T, H)], ids=str)
 @pytest.mark.parametrize("momentum", [0.1, 0.7])
 def test_batch_norm_with_running_statistics_over_steps(shape, momentum):

@@ -159,8 +159,10 @@ class Module:
         return summarize(self, inputs, options)
 
     def __repr__(self) -> str:
-        shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in self.params.items())
-        return f"{type(self).__name__}({shapes})"
+        shapes = [
+            f"{name} {tensor.shape}{' frozen' * isinstance(tensor, Frozen)}" for name, tensor in self._saved().items()
+        ]
+        return f"{type(self).__name__}({', '.join(shapes)})"
 
 
 def walk(holder: Any, kind: type, path: str = "", seen: dict[int, None] | None = None) -> Iterator[tuple[str, Any]]:

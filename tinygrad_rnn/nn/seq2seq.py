@@ -37,8 +37,8 @@ class Encoder(Module):
         hs, state = stacked(embed(ids), lengths=lengths)
 
     V is the number of ids, D the width of their vectors, H the units of each of ``layers`` layers. ``options`` are
-    those of `Stacked`. With ``bidirectional=True`` a single layer reads both ways (`Bidirectional`). Its states are
-    joined as its outputs are, so the decoder needs 2H units. Raises InvalidValue for several bidirectional layers.
+    those of `Stacked`. With ``bidirectional=True`` every layer reads both ways (`Bidirectional`). Its states are joined
+    as its outputs are, so the decoder needs 2H units.
     """
 
     def __init__(
@@ -54,21 +54,20 @@ class Encoder(Module):
         dtype: Any = np.float32,
         **options: Any,
     ):
-        if bidirectional and layers != 1:
-            raise InvalidValue(f"Encoder: layers is {layers} with bidirectional=True, should be 1")
         rng = generator(rng, "Encoder")
         self.embed = Embedding(V, D, rng=rng, dtype=dtype)
-        self.recurrent: Stacked | Bidirectional = (
-            Bidirectional(cell, D=D, H=H, rng=rng, dtype=dtype, **options)
-            if bidirectional
-            else Stacked(cell, layers=layers, D=D, H=H, rng=rng, dtype=dtype, **options)
-        )
+        options = {"bidirectional": bidirectional, "dtype": dtype, **options}
+        self.recurrent = Stacked(cell, layers=layers, D=D, H=H, rng=rng, **options)
 
     def forward(self, ids: Any, lengths: Any = None) -> Encoded:
         hs, state = self.recurrent(self.embed(ids), lengths=lengths)
-        if isinstance(self.recurrent, Bidirectional):
-            state = (tuple(self.recurrent.merged(*pair) for pair in zip(*state)),)
-        return Encoded(hs, state, lengths)
+        joined = tuple(_joined(layer, last) for layer, last in zip(self.recurrent.layers, state, strict=True))
+        return Encoded(hs, joined, lengths)
+
+
+def _joined(layer: Module, state: Any) -> tuple[Tensor, ...]:
+    """The state of a layer; of a bidirectional layer, each state of the two directions joined."""
+    return tuple(layer.merged(*pair) for pair in zip(*state)) if isinstance(layer, Bidirectional) else state
 
 
 class Decoder(Module):

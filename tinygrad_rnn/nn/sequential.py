@@ -44,6 +44,9 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(getattr(layer, '__name__', repr(layer)) for layer in self.layers)})"
+
 
 def _takes_lengths(layer: Any) -> bool:
     """Has a call of the layer an argument ``lengths``?"""

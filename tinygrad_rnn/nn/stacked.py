@@ -8,6 +8,7 @@ from typing import Any
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor
 from ..errors import InvalidType, InvalidValue
+from .bidirectional import Bidirectional
 from .dropout import Dropout, VariationalDropout
 from .module import Module
 from .parameter import check_sizes, generator
@@ -26,8 +27,8 @@ class Stacked(Module):
     rng=rng)`` two of H units. ``dropout`` is the rate between layers, nothing is dropped below the first and above the
     last; with ``variational=True`` a mask holds for all steps. With ``residual=True`` every layer but the first adds
     its input to its output (Wu et al. 2016), so the widths have to be equal. ``options`` are those of `Recurrent`,
-    among them ``stateful`` and the other sizes of the cell. Raises InvalidType or InvalidValue for sizes that are
-    missing or do not fit.
+    among them ``stateful`` and the other sizes of the cell. With ``bidirectional=True`` every layer is `Bidirectional`,
+    and the next reads both directions. Raises InvalidType or InvalidValue for sizes that are missing or do not fit.
     """
 
     def __init__(
@@ -40,22 +41,23 @@ class Stacked(Module):
         dropout: float = 0.0,
         variational: bool = False,
         residual: bool = False,
+        bidirectional: bool = False,
         D: int,
         H: int | None = None,
         **options: Any,
     ):
-        rng, self.residual, self.layers = generator(rng, "Stacked"), residual, list[Recurrent]()
+        rng, self.residual = generator(rng, "Stacked"), residual
+        self.layers: list[Recurrent | Bidirectional] = []
         for width in _widths(widths, layers, H):
             below = self.layers[-1].width if self.layers else D
-            self.layers.append(Recurrent(cell, rng=rng, D=below, H=width, **options))
+            layer = Bidirectional if bidirectional else Recurrent
+            self.layers.append(layer(cell, rng=rng, D=below, H=width, **options))
         if residual and len(all_widths := dict.fromkeys(layer.width for layer in self.layers)) > 1:
             seen = ", ".join(map(str, all_widths))
             raise InvalidValue(f"Stacked: residual adds widths {seen}, should be one width for all layers")
         self.dropout = (VariationalDropout if variational else Dropout)(dropout, rng=rng)
 
-    def forward(
-        self, xs: Any, state: Any = None, *, lengths: Any = None
-    ) -> tuple[Tensor, tuple[tuple[Tensor, ...], ...]]:
+    def forward(self, xs: Any, state: Any = None, *, lengths: Any = None) -> tuple[Tensor, tuple[Any, ...]]:
         count, new = len(self.layers), []
         states = [None] * count if state is None else state
         if not isinstance(states, (tuple, list)) or len(states) != count:
@@ -75,7 +77,8 @@ class Stacked(Module):
     def reset_state(self) -> None:
         """Start the next sequence from zeros in every layer."""
         for layer in self.layers:
-            layer.reset_state()
+            if isinstance(layer, Recurrent):
+                layer.reset_state()
 
     def __repr__(self) -> str:
         above = f", dropout={self.dropout.rate}" if self.dropout.rate else ""

@@ -48,6 +48,17 @@ def test_stacked_is_the_loop_of_its_docstring(options):
     assert hs.shape == (N, T, layer.width) and next(iter(layer.params)) == "layers.0.Wx"
 
 
+def test_bidirectional_layers_are_stacked_on_both_directions():
+    layer = nn.Stacked("gru", [6, 3], rng=0, D=D, bidirectional=True)
+    first, second = layer.layers
+    below, last = first(padded(), lengths=LENGTHS)
+    hs, state = layer(padded(), lengths=LENGTHS)
+    assert isinstance(first, nn.Bidirectional) and below.shape == (N, T, 12) and hs.shape == (N, T, 6)
+    same((hs, state), (second(below, lengths=LENGTHS)[0], (last, second(below, lengths=LENGTHS)[1])))
+    layer.reset_state()  # it holds none
+    same(layer(xs()), layer(xs()))
+
+
 def test_stacked_goes_on_from_its_state_and_may_hold_it():
     layer = nn.Stacked(tg.lstm, [6, 3], rng=0, D=D)
     first, state = layer(xs(1)[:, :2])

@@ -12,7 +12,8 @@ from helpers.random import arrays, elementwise, graphs, parts, stories
 from helpers.random import cells as cells_at_random
 from tinygrad_rnn.engine.numpy_protocol import FUNCTIONS, UFUNCS
 
-ROOMS = {"tg": tg, "tg.nn": tg.nn, "tg.optim": tg.optim, "tg.data": tg.data, "tg.train": tg.train, "tg.init": tg.init}
+ROOMS = {"tg": tg, "tg.nn": tg.nn, "tg.optim": tg.optim, "tg.data": tg.data, "tg.models": tg.models,
+         "tg.train": tg.train, "tg.init": tg.init}  # fmt: skip
 
 
 def public() -> Iterator[str]:
@@ -78,6 +79,24 @@ scipy.special.erf engine/test_numpy_protocol.py::test_functions_of_scipy_record
 tg.nn.Embedding nn/test_layers.py::test_embedding_gives_the_rows_of_its_matrix
 tg.nn.Linear nn/test_layers.py::test_linear_is_x_W_plus_b_and_so_are_its_gradients
 tg.nn.Module nn/test_module.py::test_every_layer_is_a_module_with_float32_parameters
+tg.nn.Buffer nn/test_modes.py::test_a_buffer_stays_one_when_it_is_assigned
+tg.nn.Summary nn/test_summary.py::test_rows_have_shapes_parameters_and_bytes
+tg.nn.Dropout nn/test_dropout_norm.py::test_in_training_elements_are_zero_or_scaled_and_in_evaluation_unchanged
+tg.nn.VariationalDropout nn/test_dropout_norm.py::test_a_variational_mask_holds_for_all_steps_and_differs_between_rows
+tg.nn.LayerNorm nn/test_torch_layers.py::test_layer_norm
+tg.nn.BatchNorm nn/test_torch_layers.py::test_batch_norm_with_running_statistics_over_steps
+tg.nn.Sequential nn/test_stacked.py::test_sequential_is_one_layer_after_another_and_passes_lengths_on
+tg.nn.LastStep nn/test_stacked.py::test_last_step_reads_the_last_output_of_each_row
+tg.nn.Stacked nn/test_stacked.py::test_stacked_is_the_loop_of_its_docstring
+tg.nn.Bidirectional nn/test_stacked.py::test_bidirectional_outputs_are_those_of_each_row_alone
+tg.nn.Attention nn/test_seq2seq.py::test_attention_is_its_equations_in_loops
+tg.nn.Encoder nn/test_torch_layers.py::test_encoder_and_peeky_decoder_with_attention
+tg.nn.Encoded nn/test_seq2seq.py::test_a_bidirectional_encoder_feeds_a_decoder_of_its_width
+tg.nn.Decoder nn/test_torch_layers.py::test_encoder_and_peeky_decoder_with_attention
+tg.gate_values flow/test_gate_values.py::test_the_gates_of_an_lstm_are_those_of_a_loop
+tg.init.Fan cells/test_initializers.py::test_the_fan_is_the_axis_that_the_product_sums
+tg.train.History train/test_fit.py::test_the_history_has_the_means_over_the_targets
+tg.train.Position train/test_fit.py::test_a_training_that_is_stopped_and_continued_is_the_same_bit_for_bit
 tg.optim.Optimizer optim/test_optimizers.py::test_parameters_come_as_a_dict_a_list_a_generator_or_a_module
 tg.optim.clip_grad_norm optim/test_clip.py::test_gradients_are_scaled_by_one_factor_to_the_norm
 tg.optim.grad_norm optim/test_clip.py::test_no_gradient_at_all_has_norm_0
@@ -120,7 +139,7 @@ tg.models.Tagger models/test_models.py::test_a_tagger_needs_both_directions
 tg.models.OneToMany models/test_models.py::test_one_to_many_writes_as_many_ones_as_it_is_shown
 tg.models.CountingNetwork models/test_models.py::test_the_counting_network_of_the_notes
 tg.models.Seq2seq models/test_seq2seq.py::test_the_loss_and_its_gradients_are_those_of_pytorch
-tg.train.Progress train/test_fit.py::test_it_reports_every_window_and_every_epoch
+tg.train.Progress train/test_fit.py::test_every_batch_and_every_epoch_are_reported
 tg.train.fit train/test_fit.py::test_fit_is_the_loop_of_its_docstring_bit_for_bit
 tg.train.generate train/test_evaluate.py::test_words_come_as_often_as_the_model_says
 tg.train.load_model train/test_store.py::test_a_model_comes_back_bit_for_bit

@@ -80,7 +80,7 @@ tg.nn.Embedding nn/test_layers.py::test_embedding_gives_the_rows_of_its_matrix
 tg.nn.Linear nn/test_layers.py::test_linear_is_x_W_plus_b_and_so_are_its_gradients
 tg.nn.Module nn/test_module.py::test_every_layer_is_a_module_with_float32_parameters
 tg.nn.Buffer nn/test_modes.py::test_a_buffer_stays_one_when_it_is_assigned
-tg.nn.Summary nn/test_summary.py::test_rows_have_shapes_parameters_and_bytes
+tg.nn.Summary nn/test_summary.py::test_rows_have_shapes_parameters_and_bytes summary
 tg.nn.Dropout nn/test_dropout_norm.py::test_in_training_elements_are_zero_or_scaled_and_in_evaluation_unchanged
 tg.nn.VariationalDropout nn/test_dropout_norm.py::test_a_variational_mask_holds_for_all_steps_and_differs_between_rows
 tg.nn.LayerNorm nn/test_torch_layers.py::test_layer_norm
@@ -91,10 +91,10 @@ tg.nn.Stacked nn/test_stacked.py::test_stacked_is_the_loop_of_its_docstring
 tg.nn.Bidirectional nn/test_stacked.py::test_bidirectional_outputs_are_those_of_each_row_alone
 tg.nn.Attention nn/test_seq2seq.py::test_attention_is_its_equations_in_loops
 tg.nn.Encoder nn/test_torch_layers.py::test_encoder_and_peeky_decoder_with_attention
-tg.nn.Encoded nn/test_seq2seq.py::test_a_bidirectional_encoder_feeds_a_decoder_of_its_width
+tg.nn.Encoded nn/test_seq2seq.py::test_a_bidirectional_encoder_feeds_a_decoder_of_its_width encoder
 tg.nn.Decoder nn/test_torch_layers.py::test_encoder_and_peeky_decoder_with_attention
 tg.gate_values flow/test_gate_values.py::test_the_gates_of_an_lstm_are_those_of_a_loop
-tg.init.Fan cells/test_initializers.py::test_the_fan_is_the_axis_that_the_product_sums
+tg.init.Fan cells/test_initializers.py::test_the_fan_is_the_axis_that_the_product_sums init
 tg.train.History train/test_fit.py::test_the_history_has_the_means_over_the_targets
 tg.train.Position train/test_fit.py::test_a_training_that_is_stopped_and_continued_is_the_same_bit_for_bit
 tg.optim.Optimizer optim/test_optimizers.py::test_parameters_come_as_a_dict_a_list_a_generator_or_a_module

@@ -36,7 +36,7 @@ MAY = {
     "optim": "errors engine",
     "data": "errors files",
     "models": "errors figures engine ops cells nn data",
-    "train": "errors files figures engine optim data",
+    "train": "errors files figures engine nn optim data",
     # the faces
     "__init__": "errors engine ops cells sequence flow derive check draw nn optim data models train",
     "cli": "errors files __init__ cells tracing derive check draw exercise optim data models train",

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from ..engine.context import no_grad
 from ..errors import InvalidType, InvalidValue
 from ..nn import Module
 
 IGNORE = -1  #: the label of a target that does not count
-
-
-@contextmanager
-def evaluating(model: Module) -> Iterator[None]:
-    """Evaluation mode and `no_grad`; afterwards every module is in its mode of before."""
-    modes = {name: module.training for name, module in model.modules.items()}
-    try:
-        model.eval()
-        with no_grad():
-            yield
-    finally:
-        for name, module in model.modules.items():
-            module.training = modes[name]
 
 
 class Answers(Module):

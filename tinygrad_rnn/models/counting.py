@@ -10,7 +10,8 @@ from ..cells.cell import cell
 from ..cells.param import Param
 from ..engine.tensor import Tensor, value
 from ..nn import Recurrent
-from .answers import Answers, evaluating
+from ..nn.evaluating import evaluating
+from .answers import Answers
 
 
 @cell(states={"s": "N 1"})

@@ -12,9 +12,9 @@ from ..cells.builtin import lstm, rnn
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor
 from ..nn import Dropout, Embedding, Linear, Module, Recurrent, Stacked, VariationalDropout
+from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
 from ..ops import affine_cross_entropy, log_softmax
-from .answers import evaluating
 
 
 class LanguageModel(Module):

@@ -9,10 +9,11 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor
 from ..nn import Embedding, Linear, Recurrent
+from ..nn.evaluating import evaluating
 from ..nn.layers import as_dtype
 from ..nn.parameter import generator
 from ..ops import softmax_cross_entropy
-from .answers import Answers, evaluating
+from .answers import Answers
 from .decoding import after_end, search, shifted
 
 

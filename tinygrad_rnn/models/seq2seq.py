@@ -12,9 +12,10 @@ from ..cells.cell import Cell
 from ..engine.tensor import Tensor, value
 from ..figures import figure
 from ..nn import Decoder, Encoder
+from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
 from ..ops import softmax_cross_entropy
-from .answers import Answers, evaluating
+from .answers import Answers
 from .decoding import after_end, search, shifted
 
 

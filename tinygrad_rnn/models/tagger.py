@@ -9,9 +9,10 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor
 from ..nn import Bidirectional, Dropout, Embedding, Linear, Recurrent
+from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
 from ..ops import softmax_cross_entropy
-from .answers import Answers, evaluating
+from .answers import Answers
 
 
 class Tagger(Answers):

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..data import windows
-from ..engine.context import no_grad
 from ..engine.tensor import Tensor
 from ..errors import InvalidValue
+from ..nn.evaluating import evaluating
 from .history import exp
 from .losses import Loss, targets_in
 
 ROWS = 10  #: rows of a batch in an evaluation
-
-
-@contextlib.contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Inside, no graph is recorded and ``model`` is in evaluation mode (no dropout); its mode is restored afterwards.
-
-    A model without ``eval`` has one mode.
-    """
-    training = getattr(model, "training", True)
-    with no_grad():
-        getattr(model, "eval", lambda: None)()
-        try:
-            yield
-        finally:
-            getattr(model, "train", lambda mode: None)(training)
 
 
 def mean_loss(model: Any, batches: Iterable[Any], loss: Callable[..., Any] | None = None) -> float:

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..errors import InvalidValue, MissingDependency
 from ..files import write_whole
+from ..nn.evaluating import evaluating
 from . import saved
 from .console import Console
-from .evaluate import evaluating
 from .fit import fit
 from .history import History
 from .loop import generator_states, restore_generators

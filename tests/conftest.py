@@ -26,12 +26,6 @@ def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     return lambda sample, full: full if thorough else sample
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Spread the parts of a full sweep over all workers; a run of samples keeps files whole."""
-    if config.getoption("--thorough") and getattr(config.option, "dist", "no") == "loadfile":
-        config.option.dist = "load"
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take a sample of each grid that is marked ``sampled``, unless all is asked for or tests are named."""
     if config.getoption("--thorough") or any("::" in argument for argument in config.args):

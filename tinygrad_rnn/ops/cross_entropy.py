@@ -18,16 +18,24 @@ from .precision import floats, wide
 BLOCK = 1 << 21  # elements of a block; with fewer the products are slow, because each packs w again
 
 
+def _classes(labels, shape):
+    """Flat labels; the label of a one-hot row is the place of its 1. ``shape`` is that of the scores."""
+    labels = np.asarray(labels)
+    return (labels.argmax(axis=-1) if labels.shape == shape and labels.size else labels).reshape(-1)
+
+
 def _checked(where, shape, labels, ignore):
     """Flat labels after checks of shape and range, and which of them count; ``shape`` is that of the scores."""
     labels = np.asarray(labels)
     if not shape:
         raise InvalidValue(f"{where}: the scores are (), should be (..., V), one for each of V classes")
-    if labels.dtype.kind not in "iu":
+    if labels.shape == shape:
+        _check_one_hot(where, labels)
+    elif labels.dtype.kind not in "iu":
         raise InvalidType(f"{where}: labels is {labels.dtype}, should be integers")
-    if labels.shape != shape[:-1]:
+    elif labels.shape != shape[:-1]:
         raise InvalidValue(f"{where}: labels is {labels.shape}, should be {shape[:-1]} for scores {shape}")
-    flat = labels.reshape(-1)
+    flat = _classes(labels, shape)
     counts = flat != ignore
     used = flat[counts]
     if used.size and (used.min() < 0 or used.max() >= shape[-1]):
@@ -37,6 +45,15 @@ def _checked(where, shape, labels, ignore):
             f"or {ignore} to be ignored"
         )
     return flat, counts
+
+
+def _check_one_hot(where, labels):
+    """Raise InvalidValue unless every row of labels (..., V) has a single 1, and 0 elsewhere."""
+    rows = labels.reshape(-1, labels.shape[-1])
+    wrong = np.flatnonzero(((rows != 0).sum(axis=-1) != 1) | ((rows == 1).sum(axis=-1) != 1))
+    if wrong.size:
+        should = "labels as large as the scores should be one-hot: a single 1 in each row, and 0 elsewhere"
+        raise InvalidValue(f"{where}: row {wrong[0]} of labels is no one-hot row; {should}")
 
 
 def _forward(scores, shape, dtype, flat, counts):
@@ -68,7 +85,7 @@ def _forward(scores, shape, dtype, flat, counts):
 
 def _finish(dy, labels, e, sums, ignore):
     """The gradient by the scores, dy (e/total - onehot(label)) / count, in the memory of e; 0 in ignored rows."""
-    flat = np.asarray(labels).reshape(-1)
+    flat = _classes(labels, e.shape)
     counts = flat != ignore
     rows = e.reshape(len(flat), e.shape[-1])
     weight = np.where(counts, wide(dy) / max(np.count_nonzero(counts), 1), 0).astype(sums.dtype)
@@ -94,6 +111,13 @@ def _factors(weight, total):
     case((3, 4), np.array([-1, -1, -1])), case((4,), np.array(2)), case((2, 3), np.array([5, 1]), ignore=5),
     case((0, 3), np.zeros(0, int)), case((2, 0, 3), np.zeros((2, 0), int)),
     case((2, 3), np.array([2, 0], "u1")), case((3, 3), np.array([2, 255, 0], "u1"), ignore=255),
+    case((2, 3), np.eye(3, dtype=int)[[2, 0]]), case((2, 1, 2), np.eye(2, dtype=int)[[[1], [0]]], ignore=0),
+    case((2, 3), np.array([[1, 0, 0], [1, 1, 0]]),
+         raises="softmax_cross_entropy: row 1 of labels is no one-hot row; labels as large as the scores should be "
+                "one-hot: a single 1 in each row, and 0 elsewhere"),
+    case((1, 2), np.zeros((1, 2)),
+         raises="softmax_cross_entropy: row 0 of labels is no one-hot row; labels as large as the scores should be "
+                "one-hot: a single 1 in each row, and 0 elsewhere"),
     case((), np.array(0),
          raises="softmax_cross_entropy: the scores are (), should be (..., V), one for each of V classes"),
     case((2, 3), np.array([3, 0]), raises="softmax_cross_entropy: labels holds 3, should be from 0 to 2 "
@@ -104,8 +128,8 @@ def _factors(weight, total):
 def softmax_cross_entropy(x, labels, *, ignore=-1):
     """The mean of -ln softmax(x)[label] over all rows whose label is not ``ignore``; 0 if all are ignored.
 
-    x (..., V) scores, labels (...) integers from 0 to V - 1.  dx = (softmax(x) - onehot(label)) / count, in rows that
-    count.  Finite for any finite scores, whatever stands in ignored rows.
+    x (..., V) scores, labels (...) integers from 0 to V - 1, or one-hot (..., V).  dx = (softmax(x) - onehot(label)) /
+    count, in rows that count.  Finite for any finite scores, whatever stands in ignored rows.
     """
     x = floats(x)
     flat, counts = _checked("softmax_cross_entropy", x.shape, labels, ignore)
@@ -121,7 +145,7 @@ def cross_entropy_gradient(dy, x, labels, e, sums, *, ignore=-1):
 
 def _unit(x, labels, ignore):
     """onehot(label), and 1/count in rows that count, else 0: the constants of the second derivative."""
-    flat = np.asarray(labels).reshape(-1)
+    flat = _classes(labels, x.shape)
     counts = flat != ignore
     hot = np.zeros((len(flat), x.shape[-1]), x.dtype)
     hot[np.flatnonzero(counts), flat[counts]] = 1

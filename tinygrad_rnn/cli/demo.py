@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import time
 from pathlib import Path
@@ -17,7 +16,8 @@ from ..cells.builtin import BUILT_IN, lstm
 from ..check import check_backward
 from ..data import STORIES, Corpus, grammar, windows
 from ..draw import RenderError, draw
-from ..errors import InvalidValue
+from ..errors import InvalidValue, MissingDependency
+from ..figures import figure
 from ..files import alone_in, write_whole
 from ..optim import Adam
 from ..train.store import needed
@@ -154,21 +154,16 @@ def compared(curves: dict[str, list[float]], out: Path) -> list[tuple[Path, str]
     write_whole(path, json.dumps({**curves, **limits}, indent=1))
     files = [(path, "validation perplexity by epoch")]
     try:
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
+        with figure(7, 4.5, out / "perplexity.svg") as drawn:
+            axes = drawn.subplots()
+            for name, curve in curves.items():
+                axes.plot(range(1, len(curve) + 1), curve, marker="o", label=name)
+            for (name, limit), style in zip(limits.items(), ("-", ":")):
+                axes.axhline(limit, color="gray", linestyle=style, label=f"{name}, {limit:.3f}")
+            axes.set(xlabel="epoch", ylabel="validation perplexity", title="Remembering who came in, and with what")
+            axes.set_ylim(1.5, 4)
+            axes.legend()
+    except MissingDependency:
         print("   no plot of them: it needs matplotlib, pip install 'tinygrad-rnn[train]'")
         return files
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for name, curve in curves.items():
-        axes.plot(range(1, len(curve) + 1), curve, marker="o", label=name)
-    for (name, limit), style in zip(limits.items(), ("-", ":")):
-        axes.axhline(limit, color="gray", linestyle=style, label=f"{name}, {limit:.3f}")
-    axes.set(xlabel="epoch", ylabel="validation perplexity", title="Remembering who came in, and with what")
-    axes.set_ylim(1.5, 4)
-    axes.legend()
-    drawing = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(drawing)
-    write_whole(out / "perplexity.svg", drawing.getvalue())
     return [*files, (out / "perplexity.svg", "the same as a plot")]

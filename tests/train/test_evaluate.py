@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.learners import Dropped
 from tinygrad_rnn.data import windows
 from tinygrad_rnn.models import LanguageModel
-from tinygrad_rnn.train import generate, perplexity
+from tinygrad_rnn.train import generate, mean_loss, perplexity, stream
 
 V = 7
 
@@ -86,6 +87,33 @@ def test_a_hopeless_model_has_a_large_perplexity_not_an_error():
     assert 1e300 < perplexity(made, np.full(40, 3)) < math.inf
 
 
+def test_nothing_is_dropped_in_an_evaluation_and_the_mode_and_the_generator_are_as_before():
+    trained, ids = Dropped(0.5, V), text(60)
+    before = trained.rng.bit_generator.state
+    found = perplexity(trained, ids)
+    assert trained.training and trained.rng.bit_generator.state == before
+    trained.eval()
+    assert perplexity(trained, ids) == found and not trained.training
+
+
+def test_a_label_of_minus_1_is_no_target():
+    """Batches count by their targets: the mean is that over all words that have a label."""
+    made, rng = model(), np.random.default_rng(0)
+    ids, targets = rng.integers(0, V, (2, 3, 5)), rng.integers(0, V, (2, 3, 5))
+    targets[1, :, 1:] = -1
+
+    def loss(ids, targets):
+        return made.loss(ids, targets)[0]
+
+    with tg.no_grad():
+        p = tg.softmax(made(ids.reshape(6, 5))[0]).numpy().reshape(2, 3, 5, V)
+    each = [-math.log(p[i, j, k, t]) for (i, j, k), t in np.ndenumerate(targets) if t >= 0]
+    found = mean_loss(made, list(zip(ids, targets)), loss)
+    assert len(each) == 18 and math.isclose(found, sum(each) / 18, rel_tol=1e-5)
+    with pytest.raises(ValueError, match=r"^mean_loss: the batches have no targets, should have at least one$"):
+        mean_loss(made, [])
+
+
 # -- the generator ---------------------------------------------------------------------------------------------------
 
 
@@ -148,3 +176,49 @@ def test_a_temperature_is_above_0(temperature):
 def test_a_start_has_a_word():
     with pytest.raises(ValueError, match=r"^generate: start is empty, should be at least one word$"):
         say(start=[])
+
+
+def weights(**options) -> np.ndarray:
+    """How often each word comes after 1 2, of 4000."""
+    made, rng = model(), np.random.default_rng(0)
+    with tg.no_grad():
+        made.affine.W[...] = made.affine.W.numpy() / 4  # so that every word comes
+    return np.bincount([generate(made, [1, 2], 1, rng, **options)[0] for _ in range(1000)], minlength=V) / 1000
+
+
+@pytest.mark.parametrize(("options", "count"), [
+    ({"top_k": 1}, 1), ({"top_k": 3}, 3), ({"top_k": V + 5}, V), ({"top_p": 1e-9}, 1), ({"top_p": 1.0}, V),
+])  # fmt: skip
+def test_only_the_likeliest_words_are_drawn_in_their_proportions(options, count):
+    full, cut = weights(), weights(**options)
+    kept = np.argsort(-full)[:count]
+    assert sorted(np.flatnonzero(cut)) == sorted(kept)
+    p = full[kept] / full[kept].sum()
+    assert (abs(cut[kept] - p) < 4 * np.sqrt(2 * p * (1 - p) / 1000) + 0.01).all()
+
+
+def test_a_nucleus_is_the_fewest_words_that_have_the_probability():
+    made = model()
+    with tg.no_grad():
+        scores = made(np.array([[1, 2]]))[0].numpy()[0, -1].astype("d")
+    p = np.sort(np.exp(scores) / np.exp(scores).sum())[::-1]
+    for top_p in (0.3, 0.6, 0.9, 0.99):
+        count = next(k for k in range(1, V + 1) if p[:k].sum() >= top_p)
+        rng = np.random.default_rng(0)
+        drawn = {generate(made, [1, 2], 1, rng, top_p=top_p)[0] for _ in range(300)}
+        assert len(drawn) <= count and {int(word) for word in np.argsort(-scores)[:count]} >= drawn
+
+
+def test_a_stream_is_what_generate_draws():
+    drawn = stream(model(), [1, 2], 7, 0.8, top_k=4)
+    assert [next(drawn) for _ in range(20)] == generate(model(), [1, 2], 20, 7, 0.8, top_k=4)
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"top_k": 0}, "generate: top_k is 0, should be at least 1"),
+    ({"top_p": 0.0}, "generate: top_p is 0.0, should be more than 0, at most 1"),
+    ({"top_p": 1.5}, "generate: top_p is 1.5, should be more than 0, at most 1"),
+])  # fmt: skip
+def test_a_wrong_cut_is_refused(options, text):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        stream(model(), [1], 0, **options)  # at once, not at the first word

@@ -1,8 +1,10 @@
 """The training loop: it equals the loop of its docstring, it can be stopped and continued, it refuses what is not
 finite."""
 
+import gc
 import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -347,6 +349,22 @@ def test_a_gradient_that_is_not_finite_raises_before_it_changes_anything():
             fit(trained, BATCHES, SGD(trained, lr=1.0), max_norm=max_norm, report=False)
         for name, array in trained.state_dict().items():
             np.testing.assert_array_equal(array, before[name])
+
+
+def test_memory_does_not_grow_with_the_number_of_batches():
+    """But for the rows of the history: one of about 500 bytes for 20 batches."""
+    trained, sizes = model(), []
+    optimizer = SGD(trained, lr=0.1)
+
+    def report(progress):
+        if progress.batch == COUNT:
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+
+    tracemalloc.start()
+    fit(trained, BATCHES, optimizer, epochs=12, report=report)
+    tracemalloc.stop()
+    assert sizes[-1] - sizes[2] < 9 * 4_000
 
 
 def test_it_learns():

@@ -14,7 +14,7 @@ import pytest
 
 from helpers.command_line import SMALL, python, write_texts
 from tinygrad_rnn.cells.builtin import BUILT_IN
-from tinygrad_rnn.cli import build, demo, main
+from tinygrad_rnn.cli import build, demo, main, runs
 from tinygrad_rnn.cli.presets import PRESETS
 from tinygrad_rnn.cli.settings import SETTINGS, settings
 from tinygrad_rnn.data import load, read_text
@@ -117,7 +117,7 @@ def test_every_preset_has_settings_that_exist_and_fit_together(preset):
 
 @pytest.mark.parametrize(("text", "said"), [
     ("hiden = 3", "mine.toml: there is no setting 'hiden', did you mean hidden?"),
-    ("zzz = 3", "mine.toml: there is no setting 'zzz', should be one of data, tokens, first, "),
+    ("zzz = 3", "mine.toml: there is no setting 'zzz', should be one of data, tokens, encoding, "),
     ("hidden = 0", "mine.toml: hidden is 0, should be a whole number from 1"),
     ("hidden = true", "mine.toml: hidden is True, should be a whole number from 1"),
     ('lr = "fast"', "mine.toml: lr is 'fast', should be a number above 0"),
@@ -218,13 +218,35 @@ def test_sample_writes_what_generate_draws(trained, capsys):
         assert main.main(["sample", "runs/lstm", *options]) == 0
         start = corpus.encode(begin or ["<eos>"])
         words = corpus.decode(generate(trained, start, **{"length": 100, "rng": 0, **more}))
-        lines = " ".join([*begin, *words]).split("<eos>")
-        assert capsys.readouterr().out == "\n".join(line.strip() for line in lines) + "\n"
+        assert capsys.readouterr().out == corpus.text(corpus.encode([*begin, *words])) + "\n"
 
 
 def test_a_prompt_of_unknown_words_is_read_as_unk_or_refused(trained, capsys):
     assert main.main(["sample", "runs/lstm", "--prompt", "zebra", "--length=1"]) == 0
     assert capsys.readouterr().out.startswith("<unk> ")
+
+
+KOREAN = "나는 학교에 간다.\n너는 집에 온다!\n" * 20
+
+
+@pytest.mark.parametrize(("tokens", "options"), [
+    ("char", []), ("byte", []), ("char", ["--encoding=cp949"]), ("word", ["--max-vocab=4"]), ("byte", ["--first=600"]),
+])  # fmt: skip
+def test_characters_and_bytes_are_trained_evaluated_and_sampled(tokens, options, at_home, capsys):
+    encoding = "cp949" if "--encoding=cp949" in options else "utf-8"
+    write_texts(at_home / "texts", **{name: KOREAN.encode(encoding) for name in ("train", "valid", "test")})
+    assert main.main(["train", "--data=texts", f"--tokens={tokens}", *SMALL, "--epochs=1", *options]) == 0
+    Path("mine.txt").write_bytes("나는 간다.\n".encode(encoding))
+    for more in ([], ["--text=mine.txt", "--eval-rows=1"]):
+        assert main.main(["eval", "runs/lstm", *more]) == 0
+    capsys.readouterr()
+    assert main.main(["sample", "runs/lstm", "--prompt=나는", "--length=200"]) == 0
+    out = capsys.readouterr().out
+    corpus = load("texts", tokens=tokens, encoding=encoding, max_vocab=4 if tokens == "word" else None).train
+    model = build.model(runs.read(Path("runs/lstm")), BUILT_IN["lstm"], len(corpus.vocab))
+    model.load_state_dict(load_model("runs/lstm/best.safetensors")[0])
+    start = corpus.encode("나는")
+    assert out == corpus.text([*start, *generate(model, start, 200, 0)]) + "\n"
 
 
 def test_plot_draws_the_metrics(trained, capsys):

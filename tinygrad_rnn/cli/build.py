@@ -35,16 +35,18 @@ def texts(settings: Mapping[str, Any], download: bool = False) -> Splits:
     if not settings["first"]:
         return splits
     ids = splits.train.ids[: settings["first"]]
+    if settings["tokens"] == "byte":  # whose vocabulary is that of all bytes
+        return splits._replace(train=Corpus(ids, splits.train.vocab, "byte"))
     words = list(dict.fromkeys(ids.tolist()))  # the vocabulary is numbered by first appearance, as that of a text
     vocab = tuple(splits.train.vocab[i] for i in words)
     if not settings["validate"]:
-        return Splits(*[Corpus(_renumbered(ids, words), vocab)] * 3)
+        return Splits(*[Corpus(_renumbered(ids, words), vocab, settings["tokens"])] * 3)
     numbered = [_renumbered(part, words, vocab.index(UNK) if UNK in vocab else -1)
                 for part in (ids, splits.valid.ids, splits.test.ids)]  # fmt: skip
     if any((part < 0).any() for part in numbered):
         raise InvalidValue(f"--first: the first {len(ids)} words have no {UNK} for the words of the validation, should "
                          "be without validation: --no-validate")  # fmt: skip
-    return Splits(*(Corpus(part, vocab) for part in numbered))
+    return Splits(*(Corpus(part, vocab, settings["tokens"]) for part in numbered))
 
 
 def _renumbered(ids: np.ndarray, words: list[int], unknown: int = -1) -> np.ndarray:
@@ -55,8 +57,9 @@ def _renumbered(ids: np.ndarray, words: list[int], unknown: int = -1) -> np.ndar
 
 
 def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of `load` that are not the defaults."""
-    return {"tokens": settings["tokens"]} if settings["tokens"] != "word" else {}
+    """The options of `load` and `read_text` that are not the defaults."""
+    options = {"tokens": settings["tokens"], "encoding": settings["encoding"], "max_vocab": settings["max_vocab"]}
+    return {name: value for name, value in options.items() if value not in ("word", "utf-8", 0)}
 
 
 def _texts(data: str, download: bool, reading: Mapping[str, Any]) -> Splits:
@@ -70,25 +73,30 @@ def _texts(data: str, download: bool, reading: Mapping[str, Any]) -> Splits:
     folder = Path(named)
     if download:
         print(f"the Penn Treebank in {folder}, fetched where it is missing", flush=True)
-        return ptb(folder, download=True, **reading)
+        return ptb(folder, download=True, **_plain(reading))
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
         raise NotADirectoryError(f"--data: {folder} {what}, {should}; --download fetches the Penn Treebank")
     if any(folder.glob("*train.txt")):
         return load(folder, **reading)
     if (folder / "ptb").is_dir():
-        return ptb(folder, **reading)
+        return ptb(folder, **_plain(reading))
     raise FileNotFoundError(f"--data: {folder} has no train.txt, {should}; --download fetches the Penn Treebank")
+
+
+def _plain(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of `ptb`, whose files are ASCII."""
+    return {name: value for name, value in reading.items() if name != "encoding"}
 
 
 def check_lengths(splits: Splits, settings: Mapping[str, Any]) -> None:
     """Raise InvalidValue for a text that is too short, before the training."""
-    N, T, R = settings["rows"], settings["window"], settings["eval_rows"]
+    N, T, R, unit = (settings[name] for name in ("rows", "window", "eval_rows", "tokens"))
     for name, corpus in splits._asdict().items() if settings["validate"] else [("train", splits.train)]:
         least = N * T + 1 if name == "train" else R + 1
         if len(corpus) < least:
-            why = f"a window of {N} rows and {T} words" if name == "train" else f"{R} rows"
-            raise InvalidValue(f"--data: the {name} text has {len(corpus)} words, should have {least} for {why}")
+            why = f"a window of {N} rows and {T} {unit}s" if name == "train" else f"{R} rows"
+            raise InvalidValue(f"--data: the {name} text has {len(corpus)} {unit}s, should have {least} for {why}")
 
 
 def crc(*parts: bytes) -> str:

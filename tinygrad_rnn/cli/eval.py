@@ -40,7 +40,7 @@ def run(options: Any) -> int:
     needed()
     model, settings, empty = runs.trained(Path(options.folder))
     if options.text:
-        corpus = read_text(options.text, empty.vocab, **build.reading(settings))
+        corpus = read_text(options.text, empty.vocab, tokens=settings["tokens"], encoding=settings["encoding"])
     else:
         splits = build.texts(settings)
         if splits.train.vocab != empty.vocab:

@@ -125,7 +125,7 @@ def trained(folder: Path) -> tuple[Any, dict[str, Any], Corpus]:
     model = build.model(settings, kind, len(vocab))
     saved.load_weights(model, arrays, path)
     model.eval()
-    return model, settings, Corpus(np.zeros(0, np.int32), vocab)
+    return model, settings, Corpus(np.zeros(0, np.int32), vocab, settings["tokens"])
 
 
 def gates(model: Any, batches: Any) -> dict[str, Any]:

@@ -50,24 +50,23 @@ def share(text: str) -> float:
 def run(options: Any) -> int:
     """Write the prompt and the text; the exit code."""
     needed()
-    model, settings, corpus = runs.trained(Path(options.folder))
-    words = settings["tokens"] == "word"
-    start = corpus.encode(options.prompt if words else list(options.prompt)) if options.prompt else _begin(corpus)
+    model, _, corpus = runs.trained(Path(options.folder))
+    start = corpus.encode(options.prompt) if options.prompt else _begin(corpus)
     drawn = stream(model, start, np.random.default_rng(options.seed), options.temperature, top_k=options.top_k,
                    top_p=options.top_p)  # fmt: skip
-    shown = start[: len(start) if options.prompt else 0]
-    joint = "" if not words else " "
-    space = ""
-    for token in itertools.chain(shown, itertools.islice(drawn, options.length)):
-        text = corpus.vocab[token]
-        line_end = text == EOS
-        print("\n" if line_end else space + text, end="", flush=True)
-        space = "" if line_end else joint
-    print()
+    tokens = start.tolist() if options.prompt else []
+    shown = corpus.text(tokens)
+    print(shown, end="", flush=True)
+    for token in itertools.islice(drawn, options.length):
+        tokens.append(token)
+        text = corpus.text(tokens).rstrip("\N{REPLACEMENT CHARACTER}")  # a character may have begun only
+        print(text[len(shown) :], end="", flush=True)
+        shown = text
+    print(corpus.text(tokens)[len(shown) :])
     return 0
 
 
 def _begin(corpus: Any) -> np.ndarray:
     """The token after which a line begins: the end of a line, or the first token of the vocabulary."""
-    ends = [corpus.word_to_id[end] for end in (EOS, "\n") if end in corpus.word_to_id]
+    ends = [corpus.word_to_id[end] for end in (EOS, "\n", "0x0a") if end in corpus.word_to_id]
     return np.array([*ends, 0][:1])

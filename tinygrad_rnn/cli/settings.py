@@ -70,6 +70,8 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
     "the text": {
         "data": Setting("", TEXT, "DIR", "folder of the three texts, or: stories (default: TINYGRAD_RNN_DATA)"),
         "tokens": Setting("word", choice(("word", "char", "byte")), "KIND", "what is predicted: word, char or byte"),
+        "encoding": Setting("utf-8", TEXT, "NAME", "encoding of the files, such as utf-8 or cp949"),
+        "max_vocab": Setting(0, _whole(0), "V", "keep the V - 1 most frequent words and <unk>; 0 keeps all"),
         "first": Setting(0, _whole(0), "N", "train on the first N tokens, in the vocabulary of these; 0 is all"),
         "validate": Setting(True, FLAG, "", "no validation and no test: the training text alone"),
     },

@@ -14,8 +14,8 @@ from helpers.learners import Dropped, Regression, pairs
 from tinygrad_rnn import nn
 from tinygrad_rnn.data import grammar, windows
 from tinygrad_rnn.models import LanguageModel
-from tinygrad_rnn.optim import SGD, Adam, clip_grad_norm
-from tinygrad_rnn.train import History, Position, Progress, fit
+from tinygrad_rnn.optim import ASGD, SGD, Adam, clip_grad_norm
+from tinygrad_rnn.train import History, Position, Progress, fit, mean_loss
 
 V, N, T = 144, 4, 7
 IDS = grammar(400).ids
@@ -143,6 +143,26 @@ def test_patience_ends_a_training_that_gets_no_better():
     history = fit(trained, BATCHES, SGD(trained, lr=200.0), epochs=30, valid=valid, patience=2, report=False)
     last = history.epochs[-1]["epoch"]
     assert last < 30 and history.best["epoch"] == last - 2
+
+
+def test_averaged_weights_are_validated_and_kept_once_an_epoch_is_no_better():
+    """At this learning rate the weights jump about, and their mean does not."""
+    valid = pairs(2, seed=9)
+    values, starts = {}, []
+    for kind in (SGD, ASGD):
+        trained = Regression()
+        optimizer = kind(trained, lr=0.3)
+
+        def after_epoch(row, optimizer=optimizer):
+            starts.append(getattr(optimizer, "t0", -1))
+
+        history = fit(trained, pairs(30), optimizer, epochs=8, valid=valid, report=False, after_epoch=after_epoch)
+        values[kind] = [row["valid"] for row in history.epochs]
+        assert math.isclose(mean_loss(trained, valid), history.best["valid"], rel_tol=1e-6)
+    begun = next(k for k, start in enumerate(starts[8:]) if start > 0)
+    assert starts[8:] == [-1] * begun + [30 * (begun + 1)] * (8 - begun)
+    assert values[ASGD][: begun + 1] == values[SGD][: begun + 1]
+    assert max(values[ASGD][begun + 1 :]) < min(values[SGD])
 
 
 class Recorded:

@@ -125,6 +125,7 @@ HARD = {
     "dropout": ["--layers=2", "--dropout=0.5", "--tie", "--embed=5"],
     "variational dropout, Adam": ["--dropout=0.3", "--variational", "--optimizer=adam", "--lr=0.01"],
     "momentum, weight decay": ["--optimizer=momentum", "--weight-decay=0.01", "--model=gru", "--ring=words"],
+    "averaged SGD": ["--optimizer=asgd", "--lr=60", "--clip=5"],
     "no validation": ["--no-validate", "--first=200"],
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from ..optim import Optimizer
+from ..optim import ASGD, Optimizer
 from .console import Console
 from .history import History
 from .loop import Loop
@@ -49,7 +50,8 @@ def fit(
     After an epoch the mean loss over the batches ``valid`` is measured in evaluation mode. A ``schedule`` that
     ``needs_metric`` gets the perplexity then: `ReduceOnPlateau` is the book's lr / 4 when validation is no better.
     With ``valid``, the best weights are kept and are loaded at the end. ``patience=k`` ends the training after k epochs
-    that are no better.
+    that are no better. An optimiser that averages, `ASGD`, begins after the first epoch that is no better; from then on
+    the averages are validated and kept (Merity et al. 2018).
 
     ``report(progress)`` is called after every batch; True shows a bar on a terminal, and a line every ten seconds
     elsewhere; False shows nothing. ``after_epoch(row)`` gets the new row of the history, and may add to it. An
@@ -69,14 +71,28 @@ def fit(
         while loop.place.epoch < epochs and not loop.stale(patience):
             for progress in loop.batches_of_epoch():
                 console.batch(progress)
-            row = loop.end_epoch(valid)
-            if keeper and loop.history.best is row:
-                keeper.keep(model, row)
+            with averaged(optimizer):
+                row = loop.end_epoch(valid)
+                if keeper and loop.history.best is row:
+                    keeper.keep(model, row)
+            if loop.history.best is not row:
+                begin_average(optimizer)
             console.epoch(row)
             after_epoch(row)
     if keeper:
         keeper.restore(model)
     return loop.history
+
+
+def averaged(optimizer: Optimizer) -> AbstractContextManager[None]:
+    """Inside, the parameters are the averages of an optimiser that has them."""
+    return optimizer.averaged() if isinstance(optimizer, ASGD) else nullcontext()
+
+
+def begin_average(optimizer: Optimizer) -> None:
+    """Let an optimiser that averages begin, unless it has begun."""
+    if isinstance(optimizer, ASGD) and optimizer.t0 < 0:
+        optimizer.trigger()
 
 
 class Best:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..engine.tensor import Tensor
-from ..nn import Bidirectional, Dropout, Embedding, LastStep, Linear, Stacked
+from ..engine.tensor import Tensor, value
+from ..nn import Bidirectional, Dropout, Embedding, Linear, Stacked
 from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
 from ..ops import binary_cross_entropy, sigmoid, softmax, softmax_cross_entropy
-from .answers import Answers
+from .answers import Answers, check_shape, labels
 
 
 class Classifier(Answers):
@@ -21,9 +21,10 @@ class Classifier(Answers):
         hs, _ = recurrent(embed(ids), lengths=lengths)
         scores = affine(drop(hs at the last step))
 
-    V tokens, D numbers a vector, H units. With ``classes=1``, as in the notes (embedding 5000 x 128, GRU of 256, dense
-    sigmoid), there is one score, whose sigmoid is the probability of label 1, and scores are (N,). With ``lengths``
-    (N,) the last step of each row is its own. ``bidirectional=True`` joins the last state of both directions.
+    V tokens, D numbers a vector, H units in each of ``layers`` layers. With ``classes=1``, as in the notes (embedding
+    5000 x 128, GRU of 256, dense sigmoid), there is one score, whose sigmoid is the probability of label 1, and scores
+    are (N,). With ``lengths`` (N,) the last step of each row is its own. ``bidirectional=True`` joins the last state of
+    both directions. ``dropout`` is between the layers and above them. Raises ShapeError for ids that are not (N, T).
     """
 
     def __init__(
@@ -42,27 +43,24 @@ class Classifier(Answers):
     ):
         rng, self.classes = generator(rng, "Classifier"), classes
         self.embed = Embedding(V, D, rng=rng, init=embedding)
-        self.recurrent: Bidirectional | Stacked = (
-            Bidirectional(cell, D=D, H=H, rng=rng)
-            if bidirectional
-            else Stacked(cell, layers=layers, D=D, H=H, dropout=dropout, rng=rng)
-        )
-        self.last, self.drop = LastStep(), Dropout(dropout, rng=rng)
+        options = {"bidirectional": bidirectional, "dropout": dropout, "rng": rng}
+        self.recurrent = Stacked(cell, layers=layers, D=D, H=H, **options)
+        self.drop = Dropout(dropout, rng=rng)
         self.affine = Linear(self.recurrent.width, classes, rng=rng)
 
     def forward(self, ids: Any, lengths: Any = None) -> Tensor:
-        hs, state = self.recurrent(self.embed(ids), lengths=lengths)
-        if isinstance(self.recurrent, Bidirectional):
-            h = self.recurrent.merged(state[0][0], state[1][0])
-        else:
-            h = self.last(hs, lengths)
+        check_shape("Classifier", "ids", ids, "N", "T")
+        top, state = self.recurrent.layers[-1], self.recurrent(self.embed(ids), lengths=lengths)[1][-1]
+        h = top.merged(state[0][0], state[1][0]) if isinstance(top, Bidirectional) else state[0]
         scores = self.affine(self.drop(h))
         return scores[:, 0] if self.classes == 1 else scores
 
     def loss(self, ids: Any, targets: Any, lengths: Any = None) -> Tensor:
-        """The mean cross-entropy of the labels ``targets`` (N,), a scalar Tensor."""
+        """The mean cross-entropy of ``targets`` (N,), labels or one-hot (N, classes), a scalar Tensor."""
         scores = self(ids, lengths)
-        return (binary_cross_entropy if self.classes == 1 else softmax_cross_entropy)(scores, np.asarray(targets))
+        targets = labels(targets, (len(scores),), self.classes) if self.classes > 1 else np.asarray(value(targets))
+        check_shape("Classifier", "targets", targets, len(scores))
+        return (binary_cross_entropy if self.classes == 1 else softmax_cross_entropy)(scores, targets)
 
     def probabilities(self, ids: Any, lengths: Any = None) -> np.ndarray:
         """The probability of every label, (N, classes), or of label 1, (N,); without dropout."""

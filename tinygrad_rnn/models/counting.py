@@ -11,7 +11,7 @@ from ..cells.param import Param
 from ..engine.tensor import Tensor, value
 from ..nn import Recurrent
 from ..nn.evaluating import evaluating
-from .answers import Answers
+from .answers import Answers, check_shape
 
 
 @cell(states={"s": "N 1"})
@@ -31,19 +31,22 @@ class CountingNetwork(Answers):
     def __init__(self, U: float = -1.5, W: float = 2.0, *, dtype: Any = np.float64):
         self.recurrent = Recurrent(counting, rng=0, dtype=dtype, init={"U": constant(U), "W": constant(W)})
 
-    def forward(self, xs: Any) -> Tensor:
+    def forward(self, xs: Any, lengths: Any = None) -> Tensor:
         """The last state s, (N,)."""
-        hs, _ = self.recurrent(np.asarray(value(xs))[:, :, None])
-        return hs[:, -1, 0]
+        check_shape("CountingNetwork", "xs", xs, "N", "T")
+        _, (s,) = self.recurrent(np.asarray(value(xs))[:, :, None], lengths=lengths)
+        return s[:, 0]
 
-    def loss(self, xs: Any, counts: Any) -> Tensor:
+    def loss(self, xs: Any, counts: Any, lengths: Any = None) -> Tensor:
         """The mean squared error of the last state, for ``counts`` (N,), a scalar Tensor."""
-        return ((self(xs) - np.asarray(counts)) ** 2).mean()
+        s, counts = self(xs, lengths), np.asarray(value(counts))
+        check_shape("CountingNetwork", "counts", counts, len(s))
+        return ((s - counts) ** 2).mean()
 
     def predict(self, xs: Any, lengths: Any = None) -> np.ndarray:
         """The last state of every row as a whole number, (N,)."""
         with evaluating(self):
-            return np.rint(self(xs).numpy()).astype(np.int64)
+            return np.rint(self(xs, lengths).numpy()).astype(np.int64)
 
 
 def constant(number: float) -> Any:

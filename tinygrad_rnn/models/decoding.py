@@ -10,6 +10,7 @@ import numpy as np
 from ..data.corpus import integer
 from ..engine.pytree import flatten
 from ..engine.tensor import Tensor, value
+from ..errors import InvalidValue
 from ..ops import log_softmax
 from .answers import IGNORE
 
@@ -19,6 +20,13 @@ def shifted(targets: Any, start: int) -> np.ndarray:
     targets = np.asarray(value(targets))
     before = np.concatenate([np.full_like(targets[:, :1], start), targets[:, :-1]], axis=1)
     return np.where(before == IGNORE, start, before)
+
+
+def check_tokens(where: str, V: int, start: int, end: int | None) -> None:
+    """Raise InvalidValue unless ``start``, and ``end`` if there is one, are ids of V tokens."""
+    for name, token in (("start", start), *([] if end is None else [("end", end)])):
+        if not isinstance(token, (int, np.integer)) or isinstance(token, bool) or not 0 <= token < V:
+            raise InvalidValue(f"{where}: {name} is {token!r}, should be an id from 0 to {V - 1}")
 
 
 def after_end(ids: np.ndarray, end: int | None) -> np.ndarray:
@@ -56,11 +64,12 @@ def search(
     ids, total = np.full((N, 1, 1), start), np.zeros((N, 1))  # (N, hypotheses, tokens), (N, hypotheses)
     for _ in range(length):
         scores, state = step(ids[:, :, -1].reshape(-1), state)
-        logs = log_softmax(scores).numpy().astype(np.float64).reshape(*total.shape, -1)
+        logs = log_softmax(scores).numpy().astype(np.float64)
         V = logs.shape[-1]
+        logs = logs.reshape(*total.shape, V)
         if end is not None:
             logs[(ids[:, :, 1:] == end).any(axis=-1)] = np.where(np.arange(V) == end, 0.0, -np.inf)
-        sums = (total[:, :, None] + logs).reshape(N, -1)
+        sums = (total[:, :, None] + logs).reshape(N, total.shape[1] * V)
         best = np.argsort(-sums, axis=1, kind="stable")[:, : min(beam, sums.shape[1])]
         before, token = np.divmod(best, V)
         rows = (np.arange(N)[:, None] * total.shape[1] + before).reshape(-1)

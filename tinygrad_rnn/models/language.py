@@ -10,11 +10,12 @@ import numpy as np
 from ..cells import initializers as schemes
 from ..cells.builtin import lstm, rnn
 from ..cells.cell import Cell
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, value
 from ..nn import Dropout, Embedding, Linear, Module, Recurrent, Stacked, VariationalDropout
 from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
 from ..ops import affine_cross_entropy, log_softmax
+from .answers import check_shape
 
 
 class LanguageModel(Module):
@@ -59,6 +60,7 @@ class LanguageModel(Module):
 
     def hidden(self, ids: Any, state: Any = None) -> tuple[Tensor, Any]:
         """What the affine layer reads, (N, T, H), and the last state."""
+        check_shape(type(self).__name__, "ids", ids, "N", "T")
         hs, state = self.recurrent(self.drop(self.embed(ids)), state)
         return self.drop(hs), state
 
@@ -68,6 +70,7 @@ class LanguageModel(Module):
 
     def loss(self, ids: Any, targets: Any, state: Any = None) -> tuple[Tensor, Any]:
         """The mean cross-entropy of ``targets`` (N, T) in nats per token, a scalar Tensor, and the last state."""
+        check_shape(type(self).__name__, "targets", targets, *np.shape(value(ids)))
         hs, state = self.hidden(ids, state)
         return affine_cross_entropy(hs, self.affine.weight, self.affine.b, targets), state
 

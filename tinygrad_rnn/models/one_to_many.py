@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..engine.tensor import Tensor
+from ..engine.tensor import Tensor, value
 from ..nn import Embedding, Linear, Recurrent
 from ..nn.evaluating import evaluating
-from ..nn.layers import as_dtype
-from ..nn.parameter import generator
+from ..nn.parameter import check_sizes, generator
 from ..ops import softmax_cross_entropy
-from .answers import Answers
-from .decoding import after_end, search, shifted
+from .answers import Answers, check_shape
+from .decoding import after_end, check_tokens, search, shifted
 
 
 class OneToMany(Answers):
@@ -25,7 +24,8 @@ class OneToMany(Answers):
         scores = affine(hs)                                 # (N, S, V)
 
     V tokens, vectors of ``embed`` numbers, H units. ``start`` is the id that begins every sequence; a sequence ends
-    with the id ``end``, if there is one. Targets of -1 do not count.
+    with the id ``end``, if there is one. Targets of -1 do not count. Raises InvalidValue for a ``start`` or an
+    ``end`` that is no id, ShapeError for x that is not (N, D).
     """
 
     whole = True
@@ -43,6 +43,8 @@ class OneToMany(Answers):
         rng: Any,
     ):
         rng, self.start, self.end = generator(rng, "OneToMany"), start, end
+        check_sizes("OneToMany", D=D, V=V, H=H, embed=embed)
+        check_tokens("OneToMany", V, start, end)
         self.affine_in = Linear(D, H, rng=rng)
         self.embed = Embedding(V, embed, rng=rng, init="normal")
         self.recurrent = Recurrent(cell, D=embed, H=H, rng=rng)
@@ -50,30 +52,32 @@ class OneToMany(Answers):
 
     def first_state(self, x: Any) -> tuple[Tensor, ...]:
         """The state before the first step: h from x, all else zero."""
-        h = self.affine_in(as_dtype(x, self.affine.W.dtype))
-        zeros = self.recurrent.cell.zero_state(len(h), self.recurrent.params, h.dtype)
-        return (h, *map(Tensor, zeros[1:]))
+        check_shape("OneToMany", "x", x, "N", self.affine_in.weight.shape[0])
+        h = self.affine_in(x)
+        return (h, *self.recurrent.zero_state(len(h))[1:])
 
-    def forward(self, ids: Any, state: Any) -> tuple[Tensor, Any]:
-        """Scores of the tokens after ``ids`` (N, S), and the state."""
-        hs, state = self.recurrent(self.embed(ids), state)
-        return self.affine(hs), state
+    def forward(self, x: Any, targets: Any) -> Tensor:
+        check_shape("OneToMany", "targets", targets, len(value(x)), "S")
+        hs, _ = self.recurrent(self.embed(shifted(targets, self.start)), self.first_state(x))
+        return self.affine(hs)
 
-    def loss(self, x: Any, targets: Any) -> Tensor:
-        """The mean cross-entropy of the tokens ``targets`` (N, S) that are not -1, a scalar Tensor."""
-        scores, _ = self(shifted(targets, self.start), self.first_state(x))
-        return softmax_cross_entropy(scores, targets)
+    def step(self, ids: Any, state: Any) -> tuple[Tensor, Any]:
+        """One step of generation: ids (N,) of the tokens before -> scores (N, V) of the next tokens, new state."""
+        hs, state = self.recurrent(self.embed(np.asarray(ids)[:, None]), state)
+        return self.affine(hs[:, 0]), state
+
+    def loss(self, x: Any, targets: Any, lengths: Any = None) -> Tensor:
+        """The mean cross-entropy of the tokens ``targets`` (N, S) that are not -1, a scalar Tensor.
+
+        ``lengths``, the third array of a batch of `data.batches`, is that of the vectors, and is not used.
+        """
+        return softmax_cross_entropy(self(x, targets), np.asarray(value(targets)))
 
     def predict(self, x: Any, lengths: Any = None, *, length: int = 20, beam: int = 1) -> np.ndarray:
         """The tokens (N, length) for each x, -1 after ``end``; ``beam`` above 1 searches for likelier ones."""
         with evaluating(self):
-            ids = search(lambda ids, state: _last(self(ids[:, None], state)), self.first_state(x), self.start,
-                         length, beam=beam, end=self.end)  # fmt: skip
+            ids = search(self.step, self.first_state(x), self.start, length, beam=beam, end=self.end)
         return after_end(ids, self.end)
 
     def answers(self, xs: Any, ts: np.ndarray, lengths: Any = None) -> np.ndarray:
         return self.predict(xs, length=ts.shape[1])
-
-
-def _last(result: tuple[Tensor, Any]) -> tuple[Tensor, Any]:
-    return result[0][:, -1], result[1]

@@ -10,13 +10,15 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor, value
+from ..errors import InvalidValue
 from ..figures import figure
 from ..nn import Decoder, Encoder
+from ..nn.attention import SCORES
 from ..nn.evaluating import evaluating
-from ..nn.parameter import generator
+from ..nn.parameter import check_sizes, generator
 from ..ops import softmax_cross_entropy
-from .answers import Answers
-from .decoding import after_end, search, shifted
+from .answers import Answers, check_shape
+from .decoding import after_end, check_tokens, search, shifted
 
 
 class Seq2seq(Answers):
@@ -29,7 +31,9 @@ class Seq2seq(Answers):
     units. The options are those of the book's chapters 7 and 8: ``reverse`` reads the input from its end (Sutskever et
     al. 2014), ``peeky`` shows the encoder's last output to every step of the decoder, ``attention="dot"`` or
     ``"general"`` all its outputs. ``start`` is the id that begins every target; a target ends with the id ``end``, if
-    there is one. Targets of -1 do not count. `accuracy` is that of whole sequences.
+    there is one. Targets of -1 do not count. `accuracy` is that of whole sequences. ``dropout`` is between the layers.
+    ``embedding`` is the scheme of the vectors. Raises InvalidValue for options that are not these, ShapeError for ids
+    that are not (N, T).
     """
 
     whole = True
@@ -49,23 +53,33 @@ class Seq2seq(Answers):
         peeky: bool = False,
         attention: str | None = None,
         dropout: float = 0.0,
+        embedding: Any = "normal",
         rng: Any,
     ):
         rng, self.start, self.end, self.reverse = generator(rng, "Seq2seq"), start, end, reverse
-        options = {"cell": cell, "layers": layers, "dropout": dropout, "rng": rng}
+        V_out = V if V_out is None else V_out
+        check_sizes("Seq2seq", V=V, D=D, H=H, V_out=V_out, layers=layers)
+        check_tokens("Seq2seq", V_out, start, end)
+        if attention not in (None, *SCORES):
+            raise InvalidValue(f'Seq2seq: attention is {attention!r}, should be "dot", "general" or None')
+        if dropout and layers == 1:
+            raise InvalidValue(f"Seq2seq: dropout is {dropout}, which is between layers, should be 0 for one layer")
+        options = {"cell": cell, "layers": layers, "dropout": dropout, "embedding": embedding, "rng": rng}
         self.encoder = Encoder(V, D, H, **options)
-        self.decoder = Decoder(V_out or V, D, H, peeky=peeky, attention=attention, **options)
+        self.decoder = Decoder(V_out, D, H, peeky=peeky, attention=attention, **options)
 
     def encode(self, ids: Any, lengths: Any = None) -> Any:
         """What the encoder makes of ids (N, T)."""
+        check_shape("Seq2seq", "ids", ids, "N", "T")
         return self.encoder(backwards(ids, lengths) if self.reverse else ids, lengths)
 
     def forward(self, ids: Any, targets: Any, lengths: Any = None) -> Tensor:
+        check_shape("Seq2seq", "targets", targets, len(value(ids)), "S")
         return self.decoder(shifted(targets, self.start), self.encode(ids, lengths))[0]
 
     def loss(self, ids: Any, targets: Any, lengths: Any = None) -> Tensor:
         """The mean cross-entropy of the tokens ``targets`` (N, S) that are not -1, a scalar Tensor."""
-        return softmax_cross_entropy(self(ids, targets, lengths), targets)
+        return softmax_cross_entropy(self(ids, targets, lengths), np.asarray(value(targets)))
 
     def predict(self, ids: Any, lengths: Any = None, *, length: int = 20, beam: int = 1) -> np.ndarray:
         """The tokens (N, length) that are written for each row, -1 after ``end``; without dropout.
@@ -79,8 +93,8 @@ class Seq2seq(Answers):
 
         with evaluating(self):
             encoded = self.encode(ids, None if lengths is None else np.asarray(value(lengths)))
-            found = search(step, (encoded, encoded.state), self.start, length, beam=beam, end=self.end)
-        return after_end(found, self.end)
+            written = search(step, (encoded, encoded.state), self.start, length, beam=beam, end=self.end)
+        return after_end(written, self.end)
 
     def answers(self, xs: Any, ts: np.ndarray, lengths: Any = None) -> np.ndarray:
         return self.predict(xs, lengths, length=ts.shape[1])
@@ -109,7 +123,12 @@ class Seq2seq(Answers):
         ids (T,) and targets (S,) -> a row for each target, a column for each input (the book's figure 8-19), darker
         where the weight is larger. ``read`` and ``written`` are their texts, such as ``[task.vocab[i] for i in ids]``.
         """
-        ids, targets = np.asarray(ids), np.asarray(targets)
+        ids, targets = np.asarray(value(ids)), np.asarray(value(targets))
+        for name, array, texts in (("ids", ids, read), ("targets", targets, written)):
+            check_shape("plot_attention", name, array, "T" if name == "ids" else "S")
+            if texts is not None and len(texts) != len(array):
+                raise InvalidValue(f"plot_attention: there are {len(texts)} texts for {len(array)} {name}, should be "
+                                 "one for each")  # fmt: skip
         weights = self.attention_weights(ids[None], targets[None])[0]
         with figure(max(3.0, 0.32 * len(ids) + 1.2), max(2.0, 0.3 * len(targets) + 0.8), path) as drawn:
             axes = drawn.subplots()

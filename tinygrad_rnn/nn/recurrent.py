@@ -89,10 +89,10 @@ class Recurrent(Module):
     @property
     def width(self) -> int:
         """The size of the output: H, or what letter the first state of the cell has."""
-        return self._zeros(1)[0].shape[-1]
+        return self.zero_state(1)[0].shape[-1]
 
-    def _zeros(self, N: int) -> tuple[Tensor, ...]:
-        """The zero state of N rows."""
+    def zero_state(self, N: int) -> tuple[Tensor, ...]:
+        """The state of N rows that a call without a state starts from: zeros."""
         return self.cell.zero_state(N, {**dict.fromkeys(self.cell.config), **self._params}, self._dtype)
 
     def _drawn(self, N: int, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Recurrent(Module):
         N = len(np.atleast_1d(value(state[0])))
         given = (*state, *[None] * (len(names) - len(state)))
         self.state = tuple(zero if part is None else detach(part) if isinstance(part, Tensor) else Tensor(part)
-                           for part, zero in zip(given, self._zeros(N), strict=True))  # fmt: skip
+                           for part, zero in zip(given, self.zero_state(N), strict=True))  # fmt: skip
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{letter}={size}" for letter, size in self.sizes.items())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import ops
+from ..cells import initializers as schemes
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor
 from ..errors import InvalidType, InvalidValue
@@ -36,9 +37,9 @@ class Encoder(Module):
 
         hs, state = stacked(embed(ids), lengths=lengths)
 
-    V is the number of ids, D the width of their vectors, H the units of each of ``layers`` layers. ``options`` are
-    those of `Stacked`. With ``bidirectional=True`` every layer reads both ways (`Bidirectional`). Its states are joined
-    as its outputs are, so the decoder needs 2H units.
+    V is the number of ids, D the width of their vectors, H the units of each of ``layers`` layers. ``embedding`` is the
+    scheme of the vectors; ``options`` are those of `Stacked`. With ``bidirectional=True`` every layer reads both ways
+    (`Bidirectional`). Its states are joined as its outputs are, so the decoder needs 2H units.
     """
 
     def __init__(
@@ -51,11 +52,12 @@ class Encoder(Module):
         cell: Cell | str = "lstm",
         layers: int = 1,
         bidirectional: bool = False,
+        embedding: Any = schemes.embedding,
         dtype: Any = np.float32,
         **options: Any,
     ):
         rng = generator(rng, "Encoder")
-        self.embed = Embedding(V, D, rng=rng, dtype=dtype)
+        self.embed = Embedding(V, D, rng=rng, init=embedding, dtype=dtype)
         options = {"bidirectional": bidirectional, "dtype": dtype, **options}
         self.recurrent = Stacked(cell, layers=layers, D=D, H=H, rng=rng, **options)
 
@@ -81,7 +83,7 @@ class Decoder(Module):
     `step` computes one step for generation, and gives the same scores. ``peeky=True`` lets every step see the encoder's
     last output (Cho et al. 2014, the book's PeekySeq2seq). ``attention="dot"`` or ``"general"`` lets every step see a
     weighted mean of all its outputs (`Attention`). ``H_encoder`` is the width of the encoder's outputs if it is not H;
-    then the state does not fit, and is given at the call. ``options`` are those of `Stacked`.
+    then the state does not fit, and is given at the call. ``embedding`` and ``options`` are those of `Encoder`.
     """
 
     def __init__(
@@ -96,11 +98,12 @@ class Decoder(Module):
         peeky: bool = False,
         attention: str | None = None,
         H_encoder: int | None = None,
+        embedding: Any = schemes.embedding,
         dtype: Any = np.float32,
         **options: Any,
     ):
         rng, self.peeky, seen = generator(rng, "Decoder"), peeky, H_encoder or H
-        self.embed = Embedding(V, D, rng=rng, dtype=dtype)
+        self.embed = Embedding(V, D, rng=rng, init=embedding, dtype=dtype)
         below = D + (seen if peeky else 0)
         self.recurrent = Stacked(cell, layers=layers, D=below, H=H, rng=rng, dtype=dtype, **options)
         width = self.recurrent.width

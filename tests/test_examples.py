@@ -76,6 +76,20 @@ def costs_memory_in_proportion(lines: dict[str, str]) -> None:
     assert 3 < full[1] / full[0] < 5 and 0.8 < cut[1] / cut[0] < 1.3
 
 
+def forgets_by_dropout_in_time(lines: dict[str, str]) -> None:
+    kept = {name: [float(x) for x in re.findall(r"0\.\d\d|1\.\d\d$|1\.00(?=,)", lines[f"{name} "])][-2:]
+            for name in ("none", "time", "depth", "variational")}  # fmt: skip
+    assert kept["none"] == kept["depth"] == kept["variational"] == [1.0, 1.0]
+    assert kept["time"][1] < kept["time"][0] < 0.6
+
+
+def learns_by_the_amount_of_text(lines: dict[str, str]) -> None:
+    for name, count in (("rnn", 1568), ("gru", 4704), ("lstm", 6272)):
+        line = lines[f"{name} "]
+        little, much = (float(x) for x in re.findall(r"words +([\d.]+)", line))
+        assert f" {count} parameters" in line and much < little / 2
+
+
 def stands_still(lines: dict[str, str]) -> None:
     first, last = numbers(lines["w1: "]), numbers(lines["w6: "])
     assert first[0] == last[0] and abs(first[1] - first[0]) < 0.02 and last[1] - last[0] > 0.3
@@ -86,6 +100,8 @@ def stands_still(lines: dict[str, str]) -> None:
 SHOWS = {
     "bptt_cost": costs_memory_in_proportion,
     "deep_chain": stands_still,
+    "lstm_or_gru": learns_by_the_amount_of_text,
+    "where_to_drop": forgets_by_dropout_in_time,
     "gates_by_word": closes_at_the_end_of_a_sentence,
     "activations": derives_activations,
     "count_ones": counts_ones,

@@ -2,8 +2,9 @@
 
     python examples/lstm_or_gru.py [--quick] [PICTURE.svg]
 
-A GRU has three blocks of weights, an LSTM four, so the GRU has fewer parameters to learn and is ahead where there is
-little text. With more text the difference gets small. The plain RNN is there to compare with: it forgets.
+A GRU has three blocks of weights, an LSTM four. So the GRU has fewer parameters to learn, and it is ahead where there
+is little text: perplexity 16.5 against 18.4 for 500 words. From 2000 words on there is no difference between them that
+counts. The plain RNN, with one block, is there to compare with.
 """
 
 import sys
@@ -48,8 +49,9 @@ def plot(sizes, results, path):
     for (name, runs), style in zip(results.items(), ["^:", "s--", "o-"]):
         means, spread = np.mean(runs, axis=1), np.ptp(runs, axis=1) / 2
         ax.errorbar(sizes, means, spread, fmt=style, markersize=4, capsize=3, label=name)
-    ax.set(xscale="log", xlabel="words to learn from", ylabel="best perplexity on other text")
+    ax.set(xscale="log", yscale="log", xlabel="words to learn from", ylabel="best perplexity on other text")
     ax.set_xticks(sizes, [f"{size}" for size in sizes])
+    ax.set_yticks([3, 5, 10, 20], ["3", "5", "10", "20"])
     ax.minorticks_off()
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)

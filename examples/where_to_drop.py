@@ -107,7 +107,7 @@ def plot(curves, steps, path):
     left, right = figure.subplots(1, 2)
     for (name, values), style in zip(curves.items(), ["o:", "s--", "^-", "D-."]):
         left.plot(np.arange(1, 11) * (steps // 10), values, style, markersize=4, label=name)
-        right.plot(kept(name), style, markersize=4, markevery=5, label=name)
+        right.plot(range(1, 41), kept(name), style, markersize=4, markevery=5, label=name)
     left.set(xlabel="training step", ylabel="perplexity on other text", title=f"a language model, rate {RATE}")
     right.set(xlabel="steps", ylabel="share of the numbers that are left", title="a memory that the gates keep")
     left.legend(frameon=False)

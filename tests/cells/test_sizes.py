@@ -233,3 +233,12 @@ def test_an_axis_that_is_split():
 def test_masks_of_a_sum_are_refused():
     text = "InvalidType: variational_dropout(joint): joint has no matrix with D rows, which x would go through"
     assert refusal(tg.variational_dropout, joint, x=0.1) == text
+
+
+def test_an_error_of_the_user_is_not_taken_for_sizes():
+    @cell
+    def raises(x, h, *, W=Param("D H")):
+        raise ValueError("mine")
+
+    assert (probe(raises).links, probe(raises).error) == ({}, None)
+    assert refusal(tg.draw, raises) == "ValueError: mine"

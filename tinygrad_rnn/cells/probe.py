@@ -21,7 +21,7 @@ import numpy as np
 from ..engine.context import context
 from ..engine.graph import Node, backpropagate, newest_first
 from ..engine.tensor import Tensor
-from ..errors import InvalidType, ShapeError
+from ..errors import InvalidType, InvalidValue, ShapeError
 from .sizes import length, letters_in
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _tried(cell: Cell) -> Probe:
         try:
             found.fans = _fans(cell, *_step(cell, found))
             return found
-        except ValueError as error:  # ShapeError, and that an axis cannot be split
+        except (ShapeError, InvalidValue) as error:  # of an operation, or that an axis cannot be split
             first = first or error
         except Exception:  # the cell does not run on random numbers: the tool that runs it will say so
             return Probe()

@@ -62,6 +62,7 @@ tg.draw_masks cells/test_dropout.py::test_masks_hold_for_the_whole_sequence
 tg.NanError engine/test_debug.py::test_the_log_of_a_negative_number
 tg.trace_nans engine/test_debug.py::test_the_log_of_a_negative_number
 tg.gradient_flow flow/test_flow.py::test_dh_is_the_gradient_by_the_state_after_each_step
+tg.gate_values flow/test_gate_values.py::test_the_gates_of_an_lstm_are_those_of_a_loop
 tg.derive derive/test_derive.py::test_the_printed_code_equals_autograd
 tg.DeriveError derive/test_derive.py::test_what_cannot_be_derived_is_refused
 tg.MutationError random/test_stories.py::test_an_error_without_a_write_is_noticed

@@ -284,8 +284,10 @@ def test_off_a_terminal_there_is_a_line_every_so_often_and_one_for_each_epoch(ca
     assert re.fullmatch(r"epoch 1: perplexity [\d.]+, validation perplexity [\d.]+, lr 0.1, [\d,]+ tokens/s\n", out)
 
 
-def test_durations():
-    from tinygrad_rnn.train.console import duration
+def test_durations_and_large_perplexities():
+    from tinygrad_rnn.train.console import duration, two_digits
+
+    assert [two_digits(value) for value in (1.234, 99999.5, 1e304)] == ["1.23", "99999.50", "1e+304"]
 
     assert [duration(seconds) for seconds in (0.4, 59.6, 3599, 3600, 7325)] == ["0:00", "1:00", "59:59", "1:00:00",
                                                                                "2:02:05"]  # fmt: skip

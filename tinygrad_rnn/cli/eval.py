@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data import read_text
 from ..errors import InvalidValue
+from ..train.console import two_digits
 from ..train.store import needed
 from . import build, runs
 from .option_types import count
@@ -52,5 +53,5 @@ def run(options: Any) -> int:
     rows = settings["eval_rows"]
     count = (len(corpus) - 1) // rows * rows
     name = options.text or (options.split if settings["validate"] else "train")
-    print(f"{name}: perplexity {found:.2f} over {count:,} of {len(corpus) - 1:,} tokens")
+    print(f"{name}: perplexity {two_digits(found)} over {count:,} of {len(corpus) - 1:,} tokens")
     return 0

@@ -10,6 +10,7 @@ from ..cells.builtin import BUILT_IN
 from ..data import Splits
 from ..files import alone_in
 from ..optim import OPTIMIZERS, SCHEDULES
+from ..train.console import two_digits
 from ..train.run import Run
 from ..train.store import needed
 from . import build, runs
@@ -115,7 +116,7 @@ def continued(run: Run, chosen: dict[str, Any], splits: Splits) -> int:
     best = run.history.best or {}
     if chosen["validate"]:
         test = runs.tested(run.model, splits.test, chosen)
-        print(f"test perplexity {test:.2f} (weights of epoch {best['epoch']}), saved in {run.folder}")
+        print(f"test perplexity {two_digits(test)} (weights of epoch {best['epoch']}), saved in {run.folder}")
     else:
-        print(f"training perplexity {best['perplexity']:.2f} in epoch {best['epoch']}, saved in {run.folder}")
+        print(f"training perplexity {two_digits(best['perplexity'])} in epoch {best['epoch']}, saved in {run.folder}")
     return 0

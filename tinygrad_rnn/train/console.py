@@ -63,14 +63,19 @@ class Console:
 def status(progress: Progress) -> str:
     """The numbers of a batch in words."""
     speed = f"{progress.tokens_per_second:,.0f} tokens/s"
-    return f"perplexity {progress.perplexity:.2f}, {speed}, norm {progress.norm:.3g}, lr {progress.lr:.4g}"
+    return f"perplexity {two_digits(progress.perplexity)}, {speed}, norm {progress.norm:.3g}, lr {progress.lr:.4g}"
 
 
 def summary(row: dict[str, Any]) -> str:
     """The row of an epoch in words."""
-    valid = f", validation perplexity {row['valid_perplexity']:.2f}" if "valid" in row else ""
-    text = f"epoch {row['epoch']}: perplexity {row['perplexity']:.2f}{valid}, lr {row['lr']:.4g}"
+    valid = f", validation perplexity {two_digits(row['valid_perplexity'])}" if "valid" in row else ""
+    text = f"epoch {row['epoch']}: perplexity {two_digits(row['perplexity'])}{valid}, lr {row['lr']:.4g}"
     return f"{text}, {row['tokens_per_second']:,.0f} tokens/s"
+
+
+def two_digits(perplexity: float) -> str:
+    """The perplexity with two digits after the point; a very large one as 1.01e+304."""
+    return f"{perplexity:.2f}" if perplexity < 1e6 else f"{perplexity:.3g}"
 
 
 def duration(seconds: float) -> str:

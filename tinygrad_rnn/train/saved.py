@@ -38,7 +38,7 @@ def naming(path: Path) -> Iterator[None]:
 def load_file(path: Path, about: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays and the metadata of a file of the run that ``about`` describes; raises InvalidValue for another."""
     if not path.exists():
-        raise FileNotFoundError(f"there is no {path}, should be the folder of an earlier run")
+        raise FileNotFoundError(f"there is no {path}, should be a file of the run")
     arrays, found = load_model(path)
     version = found.get("version", 1)
     if type(version) is not int or version > VERSION:

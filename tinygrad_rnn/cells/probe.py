@@ -70,22 +70,22 @@ def choose(cell: Cell, asked: Mapping[str, int], defaults: Mapping[str, int] = S
     Raises InvalidType for a letter that the cell does not have. Raises ShapeError for asked sizes that are different
     and must be equal, and for a cell whose equations accept no sizes of those that were tried.
     """
-    known, found = letters(cell), probe(cell)
+    known, probed = letters(cell), probe(cell)
     for name in asked:
         if name not in known:
             raise InvalidType(f"{cell.name}: {name} is not a size of this cell, which are {', '.join(known)}")
-    if found.error is not None and any(letter not in asked for letter in known[1:]):
+    if probed.error is not None and any(letter not in asked for letter in known[1:]):
         missing = ", ".join(letter for letter in known[1:] if letter not in asked)
         raise ShapeError(
-            f"{cell.name}: no sizes were found that its equations accept ({found.error}); its Params "
+            f"{cell.name}: no sizes were found that its equations accept ({probed.error}); its Params "
             f"should declare them, as in 'D 2*H', or the call give {missing}"
-        ) from found.error
+        ) from probed.error
     sizes = linked(cell, asked)
     taken = {**defaults, **asked}.values()
-    unasked = (prime * found.scale for prime in (2, *PRIMES[3:]) if prime not in taken)
+    unasked = (prime * probed.scale for prime in (2, *PRIMES[3:]) if prime not in taken)
     for letter in known:
-        scale = found.scale if letter != "N" else 1
-        first = found.links.get(letter, letter)
+        scale = probed.scale if letter != "N" else 1
+        first = probed.links.get(letter, letter)
         if letter not in sizes:
             sizes[letter] = sizes[first] if first in sizes else defaults[first] * scale if first in defaults else 0
         sizes[letter] = sizes[letter] or next(unasked)
@@ -124,10 +124,10 @@ def _tried(cell: Cell) -> Probe:
     first: ValueError | None = None
     tries = itertools.product(SCALES, _partitions([letter for letter in letters(cell) if letter != "N"]))
     for scale, links in itertools.islice(tries, TRIES):
-        found = Probe(links, scale)
+        probed = Probe(links, scale)
         try:
-            found.fans = _fans(cell, *_step(cell, found))
-            return found
+            probed.fans = _fans(cell, *_step(cell, probed))
+            return probed
         except (ShapeError, InvalidValue) as error:  # of an operation, or that an axis cannot be split
             first = first or error
         except Exception:  # the cell does not run on random numbers: the tool that runs it will say so
@@ -144,11 +144,11 @@ def _partitions(names: Sequence[str]) -> list[dict[str, str]]:
     return sorted(ways, key=len)
 
 
-def _step(cell: Cell, found: Probe) -> tuple[dict[str, Tensor], tuple[Any, ...]]:
-    """The parameters and the new states of a step at small sizes that fit ``found``."""
+def _step(cell: Cell, probed: Probe) -> tuple[dict[str, Tensor], tuple[Any, ...]]:
+    """The parameters and the new states of a step at small sizes that fit ``probed``."""
     rng = np.random.default_rng(0)
-    numbers = {letter: prime * (found.scale if letter != "N" else 1) for letter, prime in zip(letters(cell), PRIMES)}
-    sizes = {letter: numbers[found.links.get(letter, letter)] for letter in numbers}
+    numbers = {letter: prime * (probed.scale if letter != "N" else 1) for letter, prime in zip(letters(cell), PRIMES)}
+    sizes = {letter: numbers[probed.links.get(letter, letter)] for letter in numbers}
 
     def leaf(words: Sequence[str], blocks: int = 1) -> Tensor:
         shape = [length(word, sizes) for word in words]

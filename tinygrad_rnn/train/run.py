@@ -183,8 +183,8 @@ class Run:
             begun = loss.carries and (position.epoch or position.batch)
             likes, build = saved.flat(loss(batch, None)[1] if begun else None)
         wanted = {f"{saved.STATE}{k}": f"{like.dtype} {like.shape}" for k, like in enumerate(likes)}
-        found = {name: f"{held[name].dtype} {held[name].shape}" for name in sorted(held, key=lambda n: (len(n), n))}
-        if found != wanted:
-            what = f"the state is {found or 'not there'}, should be {wanted or 'not there'}"
+        actual = {name: f"{held[name].dtype} {held[name].shape}" for name in sorted(held, key=lambda n: (len(n), n))}
+        if actual != wanted:
+            what = f"the state is {actual or 'not there'}, should be {wanted or 'not there'}"
             raise InvalidValue(f"{path}: {what}")
         return build([held[name] for name in wanted])

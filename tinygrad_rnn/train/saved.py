@@ -39,28 +39,28 @@ def load_file(path: Path, about: Mapping[str, Any]) -> tuple[dict[str, np.ndarra
     """The arrays and the metadata of a file of the run that ``about`` describes; raises InvalidValue for another."""
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, should be a file of the run")
-    arrays, found = load_model(path)
-    version = found.get("version", 1)
+    arrays, metadata = load_model(path)
+    version = metadata.get("version", 1)
     if type(version) is not int or version > VERSION:
         raise InvalidValue(f"{path} is of version {version!r}, should be {VERSION}; is it of a newer tinygrad_rnn?")
     if version < VERSION:
         instead = "train again, or read its weights by train.load_model"
         raise InvalidValue(f"{path} is of version {version}, should be {VERSION}: {instead}")
     for name, expected in about.items():
-        if found.get(name) != expected:
-            raise InvalidValue(f"{path} is of a run with {_difference(name, found.get(name), expected)}")
-    if found.get("file") != path.name:
-        raise InvalidValue(f"{path} was written as {found.get('file')}, should be {path.name}")
-    return arrays, found
+        if metadata.get(name) != expected:
+            raise InvalidValue(f"{path} is of a run with {_difference(name, metadata.get(name), expected)}")
+    if metadata.get("file") != path.name:
+        raise InvalidValue(f"{path} was written as {metadata.get('file')}, should be {path.name}")
+    return arrays, metadata
 
 
-def _difference(name: str, found: Any, expected: Any) -> str:
+def _difference(name: str, actual: Any, expected: Any) -> str:
     """The first difference, in words: ``hidden = 5, should be 6``."""
-    if isinstance(found, Mapping) and isinstance(expected, Mapping):
-        for key in dict.fromkeys([*expected, *found]):
-            if found.get(key) != expected.get(key):
-                return f"{key} = {found.get(key)}, should be {expected.get(key)}"
-    return f"{name} = {found}, should be {expected}"
+    if isinstance(actual, Mapping) and isinstance(expected, Mapping):
+        for key in dict.fromkeys([*expected, *actual]):
+            if actual.get(key) != expected.get(key):
+                return f"{key} = {actual.get(key)}, should be {expected.get(key)}"
+    return f"{name} = {actual}, should be {expected}"
 
 
 def position(about: Mapping[str, Any], path: Path) -> Position:

@@ -40,6 +40,7 @@ class Row:
     status: str = ""
     times: list[float] = field(default_factory=list)
     ratio: float | None = None
+    peak: float = 0.0  # MB, the largest resident memory of its process
 
     @property
     def median(self) -> float:
@@ -183,6 +184,10 @@ def measure(bench: Bench, size: Mapping[str, Any], rounds: int, names: Sequence[
                 break  # nothing to compare the others with
             runners.append((row, runner))
         race(runners, rounds)
+        for row, runner in runners:
+            if not row.status:
+                with reported(row):
+                    row.peak = runner.ask("peak")
     for row in rows:
         row.ratio = ratio(row, rows[0])
     return rows

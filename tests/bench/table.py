@@ -20,16 +20,18 @@ LIBRARIES = ("numpy", "torch", "autograd", "mygrad", "numba")
 def render(title: str, rows: Sequence[Row], judged: Sequence[Verdict], unit: str) -> str:
     """A table of contenders, then a line for each target::
 
-        contender            median       min    ratio
-        book                  25.10     23.00     1.00
-        torch, nn.LSTM         6.02      5.55     0.24
+        contender            median       min    ratio    peak
+        book                  25.10     23.00     1.00      61
+        torch, nn.LSTM         6.02      5.55     0.24     310
 
         ours, eager / book       0.83   target <= 0.95   reached
 
-    ``noisy`` behind a row says that its median is far above its minimum: the machine was busy, run it again.
+    ``peak`` is the largest resident memory of the contender's process in MB, with its libraries. ``noisy`` behind a row
+    says that its median is far above its minimum: the machine was busy, run it again.
     """
     wide = max(len(row.name) for row in rows) + 2
-    lines = [title, f"{'contender':{wide}}{'median':>10}{'min':>10}{'ratio':>9}   ({unit}; ratio to {rows[0].name})"]
+    head = f"{'contender':{wide}}{'median':>10}{'min':>10}{'ratio':>9}{'peak':>8}"
+    lines = [title, f"{head}   ({unit}, MB; ratio to {rows[0].name})"]
     lines += [f"{row.name:{wide}}{numbers(row, PER_SECOND[unit])}" for row in rows]
     pairs = [f"{v.target.top} / {v.target.bottom}" for v in judged]
     wide = max([0, *map(len, pairs)]) + 2
@@ -45,7 +47,8 @@ def numbers(row: Row, per_second: float) -> str:
     if row.status or not row.times:
         return f"   {row.status or 'not measured'}"
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-    return f"{row.median * per_second:10.2f}{min(row.times) * per_second:10.2f}{ratio:>9}" + "   noisy" * row.noisy
+    times = f"{row.median * per_second:10.2f}{min(row.times) * per_second:10.2f}"
+    return f"{times}{ratio:>9}{row.peak:8.0f}" + "   noisy" * row.noisy
 
 
 def record(bench: Bench, label: str, rows: Sequence[Row], judged: Sequence[Verdict]) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def record(bench: Bench, label: str, rows: Sequence[Row], judged: Sequence[Verdi
         "bench": bench.module,
         "size": label,
         "baseline": rows[0].name,
-        "rows": [{"name": r.name, "status": r.status, "times": r.times, "ratio": r.ratio} for r in rows],
+        "rows": [vars(row) | {"peak": round(row.peak, 1)} for row in rows],
         "targets": [v.target._asdict() | {"ratio": v.ratio, "verdict": v.word} for v in judged],
     }
 

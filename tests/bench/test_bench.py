@@ -145,6 +145,11 @@ def test_a_crash_shows_its_stderr(rows: dict[str, Row], capfd: pytest.CaptureFix
     assert "Traceback" in capfd.readouterr().err
 
 
+def test_the_peak_is_that_of_a_process_with_numpy(rows: dict[str, Row]) -> None:
+    assert all(10 < row.peak < 10_000 for row in rows.values() if row.ratio is not None)
+    assert rows["crash"].peak == 0
+
+
 def test_verdicts_say_what_was_measured(rows: dict[str, Row]) -> None:
     judged = verdicts(list(rows.values()), BENCH.targets["tiny"])
     assert [v.word for v in judged] == ["reached", "not measured"]  # of one time, the median is the minimum

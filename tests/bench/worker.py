@@ -6,6 +6,7 @@ is the name of a command in ``COMMANDS`` and gets one line back.  Anything else 
 
 import json
 import math
+import resource
 import sys
 from collections.abc import Callable
 from time import perf_counter
@@ -49,7 +50,14 @@ class Timer:
         return (perf_counter() - start) / self.loops / self.job.per
 
 
-COMMANDS: dict[str, Callable[[Timer], Any]] = {"checksum": Timer.check, "warm": Timer.warm, "time": Timer.time}
+    def peak(self) -> float:
+        """The largest resident memory of this process so far, in MB: its libraries, the job, and what a run takes."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+COMMANDS: dict[str, Callable[[Timer], Any]] = {
+    "checksum": Timer.check, "warm": Timer.warm, "time": Timer.time, "peak": Timer.peak,
+}  # fmt: skip
 
 
 def start(module: str, name: str, size: str) -> Job | str:

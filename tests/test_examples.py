@@ -97,7 +97,27 @@ def stands_still(lines: dict[str, str]) -> None:
     assert sizes == sorted(sizes) and sizes[-1] > 100 * sizes[0]
 
 
+def reverses_strings(lines: dict[str, str]) -> None:
+    assert lines["test: "].startswith("test: 100.00% right")
+    assert Path("attention.png").read_bytes().startswith(b"\x89PNG")
+
+
+def answers_every_shape(lines: dict[str, str]) -> None:
+    """Each model is near its best; those that read one way are near the limit of what they read."""
+    def right(start: str) -> list[float]:
+        rows = [line for line in lines["all"] if line.startswith(start)]
+        return [float(re.findall(r"([\d.]+)%", row)[0]) for row in rows]
+
+    assert right("one-to-one") == [75, 100] and right("one-to-many")[0] > 80 and right("many-to-one")[0] > 95
+    assert right("indirect")[0] > 95
+    for shape, limit in (("many-to-many", 94.3), ("cloze", 25)):
+        ahead, both = right(shape)
+        assert abs(ahead - limit) < 6 and both > 97
+
+
 SHOWS = {
+    "seq2seq": reverses_strings,
+    "task_shapes": answers_every_shape,
     "bptt_cost": costs_memory_in_proportion,
     "deep_chain": stands_still,
     "lstm_or_gru": learns_by_the_amount_of_text,
@@ -125,7 +145,7 @@ class Lines(dict):
 def test_example_shows_what_it_says(name, capsys, monkeypatch, tmp_path):
     path = EXAMPLES / f"{name}.py"
     text = path.read_text(encoding="utf-8")
-    if "matplotlib" in text:
+    if "matplotlib" in text or "plot_" in text:
         pytest.importorskip("matplotlib")
     monkeypatch.setattr("sys.argv", [str(path), *(["--quick"] if '"--quick"' in text else [])])
     monkeypatch.chdir(tmp_path)

@@ -27,7 +27,7 @@ def batch(ids, rng):
 def best(cell, train, valid, V, steps, seed):
     """The least perplexity on other text during the training."""
     rng = np.random.default_rng(seed)
-    model = tg.train.LanguageModel(cell, V, D, H, rng=rng, embedding="normal")
+    model = tg.models.LanguageModel(cell, V, D, H, rng=rng, embedding="normal")
     optimizer, perplexities = tg.optim.Adam(model.params, lr=0.01), []
     rows = valid[: len(valid) // (T + 1) * (T + 1)].reshape(-1, T + 1)
     for step in range(1, steps + 1):

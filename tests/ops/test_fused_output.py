@@ -100,6 +100,25 @@ def test_a_second_pass_is_like_the_first():
         np.testing.assert_allclose(one.grad, 2 * g, rtol=1e-14)
 
 
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_one_hot_labels_are_the_places_of_their_ones(kind):
+    arrays, _ = inputs((2, 3, 4))
+    ids = np.random.default_rng(1).integers(0, V, (2, 3))
+    ours, theirs = ([tg.Tensor(a, requires_grad=True) for a in arrays] for _ in range(2))
+    tg.affine_cross_entropy(*ours, np.eye(V, dtype=kind)[ids]).backward()
+    tg.affine_cross_entropy(*theirs, ids).backward()
+    for a, b in zip(ours, theirs):
+        assert np.array_equal(a.grad, b.grad) and a.grad.any()
+
+
+@pytest.mark.parametrize("labels", [np.zeros((4, V)), np.ones((4, V)), np.full((4, V), 1 / V), -np.eye(4, V)],
+                         ids=["zeros", "ones", "shares", "minus one"])  # fmt: skip
+def test_labels_of_the_shape_of_the_scores_are_one_hot_or_refused(labels):
+    (x, w, b), _ = inputs((4, 3))
+    with pytest.raises(ValueError, match=r"^affine_cross_entropy: row 0 of labels is no one-hot row"):
+        tg.affine_cross_entropy(x, w, b, labels)
+
+
 def test_errors_are_in_the_names_of_the_operations():
     (x, w, b), labels = inputs((4, 3))
     with pytest.raises(tg.ShapeError, match=r"^affine: .* is 3 in x \(4, 3\) but 2 in w \(2, 5\)$"):

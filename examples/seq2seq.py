@@ -22,8 +22,8 @@ from tinygrad_rnn.models import Seq2seq
 #: The settings of each task, and what ``--quick`` changes in them.
 SETTINGS = {
     "reversal": {"cell": "lstm", "H": 64, "attention": "dot", "peeky": False, "reverse": False, "N": 64, "epochs": 4},
-    "addition": {"cell": "lstm", "H": 128, "attention": "dot", "peeky": True, "reverse": True, "N": 128, "epochs": 12},
-    "dates": {"cell": "gru", "H": 64, "attention": "dot", "peeky": False, "reverse": False, "N": 128, "epochs": 4},
+    "addition": {"cell": "gru", "H": 128, "attention": None, "peeky": True, "reverse": True, "N": 128, "epochs": 12},
+    "dates": {"cell": "lstm", "H": 64, "attention": "dot", "peeky": False, "reverse": False, "N": 128, "epochs": 4},
 }
 QUICK = {"reversal": {"H": 32, "N": 16, "epochs": 6}, "addition": {"N": 32, "epochs": 5}, "dates": {"N": 32}}
 

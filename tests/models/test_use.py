@@ -133,6 +133,12 @@ def test_a_beam_wider_than_the_vocabulary_is_the_whole_of_it():
     assert models.Seq2seq(1, 2, 3, start=0, rng=0).predict([[0, 0]], length=3, beam=5).tolist() == [[0, 0, 0]]
 
 
+def test_ids_that_the_dtype_of_the_targets_cannot_hold():
+    model = models.Seq2seq(300, 2, 3, start=299, end=298, rng=0)
+    small = np.array([[1, 2, -1]], np.int8)
+    assert model.loss([[1]], small).item() == model.loss([[1]], small.astype(int)).item()
+
+
 def test_counting_stops_at_the_lengths():
     model = models.CountingNetwork(1.0, 1.0)
     assert model.predict([[1, 1, 9], [0, 1, 1]], [2, 3]).tolist() == [2, 2]

@@ -23,8 +23,9 @@ class Classifier(Answers):
 
     V tokens, D numbers a vector, H units in each of ``layers`` layers. With ``classes=1``, as in the notes (embedding
     5000 x 128, GRU of 256, dense sigmoid), there is one score, whose sigmoid is the probability of label 1, and scores
-    are (N,). With ``lengths`` (N,) the last step of each row is its own. ``bidirectional=True`` joins the last state of
-    both directions. ``dropout`` is between the layers and above them. Raises ShapeError for ids that are not (N, T).
+    are (N,). With ``lengths`` (N,) the last step of row n is lengths[n] - 1. ``bidirectional=True`` joins the last
+    states of both directions. ``dropout`` is between the layers and above them. Raises ShapeError for ids that are not
+    (N, T).
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from .answers import IGNORE
 def shifted(targets: Any, start: int) -> np.ndarray:
     """The tokens before each target: ``start``, then targets[:, :-1]; in the place of -1 is ``start``."""
     targets = np.asarray(value(targets))
-    before = np.concatenate([np.full_like(targets[:, :1], start), targets[:, :-1]], axis=1)
+    before = np.concatenate([np.full((len(targets), 1), start), targets[:, :-1]], axis=1)
     return np.where(before == IGNORE, start, before)
 
 

@@ -32,8 +32,18 @@ def figure(width: float, height: float, path: str | os.PathLike[str] | None = No
     with rc_context(STYLE):
         drawn = Figure(figsize=(width, height), layout="constrained")
         yield drawn
+        _plain_ticks(drawn)
         if path is not None:
             _save(drawn, Path(path))
+
+
+def _plain_ticks(drawn: Any) -> None:
+    """Label logarithmic axes with plain numbers, 10 or 1e-09: the style reads no mathematics, so that $ is a letter."""
+    from matplotlib.ticker import LogFormatter
+
+    for axis in (axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis) if axis.get_scale() == "log"):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(LogFormatter())  # labels where there are few powers of 10
 
 
 def _save(drawn: Any, path: Path) -> None:

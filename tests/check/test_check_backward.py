@@ -69,7 +69,7 @@ def test_the_right_one_is_right():
     report.assert_ok()
 
 
-@pytest.mark.sampled(every=4, by=lambda **_: [])
+@pytest.mark.sampled(every=8, by=lambda **_: [])
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mistake_is_caught_and_told(name):
     old, new, first, told = MUTANTS[name]

@@ -21,7 +21,7 @@ KINDS = """sign; factor; factor N; factor T; factor N T; missing; transposed; re
 step left out; path missing; path doubled; path sign; cut; incoming; derivative; activation; argument; operand; step;
 not transposed; extra; protocol: modified"""
 #: The short run takes every so many of the mutants.
-EVERY = 16
+EVERY = 60
 FORMS = pytest.mark.parametrize("finals", [False, True], ids=["with intermediates", "finals only"])
 SIZES = [{"N": 3, "T": 5, "D": 7, "H": 11}, {"N": 1, "T": 3, "D": 2, "H": 4}, {"N": 2, "T": 1, "D": 3, "H": 5}]
 
@@ -45,6 +45,7 @@ def test_a_handwriting_equals_autograd(name, sizes):
         np.testing.assert_allclose(g, right[key], rtol=0, atol=1e-12 * max(1, np.abs(right[key]).max()), err_msg=key)
 
 
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @FORMS
 @pytest.mark.parametrize("name", BY_HAND)
 def test_a_handwriting_passes(name, finals):

@@ -100,6 +100,7 @@ def other_order(own):
 CALLED = (no_last, no_dc, defaults, in_a_dict, anything, stars, positional, positional_first, other_order)
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("form", CALLED)
 def test_it_is_called_as_its_signature_asks(form):
     assert_right(check_backward(lstm, form(lstm_in_the_loop), sizes=FEW))
@@ -213,6 +214,7 @@ def test_what_is_derived_passes_as_it_is(name):
     assert_right(check_backward(BUILT_IN[name], functions[f"{name}_bptt"], sizes=FEW))
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("of", [rnn, lstm, gru])
 def test_what_is_derived_and_then_spoilt_is_wrong(of):
     right = derive(of, loop=True).functions[f"{of.name}_bptt"]
@@ -294,6 +296,7 @@ def test_zoneout_in_evaluation():
     assert said(check_backward(wrapped, spoilt, sizes=FEW)) == [("factor N", "db")]
 
 
+@pytest.mark.sampled(every=2, by=lambda **_: [])
 @pytest.mark.parametrize("wrapper", [tg.residual, tg.projected])
 def test_a_wrapped_cell(wrapper):
     """By autograd, in the place of the hand; then with the gradient of one parameter upside down."""
@@ -356,6 +359,7 @@ def test_a_mistake_in_them_is_told(name):
     assert report.unexplained == []
 
 
+@pytest.mark.sampled(every=2, by=lambda **_: [])
 @pytest.mark.parametrize("name", ["do upside down", "activation for derivative"])
 def test_a_mistake_in_the_only_one_is_told(name):
     """Of ``do`` alone nothing else tells which of the two it is: what explains all with the fewest mistakes."""
@@ -438,6 +442,7 @@ def test_right_code_in_float32_is_right_up_to_rounding(of, backward):
     assert report.verdict in ("right", "precision") and report.diagnoses == [] and seen[0] == {np.dtype("float32")}
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("edit, told", [
     (DO, ("sign", "do")), (("dWx += x.T", "dWx += 1.001 * x.T"), ("factor", "dWx")),
     (("dh = dA @ Wh.T", "dh = 0 * dh"), ("missing", "dh")),

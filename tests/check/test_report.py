@@ -62,6 +62,7 @@ def measured(backward, N, T, still):
     return any(np.abs(found[name] - g).max() > 1e-6 for name, g in right.items())
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", SEEN)
 def test_the_smallest_case_fails_and_no_smaller_one_does(name):
     edit, smallest, evidence = SEEN[name]
@@ -106,6 +107,7 @@ def test_what_no_number_tells_apart_is_one_group_and_has_one_way():
     assert sum(line.startswith("  or, which gives the same numbers: ") for line in text) == 1
 
 
+@pytest.mark.sampled(every=2, by=lambda **_: [])
 @pytest.mark.parametrize("finals", [False, True])
 def test_two_mistakes_are_two_groups_and_have_two_ways(finals):
     report = wrong(DO, DB, finals=finals)
@@ -159,6 +161,7 @@ def _last_block(found):
 # -- as data ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("made", [
     lambda: check_backward(lstm, lstm_in_the_loop, sizes=FEW), lambda: wrong(DO), lambda: wrong(DO, DB, finals=True),
     lambda: wrong(OUTSIDE, DOUBLED), lambda: check_layer(Affine(), np.ones((2, 4))),

@@ -9,6 +9,7 @@ from tinygrad_rnn import gru, lstm, rnn
 from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("fold", ["auto", "full"])
 @pytest.mark.parametrize("level", ["op", "cell", "module"])
 @pytest.mark.parametrize("one", [rnn, lstm], ids=lambda one: one.name)

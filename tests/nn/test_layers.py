@@ -8,7 +8,6 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.nn import Embedding, Linear, Module
-from tinygrad_rnn.nn.layers import ACTIVATIONS
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -112,7 +111,7 @@ def test_wrong_inputs_are_refused_in_words():
 # -- options of Linear and Embedding ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "gelu", "softmax"])
 def test_an_activation_is_applied_by_name_or_as_a_function(name):
     plain, x = Linear(3, 4, rng=0), rng(1).standard_normal((2, 3)).astype("f")
     want = getattr(tg, name)(plain(x)).numpy()
@@ -168,7 +167,8 @@ REFUSED = {
         lambda: Embedding(5.0, 3, rng=0), "Embedding: V is 5.0, should be a whole number from 1"),
     "an unknown activation": (
         lambda: Linear(3, 4, rng=0, activation="step"),
-        f"Linear: activation is 'step', should be a function, or {', '.join(ACTIVATIONS)}"),
+        "Linear: activation is 'step', should be a function, or an operation such as exp, tanh, sigmoid, relu, "
+        "leaky_relu, elu, silu, softplus, hard_sigmoid, gelu"),
     "tied to an array": (
         lambda: Linear(3, 4, tied=np.zeros((4, 3))),
         "Linear: tied is a ndarray, should be an Embedding: Linear(..., tied=embed)"),

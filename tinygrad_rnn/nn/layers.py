@@ -9,16 +9,11 @@ import numpy as np
 
 from .. import ops
 from ..cells import initializers as schemes
+from ..engine.op import OPS
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidType, InvalidValue, ShapeError
 from .module import Module
 from .parameter import check_sizes, generator, parameter
-
-#: The activations that `Linear` takes by name.
-ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    name: getattr(ops, name)
-    for name in ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "hard_sigmoid", "softmax")
-}
 
 
 class Embedding(Module):
@@ -106,9 +101,12 @@ def _activation(activation: Any) -> Callable[[Any], Any] | None:
     """The function of an activation, given as one, by name, or as None."""
     if activation is None or callable(activation):
         return activation
-    if activation not in ACTIVATIONS:
-        raise InvalidValue(f"Linear: activation is {activation!r}, should be a function, or {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[activation]
+    if activation not in ops.__all__:
+        known = ", ".join(name for name in ops.__all__ if name in OPS and OPS[name].traits.activation)
+        should = f"should be a function, or an operation such as {known}"
+        raise InvalidValue(f"Linear: activation is {activation!r}, {should}")
+    function: Callable[[Any], Any] = getattr(ops, activation)
+    return function
 
 
 def _check_tied(tied: Any, H: int, V: int, dtype: Any) -> None:

@@ -112,6 +112,21 @@ def test_every_option_takes_effect(make, options):
         assert abs(loss.item() - before) > 1e-7, f"{name} changes nothing"
 
 
+def test_a_tagger_drops_below_between_and_above_the_layers():
+    model, draw = tagger(layers=2, dropout=0.5), np.random.default_rng()
+    draw.bit_generator.state = next(iter(model.rngs.values())).bit_generator.state
+    hs = model.embed(IDS)
+    for layer in model.recurrent.layers:
+        hs, _ = layer(tg.dropout(hs, rate=0.5, rng=draw))
+    scores = model(IDS).numpy()
+    np.testing.assert_allclose(scores, model.affine(tg.dropout(hs, rate=0.5, rng=draw)).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_both_embeddings_of_seq2seq_have_the_scheme():
+    model = models.Seq2seq(50, 20, 3, start=0, embedding="normal", rng=0)
+    assert all(0.9 < part.embed.W.numpy().std() < 1.1 for part in (model.encoder, model.decoder))
+
+
 def test_the_layers_of_a_classifier_read_both_ways():
     model = classifier(layers=2, bidirectional=True)
     hs, _ = model.recurrent(model.embed(IDS), lengths=[5, 1, 3])

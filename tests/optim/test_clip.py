@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.nn import Module
+from tinygrad_rnn.nn import Linear, Module
 from tinygrad_rnn.optim import SGD, clip_grad_norm, clip_grad_value, grad_norm
 from tinygrad_rnn.optim.params import BLOCK
 
@@ -238,3 +238,13 @@ def test_the_largest_value_is_above_0(max_value):
 def test_the_norm_of_many_float32_numbers_keeps_its_digits():
     g = np.random.default_rng(0).standard_normal(2_000_000).astype("f")
     assert math.isclose(grad_norm([g]), np.linalg.norm(g.astype("d")), rel_tol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm, clip_grad_value, grad_norm])
+def test_parameters_that_are_frozen_after_the_optimizer_was_created_are_left_out(clip):
+    first, second = Linear(2, 2, rng=0), Linear(2, 1, rng=1)
+    optimizer = SGD([*first.params.values(), *second.params.values()], lr=0.1)
+    first.freeze()
+    second(first(np.ones((3, 2)))).sum().backward()
+    limit = () if clip is grad_norm else (10.0,)
+    assert clip(optimizer, *limit) == clip(optimizer.params, *limit) == clip(second, *limit) > 0

@@ -48,7 +48,8 @@ def _leaves(by_name: dict[str, Any]) -> dict[str, Tensor]:
 def gradients(params: Any, where: str) -> dict[str, np.ndarray]:
     """The gradients of parameters, by name, without copies. An array in the place of a parameter is a gradient itself.
 
-    Parameters without a gradient are left out. Raises InvalidType for an array that cannot be scaled in place.
+    Parameters without a gradient, frozen ones too, are left out. Raises InvalidType for an array that cannot be scaled
+    in place.
     """
     by_name = _by_name(params)
     arrays = {name: array for name, array in by_name.items() if isinstance(array, np.ndarray)}
@@ -56,9 +57,15 @@ def gradients(params: Any, where: str) -> dict[str, np.ndarray]:
         if array.dtype.kind != "f" or not array.flags.writeable:
             what = f"an array of {array.dtype}" if array.flags.writeable else "a read-only array"
             raise InvalidType(f"{where}: {name} is {what}, should be a floating array that can be written to")
+    by_name = {name: parameter for name, parameter in by_name.items() if not _frozen(parameter)}
     _leaves({name: parameter for name, parameter in by_name.items() if name not in arrays})
     grads = {name: x if name in arrays else x.grad for name, x in by_name.items()}
     return {name: grad for name, grad in grads.items() if grad is not None}
+
+
+def _frozen(parameter: Any) -> bool:
+    """Is it a Tensor that a module saves and does not train? An optimiser holds it if it was frozen later."""
+    return isinstance(parameter, Tensor) and type(parameter) is not Tensor and parameter.node is None
 
 
 def _by_name(params: Any) -> dict[str, Any]:

@@ -73,3 +73,12 @@ def test_it_leaves_the_model_as_it_is():
     assert [type(module) for module in model.modules.values()] == kinds
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_summary_of_a_module_without_a_forward_is_refused_as_its_call_is():
+    class Loss(Module):
+        def __init__(self):
+            self.linear = Linear(3, 1, rng=0)
+
+    with pytest.raises(TypeError, match=r"^Loss: it has no forward, should define forward\(self, \.\.\.\)$"):
+        Loss().summary(np.ones((2, 3)))

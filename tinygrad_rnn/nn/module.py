@@ -40,7 +40,8 @@ class Module:
             cls.__call__ = cls.forward  # type: ignore[method-assign]
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        if type(self).forward is Module.forward:
+        forward = type(self).forward
+        if getattr(forward, "__wrapped__", forward) is Module.forward:  # wrapped: in a summary
             raise InvalidType(f"{type(self).__name__}: it has no forward, should define forward(self, ...)")
         return self.forward(*args, **options)
 

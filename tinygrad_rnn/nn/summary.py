@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,7 @@ def _noting(kind: type[Module], name: str, outputs: dict[str, Tensor]) -> type[M
     """A subclass of ``kind`` whose calls put their first output into ``outputs``."""
 
     def noted(call: Any) -> Any:
+        @functools.wraps(call)
         def wrapper(self: Any, *args: Any, **options: Any) -> Any:
             result = call(self, *args, **options)
             first = result

@@ -219,3 +219,18 @@ def test_an_attention_picture_needs_a_text_for_each_id():
     text = "plot_attention: there are 2 texts for 5 ids, should be one for each"
     with pytest.raises(ValueError, match=re.escape(text)):
         seq2seq(attention="dot").plot_attention(IDS[0], IDS[0], read="ab")
+
+
+def test_a_label_of_minus_one_does_not_count_in_the_loss_of_a_classifier():
+    for classes in (1, 2):
+        model = models.Classifier(9, 4, 5, classes, rng=0)
+        loss, kept = model.loss(IDS, [1, -1, 0]), model.loss(IDS[[0, 2]], [1, 0])
+        assert abs(loss.item() - kept.item()) < 1e-6
+        assert model.loss(IDS, [-1, -1, -1]).item() == 0
+
+
+def test_a_label_above_one_is_refused_by_a_classifier_of_one_class():
+    text = ("Classifier: targets holds 2, should be 0 or 1, or -1 to be ignored, since classes is 1: "
+            "Classifier(V, D, H, classes=3) has three labels")  # fmt: skip
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        models.Classifier(9, 4, 5, rng=0).loss(IDS, [0, 2, 1])

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor, value
+from ..errors import InvalidValue
 from ..nn import Bidirectional, Dropout, Embedding, Linear, Stacked
 from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
 from ..ops import binary_cross_entropy, sigmoid, softmax, softmax_cross_entropy
-from .answers import Answers, check_shape, labels
+from .answers import IGNORE, Answers, check_shape, labels
 
 
 class Classifier(Answers):
@@ -57,11 +58,26 @@ class Classifier(Answers):
         return scores[:, 0] if self.classes == 1 else scores
 
     def loss(self, ids: Any, targets: Any, lengths: Any = None) -> Tensor:
-        """The mean cross-entropy of ``targets`` (N,), labels or one-hot (N, classes), a scalar Tensor."""
+        """The mean cross-entropy of ``targets`` (N,), labels or one-hot (N, classes), a scalar Tensor.
+
+        A label of -1 does not count. Raises InvalidValue for a label that is not below ``classes`` (with
+        ``classes=1``: that is not from 0 to 1).
+        """
         scores = self(ids, lengths)
         targets = labels(targets, (len(scores),), self.classes) if self.classes > 1 else np.asarray(value(targets))
         check_shape("Classifier", "targets", targets, len(scores))
-        return (binary_cross_entropy if self.classes == 1 else softmax_cross_entropy)(scores, targets)
+        return self._binary(scores, targets) if self.classes == 1 else softmax_cross_entropy(scores, targets)
+
+    def _binary(self, scores: Tensor, targets: np.ndarray) -> Tensor:
+        """The mean binary cross-entropy over the targets that are not -1, 0 if there are none."""
+        counts = targets != IGNORE
+        wrong = targets[counts & ~((targets >= 0) & (targets <= 1))]
+        if wrong.size:
+            what = f"targets holds {wrong[0]}, should be 0 or 1, or -1 to be ignored, since classes is 1"
+            raise InvalidValue(f"Classifier: {what}: Classifier(V, D, H, classes=3) has three labels")
+        if not counts.any():
+            return 0 * scores.sum()
+        return binary_cross_entropy(*((scores, targets) if counts.all() else (scores[counts], targets[counts])))
 
     def probabilities(self, ids: Any, lengths: Any = None) -> np.ndarray:
         """The probability of every label, (N, classes), or of label 1, (N,); without dropout."""

@@ -179,10 +179,10 @@ CANNOT = {
         "--data: the train text has 11 words, should have 25 for a window of 4 rows and 6 words"),
     "too little to validate with": (
         "--data texts --rows 4 --window 6", texts(valid="a b c\n"),
-        "--data: the valid text has 4 words, should have 11 for 10 rows"),
+        "--data: the valid text has 4 words, should have 11 for 10 rows: --eval-rows"),
     "too little to test with": (
         "--data texts --rows 4 --window 6", texts(test="a b c\n"),
-        "--data: the test text has 4 words, should have 11 for 10 rows"),
+        "--data: the test text has 4 words, should have 11 for 10 rows: --eval-rows"),
     "a file in place of the output": (
         "--data texts --rows 4 --window 6 --out file", a_file("file"),
         "--out: file cannot be made or written to (File exists), should be a folder"),

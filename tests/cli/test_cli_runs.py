@@ -276,6 +276,8 @@ def test_without_matplotlib_a_run_has_no_curves_and_says_so_once(at_home, capsys
 
 def test_a_training_text_alone_is_trained_and_evaluated(at_home, capsys):
     write_texts(at_home / "texts")
+    for name in ("valid.txt", "test.txt"):
+        (at_home / "texts" / name).unlink()
     assert main.main(["train", "--data=texts", *SMALL, "--first=100", "--no-validate"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "100 words" in lines[0] and "validation" not in lines[1]

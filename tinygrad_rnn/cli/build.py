@@ -31,7 +31,7 @@ CELL = "cell.py"  #: the copy of the user's file in the folder of a run
 
 def texts(settings: Mapping[str, Any], download: bool = False) -> Splits:
     """The three texts; with ``first``, the first words of the training text and what is known of the others."""
-    splits = _texts(settings["data"], download, reading(settings))
+    splits = _texts(settings["data"], download, reading(settings), settings["validate"])
     if not settings["first"]:
         return splits
     ids = splits.train.ids[: settings["first"]]
@@ -62,7 +62,7 @@ def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in ("word", "utf-8", 0)}
 
 
-def _texts(data: str, download: bool, reading: Mapping[str, Any]) -> Splits:
+def _texts(data: str, download: bool, reading: Mapping[str, Any], validate: bool) -> Splits:
     """The texts of the folder ``data``, or of the environment variable; with ``download`` the Penn Treebank."""
     if data == STORIES:
         return Splits(*(grammar(n, seed) for seed, n in enumerate(STORY_TOKENS)))
@@ -78,7 +78,7 @@ def _texts(data: str, download: bool, reading: Mapping[str, Any]) -> Splits:
         what = "is a file" if folder.exists() else "is not there"
         raise NotADirectoryError(f"--data: {folder} {what}, {should}; --download fetches the Penn Treebank")
     if any(folder.glob("*train.txt")):
-        return load(folder, **reading)
+        return load(folder, **reading, validate=validate)
     if (folder / "ptb").is_dir():
         return ptb(folder, **_plain(reading))
     raise FileNotFoundError(f"--data: {folder} has no train.txt, {should}; --download fetches the Penn Treebank")
@@ -95,7 +95,7 @@ def check_lengths(splits: Splits, settings: Mapping[str, Any]) -> None:
     for name, corpus in splits._asdict().items() if settings["validate"] else [("train", splits.train)]:
         least = N * T + 1 if name == "train" else R + 1
         if len(corpus) < least:
-            why = f"a window of {N} rows and {T} {unit}s" if name == "train" else f"{R} rows"
+            why = f"a window of {N} rows and {T} {unit}s" if name == "train" else f"{R} rows: --eval-rows"
             raise InvalidValue(f"--data: the {name} text has {len(corpus)} {unit}s, should have {least} for {why}")
 
 

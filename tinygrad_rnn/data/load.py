@@ -36,6 +36,7 @@ def load(
     encoding: str = "utf-8",
     max_vocab: int | None = None,
     known: Mapping[str, str] = KNOWN,
+    validate: bool = True,
 ) -> Splits:
     """Read the train, valid and test text of ``folder``: ``train.txt`` or ``NAME.train.txt``, and so on.
 
@@ -43,7 +44,8 @@ def load(
     not in ``train`` becomes ``<unk>``, or raises InvalidValue if ``train`` has no ``<unk>``. ``tokens``, ``encoding``
     and ``max_vocab``, the largest size of the vocabulary, are those of :func:`read_text`. Files whose names begin
     with a dot are ignored. A file named in ``known`` (name -> MD5, by default the files of the Penn Treebank) must have
-    that MD5, so that its perplexity compares with published numbers.
+    that MD5, so that its perplexity compares with published numbers. ``validate=False`` reads the train text alone, in
+    the place of all three.
 
     Raises NotADirectoryError for no such folder, FileNotFoundError for a split without a file or with two, InvalidValue
     for a wrong MD5, and the errors of :func:`read_text`.
@@ -51,7 +53,7 @@ def load(
     home = Path(folder)
     if not home.is_dir():
         raise NotADirectoryError(f"load: {home} is not a folder, should be one with a train, a valid and a test text")
-    paths = [_find(home, split) for split in Splits._fields]
+    paths = [_find(home, split) for split in (Splits._fields if validate else ("train",))]
     return read_splits(paths, known, tokens=tokens, encoding=encoding, max_vocab=max_vocab)
 
 
@@ -63,12 +65,16 @@ def read_splits(
     encoding: str = "utf-8",
     max_vocab: int | None = None,
 ) -> Splits:
-    """Read three texts in the vocabulary of the first; files named in ``known`` are checked first."""
+    """Read three texts in the vocabulary of the first, or one in the place of three.
+
+    Files named in ``known`` are checked first.
+    """
     for path in paths:
         if path.name in known:
             check_md5(str(path), read_whole(path, "load", should="a text file"), known[path.name])
     train = read_text(paths[0], tokens=tokens, encoding=encoding, max_vocab=max_vocab)
-    return Splits(train, *(read_text(path, train.vocab, tokens=tokens, encoding=encoding) for path in paths[1:]))
+    others = [read_text(path, train.vocab, tokens=tokens, encoding=encoding) for path in paths[1:]]
+    return Splits(train, *(others or [train, train]))
 
 
 def check_md5(where: str, data: bytes, expected: str) -> None:

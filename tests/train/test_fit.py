@@ -240,9 +240,10 @@ def test_a_training_that_is_stopped_and_continued_is_the_same_bit_for_bit(stop):
 
 
 def test_a_start_that_does_not_exist_is_refused():
+    trained = model()
     for batch in (-1, COUNT + 1):
         with pytest.raises(ValueError, match=f"^fit: start is after batch {batch}, should be from 0 to {COUNT}$"):
-            fit(model(), BATCHES, SGD(model(), lr=1.0), start=Position(batch=batch))
+            fit(trained, BATCHES, SGD(trained, lr=1.0), start=Position(batch=batch))
 
 
 @pytest.mark.parametrize(("batches", "text"), [

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..optim import ASGD, Optimizer
+from .arguments import check_batches, check_numbers, check_optimizer
 from .console import Console
 from .history import History
 from .loop import Loop
@@ -39,7 +40,7 @@ def fit(
                 optimizer.zero_grad()
                 loss, state = model.loss(*batch, detach(state))  # or without a state
                 loss.backward()
-                clip_grad_norm(optimizer.params, max_norm)
+                clip_grad_norm(optimizer, max_norm)
                 optimizer.step()
                 schedule.step()
 
@@ -62,8 +63,13 @@ def fit(
     elsewhere than in memory, by its methods ``keep(model, row)`` and ``restore(model)``.
 
     Raises NumericalError, a FloatingPointError, for a loss or a gradient that is not finite, before it changes a
-    parameter; it names the operation and the time step. Raises InvalidValue for a ``start`` that is not in the epoch.
+    parameter; it names the operation and the time step. Before the first batch, raises InvalidType for batches that can
+    be iterated over only once, and for what is no optimiser or schedule; InvalidValue for an optimiser of another
+    model, a schedule of another optimiser, numbers out of range, and a ``start`` that is not in the epoch.
     """
+    check_batches(batches, valid)
+    check_numbers(epochs, max_norm, patience)
+    check_optimizer(model, optimizer, schedule)
     loop = Loop(model, batches, optimizer, Loss(loss or model.loss), epochs, max_norm, schedule,
                 Position() if start is None else start, History() if history is None else history)  # fmt: skip
     keeper = best or (Best() if valid is not None else None)

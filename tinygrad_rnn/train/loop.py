@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..engine.debug import trace_nans
-from ..engine.tensor import detach
-from ..errors import InvalidValue, NanError, NumericalError
+from ..engine.tensor import Tensor, detach
+from ..errors import InvalidType, InvalidValue, NanError, NumericalError
 from ..optim import Optimizer, clip_grad_norm
 from .evaluate import mean_loss
 from .history import History, exp, metric
@@ -30,8 +30,6 @@ class Loop:
         self.meter = Meter()
         if not 0 <= start.batch <= len(batches):
             raise InvalidValue(f"fit: start is after batch {start.batch}, should be from 0 to {len(batches)}")
-        if not len(batches):
-            raise InvalidValue("fit: batches is empty, should have at least one batch")
 
     def stale(self, patience: int | None) -> bool:
         """Have the last ``patience`` epochs been no better than the best before them?"""
@@ -66,11 +64,14 @@ class Loop:
         self.optimizer.zero_grad()
         loss, state = self.loss(batch, before)
         value = float(loss)
+        if not isinstance(loss, Tensor):
+            what = f"loss returned a {type(loss).__name__}, should return a Tensor computed by the model"
+            raise InvalidType(f"fit: {what}; it is called as loss(*batch)")
         if not math.isfinite(value):
             raise self.diagnosed(f"the loss is {value}", batch, before, draws)
         loss.backward()
         try:
-            norm = clip_grad_norm(self.optimizer.params, self.max_norm or math.inf)
+            norm = clip_grad_norm(self.optimizer, self.max_norm or math.inf)
         except NumericalError as error:
             raise self.diagnosed(str(error).removeprefix("clip_grad_norm: "), batch, before, draws) from None
         self.optimizer.step()

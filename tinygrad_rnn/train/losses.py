@@ -22,10 +22,12 @@ class Loss:
     def __init__(self, loss: Callable[..., Any]):
         if not callable(loss):
             raise InvalidType(f"fit: loss is a {type(loss).__name__}, should be a function of a batch")
-        self.loss, self.carries = loss, "state" in inspect.signature(loss).parameters
+        self.loss, self.signature = loss, inspect.signature(loss)
+        self.carries = "state" in self.signature.parameters
 
     def __call__(self, batch: Any, state: Any) -> tuple[Tensor, Any]:
         arguments = batch if isinstance(batch, tuple) else (batch,)
+        self._check(batch, arguments)
         result = self.loss(*arguments, state=state) if self.carries else (self.loss(*arguments), None)
         if not (isinstance(result, tuple) and len(result) == 2):
             raise InvalidType(f"fit: loss returned a {type(result).__name__}, should return (loss, state), since it "
@@ -33,6 +35,15 @@ class Loss:
         if np.shape(value(result[0])) != ():
             raise InvalidType(f"fit: loss returned the shape {np.shape(value(result[0]))}, should be a scalar")
         return result
+
+    def _check(self, batch: Any, arguments: tuple[Any, ...]) -> None:
+        """Raise InvalidType if the loss cannot be called with the arrays of the batch."""
+        try:
+            self.signature.bind(*arguments, **({"state": None} if self.carries else {}))
+        except TypeError as error:
+            what = f"of {len(batch)} arrays" if isinstance(batch, tuple) else f"that is a {type(batch).__name__}"
+            should = f"should be a tuple of what loss{self.signature} takes"
+            raise InvalidType(f"fit: got a batch {what} ({error}), {should}") from None
 
 
 def targets_in(batch: Sequence[Any]) -> int:

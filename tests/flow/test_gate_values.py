@@ -124,3 +124,29 @@ def test_what_is_refused():
 
     text = "InvalidType: gate_values: linear has no activation, should have a gate such as sigmoid(...)"
     assert refusal(tg.gate_values, linear, xs, params=linear.init(0, D=D, H=H)) == text
+
+
+def test_a_frozen_layer_has_the_same_values():
+    layer, xs = layer_and_xs()
+    before = tg.gate_values(layer, xs).gates
+    after = tg.gate_values(layer.freeze(), xs).gates
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
+
+
+@pytest.mark.parametrize(("lengths", "text"), [
+    ([[1, 2]], "ShapeError: gate_values: lengths is int64 (1, 2), should be integers (2,), one a row"),
+    ([3], "ShapeError: gate_values: lengths is int64 (1,), should be integers (2,), one a row"),
+    ([1.5, 2], "ShapeError: gate_values: lengths is float64 (2,), should be integers (2,), one a row"),
+    ([9, 2], "InvalidValue: gate_values: lengths holds 9, should be from 0 to T = 5"),
+    ([-1, 2], "InvalidValue: gate_values: lengths holds -1, should be from 0 to T = 5"),
+])  # fmt: skip
+def test_lengths_that_are_none_are_refused(lengths, text):
+    assert refusal(tg.gate_values, *layer_and_xs(), lengths=lengths) == text
+
+
+def test_a_layer_of_layers_is_refused_with_the_name_of_one_of_them():
+    stack = tg.nn.Stacked("lstm", [H, H], D=D, rng=0)
+    text = refusal(tg.gate_values, stack, layer_and_xs()[1])
+    assert text == ("InvalidType: gate_values: layer is a Stacked, should be a layer such as nn.Recurrent, or a cell "
+                    "with params (it has the layer layers.0)")  # fmt: skip

@@ -118,8 +118,8 @@ def gate_values(
     cell = layer if isinstance(layer, Cell) else getattr(layer, "cell", None)
     if not isinstance(cell, Cell):
         raise InvalidType(f"gate_values: layer is a {type(layer).__name__}, should be a layer such as nn.Recurrent, or "
-                          f"a cell with params{advice(layer, 'gate_values', tensors=False)}")  # fmt: skip
-    held = layer.params if params is None and cell is not layer else params or {}
+                          f"a cell with params{_hint(layer)}")  # fmt: skip
+    held = _held(layer, cell) if params is None else params
     arrays = {name: np.asarray(value(x)) for name, x in held.items() if name in cell.params}
     cell.sizes(arrays)
     dtype = np.result_type(*arrays.values()) if arrays else np.float64
@@ -130,7 +130,7 @@ def gate_values(
     start = start if isinstance(start, (tuple, list)) else (start,)
     steps = _Steps(cell, arrays, [np.asarray(value(part), dtype) for part in start])
     times = range(inputs.shape[1])
-    kept = np.arange(inputs.shape[1]) < np.reshape(inputs.shape[1] if lengths is None else lengths, (-1, 1))
+    kept = np.arange(inputs.shape[1]) < _lengths(lengths, *inputs.shape[:2])[:, None]
     for t in reversed(times) if getattr(layer, "reverse", False) else times:
         steps.run(inputs[:, t], t, kept[:, t] if lengths is not None else None)
     if not steps.gates:
@@ -138,6 +138,28 @@ def gate_values(
     return GateValues(
         cell.name, _over_time(steps.gates, len(times)), _over_time(steps.states, len(times)), steps.limits
     )
+
+
+def _hint(layer: Any) -> str:
+    """What may help who gave another object than a layer: the path of a layer in it."""
+    parts = [name for name, part in getattr(layer, "modules", {}).items() if isinstance(getattr(part, "cell", 0), Cell)]
+    return f" (it has the layer {parts[0]})" if parts else advice(layer, "gate_values", tensors=False)
+
+
+def _held(layer: Any, cell: Cell) -> dict[str, Any]:
+    """The parameters of a layer by name, frozen ones too; none of a cell, which holds none."""
+    names = cell.params if layer is not cell else ()
+    return {name: getattr(layer, name) for name in names if hasattr(layer, name)}
+
+
+def _lengths(lengths: Any, N: int, T: int) -> np.ndarray:
+    """The lengths as an array (N,); T for each row if there are none."""
+    array = np.full(N, T) if lengths is None else np.asarray(value(lengths))
+    if array.shape != (N,) or array.dtype.kind not in "iu":
+        raise ShapeError(f"gate_values: lengths is {array.dtype} {array.shape}, should be integers ({N},), one a row")
+    for length in array[(array < 0) | (array > T)]:
+        raise InvalidValue(f"gate_values: lengths holds {length}, should be from 0 to T = {T}")
+    return array
 
 
 class _Steps:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import MissingDependency
+from .errors import InvalidValue, MissingDependency
 from .files import write_whole
 
 STYLE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.spines.right": False, "font.size": 9.0,
@@ -21,9 +21,12 @@ STYLE: Any = {"svg.hashsalt": "tinygrad_rnn", "axes.spines.top": False, "axes.sp
 def figure(width: float, height: float, path: str | os.PathLike[str] | None = None) -> Iterator[Any]:
     """``with figure(7, 4, path) as drawn:`` is a matplotlib Figure of that size in inches, which needs no display.
 
-    At the end of the block it is written to ``path`` if given, as SVG, PNG or PDF by its suffix, without a date. Raises
-    MissingDependency without matplotlib.
+    At the end of the block it is written to ``path`` if given, as SVG, PNG or PDF by its suffix, without a date; as SVG
+    without a suffix. Raises MissingDependency without matplotlib, and before anything is drawn InvalidValue for another
+    suffix.
     """
+    if path is not None and Path(path).suffix.lower() not in ("", ".svg", ".png", ".pdf"):
+        raise InvalidValue(f"plot: the file is {os.fspath(path)}, should end in .svg, .png or .pdf")
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -48,7 +51,7 @@ def _plain_ticks(drawn: Any) -> None:
 
 def _save(drawn: Any, path: Path) -> None:
     """Write the figure in the format of the file's suffix; SVG without a suffix."""
-    content, kind = io.BytesIO(), path.suffix.removeprefix(".") or "svg"
+    content, kind = io.BytesIO(), path.suffix.lower().removeprefix(".") or "svg"
     dated = {"svg": "Date", "pdf": "CreationDate"}.get(kind)
     drawn.savefig(content, format=kind, metadata={dated: None} if dated else {}, dpi=150)
     write_whole(path, content.getvalue())

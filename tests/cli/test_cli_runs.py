@@ -100,6 +100,11 @@ def test_a_preset_a_file_and_options_change_the_settings_in_turn(at_home, capsys
     assert settings("notes-better", "mine.toml", {})["layers"] == 2  # the option, not the preset in the file
 
 
+def test_a_byte_order_mark_of_a_settings_file_is_dropped(at_home):
+    Path("mine.toml").write_bytes(b"\xef\xbb\xbfepochs = 3\r\nlr = 1\r\n")
+    assert settings(None, "mine.toml", {}) == settings(None, None, {"epochs": 3, "lr": 1.0})
+
+
 def test_the_settings_of_a_run_begin_another_that_is_equal(at_home, capsys):
     write_texts(at_home / "texts")
     assert main.main(["train", "--data", "texts", "--out", "a", *SMALL, "--layers=2", "--dropout=0.2"]) == 0

@@ -128,7 +128,7 @@ def settings(preset: str | None, config: str | None, given: Mapping[str, Any]) -
 
 def read_config(path: Path) -> dict[str, Any]:
     """The settings in a TOML file; ``preset`` may be among them. Raises InvalidValue, which names the file."""
-    text = read_whole(path, "--config", should="a TOML file").decode("utf-8", "replace")
+    text = read_whole(path, "--config", should="a TOML file").decode("utf-8-sig", "replace")
     loads, wrong = _toml()
     try:
         read: dict[str, Any] = loads(text)

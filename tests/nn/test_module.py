@@ -199,3 +199,14 @@ def test_what_is_differentiated_by_is_a_parameter_at_any_depth():
 
     np.testing.assert_allclose(tg.grad(loss)(np.ones((2, 2))), np.full((2, 2), 3.0))
     np.testing.assert_allclose(tg.hessian(loss)(np.ones((2, 2))).reshape(4, 4), 6 * np.eye(4))
+
+
+def test_an_array_in_the_place_of_a_parameter_is_refused_and_its_values_can_be_set():
+    for layer in (tg.nn.Linear(2, 3, rng=0), tg.nn.Linear(2, 3, rng=0).freeze()):
+        text = (r"^Linear: W is an array, should be a Tensor, since W is a parameter; to set its values: with "
+                r"no_grad\(\): layer\.W\[\.\.\.\] = array$")  # fmt: skip
+        with pytest.raises(TypeError, match=text):
+            layer.W = np.ones((2, 3))
+        with tg.no_grad():
+            layer.W[...] = np.ones((2, 3))
+        assert (layer.W.numpy() == 1).all() and list(layer.state_dict()) == ["W", "b"]

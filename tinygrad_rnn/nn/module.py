@@ -52,8 +52,8 @@ class Module:
     def __setattr__(self, name: str, new: Any) -> None:
         """Set an attribute. A Tensor in the place of a buffer sets the values of the buffer.
 
-        Raises InvalidType for a computed Tensor in the place of a parameter, which would silently not be trained, and
-        InvalidAttribute for a name that every module has.
+        Raises InvalidType for a computed Tensor or an array in the place of a parameter, which would silently not be
+        trained, and InvalidAttribute for a name that every module has.
         """
         where, before = type(self).__name__, vars(self).get(name)
         if hasattr(Module, name) and name != "training" and not name.startswith("__"):
@@ -62,6 +62,9 @@ class Module:
         if computed and (is_parameter(before) or isinstance(before, Frozen)) and not context.transforms:
             raise InvalidType(f"{where}: {name} is {new.node.label()}, should be a leaf, since {name} is a parameter; "
                             "to tie an output layer to an embedding: Linear(..., tied=embed)")  # fmt: skip
+        if isinstance(new, np.ndarray) and (is_parameter(before) or isinstance(before, Frozen)):
+            raise InvalidType(f"{where}: {name} is an array, should be a Tensor, since {name} is a parameter; to set "
+                            f"its values: with no_grad(): layer.{name}[...] = array")  # fmt: skip
         if type(before) is Buffer and type(new) is Tensor and not is_parameter(new):
             before.data = value(new)
         else:

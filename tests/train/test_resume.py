@@ -237,6 +237,19 @@ def test_a_run_is_not_overwritten(train, tmp_path):
     assert (out / "last.safetensors").read_bytes() == before
 
 
+def test_a_run_that_ended_before_its_first_batch_is_replaced(train, tmp_path, monkeypatch):
+    def loss(self, ids, targets, state=None):
+        raise ValueError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModel, "loss", loss)
+        assert train("out")[0] != 0 and (tmp_path / "out" / "last.safetensors").exists()
+    assert train("out", "--epochs=1", "--lr", "0.5")[0] == 0
+    assert "lr = 0.5" in (tmp_path / "out" / "config.toml").read_text(encoding="utf-8")
+    (tmp_path / "out" / "last.safetensors").write_bytes(b"damaged")
+    assert train("out")[0] == 2
+
+
 @pytest.mark.parametrize("command", ["resume", "eval", "sample", "plot"])
 def test_there_is_no_run(command, call, tmp_path):
     path = tmp_path / "out" / "config.toml"

@@ -134,8 +134,11 @@ class Run:
         return {"version": saved.VERSION, "file": name, **self.about}
 
     def begin(self, files: Mapping[str, str]) -> None:
-        """Write the text ``files``, and save the run before its first batch. Raises FileExistsError if there is one."""
-        if (self.folder / LAST).exists():
+        """Write the text ``files``, and save the run before its first batch.
+
+        Raises FileExistsError if there is a run. One that ended before its first batch is replaced.
+        """
+        if saved.has_trained(self.folder / LAST):
             what = f"{self.folder} holds a run, should be a folder without a run"
             raise FileExistsError(f"--out: {what}; tinygrad-rnn resume {self.folder} continues it")
         for name, text in files.items():

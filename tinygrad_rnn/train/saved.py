@@ -78,6 +78,17 @@ def position(about: Mapping[str, Any], path: Path) -> Position:
     return Position(**place)
 
 
+def has_trained(path: Path) -> bool:
+    """Is there a run at ``path`` that has trained a batch? A file that cannot be read may be one."""
+    if not path.exists():
+        return False
+    try:
+        place = position(load_model(path)[1], path)
+    except (OSError, ValueError):
+        return True
+    return bool(place.epoch or place.batch)
+
+
 def load_weights(model: Any, arrays: Mapping[str, np.ndarray], path: Path) -> None:
     """Set every parameter; raises InvalidValue, which names the file, and sets none, if an array does not fit."""
     for name, current in model.state_dict().items():

@@ -51,3 +51,8 @@ def test_what_is_asked_for_by_another_name_is_in_it():
     taken = sample("test", (100, 3), every=1000, by=lambda a, b: [(a // 10, b)])
     assert sorted({(a // 10, b) for a, b in taken}) == list(itertools.product(range(10), range(3)))
     assert len(taken) <= 31
+
+
+def test_a_grid_without_an_item_on_the_diagonals_keeps_its_first():
+    assert sample("test", (2,), every=5, first=4, by=lambda **_: []) == [(0,)]
+    assert sample("test", (2,), every=5, first=1, by=lambda **_: []) == [(1,)]

@@ -40,7 +40,7 @@ FORMS = {
 }
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_rule_with_a_flipped_sign_is_caught_and_the_right_one_passes(flipped, form, scale):
@@ -129,7 +129,7 @@ class OneGate(LSTM):
         return dA.sum(axis=0) * np.repeat([1, 1, 1, self.sign], 3)
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=9)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("layer, inputs, caught", [
     (Scaled, [rng.standard_normal((5, 4))], ["dx", "dW", "db"]),

@@ -164,6 +164,7 @@ SHAPED = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("forward", [thrice, through_a_helper, named_again])
 @pytest.mark.parametrize("form", SHAPED)
 def test_a_name_that_is_computed_three_times_may_be_any_of_them(forward, form):

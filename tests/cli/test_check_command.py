@@ -115,6 +115,7 @@ def test_a_name_tells_the_longest_cell_in_it(name):
 # -- layers ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize(("name", "more", "code"), [
     ("Elman", ["--cell", "rnn"], 0),  # x (N, D), h (N, H)
     ("TimeRNN", [], 0),  # xs (N, T, D)

@@ -56,7 +56,7 @@ def kwonly(f):
     return code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize("dtype, tolerance", [(np.float64, 1e-12), (np.float32, 2e-4)])
 @pytest.mark.parametrize("at", SIZES)
 @pytest.mark.parametrize("one", ALL, ids=IDS)
@@ -171,6 +171,7 @@ def test_a_line_is_broken_where_a_person_would(line, broken):
     assert wrapped(line, 24) == broken
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("one", ALL, ids=IDS)
 def test_no_size_is_baked_in_and_each_line_stands_once(one):
     text = derive(one).source
@@ -201,6 +202,7 @@ def test_the_text_is_the_same_in_another_process():
     assert texts[0] == texts[1] != ""
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("one", ALL, ids=IDS)
 def test_latex_is_balanced_and_aligned(one):
     text = str(derive(one, form="latex"))
@@ -229,6 +231,7 @@ def test_gates_in_latex_stand_as_declared():
     assert rf"\mathrm{{d}}A &= \left[\, {blocks} \,\right]" in text
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("one", ALL, ids=IDS)
 def test_latex_shows_the_gradient_of_nothing_that_it_does_not_show(one):
     """dq stands left for what the equations read or define, for a formula, or for what a gate is a function of."""
@@ -243,6 +246,7 @@ def test_latex_shows_the_gradient_of_nothing_that_it_does_not_show(one):
     assert bool(inside) == (r"A_q \text{ is what }" in text)
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("one", ALL, ids=IDS)
 def test_no_symbol_of_latex_has_two_meanings(one):
     left = [row.partition(" &= ")[0] for row in derive(one).latex.split(" \\\\\n") if " &= " in row]
@@ -261,6 +265,7 @@ HOSTILE = ["a_b^2", "50%", r"\input{x}", "{", "}", "$", "a\nb", "é", "λ_max", 
            "~", "_", "''", "a b", "\u202e", "\\", "x.{", "<img src=x>", r"\end{aligned}", "a}{b"]  # fmt: skip
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_latex_takes_any_name(name):
     @cell

@@ -70,6 +70,7 @@ SHOWN = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize("options", SHOWN.values(), ids=SHOWN)
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole_lstm"])
 def test_no_text_stands_on_another(name, options):
@@ -203,6 +204,7 @@ def test_pip_alone_is_enough(tmp_path, monkeypatch):
     assert "Wx" in labels(draw(tg.rnn).pipe("svg"))
 
 
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("name", [*HOSTILE, "a\udc80b", "%%{init}%%", "-->", "]]>", "a\\\\", "\ufffe", "`$x^2$`"])
 @pytest.mark.parametrize("form", ["dot", "json", "mermaid", "text", "html"])
 def test_every_form_of_any_name_is_utf8_and_json_reads_it_back(form, name):
@@ -526,6 +528,7 @@ def forms(graph):
     yield "page", lambda: (page([View(graph, scene, "")], "", "", ""), Reader(View(graph, scene, "")).marks())
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("level", ["op", "cell"])
 @pytest.mark.parametrize("made", [long_row, many_rows, many_outputs, a_chain])
 def test_the_work_of_every_form_grows_as_the_graph_does(made, level, monkeypatch, trials):

@@ -56,6 +56,7 @@ def test_generators_are_left_alone():
     assert rng.bit_generator.state == before and np.array_equal(np.random.get_state()[1], legacy)
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("look", LOOKS)
 def test_nothing_is_kept_alive(look):
     gc.collect()
@@ -144,6 +145,7 @@ def test_what_is_seen_while_it_runs_is_what_is_seen_afterwards():
         assert [one.gradient for one in seen] == [one.gradient for one in not_seen]
 
 
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize("target", TARGETS)
 def test_it_is_the_same_again(target):
     assert view(TARGETS[target]()).to_json() == view(TARGETS[target]()).to_json()

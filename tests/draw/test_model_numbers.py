@@ -23,7 +23,7 @@ from tinygrad_rnn.tracing.sample import record_step, sample
 from tinygrad_rnn.tracing.trace import pull
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=10)
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_edge_brings_back_what_backward_brings_back(target, look, monkeypatch):
@@ -32,7 +32,7 @@ def test_every_edge_brings_back_what_backward_brings_back(target, look, monkeypa
     assert wrong_edges(read_back(graph), builder, made) == []
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=10)
 @pytest.mark.parametrize("look", LOOKS)
 @pytest.mark.parametrize("target", TARGETS)
 def test_gradients_add_up_where_a_value_branches(target, look):
@@ -40,7 +40,7 @@ def test_gradients_add_up_where_a_value_branches(target, look):
     assert wrong_sums(read_back(view(made, **LOOKS[look])), made) == []
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=10)
 @pytest.mark.parametrize("look", ["op", "affine", "cell", "module", "folded"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_every_value_has_the_gradient_that_the_engine_gives_it(target, look, monkeypatch):

@@ -70,7 +70,7 @@ def test_every_step_gives_back_what_a_call_of_the_cell_gives_back(name, steps, o
             assert close(into[boxes[t], param].gradient_sum, dw.sum(), np.abs(dw).sum())
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("steps, options", [(5, {}), (20, {}), (12, {"truncate": 4})])
 @pytest.mark.parametrize("look", [{}, {"level": "op"}, {"fold": "full"}], ids=str)
 @pytest.mark.parametrize("name", CELLS)

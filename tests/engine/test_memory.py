@@ -62,6 +62,7 @@ def right(use: Callable[[tg.Tensor], tg.Tensor], x: np.ndarray = TWO) -> np.ndar
     return leaf.grad
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize("handed", ["before", "after", "before, dropped, again after"])
@@ -176,6 +177,7 @@ def ids_of(kind: str, W: tg.Tensor, ids: Any) -> tg.Tensor:
     }[kind]()
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("kind", ["embedding", "index", "index in a tuple", "take", "labels", "fused labels"])
 @pytest.mark.parametrize("given", ["array", "list", "Tensor"])
 def test_ids_and_labels_may_change_after_the_forward_pass(kind, given):

@@ -29,7 +29,7 @@ def left_out(name: str, grid: list[pytest.Item]) -> list[pytest.Item]:
     ``sampled(every=n)`` takes the items on every n-th diagonal (the sum of the places is a multiple of n, counted from
     ``first``), then each item with a value that none before it has. With ``by=f``, the values of an item are the list
     ``f(**parameters)`` instead of its places. By default ``first`` comes from the name of the test, so tests over the
-    same grid take different parts of it.
+    same grid take different parts of it. Of a grid without an item on these diagonals, the first item stays.
     """
     options = grid[0].get_closest_marker("sampled").kwargs
     every, first = options.get("every", 1_000_000), options.get("first", zlib.crc32(name.encode()))
@@ -42,4 +42,4 @@ def left_out(name: str, grid: list[pytest.Item]) -> list[pytest.Item]:
         if not keep and covered.issuperset(of_item):
             result.append(item)
         covered.update(of_item)
-    return result
+    return result[1:] if len(result) == len(grid) else result

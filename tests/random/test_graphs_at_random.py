@@ -15,6 +15,7 @@ def test_random_graphs(part, trials):
     assert_all_right(lambda seed: graphs.failure(graphs.build(seed)), seeds(part, trials(200, 100_000)))
 
 
+@pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", graphs.PRODUCTIONS)
 def test_graphs_around_each_operation(name, trials):
     assert_all_right(lambda seed: graphs.failure(graphs.build(seed, name)), range(trials(2, 200)))

@@ -168,10 +168,16 @@ def test_a_refusal_of_ours_is_one_line(run):
 # -- in processes of the shell ---------------------------------------------------------------------------------------
 
 
+def listen() -> None:
+    """Undo that a shell ignores Ctrl-C in what it runs in the background, as these tests may be."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def hanging(tmp_path: Path, top: str) -> tuple:
     """A command whose file hangs, and the number of the process in which it does."""
     (tmp_path / "mine.py").write_text(f"import os, sys\nprint(os.getpid(), flush=True)\n{top}\n")
-    process = python("-m", "tinygrad_rnn", "check", "mine.py:f", cwd=tmp_path, start_new_session=True)
+    process = python("-m", "tinygrad_rnn", "check", "mine.py:f", cwd=tmp_path, start_new_session=True,
+                     preexec_fn=listen)  # fmt: skip
     return process, int(process.stderr.readline())
 
 

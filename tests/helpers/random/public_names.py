@@ -94,7 +94,6 @@ tg.nn.Attention nn/test_seq2seq.py::test_attention_is_its_equations_in_loops
 tg.nn.Encoder nn/test_torch_layers.py::test_encoder_and_peeky_decoder_with_attention
 tg.nn.Encoded nn/test_seq2seq.py::test_a_bidirectional_encoder_feeds_a_decoder_of_its_width encoder
 tg.nn.Decoder nn/test_torch_layers.py::test_encoder_and_peeky_decoder_with_attention
-tg.gate_values flow/test_gate_values.py::test_the_gates_of_an_lstm_are_those_of_a_loop
 tg.init.Fan cells/test_initializers.py::test_the_fan_is_the_axis_that_the_product_sums init
 tg.train.History train/test_fit.py::test_the_history_has_the_means_over_the_targets
 tg.train.Position train/test_fit.py::test_a_training_that_is_stopped_and_continued_is_the_same_bit_for_bit
@@ -141,9 +140,6 @@ tg.models.OneToMany models/test_models.py::test_one_to_many_writes_as_many_ones_
 tg.models.CountingNetwork models/test_models.py::test_the_counting_network_of_the_notes
 tg.models.Seq2seq models/test_seq2seq.py::test_the_loss_and_its_gradients_are_those_of_pytorch
 tg.train.Progress train/test_fit.py::test_every_batch_and_every_epoch_are_reported
-tg.train.Progress train/test_fit.py::test_every_batch_and_every_epoch_are_reported
-tg.train.Position train/test_fit.py::test_a_training_that_is_stopped_and_continued_is_the_same_bit_for_bit
-tg.train.History train/test_fit.py::test_the_history_has_the_means_over_the_targets
 tg.train.mean_loss train/test_evaluate.py::test_a_label_of_minus_1_is_no_target
 tg.train.stream train/test_evaluate.py::test_a_stream_is_what_generate_draws
 tg.train.fit train/test_fit.py::test_fit_is_the_loop_of_its_docstring_bit_for_bit

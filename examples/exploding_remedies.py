@@ -117,7 +117,8 @@ def plot(ways, path, points):
     colours = ("#D55E00", "#CC79A7", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#000000")
     for colour, marker, (name, way) in zip(colours, "xXos^Dv", ways.items()):
         left = "" if np.isfinite(way[-1]).all() else f", not finite at step {len(way) - 1}"
-        inside = way[np.isfinite(way).all(axis=1)]
+        away = np.abs(way).max(axis=1) < 100  # to the first point far outside of the picture
+        inside = way if away.all() else np.clip(way[: np.argmin(away) + 1], -100, 100)
         ax.plot(*inside.T, color=colour, marker=marker, markersize=4.5, linewidth=1.5, markevery=0.05,
                 label=f"{name}{left}")  # fmt: skip
     ax.plot(

@@ -117,8 +117,10 @@ def plot(ways, path, points):
     colours = ("#D55E00", "#CC79A7", "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#000000")
     for colour, marker, (name, way) in zip(colours, "xXos^Dv", ways.items()):
         left = "" if np.isfinite(way[-1]).all() else f", not finite at step {len(way) - 1}"
-        away = np.abs(way).max(axis=1) < 100  # to the first point far outside of the picture
-        inside = way if away.all() else np.clip(way[: np.argmin(away) + 1], -100, 100)
+        near = np.abs(way).max(axis=1) < 100
+        inside = way[: len(way) if near.all() else np.argmin(near) + 1].copy()
+        step = inside[-1] - inside[-2]  # the last one may lead far out of the picture
+        inside[-1] = inside[-2] + step / max(1.0, np.abs(step).max() / 100)
         ax.plot(*inside.T, color=colour, marker=marker, markersize=4.5, linewidth=1.5, markevery=0.05,
                 label=f"{name}{left}")  # fmt: skip
     ax.plot(

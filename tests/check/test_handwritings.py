@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from helpers.handwritings import CELLS, HABITS, LAYOUTS, MISTAKES, RETURNS, WEIGHTS, Written, inputs, style
+from helpers.handwritings.at_random import CELLS, HABITS, LAYOUTS, MISTAKES, RETURNS, WEIGHTS, Written, inputs, style
 from tinygrad_rnn import check_layer
 
 PLAIN = {"cell": "rnn", "layout": "NTD", "returns": "all", "weights": "(in, out)", "grads": "write", "params": "list",

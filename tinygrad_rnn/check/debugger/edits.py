@@ -1,0 +1,167 @@
+"""Small edits of an expression: the kinds of slips in a derivation, each undone.
+
+`of_expression` gives pairs (cost, new expression) for a node. A cost of 1 is a slip of the pen (a transpose, a sign, an
+operand too many); 2 and 3 are another variable, or a factor or a term that is missing.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from .observe import Kind, Observation
+
+Edits = Iterator[tuple[float, Any]]
+SUMS = {"mean": "sum", "sum": "mean", "ones": "zeros", "ones_like": "zeros_like", "max": "sum", "append": "insert"}
+ATOMS = (ast.Name, ast.Attribute, ast.Subscript)
+
+
+def expression(text: str, **parts: ast.expr) -> Any:
+    """An expression by its text, with the nodes in place of names."""
+    return _filled(_parsed(text), parts)
+
+
+@functools.cache
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _filled(node: Any, parts: dict[str, ast.expr]) -> Any:
+    """A copy of a tree with nodes in place of names."""
+    if isinstance(node, ast.Name) and node.id in parts:
+        return parts[node.id]
+    if isinstance(node, list):
+        return [_filled(item, parts) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    return type(node)(**{name: _filled(part, parts) for name, part in ast.iter_fields(node)})
+
+
+class Scope:
+    """What is visible in a unit: its atoms by kind, the helpers of one argument, the name of NumPy."""
+
+    def __init__(self, seen: Observation, k: int):
+        self.seen, self.k = seen, k
+        self.by_kind: dict[Kind, list[str]] = {}
+        for text, kind in seen.atoms[k].items():
+            self.by_kind.setdefault(kind, []).append(text)
+        units = seen.job.units
+        self.helpers = list(dict.fromkeys(
+            unit.function.__name__ for unit in units if unit.function.__code__.co_argcount == 1 and not unit.around
+        ))  # fmt: skip
+        names = seen.job.units[k].function.__globals__
+        self.numpy = next((name for name, x in names.items() if getattr(x, "__name__", "") == "numpy"), "np")
+        self.slices = list({ast.dump(node): node for node in ast.walk(units[k].node)
+                            if isinstance(node, ast.Slice)}.values())  # fmt: skip
+
+    def like(self, kind: Kind | None, but: str = "") -> list[str]:
+        """The atoms of a kind."""
+        return [text for text in self.by_kind.get(kind, []) if text != but] if kind else []
+
+
+def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
+    """The edits of an expression; ``top`` if it is no factor of a product, so that a factor can be added here."""
+    kind, text = scope.seen.kinds.get(id(node)), ast.unparse(node)
+    yield from _operators(node)
+    yield from _calls(node, scope)
+    if kind is None:
+        return
+    for atom in scope.like(kind, text):
+        yield (1.5 + 0.5 * _far(text, atom) if isinstance(node, ATOMS) else 3), expression(atom)
+    if kind[0] == "f":
+        yield from _unary(node, kind, scope)
+        if top:
+            yield from _factors(node, kind, scope)
+    elif not kind[1] and not isinstance(node, ast.Constant):
+        yield 1.5, expression("e - 1", e=node)
+        yield 1.5, expression("e + 1", e=node)
+
+
+def _far(text: str, atom: str) -> float:
+    """Between 0 and 1: how little two names have in common."""
+    same = sum(a == b for a, b in zip(text, atom)) + sum(a == b for a, b in zip(text[::-1], atom[::-1]))
+    return 1 - min(1.0, same / max(len(text), len(atom)))
+
+
+def _operators(node: ast.expr) -> Edits:
+    """An operand too many, another operator, operands the other way round, a constant."""
+    if isinstance(node, ast.BinOp):
+        yield 1, node.left
+        yield 1, node.right
+        for new in {ast.Add: [ast.Sub()], ast.Sub: [ast.Add()], ast.Mult: [ast.Div()], ast.Div: [ast.Mult()]}.get(
+            type(node.op), []  # type: ignore[call-overload]
+        ):  # fmt: skip
+            yield 1, ast.BinOp(node.left, new, node.right)
+        if isinstance(node.op, (ast.Sub, ast.MatMult)):
+            yield 1.2, ast.BinOp(node.right, node.op, node.left)
+    elif isinstance(node, ast.UnaryOp):
+        yield 1, node.operand
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        for value in (node.value - 1, node.value + 1):
+            yield 1.2, ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
+    elif isinstance(node, ast.Attribute) and node.attr == "T":
+        yield 1, node.value
+
+
+def _calls(node: ast.expr, scope: Scope) -> Edits:
+    """Another function, another axis, no function; another order of what is stacked."""
+    if isinstance(node, (ast.List, ast.Tuple)) and len(node.elts) > 1:
+        for i in range(len(node.elts)):
+            for j in range(i + 1, len(node.elts)):
+                parts = list(node.elts)
+                parts[i], parts[j] = parts[j], parts[i]
+                yield 1.2, type(node)(parts, node.ctx)
+    if not isinstance(node, ast.Call):
+        return
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in SUMS and isinstance(node.func, ast.Attribute):
+        args = [ast.Constant(0), *node.args] if name == "append" else node.args
+        yield 1, ast.Call(ast.Attribute(node.func.value, SUMS[name], ast.Load()), args, node.keywords)
+    for arg in node.args[:1]:
+        yield 1.2, arg
+    if name in scope.helpers:
+        for helper in scope.helpers:
+            if helper != name:
+                yield 1.5, ast.Call(ast.Name(helper, ast.Load()), node.args, node.keywords)
+    for k, keyword in enumerate(node.keywords):
+        if keyword.arg == "axis":
+            for axis in ("0", "1", "None", "(0, 1)"):
+                new = [ast.keyword("axis", expression(axis)) if i == k else other for i, other in enumerate(node.keywords)]
+                yield 1.3, ast.Call(node.func, node.args, new)
+
+
+def _unary(node: ast.expr, kind: Kind, scope: Scope) -> Edits:
+    """A sign, a transpose, a square, the derivative of a gate instead of the gate."""
+    if isinstance(node, ast.Constant):
+        return
+    if len(kind[1]) == 2 and not (isinstance(node, ast.Attribute) and node.attr == "T"):
+        yield 1, ast.Attribute(node, "T", ast.Load())
+    if len(kind[1]) >= 2:
+        for axis in ("axis=0", "axis=(0, 1)"):
+            yield 2.5, expression(f"e.sum({axis})", e=node)
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        yield 1.5, expression("e.sum(axis=0)", e=node.value)
+    np = scope.numpy
+    for cost, text in ((1, "-e"), (1, "e ** 2"), (1.5, "1 - e"), (2, f"{np}.tanh(e)"), (2, f"{np}.zeros_like(e)"),
+                       (2, "e * (1 - e)"), (2, f"{np}.copy(e)"), (2.2, f"1 - {np}.tanh(e) ** 2"), (2, "e / 2"),
+                       (2, "2 * e"), (1.8, "1 - e ** 2")):  # fmt: skip
+        yield cost, expression(text, e=node)
+    for helper in scope.helpers:
+        yield 1.8, expression(f"{helper}(e)", e=node)
+
+
+def _factors(node: ast.expr, kind: Kind, scope: Scope) -> Edits:
+    """A factor, or a term, more."""
+    for atom in scope.like(kind):
+        a = expression(atom)
+        for cost, text in ((2, "e * a"), (2.2, "e * (1 - a)"), (2.5, "e * a * (1 - a)"), (2.4, "e * (1 - a ** 2)"),
+                           (2.2, "e + a"), (2.4, "e - a"), (3, f"e * (1 - {scope.numpy}.tanh(a) ** 2)"),
+                           (2.6, f"e * {scope.numpy}.tanh(a)")):  # fmt: skip
+            yield cost, expression(text, e=node, a=a)
+        for helper in scope.helpers:
+            yield 2.2, expression(f"e * {helper}(a)", e=node, a=a)
+    for atom in [*scope.like(("i", ())), *scope.like(("f", ()))]:
+        yield 3, expression("e / a", e=node, a=expression(atom))
+        yield 3, expression("e * a", e=node, a=expression(atom))

@@ -1,0 +1,159 @@
+"""What is debugged: a layer, its inputs and cotangents, and the derivatives that its gradients should have.
+
+A `Job` runs forward and backward of the user's code and says how far each gradient is from the derivatives of the
+forward. Functions are run with float64 in the place of float32, so that rounding hides no mistake.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from ..layer import LayerProblem
+from ..layers.adapter import Adapter
+from ..numeric.derivatives import Number, Slopes, complex_step, survives
+from ..report import distance
+from .source import Unit, replaced, units_of
+
+CLOSE = 1e-6  # the error of a gradient that is right; numbers by differences have about 1e-8
+SINGLE = ("f", "float32", "f4", "single")
+
+
+@dataclass
+class Outcome:
+    """The outputs and the gradients of a run, and the error of each gradient; ``error`` is its exception."""
+
+    outputs: list[np.ndarray]
+    gradients: dict[str, Any]
+    errors: dict[str, float]
+
+    @property
+    def wrong(self) -> list[str]:
+        return [name for name, error in self.errors.items() if error > CLOSE]
+
+
+class Job:
+    """A layer to debug. ``roots`` are the user's functions, classes and objects that it consists of."""
+
+    elements = 24  # of each gradient, so many are compared one by one
+
+    def __init__(self, adapter: Adapter, roots: Sequence[Any], seed: int = 0):
+        self.adapter, self.roots, self.seed = adapter, list(roots), seed
+        self.units = units_of(self.roots)
+        self.exact = {k: unit.compiled(in_double(unit)) for k, unit in enumerate(self.units) if in_double(unit)}
+        with self.running():
+            first = adapter.run()
+            self.problem = LayerProblem(adapter, first.outputs, np.random.default_rng(seed))
+            self.dys = self.problem.dys
+            self.right = self._right()
+            self.first = self.outcome()
+
+    def _right(self) -> dict[str, Slopes]:
+        """The derivatives by each input and parameter."""
+        L, xs, rng = self.problem.L, self.problem.exact, np.random.default_rng(self.seed + 5)
+        with np.errstate(all="ignore"):
+            return {name: derivatives(L, xs, k, rng, self.elements) for k, name in enumerate(self.problem.names)}
+
+    def running(self, codes: Mapping[int, CodeType] | None = None) -> Any:
+        """A context in which the units run in float64, and those in ``codes`` with other code."""
+        return replaced({**self.exact, **(codes or {})}, self.units)
+
+    def outcome(self) -> Outcome:
+        """Run forward and backward as the units are now."""
+        run = self.adapter.run(self.adapter.floats, self.dys)
+        gradients = self.adapter.gradients(run)
+        return Outcome(run.outputs, gradients, {name: self.error(name, g) for name, g in gradients.items()})
+
+    def error(self, name: str, g: Any) -> float:
+        """The error of a gradient; None is right, for an input that nobody needs the gradient of."""
+        slope, shape = self.right[name], self.adapter.floats[name].shape
+        if g is None:
+            return 0.0 if name in self.adapter.input_names else np.inf
+        if np.shape(g) != shape or np.asarray(g).dtype.kind not in "fiu":
+            return np.inf
+        if not np.isfinite(slope.values).all():
+            return 0.0
+        return distance(slope.of(np.asarray(g, np.float64)), slope.values)
+
+    def with_seed(self, seed: int) -> Job:
+        """The same layer on other inputs of the same size, compared along two directions."""
+        rng = np.random.default_rng(seed)
+        moved = [x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x
+                 for x in self.adapter.inputs]  # fmt: skip
+        return Few(self.adapter.with_inputs(moved), self.roots, seed=seed)
+
+
+class Few(Job):
+    """A job whose derivatives are along two directions: enough to confirm a patch."""
+
+    elements = 0
+
+
+def derivatives(L: Number, xs: Sequence[np.ndarray], k: int, rng: np.random.Generator, elements: int) -> Slopes:
+    """The derivatives of L by x_k along two random directions, and by a random sample of its elements."""
+    x = xs[k]
+    some = np.sort(rng.permutation(x.size)[:elements])
+    along = np.concatenate([rng.standard_normal((2, x.size)), np.eye(x.size)[some]])
+    exact = survives(L, xs, k, rng, 0.0)
+    values = []
+    for row in along:
+        v = row.reshape(x.shape)
+        values.append(complex_step(L, xs, k, v) if exact else _difference(L, xs, k, v))
+    return Slopes(along, np.array(values, np.float64), np.zeros(len(along)), exact)
+
+
+def _difference(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray) -> float:
+    """The derivative by central differences of fourth order."""
+    step = 2e-3 * float(np.sqrt(np.mean(xs[k] ** 2)) or 1.0) / max(float(np.sqrt(np.mean(v**2))), 0.3)
+
+    def at(n: int) -> float:
+        return float(np.real(L([x + n * step * v if j == k else x for j, x in enumerate(xs)])))
+
+    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
+
+
+def in_double(unit: Unit) -> ast.FunctionDef | None:
+    """The definition with float64 where it names float32; None if it names it nowhere."""
+    double = _Double()
+    node = double.visit(ast.parse(ast.unparse(unit.node)).body[0])
+    if not double.changes:
+        return None
+    return _at(unit.node, node)
+
+
+def _at(old: ast.AST, new: Any) -> Any:
+    """The new tree at the line numbers of the old, which has the same form."""
+    for was, now in zip(ast.walk(old), ast.walk(new)):
+        if "lineno" in now._attributes and hasattr(was, "lineno"):
+            ast.copy_location(now, was)
+    return new
+
+
+class _Double(ast.NodeTransformer):
+    """Writes float64 in the place of float32: as a dtype, in astype, and as np.float32."""
+
+    changes = 0
+
+    def visit_keyword(self, node: ast.keyword) -> Any:
+        if node.arg == "dtype":
+            self._constant(node.value)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        for part in node.args:
+            self._constant(part)
+        return self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        if node.attr in ("float32", "single", "float16"):
+            self.changes, node.attr = self.changes + 1, "float64"
+        return self.generic_visit(node)
+
+    def _constant(self, node: ast.expr) -> None:
+        if isinstance(node, ast.Constant) and node.value in SINGLE:
+            self.changes, node.value = self.changes + 1, "float64"

@@ -1,0 +1,121 @@
+"""What the user's functions did in a run: which lines ran, the shapes of expressions, and what is visible where.
+
+An *atom* is an expression that can stand in the place of another: a local variable, a key of a dict of arrays, an
+attribute, or an element of a list by an index that the function uses.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from .instrument import instrumented
+from .job import Job
+from .source import Unit
+
+Kind = tuple[str, tuple[int, ...]]  # "f" or "i", and the shape
+
+
+class Observation:
+    """A run of a job: ``kinds`` of expressions by the id of their node, ``atoms`` and ``lines`` by unit."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.kinds: dict[int, Kind] = {}
+        self.atoms: list[dict[str, Kind]] = [{} for _ in job.units]
+        self.lines: list[dict[int, int]] = [{} for _ in job.units]
+        self.expressions = [list(expressions(unit.node)) for unit in job.units]
+        self.texts = [texts(unit) for unit in job.units]
+        nodes = [node for listed in self.expressions for node in listed]
+
+        def callback(k: int, x: Any) -> Any:
+            kind = kind_of(x)
+            if kind is not None:
+                self.kinds.setdefault(id(nodes[k]), kind)
+            return x
+
+        codes, first = {}, 0
+        for k, (unit, listed) in enumerate(zip(job.units, self.expressions)):
+            codes[k] = instrumented(unit, listed, first, callback)
+            first += len(listed)
+        with job.running(codes), self._tracing({code: k for k, code in codes.items()}):
+            job.outcome()
+
+    @contextmanager
+    def _tracing(self, codes: dict[Any, int]) -> Iterator[None]:
+        def start(frame: Any, event: str, arg: Any) -> Any:
+            k = codes.get(frame.f_code)
+            return None if k is None else lambda *_: look(k, frame)
+
+        def look(k: int, frame: Any) -> Any:
+            self.lines[k][frame.f_lineno] = self.lines[k].get(frame.f_lineno, 0) + 1
+            return lambda _frame, event, _arg: (self._atoms(k, frame) if event == "return" else look(k, frame))
+
+        before = sys.gettrace()
+        sys.settrace(start)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+
+    def _atoms(self, k: int, frame: Any) -> None:
+        """At the end of a function: the atoms that have a value there."""
+        if self.atoms[k]:
+            return
+        variables = dict(frame.f_locals)
+        listed = [*variables, *self.texts[k], *(text for name, x in variables.items() for text in inside(name, x))]
+        for text in dict.fromkeys(listed):
+            try:
+                kind = kind_of(eval(text, frame.f_globals, variables))
+            except Exception:  # an index that is out of range
+                continue
+            if kind is not None:
+                self.atoms[k][text] = kind
+
+    def ran(self, k: int, statement: ast.stmt) -> bool:
+        """Did a statement of unit ``k`` run?"""
+        last = statement.lineno if isinstance(statement, (ast.For, ast.While, ast.If)) else statement.end_lineno
+        return any(line in self.lines[k] for line in range(statement.lineno, (last or statement.lineno) + 1))
+
+
+def kind_of(x: Any) -> Kind | None:
+    """The kind of an array or number; None for anything else."""
+    if isinstance(x, (bool, np.bool_)):
+        return None
+    if isinstance(x, (int, float, np.ndarray, np.generic)):
+        dtype = np.asarray(x).dtype.kind
+        return (("f" if dtype in "fc" else "i"), np.shape(x)) if dtype in "fciu" else None
+    return None
+
+
+def expressions(node: ast.AST) -> Iterator[ast.expr]:
+    """The expressions of a definition that are evaluated, its defaults and decorators apart."""
+    for statement in node.body:  # type: ignore[attr-defined]
+        for part in ast.walk(statement):
+            loads = isinstance(getattr(part, "ctx", ast.Load()), ast.Load)
+            if isinstance(part, ast.expr) and loads and not isinstance(part, (ast.Slice, ast.Starred, ast.JoinedStr)):
+                yield part
+
+
+def texts(unit: Unit) -> list[str]:
+    """Possible atoms of a function: each container of the function with each index that the function uses."""
+    subscripts = [node for node in ast.walk(unit.node) if isinstance(node, ast.Subscript)]
+    indices = list(dict.fromkeys(ast.unparse(node.slice) for node in subscripts))
+    bases = list(dict.fromkeys(ast.unparse(node.value) for node in subscripts))
+    calls = [ast.unparse(node) for node in ast.walk(unit.node)
+             if isinstance(node, ast.Call) and ast.unparse(node.func) == "len"]  # fmt: skip
+    return [*calls, *(f"{base}[{index.strip('()')}]" for base in bases for index in indices)]
+
+
+def inside(name: str, x: Any) -> list[str]:
+    """The atoms inside of a variable: string keys of a dict, attributes of an object that are arrays."""
+    if isinstance(x, dict):
+        return [f"{name}[{key!r}]" for key in x if isinstance(key, str)]
+    if isinstance(x, (np.ndarray, list, tuple, int, float)):
+        return []
+    return [f"{name}.{key}" for key, part in getattr(x, "__dict__", {}).items() if isinstance(part, np.ndarray)]

@@ -1,0 +1,136 @@
+"""Small edits of a statement: its place in the loop, ``=`` for ``+=``, what it is assigned to, a statement in or out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .edits import Scope, expression, of_expression
+
+
+@dataclass
+class Edit:
+    """A change of a tree: ``holder[key] = new`` for a list, or of an attribute; ``statement`` is where it stands."""
+
+    cost: float
+    unit: int
+    statement: ast.stmt
+    holder: Any
+    key: Any
+    new: Any
+
+    def swap(self) -> None:
+        """Do the change; a second call takes it back."""
+        if isinstance(self.holder, list):
+            if isinstance(self.new, tuple):  # statements in the place of some
+                start, stop, statements = self.new
+                before = self.holder[start:stop]
+                self.holder[start:stop] = statements
+                self.new = (start, start + len(statements), before)
+            else:
+                self.holder[self.key], self.new = self.new, self.holder[self.key]
+        else:
+            before = getattr(self.holder, self.key)
+            setattr(self.holder, self.key, self.new)
+            self.new = before
+
+
+def bodies(node: ast.AST) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]:
+    """Each statement of a definition with the list that it is in and its place there."""
+    for name in ("body", "orelse", "finalbody"):
+        body = getattr(node, name, None)
+        for k, statement in enumerate(body if isinstance(body, list) else []):
+            yield body, k, statement  # type: ignore[misc]
+            yield from bodies(statement)
+
+
+def of_statement(k: int, body: list[ast.stmt], at: int, scope: Scope) -> Iterator[Edit]:
+    """The edits of a statement of unit ``k``."""
+    statement = body[at]
+    for cost, holder, key, new in inner_edits(statement, scope):
+        yield Edit(cost, k, statement, holder, key, new)
+    if isinstance(statement, ast.For):
+        for cost, iterable in loops(statement.iter):
+            yield Edit(cost, k, statement, statement, "iter", iterable)
+    for cost, statements in rewritten(statement, scope):
+        yield Edit(cost, k, statement, body, at, (at, at + 1, statements))
+
+
+def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any, Any, Any]]:
+    """The edits of the expressions of a statement, not of the statements inside of it: (cost, holder, key, new)."""
+    roots = [name for name, part in ast.iter_fields(statement) if isinstance(part, (ast.expr, list))]
+    waiting: list[tuple[Any, Any, ast.expr, bool]] = []
+    for name in roots:
+        waiting += _places(statement, name, True)
+    while waiting:
+        holder, key, node, top = waiting.pop(0)
+        loads = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+        if loads and not isinstance(node, (ast.Slice, ast.Starred)):
+            for cost, new in of_expression(node, scope, top):
+                yield cost, holder, key, new
+        elif isinstance(node, ast.Slice):
+            for cost, new in slices(node, scope):
+                yield cost, holder, key, new
+        elif isinstance(node, ast.Name):
+            for atom in scope.seen.atoms[scope.k]:
+                if atom.isidentifier() and atom != node.id:
+                    yield 2.5, holder, key, ast.Name(atom, ast.Store())
+        product = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div))
+        for name in node._fields:
+            waiting += _places(node, name, not product)
+
+
+def _places(node: Any, name: str, top: bool) -> list[tuple[Any, Any, ast.expr, bool]]:
+    part = getattr(node, name, None)
+    if isinstance(part, ast.expr):
+        return [(node, name, part, top)]
+    if isinstance(part, list):
+        direct = [(part, k, item, top) for k, item in enumerate(part) if isinstance(item, ast.expr)]
+        keywords = [place for item in part if isinstance(item, ast.keyword) for place in _places(item, "value", top)]
+        return [*direct, *keywords]
+    return []
+
+
+def slices(node: ast.Slice, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
+    """Other bounds: those of another slice in the function, the other end, reversed."""
+    for other in scope.slices:
+        if ast.dump(other) != ast.dump(node):
+            yield 2, other
+    for low, high in ((node.lower, node.upper),):
+        if low is not None and high is None:
+            bound = low.operand if isinstance(low, ast.UnaryOp) else low
+            yield 1.3, ast.Slice(None, bound, node.step)
+        if high is not None and low is None:
+            yield 1.3, ast.Slice(high, None, node.step)
+            yield 1.3, ast.Slice(ast.UnaryOp(ast.USub(), high), None, node.step)
+
+
+def loops(node: ast.expr) -> Iterator[tuple[float, ast.expr]]:
+    """Another direction, or other bounds, of what a loop runs over."""
+    yield 1, expression("reversed(e)", e=node)
+    yield 1.1, expression("e[::-1]", e=node)
+    yield 1.2, expression("reversed(list(e))", e=node)
+    inner = node.args[0] if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "reversed" else node
+    if isinstance(node, ast.Subscript):
+        yield 1, node.value
+    if isinstance(inner, ast.Call) and len(inner.args) == 2:
+        for new in ([inner.args[1]], [ast.Constant(0), inner.args[1]]):
+            call = ast.Call(inner.func, new, [])
+            yield 1.2, call if inner is node else ast.Call(node.func, [call], [])  # type: ignore[attr-defined]
+
+
+def rewritten(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, list[ast.stmt]]]:
+    """``=`` for ``+=`` and the reverse; the statement left out."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        if isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
+            yield 1, [ast.AugAssign(target, ast.Add(), statement.value)]
+    elif isinstance(statement, ast.AugAssign):
+        yield 1, [ast.Assign([statement.target], statement.value)]
+        for op in (ast.Add(), ast.Sub(), ast.Mult()):
+            if not isinstance(statement.op, type(op)):
+                yield 1.1, [ast.AugAssign(statement.target, op, statement.value)]
+    if not isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Return, ast.For, ast.While)):
+        yield 1.8, [ast.Pass()]

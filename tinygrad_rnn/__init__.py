@@ -6,7 +6,7 @@ from .cells.builtin import gru, gru_after, layer_norm_lstm, lstm, mgu, peephole_
 from .cells.cell import Cell, Param, cell
 from .cells.masks import draw_masks
 from .cells.wrappers import projected, residual, variational_dropout, zoneout
-from .check import check_backward, check_gradients, check_layer
+from .check import check_backward, check_gradients, check_layer, check_loss
 from .derive import derive
 from .draw import draw
 from .engine.checkpoint import checkpoint
@@ -26,7 +26,8 @@ __all__ = [
     "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
     "cell", "Cell", "Param", "scan", "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
     "variational_dropout", "zoneout", "residual", "projected", "draw_masks",
-    "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "derive",
+    "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "check_loss",
+    "derive",
     "trace_nans", "trace_mutations",
     "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "RenderError",
     "ops", "nn", "optim", "data", "models", "train", "init",

@@ -17,18 +17,18 @@ from ..cells.cell import Cell
 from ..errors import Uncheckable
 from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
+from .debugger.debug import diagnoses
 from .diagnose.explain import explain
 from .diagnose.layer_target import NoReference, OfLayer
 from .diagnose.tensor_edits import MATCH, WHOLE
 from .layers.adapter import Adapter, Reset, Run
 from .layers.arguments import as_cell
 from .layers.forward_match import compared_forward
-from .numeric.compare import CLOSE, EMPTY, Problem, compared
-from .numeric.derivatives import Slopes, roundoff
+from .layers.gradient_attributes import AttributeLayer, needs_names
+from .layers.problem import NONE, LayerProblem
+from .numeric.compare import CLOSE, EMPTY, compared
+from .numeric.derivatives import Slopes
 from .report import Diagnosis, Report, Row, distance
-
-SINGLE = float(np.finfo(np.float32).eps)
-NONE = "is None"
 
 
 def check_layer(
@@ -65,7 +65,8 @@ def checked(
     accumulates: bool | None = None, dtype: Any = None, guess: bool = False,
 ) -> Report:  # fmt: skip
     """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
-    adapter = Adapter(layer, inputs, reset, seed, dtype)
+    roots = getattr(layer, "user_functions", [layer])
+    adapter = Adapter(AttributeLayer(layer) if needs_names(layer) else layer, inputs, reset, seed, dtype)
     if cell is not None:
         adapter.name_parameters(cell)
     report = Report(f"{type(layer).__name__}: hand-derived gradients against numbers")
@@ -85,11 +86,30 @@ def checked(
     report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
     if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
         cell = _same_cell(adapter, cell, first.result, report, guess)
-    if any(row.verdict == "wrong" for row in rows) or cell is not None:
-        _reference(adapter, cell, report, (problem, gradients, numbers))
+    _explain(adapter, roots, cell, report, (problem, gradients, numbers))
     if problem.coarse:
         report.notes.append("it computes in float32, whatever the dtype of its inputs")
     return report
+
+
+def _explain(
+    adapter: Adapter, roots: Sequence[Any], cell: Cell | None, report: Report, compared_with: Any
+) -> None:  # fmt: skip
+    """Add the mistakes to the report: as lines with a patch, else in words."""
+    wrong = any(row.verdict == "wrong" for row in report.tensors.values())
+    if not (wrong and _lines(adapter, roots, report)) and (wrong or cell is not None):
+        _reference(adapter, cell, report, compared_with)
+
+
+def _lines(adapter: Adapter, roots: Sequence[Any], report: Report) -> bool:
+    """Add the mistakes as lines of the user's source with a patch; False if none was found."""
+    try:
+        lines = diagnoses(adapter, roots)
+    except Exception as error:  # the verdict stands even if the search fails
+        report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
+        return False
+    report.diagnoses, report.searched = lines + report.diagnoses, report.searched or bool(lines)
+    return bool(lines)
 
 
 def _first_run(adapter: Adapter) -> Run:
@@ -172,57 +192,6 @@ def _unchecked(adapter: Adapter, report: Report) -> Report:
     names = [f"d{name}" for name in adapter.names]
     report.tensors = {name: Row(name, "unchecked", note="forward does not repeat") for name in names}
     return report
-
-
-class LayerProblem(Problem):
-    """A layer as a `Problem` for `compared`."""
-
-    def __init__(self, adapter: Adapter, ys: Sequence[np.ndarray], rng: np.random.Generator):
-        self.adapter, self.rng, self.names, self.arrays = adapter, rng, adapter.names, adapter.floats
-        self.ys, self.dys = list(ys), [rng.standard_normal(y.shape) for y in ys]
-        self.exact = list(adapter.floats.values())
-        self.L = self._value
-        self.misfits: dict[str, str] = {}
-        size = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(self.dys, ys))
-        rough = any(y.dtype != np.float64 for y in ys) or roundoff(self.L, self.exact) > 1e-11 * size
-        self.coarse = SINGLE if rough else 0.0
-
-    def _value(self, xs: Sequence[np.ndarray]) -> Any:
-        ys = self.adapter.run(dict(zip(self.names, xs))).outputs
-        return sum(np.sum(dy * y) for dy, y in zip(self.dys, ys, strict=True))
-
-    def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        gradients = self.adapter.gradients(self.adapter.run(dict(zip(self.names, xs)), self.dys))
-        return [self._fitting(name, g, x.shape) for (name, g), x in zip(gradients.items(), xs)]
-
-    def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """The gradient; or, if it cannot be compared, zeros, with the reason in ``misfits``."""
-        if g is None or np.asarray(g).dtype.kind not in "fiu":
-            self.misfits[f"d{name}"] = NONE if g is None else "is no array of numbers"
-        elif np.shape(g) != shape:
-            self.misfits[f"d{name}"] = f"is {np.shape(g)}, should be {shape}"
-        else:
-            return np.asarray(g)
-        return np.zeros(shape)
-
-    def moved(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        eps = max(self.coarse, float(np.finfo(np.float64).eps))
-        return [x * (1 + eps * self.rng.choice([-1.0, 1.0], x.shape)) for x in xs]
-
-    def with_note(self, row: Row) -> Row:
-        """The row with the verdict and the note for a gradient that could not be compared.
-
-        None is right where the numbers are zero. Else, None for an input means that nobody needs this gradient; None
-        for a parameter is wrong.
-        """
-        row.note = self.misfits.get(row.name, row.note)
-        if row.name in self.misfits and row.note != NONE:
-            row.verdict = "wrong"
-        elif row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.input_names:
-            return Row(row.name, "unchecked", shape=row.shape, note=f"{NONE}: taken as not needed", counts=False)
-        if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
-            row.verdict = "precision"
-        return row
 
 
 def _mistakes(

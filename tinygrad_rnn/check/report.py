@@ -52,7 +52,8 @@ class Diagnosis:
 
     The right gradient with this mistake differs from the checked gradient by ``match``. All mistakes of a ``group``
     give the same numbers, so that no check can tell them apart. ``way`` is the wrong backward edge, if the mistake is
-    on an edge: (value, its reader).
+    on an edge: (value, its reader). A mistake that was found in the user's source has the ``file``, the ``line``, the
+    ``function``, the ``old`` lines and the ``new`` ones, with which every gradient is right, and the ``diff``.
     """
 
     kind: str
@@ -61,6 +62,12 @@ class Diagnosis:
     match: float
     group: int = 0
     way: tuple[str, str] | None = None
+    file: str = ""
+    line: int | None = None
+    function: str = ""
+    old: str = ""
+    new: str | None = None
+    diff: str = ""
 
 
 @dataclass

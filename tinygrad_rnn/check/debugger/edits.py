@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,12 +16,24 @@ from .observe import Kind, Observation
 
 Edits = Iterator[tuple[float, Any]]
 SUMS = {"mean": "sum", "sum": "mean", "ones": "zeros", "ones_like": "zeros_like", "max": "sum", "append": "insert"}
+OTHER: dict[type, Any] = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 ATOMS = (ast.Name, ast.Attribute, ast.Subscript)
 
 
-def expression(text: str, **parts: ast.expr) -> Any:
+class Later:
+    """An expression that is built when it is tried: its text, with nodes in place of names."""
+
+    def __init__(self, text: str, parts: dict[str, Any]):
+        self.text, self.parts = text, parts
+
+    def build(self) -> Any:
+        parts = {name: part.build() if isinstance(part, Later) else part for name, part in self.parts.items()}
+        return _filled(_parsed(self.text), parts)
+
+
+def expression(text: str, **parts: Any) -> Later:
     """An expression by its text, with the nodes in place of names."""
-    return _filled(_parsed(text), parts)
+    return Later(text, parts)
 
 
 @functools.cache
@@ -56,22 +69,49 @@ class Scope:
         self.slices = list({ast.dump(node): node for node in ast.walk(units[k].node)
                             if isinstance(node, ast.Slice)}.values())  # fmt: skip
 
+    def same_kind(self, part: ast.expr, node: ast.expr) -> bool:
+        """Have two expressions values of the same kind, as far as is known?"""
+        return self.seen.kinds.get(id(part)) == self.seen.kinds.get(id(node))
+
+    def is_square(self, node: ast.expr) -> bool:
+        """Is it a square matrix? Any other could not stand transposed where it stands."""
+        _, shape = self.seen.kinds.get(id(node), ("", ()))
+        return len(shape) == 2 and shape[0] == shape[1]
+
+    target = ""  # what the statement assigns
+
+    def hint(self, atom: str) -> float:
+        """A lower cost for the variable that the assigned gradient is by: ``f`` or ``f_s[t]`` for ``df``."""
+        stem = stem_of(self.target)
+        return -0.8 if stem and stem in (stem_of(atom), f"a{stem_of(atom)}") else 0.0
+
     def like(self, kind: Kind | None, but: str = "") -> list[str]:
         """The atoms of a kind."""
         return [text for text in self.by_kind.get(kind, []) if text != but] if kind else []
 
 
+def stem_of(text: str) -> str:
+    """The variable in an atom: ``f`` of ``df``, ``grad_f``, ``f_s[t]``, ``s['f']`` and ``self.f``."""
+    keys = re.findall(r"\['(\w+)'\]", text)
+    name = keys[-1] if keys else text.split("[")[0].split(".")[-1]
+    for prefix in ("grad_", "delta_", "d_", "d"):
+        if name.startswith(prefix) and name != prefix:
+            name = name[len(prefix) :]
+            break
+    return re.sub(r"(_s|_t|_raw|_prev|_next|s)$", "", name) or name
+
+
 def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
     """The edits of an expression; ``top`` if it is no factor of a product, so that a factor can be added here."""
     kind, text = scope.seen.kinds.get(id(node)), ast.unparse(node)
-    yield from _operators(node)
+    yield from _operators(node, scope)
     yield from _calls(node, scope)
     if kind is None:
         return
     for atom in scope.like(kind, text):
         yield (1.5 + 0.5 * _far(text, atom) if isinstance(node, ATOMS) else 3), expression(atom)
     if kind[0] == "f":
-        yield from _unary(node, kind, scope)
+        yield from _unary(node, kind, scope, top)
         if top:
             yield from _factors(node, kind, scope)
     elif not kind[1] and not isinstance(node, ast.Constant):
@@ -85,23 +125,24 @@ def _far(text: str, atom: str) -> float:
     return 1 - min(1.0, same / max(len(text), len(atom)))
 
 
-def _operators(node: ast.expr) -> Edits:
+def _operators(node: ast.expr, scope: Scope) -> Edits:
     """An operand too many, another operator, operands the other way round, a constant."""
     if isinstance(node, ast.BinOp):
-        yield 1, node.left
-        yield 1, node.right
-        for new in {ast.Add: [ast.Sub()], ast.Sub: [ast.Add()], ast.Mult: [ast.Div()], ast.Div: [ast.Mult()]}.get(
-            type(node.op), []  # type: ignore[call-overload]
-        ):  # fmt: skip
-            yield 1, ast.BinOp(node.left, new, node.right)
-        if isinstance(node.op, (ast.Sub, ast.MatMult)):
+        for part in (node.left, node.right):
+            if scope.same_kind(part, node):
+                yield 1, part
+        if type(node.op) in OTHER:
+            yield 1, ast.BinOp(node.left, OTHER[type(node.op)](), node.right)
+        if isinstance(node.op, ast.Sub):
+            yield 0.9, ast.BinOp(node.right, node.op, node.left)
+        if isinstance(node.op, ast.MatMult) and scope.is_square(node.left) and scope.is_square(node.right):
             yield 1.2, ast.BinOp(node.right, node.op, node.left)
     elif isinstance(node, ast.UnaryOp):
         yield 1, node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         for value in (node.value - 1, node.value + 1):
             yield 1.2, ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
-    elif isinstance(node, ast.Attribute) and node.attr == "T":
+    elif isinstance(node, ast.Attribute) and node.attr == "T" and scope.is_square(node):
         yield 1, node.value
 
 
@@ -120,7 +161,8 @@ def _calls(node: ast.expr, scope: Scope) -> Edits:
         args = [ast.Constant(0), *node.args] if name == "append" else node.args
         yield 1, ast.Call(ast.Attribute(node.func.value, SUMS[name], ast.Load()), args, node.keywords)
     for arg in node.args[:1]:
-        yield 1.2, arg
+        if scope.same_kind(arg, node):
+            yield 1.2, arg
     if name in scope.helpers:
         for helper in scope.helpers:
             if helper != name:
@@ -128,40 +170,39 @@ def _calls(node: ast.expr, scope: Scope) -> Edits:
     for k, keyword in enumerate(node.keywords):
         if keyword.arg == "axis":
             for axis in ("0", "1", "None", "(0, 1)"):
-                new = [ast.keyword("axis", expression(axis)) if i == k else other for i, other in enumerate(node.keywords)]
-                yield 1.3, ast.Call(node.func, node.args, new)
+                new = ast.keyword("axis", expression(axis).build())
+                yield 1.3, ast.Call(node.func, node.args, [*node.keywords[:k], new, *node.keywords[k + 1 :]])
 
 
-def _unary(node: ast.expr, kind: Kind, scope: Scope) -> Edits:
+def _unary(node: ast.expr, kind: Kind, scope: Scope, top: bool) -> Edits:
     """A sign, a transpose, a square, the derivative of a gate instead of the gate."""
     if isinstance(node, ast.Constant):
         return
-    if len(kind[1]) == 2 and not (isinstance(node, ast.Attribute) and node.attr == "T"):
-        yield 1, ast.Attribute(node, "T", ast.Load())
-    if len(kind[1]) >= 2:
-        for axis in ("axis=0", "axis=(0, 1)"):
-            yield 2.5, expression(f"e.sum({axis})", e=node)
+    if scope.is_square(node) and not (isinstance(node, ast.Attribute) and node.attr == "T"):
+        yield 1, expression("e.T", e=node)
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         yield 1.5, expression("e.sum(axis=0)", e=node.value)
-    np = scope.numpy
-    for cost, text in ((1, "-e"), (1, "e ** 2"), (1.5, "1 - e"), (2, f"{np}.tanh(e)"), (2, f"{np}.zeros_like(e)"),
-                       (2, "e * (1 - e)"), (2, f"{np}.copy(e)"), (2.2, f"1 - {np}.tanh(e) ** 2"), (2, "e / 2"),
-                       (2, "2 * e"), (1.8, "1 - e ** 2")):  # fmt: skip
-        yield cost, expression(text, e=node)
+    np, more = scope.numpy, 0.0 if isinstance(node, ATOMS) else 0.8
+    if top:
+        yield 1 + more / 2, expression("-e", e=node)
+    for cost, text in ((1, "e ** 2"), (1.5, "1 - e"), (1.4, f"{np}.tanh(e)"), (2, f"{np}.zeros_like(e)"),
+                       (2, "e * (1 - e)"), (2.5, f"{np}.copy(e)"), (2.2, f"1 - {np}.tanh(e) ** 2"), (2.3, "e / 2"),
+                       (2.3, "2 * e"), (1.8, "1 - e ** 2")):  # fmt: skip
+        yield cost + more, expression(text, e=node)
     for helper in scope.helpers:
-        yield 1.8, expression(f"{helper}(e)", e=node)
+        yield 1.8 + more, expression(f"{helper}(e)", e=node)
 
 
 def _factors(node: ast.expr, kind: Kind, scope: Scope) -> Edits:
     """A factor, or a term, more."""
     for atom in scope.like(kind):
-        a = expression(atom)
+        a, hint = expression(atom), scope.hint(atom)
         for cost, text in ((2, "e * a"), (2.2, "e * (1 - a)"), (2.5, "e * a * (1 - a)"), (2.4, "e * (1 - a ** 2)"),
                            (2.2, "e + a"), (2.4, "e - a"), (3, f"e * (1 - {scope.numpy}.tanh(a) ** 2)"),
                            (2.6, f"e * {scope.numpy}.tanh(a)")):  # fmt: skip
-            yield cost, expression(text, e=node, a=a)
+            yield cost + hint, expression(text, e=node, a=a)
         for helper in scope.helpers:
-            yield 2.2, expression(f"e * {helper}(a)", e=node, a=a)
+            yield 2.2 + hint, expression(f"e * {helper}(a)", e=node, a=a)
     for atom in [*scope.like(("i", ())), *scope.like(("f", ()))]:
         yield 3, expression("e / a", e=node, a=expression(atom))
         yield 3, expression("e * a", e=node, a=expression(atom))

@@ -17,26 +17,29 @@ from .observe import Observation
 from .statement_edits import bodies
 
 UNKNOWN = 0.6  # the rank of a line whose value cannot be moved, such as the header of a loop
+WRONG, CHANGED = 1e-6, 1e-11  # a smaller error is that of the numbers; a smaller change is rounding
+FEW = 0.05  # of what is wrong, so much may be so little changed that it does not show
 Place = tuple[int, int]  # a unit, and the number of a statement in it
 
 
 def ranks(job: Job, seen: Observation) -> dict[Place, float]:
-    """For each statement that ran: 0 if its value influences exactly what is wrong, to 2 if nothing of it."""
+    """For each statement that ran: 0 if its value influences exactly what is wrong, to 2 if nothing of it.
+
+    A loop has the rank of the likeliest statement inside of it.
+    """
     wrong = differences(job, job.first.gradients)
-    sites = [((k, n), statement, node) for k, unit in enumerate(job.units)
-             for n, (_, _, statement) in enumerate(bodies(unit.node)) if seen.ran(k, statement)
-             for node in values(statement)]  # fmt: skip
-    found: dict[Place, float] = {}
-    for k, unit in enumerate(job.units):
-        for n, (_, _, statement) in enumerate(bodies(unit.node)):
-            if seen.ran(k, statement):
-                found[k, n] = UNKNOWN + (0.3 if isinstance(statement, (ast.If, ast.Return)) else 0)
     best: dict[Place, float] = {}
-    for place, _, node in sites:
-        changed = influence(job, place[0], node)
-        if changed is not None:
-            best[place] = min(best.get(place, 9.0), rank(wrong, changed))
-    return {**found, **best}
+    for k, unit in enumerate(job.units):
+        numbered = [(n, statement) for n, (_, _, statement) in enumerate(bodies(unit.node)) if seen.ran(k, statement)]
+        for n, statement in numbered:
+            changes = [influence(job, k, node) for node in values(statement)]
+            known = [rank(wrong, changed) for changed in changes if changed is not None]
+            best[k, n] = min(known, default=UNKNOWN + (0.3 if isinstance(statement, (ast.If, ast.Return)) else 0))
+        for n, statement in numbered:
+            if isinstance(statement, ast.For):
+                last = statement.end_lineno or 0
+                best[k, n] = min(best[k, m] for m, other in numbered if statement.lineno <= other.lineno <= last)
+    return best
 
 
 def rank(wrong: np.ndarray, changed: np.ndarray) -> float:
@@ -44,7 +47,7 @@ def rank(wrong: np.ndarray, changed: np.ndarray) -> float:
     if not changed.any():
         return 2.0
     missed, extra = np.mean(~changed[wrong]) if wrong.any() else 0.0, np.mean(~wrong[changed])
-    return float(0.5 * extra + (0.0 if missed == 0 else 0.7 + missed))
+    return float(0.5 * extra + (missed if missed < FEW else 0.7 + missed))
 
 
 def values(statement: ast.stmt) -> list[ast.expr]:
@@ -52,7 +55,8 @@ def values(statement: ast.stmt) -> list[ast.expr]:
     value = getattr(statement, "value", None)
     if not isinstance(value, ast.expr) or isinstance(value, ast.Constant):
         return []
-    return [part for part in value.elts if not isinstance(part, ast.Constant)] if isinstance(value, ast.Tuple) else [value]
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return [part for part in parts if not isinstance(part, ast.Constant)]
 
 
 def influence(job: Job, k: int, node: ast.expr) -> np.ndarray | None:
@@ -71,16 +75,9 @@ def influence(job: Job, k: int, node: ast.expr) -> np.ndarray | None:
         return None
     if not any(moved):
         return None
-    if not same_outputs(job, outcome):
+    if not job.same_outputs(outcome.outputs):
         return np.zeros(len(differences(job, job.first.gradients)), bool)
     return differences(job, outcome.gradients, job.first.gradients)
-
-
-def same_outputs(job: Job, outcome: Any) -> bool:
-    """Are the outputs those of the user's forward? A patch changes the backward only."""
-    pairs = list(zip(outcome.outputs, job.first.outputs))
-    return len(outcome.outputs) == len(job.first.outputs) and all(
-        a.shape == b.shape and np.allclose(a, b, 1e-9, 1e-12, equal_nan=True) for a, b in pairs)  # fmt: skip
 
 
 def differences(job: Job, gradients: dict[str, Any], other: dict[str, Any] | None = None) -> np.ndarray:
@@ -93,7 +90,7 @@ def differences(job: Job, gradients: dict[str, Any], other: dict[str, Any] | Non
         if g is None and name in job.adapter.input_names:
             mine = theirs = np.zeros(len(slope.values))
         scale = max(float(np.max(np.abs(theirs), initial=0)), float(np.max(np.abs(mine), initial=0)), 1e-300)
-        flags.append(~(np.abs(mine - theirs) <= 1e-6 * scale))
+        flags.append(~(np.abs(mine - theirs) <= (WRONG if other is None else CHANGED) * scale))
     return np.concatenate(flags) if flags else np.zeros(0, bool)
 
 
@@ -103,7 +100,7 @@ def _of(slope: Any, g: Any) -> np.ndarray:
 
 
 def shaken(x: Any, rng: np.random.Generator) -> Any:
-    """Floats with other numbers, also inside of tuples, lists and dicts; anything else unchanged, as the same object."""
+    """Floats with other numbers, also inside of tuples, lists and dicts; anything else as the same object."""
     if isinstance(x, (np.ndarray, np.generic)) and np.asarray(x).dtype.kind == "f" and np.size(x):
         scale = float(np.max(np.abs(np.nan_to_num(x)))) or 1.0
         return x + 0.1 * scale * rng.standard_normal(np.shape(x))

@@ -72,7 +72,7 @@ def exchanges(model: ast.stmt, fixed: dict[str, str], scope: Scope) -> list[tupl
     listed = list(dict.fromkeys(ast.unparse(node) for node in ast.walk(model) if isinstance(node, ast.expr)))
     pairs = [(far(text, other), text, other) for text in listed if text in atoms and text not in fixed
              for other in scope.like(atoms[text], text)]  # fmt: skip
-    some = [(0.0, {})] if fixed else []
+    some: list[tuple[float, dict[str, str]]] = [(0.0, {})] if fixed else []
     some += [(0.2 + a, {text: other}) for a, text, other in pairs]
     some += [(0.4 + a + b, {text: other, text2: other2}) for k, (a, text, other) in enumerate(pairs)
              for b, text2, other2 in pairs[k + 1 :] if text2 != text]  # fmt: skip

@@ -34,7 +34,7 @@ class _Marked(ast.NodeTransformer):
         new = ast.copy_location(type(node)(**fields), node)
         if id(node) not in self.numbers:
             return new
-        args = [ast.copy_location(ast.Constant(self.numbers[id(node)]), node), new]
+        args: list[Any] = [ast.copy_location(ast.Constant(self.numbers[id(node)]), node), new]
         mark = ast.copy_location(ast.Constant(MARK), node)
         return ast.copy_location(ast.Call(mark, args, []), node)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layer import LayerProblem
 from ..layers.adapter import Adapter
+from ..layers.problem import LayerProblem
 from ..numeric.derivatives import Number, Slopes, complex_step, survives
 from ..report import distance
 from .source import Unit, replaced, units_of
@@ -51,6 +51,8 @@ class Job:
             self.problem = LayerProblem(adapter, first.outputs, np.random.default_rng(seed))
             self.dys = self.problem.dys
             self.right = self._right()
+            without = adapter.gradients(adapter.run(adapter.floats, self.dys))
+            self.needless = [name for name in adapter.input_names if without.get(name) is None]
             self.first = self.outcome()
 
     def _right(self) -> dict[str, Slopes]:
@@ -69,11 +71,24 @@ class Job:
         gradients = self.adapter.gradients(run)
         return Outcome(run.outputs, gradients, {name: self.error(name, g) for name, g in gradients.items()})
 
+    def is_right(self) -> bool:
+        """Run forward and backward as the units are now: are all gradients right, and the outputs as before?"""
+        run = self.adapter.run(self.adapter.floats, self.dys)
+        gradients = self.adapter.gradients(run)
+        order = [*self.first.wrong, *(name for name in gradients if name not in self.first.wrong)]
+        return all(self.error(name, gradients[name]) <= CLOSE for name in order) and self.same_outputs(run.outputs)
+
+    def same_outputs(self, outputs: Sequence[np.ndarray]) -> bool:
+        """Are the outputs those of the user's forward? A patch changes the backward only."""
+        return len(outputs) == len(self.first.outputs) and all(
+            a.shape == b.shape and np.allclose(a, b, 1e-9, 1e-12, equal_nan=True)
+            for a, b in zip(outputs, self.first.outputs))  # fmt: skip
+
     def error(self, name: str, g: Any) -> float:
-        """The error of a gradient; None is right, for an input that nobody needs the gradient of."""
+        """The error of a gradient; None is right for an input, if it is None without any edit."""
         slope, shape = self.right[name], self.adapter.floats[name].shape
         if g is None:
-            return 0.0 if name in self.adapter.input_names else np.inf
+            return 0.0 if name in self.needless else np.inf
         if np.shape(g) != shape or np.asarray(g).dtype.kind not in "fiu":
             return np.inf
         if not np.isfinite(slope.values).all():

@@ -109,7 +109,9 @@ def texts(unit: Unit) -> list[str]:
     bases = list(dict.fromkeys(ast.unparse(node.value) for node in subscripts))
     calls = [ast.unparse(node) for node in ast.walk(unit.node)
              if isinstance(node, ast.Call) and ast.unparse(node.func) == "len"]  # fmt: skip
-    return [*calls, *(f"{base}[{index.strip('()')}]" for base in bases for index in indices)]
+    used = dict.fromkeys(ast.unparse(node) for node in subscripts)
+    general = [index.strip("()") for index in indices if any(letter.isalpha() for letter in index) and "'" not in index]
+    return [*calls, *used, *(f"{base}[{index}]" for base in bases for index in general)]
 
 
 def inside(name: str, x: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The search for a patch: edits of the user's statements are run, the likeliest first, until every gradient is right."""
+"""The search for a patch: edits of the statements are run, the likeliest first, until all gradients are right."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from functools import partial
 from typing import Any
 
 from .edits import Scope
-from .influence import UNKNOWN, Place, ranks, same_outputs
+from .influence import UNKNOWN, Place, ranks
 from .insertions import COST, insertions
-from .job import Job, Outcome
+from .job import Job
 from .observe import Observation
+from .patch import Patch, patch_of
 from .statement_edits import Edit, bodies, of_statement
 
 SECONDS = 8.0  # of CPU time
+OFTEN = 32  # the clock is read once in so many runs
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
 
 
 @dataclass
 class Found:
-    """An edit that was run, and how many were."""
+    """An edit that was run and its patch, and how many edits were run."""
 
     edit: Edit | None
+    patch: Patch | None
     runs: int
     ranks: dict[Place, float]
 
@@ -38,13 +41,14 @@ def search(job: Job, seconds: float = SECONDS) -> Found:
     ranked = ranks(job, seen)
     runs = 0
     for edit in candidates(job, seen, ranked):
-        if time.process_time() - start > seconds:
+        if runs % OFTEN == 0 and time.process_time() - start > seconds:
             break
         runs += 1
-        outcome = tried(job, edit)
-        if outcome is not None and not outcome.wrong:
-            return Found(edit, runs, ranked)
-    return Found(None, runs, ranked)
+        if mends(job, edit):
+            patch = patch_of(job, edit)
+            if patch is not None:
+                return Found(edit, patch, runs, ranked)
+    return Found(None, None, runs, ranked)
 
 
 def candidates(job: Job, seen: Observation, ranked: dict[Place, float]) -> Iterator[Edit]:
@@ -71,20 +75,34 @@ def candidates(job: Job, seen: Observation, ranked: dict[Place, float]) -> Itera
             yield heapq.heappop(queue)[2]
 
 
-def tried(job: Job, edit: Edit) -> Outcome | None:
-    """The outcome with an edit; None if it raises, or changes the outputs of the forward."""
+def mends(job: Job, edit: Edit) -> bool:
+    """Are all gradients right with an edit, and the outputs of the forward as before?"""
     unit = job.units[edit.unit]
     edit.swap()
     try:
-        ast.fix_missing_locations(unit.node)
+        placed(edit)
         code = unit.compiled()
     except (SyntaxError, ValueError, TypeError):
-        return None
+        return False
     finally:
         edit.swap()
     try:
         with job.running({edit.unit: code}):
-            outcome = job.outcome()
+            return job.is_right()
     except Exception:  # of the user's code with the edit
-        return None
-    return outcome if same_outputs(job, outcome) else None
+        return False
+
+
+def placed(edit: Edit) -> None:
+    """Give the new nodes of an edit the line of its statement; after `Edit.swap`."""
+    if isinstance(edit.new, tuple):
+        start, stop, _ = edit.new
+        new = edit.holder[start:stop]
+    else:
+        new = [edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)]
+    line, column = edit.statement.lineno, edit.statement.col_offset
+    for root in new:
+        for node in ast.walk(root):
+            if "lineno" in node._attributes and not hasattr(node, "lineno"):
+                node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
+                node.col_offset = node.end_col_offset = column  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+import os
 import site
 import sys
 import sysconfig
@@ -24,7 +25,7 @@ Definition = ast.FunctionDef | ast.ClassDef
 #: Where libraries are; the package itself is one.
 LIBRARIES = tuple(dict.fromkeys([
     *(path for path in sysconfig.get_paths().values() if path != sys.prefix), *site.getsitepackages(),
-    __file__.partition("check")[0],
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep,
 ]))  # fmt: skip
 
 
@@ -57,7 +58,8 @@ class Unit:
             warnings.simplefilter("ignore")
             code: Any = compile(module, self.file, "exec")
         for name in [*(definition.name for definition in self.around), self.node.name]:
-            code = next(part for part in reversed(code.co_consts) if isinstance(part, CodeType) and part.co_name == name)
+            parts = [part for part in code.co_consts if isinstance(part, CodeType)]
+            code = next(part for part in reversed(parts) if part.co_name == name)
         return code
 
 
@@ -98,7 +100,7 @@ def units_of(roots: Sequence[Any]) -> list[Unit]:
         text = "".join(linecache.getlines(file, function.__globals__))
         if file not in trees:
             trees[file] = _parsed(text)
-        place = _definition(trees[file], function.__code__)
+        place = definition_of(trees[file], function.__code__)
         if place:
             units.append(Unit(function, file, text, place[-1], place[:-1]))  # type: ignore[arg-type]
     return units
@@ -160,16 +162,16 @@ def _parsed(text: str) -> ast.Module:
         return ast.Module([], [])
 
 
-def _definition(tree: ast.AST, code: CodeType) -> list[Definition]:
+def definition_of(tree: ast.AST, code: CodeType) -> list[Definition]:
     """The definition of a function, after the definitions that it is in; nothing if there is none."""
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
             first = min([child.lineno, *(line.lineno for line in child.decorator_list)])
             if isinstance(child, ast.FunctionDef) and (child.name, first) == (code.co_name, code.co_firstlineno):
                 return [child]
-            inside = _definition(child, code)
+            inside = definition_of(child, code)
             if inside:
                 return [child, *inside]
-        elif inside := _definition(child, code):
+        elif inside := definition_of(child, code):
             return inside
     return []

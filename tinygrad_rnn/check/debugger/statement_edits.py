@@ -1,4 +1,4 @@
-"""Small edits of a statement: its place in the loop, ``=`` for ``+=``, what it is assigned to, a statement in or out."""
+"""Small edits of a statement: the loop that it heads, ``=`` for ``+=``, what it is assigned to, the statement out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .edits import Scope, expression, of_expression
+from .edits import Later, Scope, expression, of_expression
 
 
 @dataclass
@@ -23,6 +23,8 @@ class Edit:
 
     def swap(self) -> None:
         """Do the change; a second call takes it back."""
+        if isinstance(self.new, Later):
+            self.new = self.new.build()
         if isinstance(self.holder, list):
             if isinstance(self.new, tuple):  # statements in the place of some
                 start, stop, statements = self.new
@@ -49,6 +51,7 @@ def bodies(node: ast.AST) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]:
 def of_statement(k: int, body: list[ast.stmt], at: int, scope: Scope) -> Iterator[Edit]:
     """The edits of a statement of unit ``k``."""
     statement = body[at]
+    scope.target = ast.unparse(getattr(statement, "target", None) or getattr(statement, "targets", [ast.Name("")])[0])
     for cost, holder, key, new in inner_edits(statement, scope):
         yield Edit(cost, k, statement, holder, key, new)
     if isinstance(statement, ast.For):
@@ -76,7 +79,7 @@ def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any,
         elif isinstance(node, ast.Name):
             for atom in scope.seen.atoms[scope.k]:
                 if atom.isidentifier() and atom != node.id:
-                    yield 2.5, holder, key, ast.Name(atom, ast.Store())
+                    yield 1.5, holder, key, ast.Name(atom, ast.Store())
         product = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div))
         for name in node._fields:
             waiting += _places(node, name, not product)
@@ -107,7 +110,7 @@ def slices(node: ast.Slice, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
             yield 1.3, ast.Slice(ast.UnaryOp(ast.USub(), high), None, node.step)
 
 
-def loops(node: ast.expr) -> Iterator[tuple[float, ast.expr]]:
+def loops(node: ast.expr) -> Iterator[tuple[float, Any]]:
     """Another direction, or other bounds, of what a loop runs over."""
     yield 1, expression("reversed(e)", e=node)
     yield 1.1, expression("e[::-1]", e=node)
@@ -125,7 +128,8 @@ def rewritten(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, list[a
     """``=`` for ``+=`` and the reverse; the statement left out."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
-        if isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
+        constant = isinstance(statement.value, ast.Constant)
+        if not constant and isinstance(target, (ast.Name, ast.Subscript, ast.Attribute)):
             yield 1, [ast.AugAssign(target, ast.Add(), statement.value)]
     elif isinstance(statement, ast.AugAssign):
         yield 1, [ast.Assign([statement.target], statement.value)]
@@ -133,4 +137,4 @@ def rewritten(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, list[a
             if not isinstance(statement.op, type(op)):
                 yield 1.1, [ast.AugAssign(statement.target, op, statement.value)]
     if not isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Return, ast.For, ast.While)):
-        yield 1.8, [ast.Pass()]
+        yield 1.8 if not isinstance(getattr(statement, "value", None), ast.Constant) else 1.2, [ast.Pass()]

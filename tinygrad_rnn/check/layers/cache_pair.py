@@ -67,5 +67,5 @@ def as_layer(forward: Any, backward: Any) -> Any:
             for parameter in signature.parameters.values()]  # fmt: skip
     run.__signature__ = signature.replace(parameters=[this, *same])  # type: ignore[attr-defined]
     layer = type(getattr(forward, "__name__", "forward"), (), {"forward": run, "backward": back})()
-    layer.params, layer.grads = [], []
+    layer.params, layer.grads, layer.user_functions = [], [], [forward, backward]
     return layer

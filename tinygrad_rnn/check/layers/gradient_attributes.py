@@ -1,4 +1,4 @@
-"""A layer that keeps its gradients as attributes (``self.dWx`` beside ``self.Wx``), as a layer with params and grads."""
+"""A layer with gradients as attributes (``self.dWx`` beside ``self.Wx``), as a layer with params and grads."""
 
 from __future__ import annotations
 
@@ -36,3 +36,11 @@ class AttributeLayer:
     @property
     def backward(self) -> Any:
         return self.layer.backward
+
+
+def needs_names(layer: Any) -> bool:
+    """Has a layer neither ``params`` nor ``grads``, but forward, backward and arrays as attributes?"""
+    methods = callable(getattr(layer, "forward", None)) and callable(getattr(layer, "backward", None))
+    arrays = any(isinstance(x, np.ndarray) for x in getattr(layer, "__dict__", {}).values())
+    return methods and arrays and not isinstance(layer, type) and not hasattr(layer, "params") and not (
+        hasattr(layer, "grads"))  # fmt: skip

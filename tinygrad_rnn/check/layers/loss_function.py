@@ -28,6 +28,7 @@ class LossLayer:
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]):
         self.function, self.params, self.grads = function, [], []  # type: ignore[var-annotated]
+        self.user_functions = [function]
         self.arguments, self.returned = argument_names(function, len(inputs)), returned_names(function)
         self.kept: tuple[Any, ...] = ()
         self.inputs: tuple[Any, ...] = ()
@@ -76,7 +77,8 @@ def _by_key(arguments: Sequence[str], inputs: Sequence[Any], g: dict[str, Any]) 
     """A dict of gradients: by the keys of an input that is a dict, and by the names of inputs."""
     by_input: dict[str, Any] = {}
     for argument, x in zip(arguments, inputs):
-        keys = {key: next((p + key for p in PREFIXES if p + key in g), None) for key in x} if isinstance(x, dict) else {}
+        own = list(x) if isinstance(x, dict) else []
+        keys = {key: next((p + key for p in PREFIXES if p + key in g), None) for key in own}
         if any(keys.values()):
             by_input[argument] = {key: g[mine] if mine is not None else None for key, mine in keys.items()}
         elif any(p + argument in g for p in PREFIXES):

@@ -1,0 +1,138 @@
+"""How often the debugger names the planted line, and patches it: ``python tests/bench/debugging.py [NAME ...]``.
+
+The mistakes are those of the table of handwritings; with ``--random 100``, random single edits of the syntax tree of
+the backward instead. ``--every 5`` takes each fifth. Every patch is loaded as a file of its own and checked on inputs
+of another seed. Times are CPU seconds.
+"""
+
+import argparse
+import ast
+import collections
+import copy
+import random
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from helpers.handwritings.table import BY_NAME, HANDWRITINGS, made
+from tinygrad_rnn.check.debugger.job import Job
+from tinygrad_rnn.check.debugger.search import search
+from tinygrad_rnn.check.layers.adapter import Adapter
+from tinygrad_rnn.check.layers.cache_pair import as_layer
+from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
+from tinygrad_rnn.check.layers.loss_function import LossLayer
+
+
+def job_of(kind, function, backward, inputs):
+    """A job of what a handwriting makes."""
+    if kind == "layer":
+        layer = AttributeLayer(function) if needs_names(function) else function
+    else:
+        layer = as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
+    return Job(Adapter(layer, inputs), [function, backward])
+
+
+def result(handwriting, text, line, folder, key):
+    """What the debugger says of a file: a word, the line, the patch, and the seconds."""
+    start = time.process_time()
+    job = job_of(*made(handwriting, text, folder / f"{handwriting.name}_{key}.py"))
+    if not job.first.wrong:
+        return "not detected", None, None, time.process_time() - start
+    found = search(job)
+    seconds = time.process_time() - start
+    if found.patch is None:
+        return "no patch", None, None, seconds
+    again = job_of(*made(handwriting, found.patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7))
+    if again.first.wrong:
+        return "wrong patch", found.patch.line, found.patch, seconds
+    near = line <= found.patch.line <= line + 2 or found.edit.statement.lineno == line
+    return "patched" if near else "patched elsewhere", found.patch.line, found.patch, seconds
+
+
+# -- random edits ------------------------------------------------------------------------------------------------------
+
+OPERATORS = [ast.Add, ast.Sub, ast.Mult, ast.Div]
+
+
+def random_edit(text, rng):
+    """The text with one random edit of an expression in a function with "back" or "loss" in its name, and its line."""
+    tree = ast.parse(text)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+                 and any(word in node.name.lower() for word in ("back", "loss"))]  # fmt: skip
+    nodes = [node for function in functions for node in ast.walk(function)
+             if isinstance(node, (ast.BinOp, ast.Name, ast.Constant, ast.Attribute))
+             and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)]  # fmt: skip
+    node = rng.choice(nodes)
+    old = ast.unparse(node)
+    new = copy.deepcopy(node)
+    if isinstance(node, ast.BinOp):
+        choice = rng.randrange(3)
+        if choice == 0:
+            new.op = rng.choice(OPERATORS)()
+        else:
+            new = new.left if choice == 1 else new.right
+    elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        new.value += rng.choice([-1, 1])
+    elif isinstance(node, ast.Attribute) and node.attr == "T":
+        new = new.value
+    elif isinstance(node, ast.Name):
+        names = sorted({other.id for other in nodes if isinstance(other, ast.Name)} - {"np", "range", "len"})
+        new.id = rng.choice(names)
+    else:
+        return None
+    written = ast.unparse(new)
+    if written == old:
+        return None
+    lines = text.split("\n")
+    if node.lineno != node.end_lineno:
+        return None
+    row = lines[node.lineno - 1]
+    lines[node.lineno - 1] = f"{row[: node.col_offset]}{written}{row[node.end_col_offset :]}"
+    return "\n".join(lines), node.lineno
+
+
+def random_cases(handwriting, count):
+    rng, texts, number = random.Random(0), {}, 0
+    while len(texts) < count and number < 20 * count:
+        number += 1
+        edit = random_edit(handwriting.text, rng)
+        if edit is not None and edit[0] not in texts:
+            texts[edit[0]] = edit[1]
+    return [("random", text, line) for text, line in texts.items()]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--random", type=int, default=0)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    totals, seconds = collections.Counter(), []
+    with tempfile.TemporaryDirectory() as name:
+        for handwriting in [BY_NAME[name] for name in options.names] or HANDWRITINGS:
+            cases = [(kind, *handwriting.with_mistake(k)) for k, (kind, _, _) in enumerate(handwriting.mistakes)]
+            cases = random_cases(handwriting, options.random) if options.random else cases
+            for k, (kind, text, line) in list(enumerate(cases))[options.first :: options.every]:
+                try:
+                    word, at, patch, took = result(handwriting, text, line, Path(name), k)
+                except Exception as error:  # a random edit that does not run
+                    word, at, patch, took = f"raises {type(error).__name__}", None, None, 0.0
+                totals[word] += 1
+                seconds.append(took)
+                planted = text.split("\n")[line - 1].strip()
+                shown = patch is not None and word != "patched"
+                said = f"-> {at}: {patch.old.strip()} => {patch.new.strip()}" if shown else ""
+                print(f"{word:18}{took:6.1f} s  {handwriting.name}:{line} {kind}: {planted} {said}", flush=True)
+    print(dict(totals), f"median {np.median(seconds):.1f} s, 90 % {np.quantile(seconds, 0.9):.1f} s")
+
+
+if __name__ == "__main__":
+    main()

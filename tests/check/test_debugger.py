@@ -1,0 +1,155 @@
+"""The debugger: functions run as they are written, the wrong line is named, and the patch that is told is right."""
+
+import ast
+import json
+
+import numpy as np
+import pytest
+
+from helpers.handwritings.table import BY_NAME, HANDWRITINGS, changed, made
+from tinygrad_rnn import check_backward, check_layer, check_loss
+from tinygrad_rnn.check.debugger.instrument import instrumented
+from tinygrad_rnn.check.debugger.source import replaced, units_of
+from tinygrad_rnn.errors import Uncheckable
+
+RIGHT = ("right", "precision")
+
+
+def checked(handwriting, text, folder, name="", seed=0):
+    kind, function, backward, inputs = made(handwriting, text, folder / f"{handwriting.name}{name}.py", seed)
+    if kind == "pair":
+        return check_backward(function, backward, *inputs)
+    return check_loss(function, *inputs) if kind == "loss" else check_layer(function, *inputs)
+
+
+@pytest.mark.sampled(every=4, by=lambda name: [])
+@pytest.mark.parametrize("name", BY_NAME)
+def test_right_code_is_right_in_each_handwriting(name, tmp_path):
+    report = checked(BY_NAME[name], BY_NAME[name].text, tmp_path)
+    assert report.verdict in RIGHT and report.diagnoses == [], str(report)
+
+
+@pytest.mark.sampled(every=1000, first=3, by=lambda name, k: [])
+@pytest.mark.parametrize(("name", "k"), [(h.name, k) for h in HANDWRITINGS for k in range(len(h.mistakes))])
+def test_a_planted_mistake_is_found_and_what_is_told_mends_it(name, k, tmp_path):
+    handwriting = BY_NAME[name]
+    text, _ = handwriting.with_mistake(k)
+    report = checked(handwriting, text, tmp_path)
+    assert report.verdict == "wrong"
+    lines = [diagnosis for diagnosis in report.diagnoses if diagnosis.kind == "line"]
+    for diagnosis in lines:
+        mended = text.replace(diagnosis.old, diagnosis.new, 1) if text.count(diagnosis.old) == 1 else None
+        if mended is not None:
+            assert checked(handwriting, mended, tmp_path, "_mended", seed=7).verdict in RIGHT, str(report)
+
+
+def wrong(folder, name="book_rnn", old="dt = dh_next * (1 - h_next ** 2)", new="dt = dh_next * (1 - h_next)"):
+    text, line = changed(BY_NAME[name].text, old, new)
+    return checked(BY_NAME[name], text, folder), line
+
+
+def test_the_diagnosis_has_the_file_the_line_and_the_new_source(tmp_path):
+    report, line = wrong(tmp_path)
+    (diagnosis,) = report.diagnoses
+    assert (diagnosis.kind, diagnosis.file, diagnosis.line) == ("line", str(tmp_path / "book_rnn.py"), line)
+    assert diagnosis.function == "RNN.backward"
+    assert diagnosis.old.strip() == "dt = dh_next * (1 - h_next)"
+    assert diagnosis.new.strip() == "dt = dh_next * (1 - h_next ** 2)"
+    assert "with this change all 4 gradients are right" in str(report)
+    assert json.loads(report.to_json())["diagnoses"][0]["new"] == diagnosis.new
+
+
+def test_the_diff_names_the_file_and_both_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report, _ = wrong(tmp_path)
+    head = report.diagnoses[0].diff.split("\n")[:2]
+    assert head == ["--- a/book_rnn.py", "+++ b/book_rnn.py"]
+
+
+def test_neither_file_nor_module_is_changed(tmp_path):
+    file = tmp_path / "book_rnn.py"
+    handwriting = BY_NAME["book_rnn"]
+    text, _ = handwriting.with_mistake(3)
+    _, layer, _, inputs = made(handwriting, text, file)
+    codes = {unit.name: unit.function.__code__ for unit in units_of([layer])}
+    check_layer(layer, *inputs)
+    assert {unit.name: unit.function.__code__ for unit in units_of([layer])} == codes
+    assert file.read_text() == text
+
+
+# -- the parts ---------------------------------------------------------------------------------------------------------
+
+
+def outer(y):
+    def inner(x):
+        """Adds."""
+        return x + y
+
+    return inner
+
+
+def test_units_are_the_users_functions_not_those_of_libraries():
+    inner = outer(2)
+    assert [unit.name for unit in units_of([inner]) if unit.function is inner] == ["outer.inner"]
+    assert all(not unit.file.startswith(np.__path__[0]) for unit in units_of([outer, np.linalg.norm]))
+
+
+def test_instrumented_code_gives_the_same_and_passes_values_on():
+    inner, seen = outer(2), []
+    (unit,) = [unit for unit in units_of([inner]) if unit.function is inner]
+    nodes = [node for node in ast.walk(unit.node) if isinstance(node, ast.BinOp)]
+    code = instrumented(unit, nodes, 5, lambda k, value: seen.append((k, value)) or value)
+    before = inner.__code__
+    with replaced({0: code}, [unit]):
+        assert inner(3) == 5
+    assert seen == [(5, 5)]
+    assert inner.__code__ is before
+
+
+def test_the_code_is_put_back_when_the_user_raises():
+    inner = outer("a")
+    (unit,) = [unit for unit in units_of([inner]) if unit.function is inner]
+    before = inner.__code__
+    with pytest.raises(TypeError), replaced({0: unit.compiled()}, [unit]):
+        inner(1)
+    assert inner.__code__ is before
+
+
+# -- check_loss --------------------------------------------------------------------------------------------------------
+
+
+def square(x, w):
+    return 0.5 * np.sum((x * w) ** 2), x * w * w, x * x * w
+
+
+def test_gradients_are_matched_by_order_and_what_fits_no_input_is_left_alone():
+    x, w = np.arange(1.0, 4), np.arange(2.0, 5)
+    assert check_loss(square, x, w).verdict == "right"
+    report = check_loss(lambda x: (np.sum(x * x), 2 * x, "state"), x)
+    assert report.verdict == "right" and list(report.tensors) == ["dx"]
+
+
+def test_gradients_are_matched_by_name():
+    def loss(x, w):
+        dw, dx = 0 * w + x, 0 * x + w
+        return np.sum(x * w), dw, dx
+
+    assert check_loss(loss, np.arange(1.0, 4), np.arange(2.0, 5)).verdict == "right"
+
+
+def test_a_wrong_gradient_of_a_loss_is_wrong():
+    def loss(x):
+        return np.sum(x**3), 3 * x
+
+    report = check_loss(loss, np.arange(1.0, 4))
+    assert report.verdict == "wrong"
+    assert report.diagnoses[0].new.strip() == "return np.sum(x**3), 3 * x ** 2"
+
+
+def test_what_is_no_loss_is_refused():
+    with pytest.raises(Uncheckable, match=r"square.x, w. is handed 1 input, should be check_loss.square, x, w."):
+        check_loss(square, np.ones(3))
+    with pytest.raises(Uncheckable, match="check_loss: it is handed a int, should be a function that returns the loss"):
+        check_loss(3)
+    with pytest.raises(Uncheckable, match="check_loss: <lambda> returns a float64, should be the loss, then gradients"):
+        check_loss(lambda x: np.sum(x), np.ones(3))

@@ -1,0 +1,139 @@
+"""A patch: an edit as a change of the text of the user's file, run as it is printed."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .job import Job
+from .source import Unit, definition_of
+from .statement_edits import Edit
+
+SEEDS = (1, 2)  # beside the user's inputs, a patch is run on inputs from so many seeds
+
+
+@dataclass
+class Patch:
+    """A change of a file: ``old`` and ``new`` are the lines from ``line`` on; ``count`` gradients are right with it.
+
+    ``text`` is the whole file with the change.
+    """
+
+    file: str
+    line: int
+    function: str
+    old: str
+    new: str
+    text: str
+    before: str
+    count: int = 0
+
+    def diff(self) -> str:
+        """The change as a unified diff that ``git apply`` takes."""
+        name = os.path.relpath(self.file).replace(os.sep, "/")
+        lines = difflib.unified_diff(self.before.splitlines(keepends=True), self.text.splitlines(keepends=True),
+                                     f"a/{name}", f"b/{name}")  # fmt: skip
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+    def __str__(self) -> str:
+        where = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+        first = next((line.strip() for line in (self.old or self.new).split("\n") if line.strip()), "")
+        minus = [f"    - {line}" for line in self.old.split("\n") if self.old]
+        plus = [f"    + {line}" for line in self.new.split("\n") if self.new]
+        many = f"all {self.count} gradients are" if self.count > 1 else "the gradient is"
+        proof = f"    with this change {many} right, on {1 + len(SEEDS)} inputs"
+        return "\n".join([f"{where}: {first}", *minus, *plus, proof])
+
+
+def patch_of(job: Job, edit: Edit) -> Patch | None:
+    """The edit as a patch, if the file with it is still right on inputs from other seeds; else None."""
+    unit = job.units[edit.unit]
+    for text in texts(unit, edit):
+        code = compiled(unit, text)
+        if code is not None and confirmed(job, edit.unit, code):
+            return changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
+    return None
+
+
+def confirmed(job: Job, k: int, code: Any) -> bool:
+    """Are all gradients right with other code for unit ``k``, on the user's inputs and on others?"""
+    for other in [job, *(job.with_seed(seed) for seed in SEEDS)]:
+        try:
+            with other.running({k: code}):
+                right = other.is_right()
+        except Exception:  # of the user's code with the edit
+            return False
+        if not right:
+            return False
+    return True
+
+
+def compiled(unit: Unit, text: str) -> Any:
+    """The code of a unit in another text of its file; None if it cannot be compiled."""
+    try:
+        place = definition_of(ast.parse(text), unit.original)
+        return Unit(unit.function, unit.file, text, place[-1], place[:-1]).compiled() if place else None  # type: ignore[arg-type]
+    except (SyntaxError, ValueError):
+        return None
+
+
+def texts(unit: Unit, edit: Edit) -> list[str]:
+    """The possible texts of the file with an edit: only the expression changed, in brackets, the statement anew."""
+    statement, text = edit.statement, unit.text
+    if isinstance(edit.new, tuple):
+        start, stop, new = edit.new
+        return [_statements(text, statement, stop > start, new, len(edit.holder))]
+    old = edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)
+    edit.swap()
+    try:
+        ast.fix_missing_locations(unit.node)
+        wanted = ast.dump(unit.node)
+        new = edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)
+        written = ast.unparse(new)
+    finally:
+        edit.swap()
+    bare = [written[1:-1]] if written.startswith("(") else []  # of a tuple, or of an index
+    return [changed for changed in (splice(text, old, part) for part in (*bare, written, f"({written})"))
+            if _same_tree(unit, changed, wanted)][:1]  # fmt: skip
+
+
+def _same_tree(unit: Unit, text: str, wanted: str) -> bool:
+    try:
+        place = definition_of(ast.parse(text), unit.original)
+    except SyntaxError:
+        return False
+    return bool(place) and ast.dump(place[-1]) == wanted
+
+
+def splice(text: str, node: Any, written: str) -> str:
+    """The text with other text for a node."""
+    lines = text.encode().split(b"\n")
+    first, last = lines[node.lineno - 1], lines[node.end_lineno - 1]
+    new = first[: node.col_offset] + written.encode() + last[node.end_col_offset :]
+    return b"\n".join([*lines[: node.lineno - 1], new, *lines[node.end_lineno :]]).decode()
+
+
+def _statements(text: str, statement: ast.stmt, replaces: bool, new: list[ast.stmt], count: int) -> str:
+    """The text with other statements for a statement, or after it."""
+    lines = text.split("\n")
+    start = statement.lineno - 1 if replaces else (statement.end_lineno or statement.lineno)
+    stop = statement.end_lineno or statement.lineno
+    indent = " " * statement.col_offset
+    gone = replaces and count > 1 and all(isinstance(part, ast.Pass) for part in new)
+    written = [] if gone else [indent + line for part in new for line in ast.unparse(part).split("\n")]
+    return "\n".join([*lines[:start], *written, *lines[stop:]])
+
+
+def changed_lines(unit: Unit, text: str, count: int) -> Patch:
+    """The patch between the text of the file and a changed text."""
+    before, after = unit.text.split("\n"), text.split("\n")
+    start = next((k for k, (a, b) in enumerate(zip(before, after)) if a != b), min(len(before), len(after)))
+    tail = 0
+    while tail < min(len(before), len(after)) - start and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    old, new = before[start : len(before) - tail], after[start : len(after) - tail]
+    function = unit.name
+    return Patch(unit.file, start + 1, function, "\n".join(old), "\n".join(new), text, unit.text, count)

@@ -1,0 +1,67 @@
+"""A layer as a `Problem`: its own gradients in the place of autograd's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..numeric.compare import CLOSE, Problem
+from ..numeric.derivatives import roundoff
+from ..report import Row
+from .adapter import Adapter
+
+SINGLE = float(np.finfo(np.float32).eps)
+NONE = "is None"
+
+
+class LayerProblem(Problem):
+    """A layer as a `Problem` for `compared`."""
+
+    def __init__(self, adapter: Adapter, ys: Sequence[np.ndarray], rng: np.random.Generator):
+        self.adapter, self.rng, self.names, self.arrays = adapter, rng, adapter.names, adapter.floats
+        self.ys, self.dys = list(ys), [rng.standard_normal(y.shape) for y in ys]
+        self.exact = list(adapter.floats.values())
+        self.L = self._value
+        self.misfits: dict[str, str] = {}
+        size = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(self.dys, ys))
+        rough = any(y.dtype != np.float64 for y in ys) or roundoff(self.L, self.exact) > 1e-11 * size
+        self.coarse = SINGLE if rough else 0.0
+
+    def _value(self, xs: Sequence[np.ndarray]) -> Any:
+        ys = self.adapter.run(dict(zip(self.names, xs))).outputs
+        return sum(np.sum(dy * y) for dy, y in zip(self.dys, ys, strict=True))
+
+    def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        gradients = self.adapter.gradients(self.adapter.run(dict(zip(self.names, xs)), self.dys))
+        return [self._fitting(name, g, x.shape) for (name, g), x in zip(gradients.items(), xs)]
+
+    def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """The gradient; or, if it cannot be compared, zeros, with the reason in ``misfits``."""
+        if g is None or np.asarray(g).dtype.kind not in "fiu":
+            self.misfits[f"d{name}"] = NONE if g is None else "is no array of numbers"
+        elif np.shape(g) != shape:
+            self.misfits[f"d{name}"] = f"is {np.shape(g)}, should be {shape}"
+        else:
+            return np.asarray(g)
+        return np.zeros(shape)
+
+    def moved(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        eps = max(self.coarse, float(np.finfo(np.float64).eps))
+        return [x * (1 + eps * self.rng.choice([-1.0, 1.0], x.shape)) for x in xs]
+
+    def with_note(self, row: Row) -> Row:
+        """The row with the verdict and the note for a gradient that could not be compared.
+
+        None is right where the numbers are zero. Else, None for an input means that nobody needs this gradient; None
+        for a parameter is wrong.
+        """
+        row.note = self.misfits.get(row.name, row.note)
+        if row.name in self.misfits and row.note != NONE:
+            row.verdict = "wrong"
+        elif row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.input_names:
+            return Row(row.name, "unchecked", shape=row.shape, note=f"{NONE}: taken as not needed", counts=False)
+        if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
+            row.verdict = "precision"
+        return row

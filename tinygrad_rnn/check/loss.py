@@ -1,0 +1,36 @@
+"""`check_loss`: one function that returns the loss and then gradients, as min-char-rnn's, against numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import Uncheckable
+from .layer import checked
+from .layers.arguments import binds, parameters
+from .layers.loss_function import LossLayer
+from .report import Report
+
+
+def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = None) -> Report:
+    """Compare the gradients that a function returns after its loss with the numerical derivatives of the loss.
+
+    loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
+
+    Gradients are matched to inputs by name (``dWxh``, ``grad_Wxh``, a dict with the keys of an input), then by order
+    and shape; what fits no input is left alone. An input without a gradient does not count. Inputs are arrays, or
+    lists, tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global
+    generators before each call.
+
+    Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, or returns no loss.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    if isinstance(function, type) or not callable(function):
+        raise Uncheckable(f"check_loss: it is handed a {type(function).__name__}, should be a function that returns "
+                          "the loss, then gradients")  # fmt: skip
+    if not binds(function, inputs):
+        wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
+        raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be check_loss({name}, {wanted})")
+    report = checked(LossLayer(function, inputs), inputs, None, seed)
+    report.title = f"{name}: the gradients that it returns against numbers of its loss"
+    return report

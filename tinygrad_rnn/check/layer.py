@@ -97,8 +97,12 @@ def _explain(
 ) -> None:  # fmt: skip
     """Add the mistakes to the report: as lines with a patch, else in words."""
     wrong = any(row.verdict == "wrong" for row in report.tensors.values())
-    if not (wrong and _lines(adapter, roots, report)) and (wrong or cell is not None):
+    in_source = wrong and (roots != [adapter.layer])  # functions, and layers with gradients as attributes
+    if not (in_source and _lines(adapter, roots, report)) and (wrong or cell is not None):
+        before = len(report.diagnoses)
         _reference(adapter, cell, report, compared_with)
+        if wrong and not in_source and not report.diagnoses and not before and cell is None:
+            _lines(adapter, roots, report)
 
 
 def _lines(adapter: Adapter, roots: Sequence[Any], report: Report) -> bool:

@@ -10,10 +10,9 @@ import ast
 import copy
 import heapq
 from collections.abc import Iterator
-from typing import Any
 
 from .edits import Scope
-from .statement_edits import Edit, bodies
+from .statement_edits import Edit, Renamed, bodies
 
 CHEAPEST = 25  # of the exchanges of variables in a statement, so many are tried
 COST = 3.0
@@ -83,18 +82,3 @@ def far(a: str, b: str) -> float:
     """Between 0 and 1: how little two names have in common."""
     same = sum(x == y for x, y in zip(a, b)) + sum(x == y for x, y in zip(a[::-1], b[::-1]))
     return 1 - min(1.0, same / max(len(a), len(b)))
-
-
-class Renamed(ast.NodeTransformer):
-    """Exchanges atoms."""
-
-    def __init__(self, changes: dict[str, str]):
-        self.changes = changes
-
-    def visit(self, node: ast.AST) -> Any:
-        text = ast.unparse(node) if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) else ""
-        if text in self.changes:
-            new: Any = ast.parse(self.changes[text], mode="eval").body
-            new.ctx = node.ctx  # type: ignore[attr-defined]
-            return new
-        return self.generic_visit(node)

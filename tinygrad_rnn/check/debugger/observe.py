@@ -28,6 +28,7 @@ class Observation:
         self.job = job
         self.kinds: dict[int, Kind] = {}
         self.atoms: list[dict[str, Kind]] = [{} for _ in job.units]
+        self.calls: dict[int, int] = {}
         self.lines: list[dict[int, int]] = [{} for _ in job.units]
         self.expressions = [list(expressions(unit.node)) for unit in job.units]
         self.texts = [texts(unit) for unit in job.units]
@@ -35,8 +36,10 @@ class Observation:
 
         def callback(k: int, x: Any) -> Any:
             kind = kind_of(x)
-            if kind is not None:
+            if kind is not None and (kind[1] or id(nodes[k]) not in self.kinds):
                 self.kinds.setdefault(id(nodes[k]), kind)
+                if self.kinds[id(nodes[k])] == ("i", ()):  # a 0 in the place of the first gradient
+                    self.kinds[id(nodes[k])] = kind
             return x
 
         codes, first = {}, 0
@@ -64,8 +67,9 @@ class Observation:
             sys.settrace(before)
 
     def _atoms(self, k: int, frame: Any) -> None:
-        """At the end of a function: the atoms that have a value there."""
-        if self.atoms[k]:
+        """At the end of a function: the atoms that have a value there. The second call has no initial values left."""
+        self.calls[k] = self.calls.get(k, 0) + 1
+        if self.calls[k] > 2:
             return
         variables = dict(frame.f_locals)
         listed = [*variables, *self.texts[k], *(text for name, x in variables.items() for text in inside(name, x))]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .edits import Later, Scope, expression, of_expression
+from .edits import ATOMS, Later, Scope, expression, of_expression
 
 
 @dataclass
@@ -54,11 +55,40 @@ def of_statement(k: int, body: list[ast.stmt], at: int, scope: Scope) -> Iterato
     scope.target = ast.unparse(getattr(statement, "target", None) or getattr(statement, "targets", [ast.Name("")])[0])
     for cost, holder, key, new in inner_edits(statement, scope):
         yield Edit(cost, k, statement, holder, key, new)
+    for text, other in everywhere(statement, scope):
+        new = Renamed({text: other}).visit(copy.deepcopy(statement))
+        yield Edit(1.9, k, statement, body, at, (at, at + 1, [new]))
     if isinstance(statement, ast.For):
         for cost, iterable in loops(statement.iter):
             yield Edit(cost, k, statement, statement, "iter", iterable)
     for cost, statements in rewritten(statement, scope):
         yield Edit(cost, k, statement, body, at, (at, at + 1, statements))
+
+
+def everywhere(statement: ast.stmt, scope: Scope) -> Iterator[tuple[str, str]]:
+    """The variables that a statement reads several times, each with those that could be meant."""
+    if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return)) or statement.value is None:
+        return
+    read = [ast.unparse(node) for node in ast.walk(statement.value) if isinstance(node, ATOMS)]
+    for text in dict.fromkeys(read):
+        if read.count(text) > 1 and text in scope.seen.atoms[scope.k]:
+            for other in scope.like(scope.seen.atoms[scope.k][text], text):
+                yield text, other
+
+
+class Renamed(ast.NodeTransformer):
+    """Exchanges atoms."""
+
+    def __init__(self, changes: dict[str, str]):
+        self.changes = changes
+
+    def visit(self, node: ast.AST) -> Any:
+        text = ast.unparse(node) if isinstance(node, ATOMS) else ""
+        if text in self.changes:
+            new: Any = ast.parse(self.changes[text], mode="eval").body
+            new.ctx = node.ctx  # type: ignore[attr-defined]
+            return new
+        return self.generic_visit(node)
 
 
 def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any, Any, Any]]:

@@ -66,6 +66,7 @@ class Scope:
         ))  # fmt: skip
         names = seen.job.units[k].function.__globals__
         self.numpy = next((name for name, x in names.items() if getattr(x, "__name__", "") == "numpy"), "np")
+        self.unread = unread(units[k].node)
         self.slices = list({ast.dump(node): node for node in ast.walk(units[k].node)
                             if isinstance(node, ast.Slice)}.values())  # fmt: skip
 
@@ -81,13 +82,23 @@ class Scope:
     target = ""  # what the statement assigns
 
     def hint(self, atom: str) -> float:
-        """A lower cost for the variable that the assigned gradient is by: ``f`` or ``f_s[t]`` for ``df``."""
-        stem = stem_of(self.target)
-        return -0.8 if stem and stem in (stem_of(atom), f"a{stem_of(atom)}") else 0.0
+        """A lower cost for the variable that the assigned gradient is by, ``f`` for ``df``, and for unread ones."""
+        stem, base = stem_of(self.target), re.split(r"\W", atom)[0]
+        named = stem and stem in (stem_of(atom), f"a{stem_of(atom)}")
+        return (-0.8 if named else 0.0) - (0.8 if base in self.unread else 0.0)
 
     def like(self, kind: Kind | None, but: str = "") -> list[str]:
         """The atoms of a kind."""
         return [text for text in self.by_kind.get(kind, []) if text != but] if kind else []
+
+
+def unread(function: ast.FunctionDef) -> list[str]:
+    """The arguments and variables of a function that nothing is computed from, their shapes apart."""
+    shapes = [node.value for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == "shape"]
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    read = [node.id for node in names if isinstance(node.ctx, ast.Load) and not any(node is part for part in shapes)]
+    stored = [node.id for node in names if isinstance(node.ctx, ast.Store)]
+    return [name for name in dict.fromkeys([*(arg.arg for arg in function.args.args), *stored]) if name not in read]
 
 
 def stem_of(text: str) -> str:
@@ -109,7 +120,8 @@ def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
     if kind is None:
         return
     for atom in scope.like(kind, text):
-        yield (1.5 + 0.5 * _far(text, atom) if isinstance(node, ATOMS) else 3), expression(atom)
+        close = isinstance(node, ATOMS) or kind == ("i", ())
+        yield (1.5 + 0.5 * _far(text, atom) if close else 3) + scope.hint(atom) / 2, expression(atom)
     if kind[0] == "f":
         yield from _unary(node, kind, scope, top)
         if top:

@@ -50,7 +50,7 @@ def on(monkeypatch, tmp_path):
     return on
 
 
-@pytest.mark.sampled(every=8)
+@pytest.mark.sampled(every=8, by=lambda line, encoding: [line.split()[0], encoding])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_ends_with_its_code_on_every_console(line, encoding, on):
@@ -61,6 +61,7 @@ def test_every_command_ends_with_its_code_on_every_console(line, encoding, on):
         assert json.loads(out.decode("utf-8" if "draw" in line else encoding)) == json.loads(in_utf8)
 
 
+@pytest.mark.sampled(every=2, by=lambda **_: [])
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_train_prints_any_word(encoding, on):
     write_texts(Path("texts"), train="<unk> naïve 日本 😀 \n" * 60, valid="日本 naïve " * 20, test="日本 😀 " * 20)
@@ -115,7 +116,7 @@ def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
     return subprocess.run(["bash", "-c", line], cwd=cwd, capture_output=True, timeout=120, env=environment)
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=9, by=lambda **_: [])
 @pytest.mark.parametrize(("command", "code"), [
     (f"check {RIGHT}", 0), (f"check {WRONG}", 1), ("derive lstm --loop", 0), ("draw lstm -o - --format html", 0),
     ("--help", 0)])  # fmt: skip
@@ -133,7 +134,7 @@ def test_a_full_device_is_an_error_in_one_line(command, tmp_path):
     assert (done.returncode, done.stderr.decode()) == (2, said)
 
 
-@pytest.mark.sampled(every=2, by=lambda **_: [])
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_a_stream_that_is_closed_changes_no_code(closed, tmp_path):
     assert shell(f"tinygrad-rnn check {WRONG} {closed}", tmp_path).returncode == 1
@@ -142,7 +143,7 @@ def test_a_stream_that_is_closed_changes_no_code(closed, tmp_path):
 NO_UTF8 = "na\udcefve.py"  # a name that is no UTF-8
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=5, by=lambda **_: [])
 @pytest.mark.parametrize(("command", "code"), [
     (f"check {WRONG}", 1), ("derive lstm", 0), (f"check {NO_UTF8}:f", 2), (f"check {NO_UTF8}:g", 2)],
     ids=["check", "derive", "f", "g"])  # fmt: skip

@@ -20,7 +20,8 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from helpers.handwritings.table import BY_NAME, HANDWRITINGS, made
+from helpers.handwritings.fresh import FRESH
+from helpers.handwritings.table import HANDWRITINGS, made
 from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.search import search
 from tinygrad_rnn.check.layers.adapter import Adapter
@@ -115,11 +116,13 @@ def main():
     parser.add_argument("--random", type=int, default=0)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--fresh", action="store_true", help="the handwritings that the edits were not tuned to")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     totals, seconds = collections.Counter(), []
     with tempfile.TemporaryDirectory() as name:
-        for handwriting in [BY_NAME[name] for name in options.names] or HANDWRITINGS:
+        table = FRESH if options.fresh else HANDWRITINGS
+        for handwriting in [row for row in table if row.name in options.names] or table:
             cases = [(kind, *handwriting.with_mistake(k)) for k, (kind, _, _) in enumerate(handwriting.mistakes)]
             cases = random_cases(handwriting, options.random) if options.random else cases
             for k, (kind, text, line) in list(enumerate(cases))[options.first :: options.every]:

@@ -7,12 +7,12 @@ other places between the assignment and the next use would be the same.
 from __future__ import annotations
 
 import ast
-import copy
+import functools
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from .edits import Scope
-from .statement_edits import Edit, Renamed, bodies
+from .edits import ATOMS, Scope
+from .statement_edits import Edit, bodies, renamed
 
 CHEAPEST = 25  # of the exchanges of variables in a statement, so many are tried
 COST = 3.0
@@ -27,7 +27,7 @@ def insertions(k: int, node: ast.AST, body: list[ast.stmt], at: int, scope: Scop
         names += [name for name in accumulated(node, scope) if name not in inside or name in names]
     for name in dict.fromkeys(names):
         for cost, new in about(name, node, scope):
-            yield Edit(COST + cost, k, statement, body, at, (at + 1, at + 1, [new]))
+            yield Edit(COST + cost, k, statement, body, at, (at + 1, at + 1, new))
 
 
 def targets(statement: ast.stmt) -> list[str]:
@@ -44,40 +44,48 @@ def accumulated(node: ast.AST, scope: Scope) -> list[str]:
     return [name for name in dict.fromkeys(names) if scope.seen.atoms[scope.k].get(name, ("", ()))[0] == "f"]
 
 
-def about(name: str, node: ast.AST, scope: Scope) -> Iterator[tuple[float, ast.stmt]]:
+def about(name: str, node: ast.AST, scope: Scope) -> Iterator[tuple[float, Callable[[], list[ast.stmt]]]]:
     """The statements that change a variable."""
     kind = scope.seen.atoms[scope.k].get(name)
     for _, _, model in bodies(node):
         if isinstance(model, (ast.Assign, ast.AugAssign)) and len(targets(model)) == 1:
-            fixed = {} if targets(model)[0] == name else {targets(model)[0]: name}
-            step = 0.0 if isinstance(model, ast.AugAssign) or targets(model)[0] in ast.unparse(model.value) else 0.5
+            target = targets(model)[0]
+            fixed = {} if target == name else {target: name}
+            step = 0.0 if isinstance(model, ast.AugAssign) or target in ast.unparse(model.value) else 0.5
             for cost, changes in exchanges(model, fixed, scope):
-                yield cost + step, Renamed({**fixed, **changes}).visit(copy.deepcopy(model))
+                yield cost + step, functools.partial(renamed, model, {**fixed, **changes})
     if kind is not None and kind[1]:
-        for other in scope.like(kind, name):
-            yield 0.5, ast.parse(f"{name} = {other}").body[0]
-            yield 0.8, ast.parse(f"{name} += {other}").body[0]
-            yield 1.2, ast.parse(f"{name} = {name} * {other}").body[0]
-        for helper in scope.helpers:
-            for other in scope.like(kind, name):
-                yield 0.8, ast.parse(f"{name} = {name} * {helper}({other})").body[0]
-        for text in scope.like(("i", (1,))) + scope.like(("i", ())):
-            yield 1.5, ast.parse(f"{name}[{text}] -= 1").body[0]
+        texts = [(cost, text.format(v=name, a=other)) for other in scope.like(kind, name) for cost, text in OF_TWO]
+        texts += [(0.8, f"{name} = {name} * {helper}({other})")
+                  for helper in scope.helpers for other in scope.like(kind, name)]  # fmt: skip
+        texts += [(1.5, f"{name}[{text}] -= 1") for text in scope.like(("i", (1,))) + scope.like(("i", ()))]
+        for cost, text in texts:
+            yield cost, functools.partial(parsed, text)
+
+
+OF_TWO = ((0.5, "{v} = {a}"), (0.8, "{v} += {a}"), (1.2, "{v} = {v} * {a}"))
+
+
+def parsed(text: str) -> list[ast.stmt]:
+    """The statements of a text."""
+    return ast.parse(text).body
 
 
 def exchanges(model: ast.stmt, fixed: dict[str, str], scope: Scope) -> list[tuple[float, dict[str, str]]]:
     """The cheapest exchanges of up to two atoms of a statement by others of their kind."""
     atoms = scope.seen.atoms[scope.k]
-    listed = list(dict.fromkeys(ast.unparse(node) for node in ast.walk(model) if isinstance(node, ast.expr)))
+    listed = list(dict.fromkeys(ast.unparse(node) for node in ast.walk(model) if isinstance(node, ATOMS)))
     pairs = [(far(text, other), text, other) for text in listed if text in atoms and text not in fixed
              for other in scope.like(atoms[text], text)]  # fmt: skip
     some: list[tuple[float, dict[str, str]]] = [(0.0, {})] if fixed else []
     some += [(0.2 + a, {text: other}) for a, text, other in pairs]
+    pairs = heapq.nsmallest(CHEAPEST, pairs)
     some += [(0.4 + a + b, {text: other, text2: other2}) for k, (a, text, other) in enumerate(pairs)
              for b, text2, other2 in pairs[k + 1 :] if text2 != text]  # fmt: skip
     return heapq.nsmallest(CHEAPEST, some, key=lambda pair: pair[0])
 
 
+@functools.cache
 def far(a: str, b: str) -> float:
     """Between 0 and 1: how little two names have in common."""
     same = sum(x == y for x, y in zip(a, b)) + sum(x == y for x, y in zip(a[::-1], b[::-1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import heapq
 import itertools
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from .batch import SIZE, Batch
 from .edits import Scope
 from .influence import UNKNOWN, Place, ranks
 from .insertions import COST, insertions
@@ -20,7 +20,6 @@ from .patch import Patch, patch_of
 from .statement_edits import Edit, bodies, of_statement
 
 SECONDS = 8.0  # of CPU time
-OFTEN = 32  # the clock is read once in so many runs
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
 
 
@@ -40,12 +39,14 @@ def search(job: Job, seconds: float = SECONDS) -> Found:
     seen = Observation(job)
     ranked = ranks(job, seen)
     runs = 0
-    for edit in candidates(job, seen, ranked):
-        if runs % OFTEN == 0 and time.process_time() - start > seconds:
+    edits = candidates(job, seen, ranked)
+    while time.process_time() - start < seconds:
+        batch = Batch(job, list(itertools.islice(edits, SIZE)))
+        if not batch.edits:
             break
-        runs += 1
-        if mends(job, edit):
-            patch = patch_of(job, edit)
+        for n, edit in enumerate(batch.edits):
+            runs += 1
+            patch = patch_of(job, edit) if mends(job, edit.unit, batch.code(n)) else None
             if patch is not None:
                 return Found(edit, patch, runs, ranked)
     return Found(None, None, runs, ranked)
@@ -75,34 +76,12 @@ def candidates(job: Job, seen: Observation, ranked: dict[Place, float]) -> Itera
             yield heapq.heappop(queue)[2]
 
 
-def mends(job: Job, edit: Edit) -> bool:
-    """Are all gradients right with an edit, and the outputs of the forward as before?"""
-    unit = job.units[edit.unit]
-    edit.swap()
-    try:
-        placed(edit)
-        code = unit.compiled()
-    except (SyntaxError, ValueError, TypeError):
+def mends(job: Job, k: int, code: Any) -> bool:
+    """Are all gradients right with other code of unit ``k``, and the outputs of the forward as before?"""
+    if code is None:
         return False
-    finally:
-        edit.swap()
     try:
-        with job.running({edit.unit: code}):
+        with job.running({k: code}):
             return job.is_right()
     except Exception:  # of the user's code with the edit
         return False
-
-
-def placed(edit: Edit) -> None:
-    """Give the new nodes of an edit the line of its statement; after `Edit.swap`."""
-    if isinstance(edit.new, tuple):
-        start, stop, _ = edit.new
-        new = edit.holder[start:stop]
-    else:
-        new = [edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)]
-    line, column = edit.statement.lineno, edit.statement.col_offset
-    for root in new:
-        for node in ast.walk(root):
-            if "lineno" in node._attributes and not hasattr(node, "lineno"):
-                node.lineno = node.end_lineno = line  # type: ignore[attr-defined]
-                node.col_offset = node.end_col_offset = column  # type: ignore[attr-defined]

@@ -52,7 +52,7 @@ class Unit:
         inner: Any = node or self.node
         for definition in reversed(self.around):
             body = [inner] if isinstance(definition, ast.ClassDef) else _with(definition.body, self.node, inner)
-            inner = _copy(definition, body=body, decorator_list=[])
+            inner = copied(definition, body=body, decorator_list=[])
         module = ast.Module([inner], [])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,7 +63,7 @@ class Unit:
         return code
 
 
-def _copy(node: Any, **fields: Any) -> Any:
+def copied(node: Any, **fields: Any) -> Any:
     """A shallow copy of a node with some fields replaced."""
     new = type(node)(**{name: getattr(node, name) for name in node._fields if hasattr(node, name)})
     ast.copy_location(new, node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +23,17 @@ class Edit:
     key: Any
     new: Any
 
+    def built(self) -> Any:
+        """The new expression, or statements."""
+        return self.new.build() if isinstance(self.new, Later) else self.new
+
     def swap(self) -> None:
         """Do the change; a second call takes it back."""
-        if isinstance(self.new, Later):
-            self.new = self.new.build()
+        self.new = self.built()
         if isinstance(self.holder, list):
             if isinstance(self.new, tuple):  # statements in the place of some
                 start, stop, statements = self.new
+                statements = statements() if callable(statements) else statements
                 before = self.holder[start:stop]
                 self.holder[start:stop] = statements
                 self.new = (start, start + len(statements), before)
@@ -56,8 +61,7 @@ def of_statement(k: int, body: list[ast.stmt], at: int, scope: Scope) -> Iterato
     for cost, holder, key, new in inner_edits(statement, scope):
         yield Edit(cost, k, statement, holder, key, new)
     for text, other in everywhere(statement, scope):
-        new = Renamed({text: other}).visit(copy.deepcopy(statement))
-        yield Edit(1.9, k, statement, body, at, (at, at + 1, [new]))
+        yield Edit(1.9, k, statement, body, at, (at, at + 1, functools.partial(renamed, statement, {text: other})))
     if isinstance(statement, ast.For):
         for cost, iterable in loops(statement.iter):
             yield Edit(cost, k, statement, statement, "iter", iterable)
@@ -74,6 +78,11 @@ def everywhere(statement: ast.stmt, scope: Scope) -> Iterator[tuple[str, str]]:
         if read.count(text) > 1 and text in scope.seen.atoms[scope.k]:
             for other in scope.like(scope.seen.atoms[scope.k][text], text):
                 yield text, other
+
+
+def renamed(statement: ast.stmt, changes: dict[str, str]) -> list[ast.stmt]:
+    """A copy of a statement with other atoms."""
+    return [Renamed(changes).visit(copy.deepcopy(statement))]
 
 
 class Renamed(ast.NodeTransformer):

@@ -1,0 +1,144 @@
+"""Many edits of a function in one compiled function: a number chooses which of them runs.
+
+if chosen(1): statement_1
+elif chosen(2): statement_2
+else: statement
+
+To compile a function takes longer than to run a short one, so that a search compiles its candidates together.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .instrument import MARK, with_constant
+from .job import Job
+from .source import copied
+from .statement_edits import Edit
+
+COMPOUND = (ast.For, ast.While, ast.If, ast.With, ast.Try, ast.FunctionDef, ast.ClassDef)
+SIZE = 48  # edits of a batch
+
+
+class Batch:
+    """Edits that can be run one by one."""
+
+    def __init__(self, job: Job, edits: Sequence[Edit]):
+        self.job, self.edits, self.current = job, list(edits), -1
+        self.codes: dict[int, Any] = {}
+        self.single: list[int] = []  # edits that are compiled by themselves
+        for unit in dict.fromkeys(edit.unit for edit in edits):
+            numbers = [n for n, edit in enumerate(edits) if edit.unit == unit]
+            together = [n for n in numbers if not is_single(edits[n])]
+            self.single += [n for n in numbers if is_single(edits[n])]
+            try:
+                self.codes[unit] = self._code(unit, together)
+            except (SyntaxError, ValueError, TypeError):
+                self.single += together
+
+    def _code(self, unit: int, numbers: Sequence[int]) -> Any:
+        instead: dict[int, list[Any]] = {}
+        after: dict[int, list[Any]] = {}
+        for n in numbers:
+            where, statement, new = alternative(self.edits[n])
+            (instead if where == "instead" else after).setdefault(id(statement), []).append((n, new))
+        tree = switched(self.job.units[unit].node, instead, after)
+        return with_constant(self.job.units[unit].compiled(tree), lambda n: n == self.current)
+
+    def code(self, n: int) -> Any:
+        """The code of the unit of edit ``n`` with this edit; None if it cannot be compiled."""
+        edit, self.current = self.edits[n], n
+        if n not in self.single:
+            return self.codes[edit.unit]
+        edit.swap()
+        try:
+            placed(edit)
+            return self.job.units[edit.unit].compiled()
+        except (SyntaxError, ValueError, TypeError):
+            return None
+        finally:
+            edit.swap()
+
+
+def is_single(edit: Edit) -> bool:
+    """Is it a change of the head of a loop, or of another compound statement?"""
+    return isinstance(edit.statement, COMPOUND) and not isinstance(edit.new, tuple)
+
+
+def alternative(edit: Edit) -> tuple[str, ast.stmt, list[ast.stmt]]:
+    """("instead" or "after", a statement, the statements that come instead of it or after it)."""
+    if isinstance(edit.new, tuple):
+        start, stop, new = edit.new
+        statements = new() if callable(new) else new
+        where = ("instead", edit.holder[start]) if stop > start else ("after", edit.statement)
+    else:
+        statements, where = [with_edit(edit.statement, edit)], ("instead", edit.statement)
+    for statement in statements:
+        locate(statement, edit.statement)
+    return (*where, statements)
+
+
+def with_edit(node: Any, edit: Edit) -> Any:
+    """A copy of a tree with an edit; what is not changed is the same object."""
+    fields = {}
+    for name, part in ast.iter_fields(node):
+        if node is edit.holder and name == edit.key:
+            new = edit.built()
+        elif isinstance(part, list):
+            items = [with_edit(item, edit) if isinstance(item, ast.AST) else item for item in part]
+            if part is edit.holder:
+                items[edit.key] = edit.built()
+            new = items if any(a is not b for a, b in zip(items, part)) else part
+        else:
+            new = with_edit(part, edit) if isinstance(part, ast.AST) else part
+        if new is not part:
+            fields[name] = new
+    return copied(node, **fields) if fields else node
+
+
+def switched(node: Any, instead: dict[int, list[Any]], after: dict[int, list[Any]]) -> Any:
+    """A copy of a tree in which statements can be exchanged: lists of (number, statements) by the id of a statement."""
+    fields = {}
+    for name in ("body", "orelse", "finalbody"):
+        body = getattr(node, name, None)
+        if isinstance(body, list) and body:
+            fields[name] = [new for statement in body for new in _choice(statement, instead, after)]
+    handlers = [switched(handler, instead, after) for handler in getattr(node, "handlers", [])]
+    return copied(node, **fields, **({"handlers": handlers} if handlers else {})) if fields else node
+
+
+def _choice(statement: ast.stmt, instead: dict[int, list[Any]], after: dict[int, list[Any]]) -> Iterator[ast.stmt]:
+    chosen = [switched(statement, instead, after) if isinstance(statement, COMPOUND) else statement]
+    for n, new in reversed(instead.get(id(statement), [])):
+        chosen = [_if(n, new, chosen, statement)]
+    yield from chosen
+    for n, new in after.get(id(statement), []):
+        yield _if(n, new, [], statement)
+
+
+def _if(n: int, new: list[ast.stmt], otherwise: list[ast.stmt], at: ast.stmt) -> ast.stmt:
+    test = ast.Call(ast.Constant(MARK), [ast.Constant(n)], [])
+    statement = ast.If(test, new, otherwise)
+    locate(test, at)
+    return ast.copy_location(statement, at)
+
+
+def locate(root: Any, at: ast.stmt) -> None:
+    """Give the nodes of a tree that have no place the line of a statement."""
+    for node in ast.walk(root):
+        if "lineno" in node._attributes and not hasattr(node, "lineno"):
+            node.lineno = node.end_lineno = at.lineno
+            node.col_offset = node.end_col_offset = at.col_offset
+
+
+def placed(edit: Edit) -> None:
+    """Give the new nodes of an edit the line of its statement; after `Edit.swap`."""
+    if isinstance(edit.new, tuple):
+        start, stop, _ = edit.new
+        new = edit.holder[start:stop]
+    else:
+        new = [edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)]
+    for root in new:
+        locate(root, edit.statement)

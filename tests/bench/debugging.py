@@ -48,7 +48,11 @@ def result(handwriting, text, line, folder, key):
     found = search(job)
     seconds = time.process_time() - start
     if found.patch is None:
-        return "no patch", None, None, seconds
+        places = [(job.units[place.place[0]].file, place.statement.lineno) for place in found.lines]
+        if not places:
+            return "nothing", None, None, seconds
+        return ("line" if places[0][1] == line else "candidate" if line in [at for _, at in places] else
+                "another line"), places[0][1], None, seconds  # fmt: skip
     again = job_of(*made(handwriting, found.patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7))
     if again.first.wrong:
         return "wrong patch", found.patch.line, found.patch, seconds
@@ -134,7 +138,13 @@ def main():
                 seconds.append(took)
                 planted = text.split("\n")[line - 1].strip()
                 shown = patch is not None and word != "patched"
-                said = f"-> {at}: {patch.old.strip()} => {patch.new.strip()}" if shown else ""
+                said = (
+                    f"-> {at}: {patch.old.strip()} => {patch.new.strip()}"
+                    if shown
+                    else f"-> {at}"
+                    if at != line
+                    else ""
+                )
                 print(f"{word:18}{took:6.1f} s  {handwriting.name}:{line} {kind}: {planted} {said}", flush=True)
     print(dict(totals), f"median {np.median(seconds):.1f} s, 90 % {np.quantile(seconds, 0.9):.1f} s")
 

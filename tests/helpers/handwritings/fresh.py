@@ -1,6 +1,6 @@
 """Handwritings that the edits of the debugger were not tuned to, with their mistakes: for honest figures."""
 
-from .table import D, Handwriting, H, N, T, layer, loss, pair, weights
+from .table import D, H, Handwriting, N, T, layer, loss, pair, weights
 
 
 def by_gate(normal, *shape):

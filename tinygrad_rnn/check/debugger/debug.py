@@ -1,4 +1,4 @@
-"""The mistakes of a layer as patches, one after another: find the likeliest edit, confirm its text, tell it."""
+"""The mistakes of a layer as lines: with the likeliest patch that was run, else the line and what it should hold."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from typing import Any
 from ..layers.adapter import Adapter
 from ..report import Diagnosis
 from .job import Job
-from .patch import Patch
+from .place import source_line, told
 from .search import search
 
 
-def debug(adapter: Adapter, roots: Sequence[Any]) -> list[Patch]:
-    """The patch of a layer whose gradients are wrong; nothing if none of the edits makes all gradients right."""
+def diagnoses(adapter: Adapter, roots: Sequence[Any]) -> list[Diagnosis]:
+    """The mistakes of a layer whose gradients are wrong, as diagnoses of kind "line".
+
+    With a patch that was run, if there is any; else the line that can be the only mistake, whose ``new`` and ``diff``
+    are None. Nothing if no line can be the only mistake.
+    """
     job = Job(adapter, roots)
     if not job.first.wrong or not job.units:
         return []
     found = search(job)
-    return [found.patch] if found.patch else []
-
-
-def diagnoses(adapter: Adapter, roots: Sequence[Any]) -> list[Diagnosis]:
-    """The patches as diagnoses of kind "line"."""
-    return [Diagnosis("line", "", str(patch), 0.0, k, None, patch.file, patch.line, patch.function, patch.old,
-                      patch.new, patch.diff()) for k, patch in enumerate(debug(adapter, roots))]  # fmt: skip
+    if found.patch is not None:
+        patch = found.patch
+        return [Diagnosis("line", "", str(patch), 0.0, 0, None, patch.file, patch.line, patch.function, patch.old,
+                          patch.new, patch.diff())]  # fmt: skip
+    if not found.lines:
+        return []
+    line = found.lines[0]
+    unit = job.units[line.place[0]]
+    return [Diagnosis("line", "", told(job, found.lines), 0.0, 0, None, unit.file, line.statement.lineno, unit.name,
+                      source_line(unit, line.statement), None, None)]  # fmt: skip

@@ -102,6 +102,18 @@ class Job:
                  for x in self.adapter.inputs]  # fmt: skip
         return Few(self.adapter.with_inputs(moved), self.roots, seed=seed)
 
+    def with_all_elements(self) -> Job:
+        """The same layer and inputs, compared in all elements of each gradient, up to a few hundred."""
+        whole = Whole(self.adapter, self.roots, self.seed)
+        whole.units = self.units  # the nodes of these are known to others
+        return whole
+
+
+class Whole(Job):
+    """A job whose derivatives are by each element of gradients of usual size."""
+
+    elements = 300
+
 
 class Few(Job):
     """A job whose derivatives are along two directions: enough to confirm a patch."""

@@ -57,7 +57,7 @@ class Observation:
 
         def look(k: int, frame: Any) -> Any:
             self.lines[k][frame.f_lineno] = self.lines[k].get(frame.f_lineno, 0) + 1
-            return lambda _frame, event, _arg: (self._atoms(k, frame) if event == "return" else look(k, frame))
+            return lambda _frame, event, _arg: self._atoms(k, frame) if event == "return" else look(k, frame)
 
         before = sys.gettrace()
         sys.settrace(start)

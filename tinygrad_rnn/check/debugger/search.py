@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import heapq
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,30 +18,44 @@ from .insertions import COST, insertions
 from .job import Job
 from .observe import Observation
 from .patch import Patch, patch_of
+from .solve import Solved, solved_lines
 from .statement_edits import Edit, bodies, of_statement
 
 SECONDS = 8.0  # of CPU time
+FIRST = 2.5  # so long the search runs before the lines are solved for
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
+PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
 
 
 @dataclass
 class Found:
-    """An edit that was run and its patch, and how many edits were run."""
+    """A patch that was run and its edit, or the lines that can mend everything; and how many edits were run."""
 
     edit: Edit | None
     patch: Patch | None
-    runs: int
-    ranks: dict[Place, float]
+    lines: list[Solved]
+    runs: int = 0
 
 
 def search(job: Job, seconds: float = SECONDS) -> Found:
-    """The likeliest edit that makes every gradient right."""
+    """The likeliest edit that makes every gradient right; without any, the lines that can be the mistake."""
     start = time.process_time()
     seen = Observation(job)
     ranked = ranks(job, seen)
+    edits = Candidates(job, seen, ranked)
+    found = run(job, edits, start + min(FIRST, seconds))
+    if found.patch is None:
+        found.lines = solved_lines(job, seen, ranked)
+        edits.promote([line.statement for line in found.lines])
+        later = run(job, edits, start + seconds)
+        found = Found(later.edit, later.patch, found.lines, found.runs + later.runs)
+    return found
+
+
+def run(job: Job, edits: Candidates, stop: float) -> Found:
+    """Run edits until one makes every gradient right, or the time is over."""
     runs = 0
-    edits = candidates(job, seen, ranked)
-    while time.process_time() - start < seconds:
+    while time.process_time() < stop:
         batch = Batch(job, list(itertools.islice(edits, SIZE)))
         if not batch.edits:
             break
@@ -48,32 +63,54 @@ def search(job: Job, seconds: float = SECONDS) -> Found:
             runs += 1
             patch = patch_of(job, edit) if mends(job, edit.unit, batch.code(n)) else None
             if patch is not None:
-                return Found(edit, patch, runs, ranked)
-    return Found(None, None, runs, ranked)
+                return Found(edit, patch, [], runs)
+    return Found(None, None, [], runs)
 
 
-def candidates(job: Job, seen: Observation, ranked: dict[Place, float]) -> Iterator[Edit]:
+class Candidates:
     """The edits of all statements that ran, ordered by cost and by how likely the statement is wrong."""
-    sources: list[tuple[float, int, Any]] = []  # the least cost of the edits of a statement, and what gives them
-    for k, unit in enumerate(job.units):
-        scope = Scope(seen, k)
-        for n, (body, at, _) in enumerate(bodies(unit.node)):
-            likely = WEIGHT * ranked.get((k, n), 2.0)
-            if likely < 1.9 * WEIGHT:
-                sources.append((likely + 1, len(sources), partial(of_statement, k, body, at, scope)))
-                late = min(likely, WEIGHT * UNKNOWN)
-                sources.append((late + COST, len(sources), partial(insertions, k, unit.node, body, at, scope)))
-    heapq.heapify(sources)
-    queue: list[tuple[float, int, Edit]] = []
-    count = itertools.count()
-    while sources or queue:
-        while sources and (not queue or sources[0][0] <= queue[0][0]):
-            least, _, edits = heapq.heappop(sources)
-            offset = least - (1 if edits.func is of_statement else COST)
+
+    def __init__(self, job: Job, seen: Observation, ranked: dict[Place, float]):
+        # the least cost of the edits of a statement, what its rank adds to their costs, and what gives them
+        self.sources: list[tuple[float, int, float, ast.stmt, Any]] = []
+        self.queue: list[tuple[float, int, Edit]] = []
+        self.count = itertools.count()
+        for k, unit in enumerate(job.units):
+            scope = Scope(seen, k)
+            for n, (body, at, statement) in enumerate(bodies(unit.node)):
+                likely = WEIGHT * ranked.get((k, n), 2.0)
+                if likely < 1.9 * WEIGHT:
+                    self._add(1.0, likely, statement, partial(of_statement, k, body, at, scope))
+                    late = min(likely, WEIGHT * UNKNOWN)
+                    self._add(COST, late, statement, partial(insertions, k, unit.node, body, at, scope))
+        heapq.heapify(self.sources)
+
+    def _add(self, least: float, offset: float, statement: ast.stmt, edits: Any) -> None:
+        self.sources.append((least + offset, next(self.count), offset, statement, edits))
+
+    def __iter__(self) -> Candidates:
+        return self
+
+    def __next__(self) -> Edit:
+        while self.sources and (not self.queue or self.sources[0][0] <= self.queue[0][0]):
+            _, _, offset, _, edits = heapq.heappop(self.sources)
             for edit in edits():
-                heapq.heappush(queue, (offset + edit.cost, next(count), edit))
-        if queue:
-            yield heapq.heappop(queue)[2]
+                heapq.heappush(self.queue, (offset + edit.cost, next(self.count), edit))
+        if not self.queue:
+            raise StopIteration
+        return heapq.heappop(self.queue)[2]
+
+    def promote(self, statements: Sequence[ast.stmt]) -> None:
+        """Run the edits of some statements earlier."""
+
+        def less(statement: ast.stmt) -> float:
+            return PROMOTED if any(statement is other for other in statements) else 0.0
+
+        self.sources = [(least - less(at), n, offset - less(at), at, edits)
+                        for least, n, offset, at, edits in self.sources]  # fmt: skip
+        self.queue = [(cost - less(edit.statement), n, edit) for cost, n, edit in self.queue]
+        heapq.heapify(self.sources)
+        heapq.heapify(self.queue)
 
 
 def mends(job: Job, k: int, code: Any) -> bool:

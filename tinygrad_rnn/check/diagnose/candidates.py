@@ -147,4 +147,3 @@ def _shifted(seen: Seen, shift: int, wraps: bool = False) -> Seen:
     before = "before" if shift < 0 else "after"
     label = f"{seen.label} of the step {before}" + (" (around the end)" if wraps else "")
     return Seen(seen.slot, label, seen.numbers, seen.shape, shift, wraps)
-

@@ -49,7 +49,6 @@ class View:
         parts = self.case.atoms(name, made)
         return {atom: distance(self.atoms[name][atom], one) <= MATCH for atom, one in parts.items()}
 
-
     def mark(self, edits: Edits) -> list[float]:
         """A few numbers by which gradients can be told apart: a random projection of each."""
         rng, found = np.random.default_rng(5), self.case.expected(edits)

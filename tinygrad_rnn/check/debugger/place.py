@@ -1,0 +1,57 @@
+"""A line that was solved for but not patched, in words: where it is, and what it should hold."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from .job import Job
+from .solve import Solved
+from .source import Unit
+
+MOST = 4  # lines that are named beside the first
+
+
+def told(job: Job, lines: Sequence[Solved]) -> str:
+    """The first line with what it should hold, and the other lines that can be the mistake instead of it."""
+    line, others = lines[0], lines[1:]
+    unit = job.units[line.place[0]]
+    count = sum(g is not None for g in job.first.gradients.values())
+    many = f"all {count} gradients are" if count > 1 else "the gradient is"
+    text = [f"{where(unit, line.statement)}: {source_line(unit, line.statement).strip()}",
+            f"    with other values of {ast.unparse(line.node)} here {many} right; no small edit gives them",
+            f"    {holds(line)}"]  # fmt: skip
+    if others:
+        text.append(f"    a mistake in {'one of these lines' if len(others) > 1 else 'this line'} could be the only "
+                    "mistake as well:")  # fmt: skip
+        for other in others[:MOST]:
+            at = job.units[other.place[0]]
+            text.append(f"    {where(at, other.statement)}: {source_line(at, other.statement).strip()}")
+    return "\n".join(text)
+
+
+def where(unit: Unit, statement: ast.stmt) -> str:
+    """The file, the line and the function of a statement."""
+    return f"{os.path.basename(unit.file)}:{statement.lineno} in {unit.name}"
+
+
+def source_line(unit: Unit, statement: ast.stmt) -> str:
+    """The first line of a statement in the file."""
+    return unit.text.split("\n")[statement.lineno - 1]
+
+
+def holds(line: Solved) -> str:
+    """What a line should hold: the shape, and the largest value that differs in the first run where any does."""
+    runs = len(line.values)
+    for n in line.wrong_runs()[:1]:
+        now, right = np.asarray(line.values[n]), np.asarray(line.right[n])
+        error = np.abs(now - right)
+        index = np.unravel_index(int(np.argmax(error)), error.shape)
+        at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""
+        each = f", in run {n + 1} of {runs}" if runs > 1 else ""
+        return (f"it should hold an array {right.shape}{each}: {at} is {float(now[index]):.6g}, "
+                f"should be {float(right[index]):.6g}")  # fmt: skip
+    return f"it should hold an array {np.shape(line.values[0])}"

@@ -268,16 +268,11 @@ class WrongLSTM(LSTM):
         return dA @ self.params[0].T, dA @ self.params[1].T, ds * f
 
 
-def test_its_own_forward_tells_the_line_in_its_own_words():
-    report = check_layer(WrongLSTM(), X, H, C)
-    assert [one.text for one in report.diagnoses] == ["df = dnew * new   ->   df = dnew * c"]
-    assert report.title.endswith("autograd of its own forward") and report.notes == []
-
-
-def test_a_cell_tells_it_in_the_words_of_the_cell():
-    report = check_layer(WrongLSTM(), X, H, C, cell=lstm)
-    assert [(one.kind, one.text) for one in report.diagnoses] == [("step", "df = dc' * c'   ->   df = dc' * c")]
-    assert report.title.endswith("autograd of lstm")
+@pytest.mark.parametrize("cell", [None, lstm])
+def test_a_mistake_is_told_by_its_line(cell, searched):
+    report = check_layer(WrongLSTM(), X, H, C, cell=cell)
+    (line,) = report.diagnoses
+    assert line.function == "WrongLSTM.backward" and "ds * c * f * (1 - f)" in line.new and report.notes == []
 
 
 class Negative(TimeRNN):
@@ -285,18 +280,11 @@ class Negative(TimeRNN):
         return -super().backward(dhs)
 
 
-def test_a_forward_that_writes_into_an_array_has_numbers_only():
-    report = check_layer(Negative(dtype="d"), XS[:, :3])
-    assert report.first_wrong == "dxs" and [one.text for one in report.diagnoses] == ["dxs: its sign is flipped"]
-    (note,) = report.notes
-    assert note.startswith("compared with numbers only: its forward does not run on Tensors")
-    assert note.endswith("cell= names a cell that it should be equal to")
-
-
-def test_with_a_cell_it_has_a_line():
-    report = check_layer(Negative(dtype="d"), XS[:, :3], cell=rnn)
-    assert [one.text for one in report.diagnoses] == ["dx = -(dA_h @ Wx.T)   ->   dx = dA_h @ Wx.T"]
-    assert report.notes == [] and report.smallest == {"N": 1, "T": 1}
+def test_a_forward_that_writes_into_an_array_is_checked_by_numbers():
+    for cell in (None, rnn):
+        report = check_layer(Negative(dtype="d"), XS[:, :3], cell=cell)
+        assert report.first_wrong == "dxs" and [one.text for one in report.diagnoses] == ["dxs: its sign is flipped"]
+        assert report.notes == [] and report.smallest == {"N": 1, "T": 1}
 
 
 class Half(RNN):
@@ -401,4 +389,4 @@ class Sliced(RNN):
 def test_views_of_a_parameter_are_checked_by_numbers():
     assert check_layer(Sliced(), X, H).verdict == "right"
     report = check_layer(type("Wrong", (Sliced,), {"sign": -1})(), X, H)
-    assert report.first_wrong == "dW" and "it keeps a view of a parameter" in report.notes[0]
+    assert report.first_wrong == "dW"

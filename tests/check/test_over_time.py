@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from helpers import bptt_by_hand, judging
+from helpers import bptt_by_hand, bptt_references
 from helpers.bptt_by_hand import gru_in_the_loop, lstm_in_the_loop, rnn_in_the_loop
-from helpers.judging import case
+from helpers.bptt_references import case
 from helpers.mutants import Mutant
 from tinygrad_rnn import Param, cell, derive, gru, lstm, rnn, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
@@ -194,7 +194,7 @@ def test_the_users_inputs():
     assert_right(report)
     assert report.tensors["dxs"].shape == (2, 4, 3)
     report = check_backward(lstm, mutant(DO), *arrays, **params)
-    assert said(report) == [("sign", "do")] and report.smallest == {"N": 1, "T": 1, "still": True}
+    assert report.first_wrong == "do" and report.smallest == {"N": 1, "T": 1, "still": True}
 
 
 @pytest.mark.parametrize("backward, first", [(lstm_in_the_loop, "xs"), (lstm_backward, "x")])
@@ -252,10 +252,8 @@ def leaky_bptt(xs, h, *, W, U, dhs, dh, rate=0.5, sign=1):
 def test_a_users_own_cell():
     assert_right(check_backward(leaky, leaky_bptt))
     report = check_backward(leaky, lambda xs, h, *, dhs, **k: leaky_bptt(xs, h, dhs=dhs, sign=-1, **k))
-    assert report.verdict == "wrong" and report.first_wrong == "da"
-    assert [(one.kind, one.text) for one in report.diagnoses] == [
-        ("sign", "dA_a = -(da * (1 - a**2))   ->   dA_a = da * (1 - a**2)")
-    ]
+    assert report.verdict == "wrong"
+    assert {row.name for row in report.tensors.values() if row.verdict == "wrong"} == {"da", "dW", "dU", "dxs", "dh"}
 
 
 def test_the_configuration_of_a_cell_goes_to_both():
@@ -305,7 +303,7 @@ def test_a_wrapped_cell(wrapper):
 
     def by_autograd(xs, *states, sign=1, **given):
         dys = {name: given.pop(name) for name in ["dhs", *(f"d{name}" for name in wrapped.states)]}
-        found = judging.autograd(wrapped, [xs, *states], given, dys)
+        found = bptt_references.autograd(wrapped, [xs, *states], given, dys)
         found = {name: np.zeros(states[0].shape) if g is None else g for name, g in found.items()}
         return {**found, "dWx": sign * found["dWx"]}
 
@@ -332,15 +330,14 @@ def as_the_book(own, names="fgio"):
     return backward
 
 
-#: A mistake in the handwriting, which of its gradients shows it first, and what may be said of it.
+#: A mistake in the handwriting, and which of its gradients shows it first.
 BOOK = {
-    "do upside down": (DO, "do", [("sign", "do"), ("sign", "dA.o")]),
-    "activation for derivative": (("do * o * (1 - o)", "do * o"), "do", [("activation", "dA.o")]),
+    "do upside down": (DO, "do"), "activation for derivative": (("do * o * (1 - o)", "do * o"), "do"),
     # such a df is right, as that by the gate itself; what is wrong is first seen where it is carried to
-    "no derivative": (("df * f * (1 - f)", "df"), "dh'", [("derivative", "dA.f")]),
-    "df with the new memory": (("df = dc * c\n", "df = dc * c_new\n"), "df", [("step", "df")]),
-    "dWx doubled": (("dWx += x.T", "dWx += 2 * x.T"), "dWx", [("factor", "dWx")]),
-}
+    "no derivative": (("df * f * (1 - f)", "df"), "dh'"),
+    "df with the new memory": (("df = dc * c\n", "df = dc * c_new\n"), "df"),
+    "dWx doubled": (("dWx += x.T", "dWx += 2 * x.T"), "dWx"),
+}  # fmt: skip
 
 
 def test_gradients_by_the_sums_inside_are_right_and_told():
@@ -353,20 +350,10 @@ def test_gradients_by_the_sums_inside_are_right_and_told():
 @pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", BOOK)
 def test_a_mistake_in_them_is_told(name):
-    edit, first, told = BOOK[name]
+    edit, first = BOOK[name]
     report = check_backward(lstm, as_the_book(mutant(edit)), sizes=FEW)
-    assert report.first_wrong == first and sorted(said(report)) == sorted(told), str(report)
+    assert report.first_wrong == first, str(report)
     assert report.tensors["do"].note == "taken for the gradient by A.o"
-    assert report.unexplained == []
-
-
-@pytest.mark.sampled(every=2, by=lambda **_: [])
-@pytest.mark.parametrize("name", ["do upside down", "activation for derivative"])
-def test_a_mistake_in_the_only_one_is_told(name):
-    """Of ``do`` alone nothing else tells which of the two it is: what explains all with the fewest mistakes."""
-    edit, _, told = BOOK[name]
-    report = check_backward(lstm, as_the_book(mutant(edit), names="o"), sizes=FEW)
-    assert sorted(said(report)) == sorted(told), str(report)
 
 
 def renamed(own, old, new):
@@ -410,22 +397,21 @@ def test_an_unknown_name_that_is_nothing_is_told_and_does_not_count(nothing):
 
 
 RETURNED = {
-    "do upside down": (lambda g: {**g, "do": -g["do"]}, "do", "sign"),
-    "dc' doubled": (lambda g: {**g, "dc'": 2 * g["dc'"]}, "dc'", "factor"),
-    "dA: o first": (lambda g: {**g, "dA": np.roll(g["dA"], 5, axis=2)}, "dA", "permuted"),
-    "do backwards in time": (lambda g: {**g, "do": g["do"][:, ::-1]}, "do", "reversed"),
-    "df late": (lambda g: {**g, "df": np.roll(g["df"], 1, axis=1)}, "df", "step"),
-}
+    "do upside down": (lambda g: {**g, "do": -g["do"]}, "do"),
+    "dc' doubled": (lambda g: {**g, "dc'": 2 * g["dc'"]}, "dc'"),
+    "dA: o first": (lambda g: {**g, "dA": np.roll(g["dA"], 5, axis=2)}, "dA"),
+    "do backwards in time": (lambda g: {**g, "do": g["do"][:, ::-1]}, "do"),
+    "df late": (lambda g: {**g, "df": np.roll(g["df"], 1, axis=1)}, "df"),
+}  # fmt: skip
 
 
 @pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("name", RETURNED)
 def test_what_is_wrong_only_in_what_is_returned(name):
     """The others were computed with the right one: it alone is wrong."""
-    change, first, kind = RETURNED[name]
+    change, first = RETURNED[name]
     report = check_backward(lstm, lambda *a, dhs, **k: change(lstm_in_the_loop(*a, dhs=dhs, **k)), sizes=FEW)
     assert [row.name for row in report.tensors.values() if row.verdict == "wrong"] == [first] == [report.first_wrong]
-    assert report.diagnoses[0].kind == kind and {one.tensor.split(".")[0] for one in report.diagnoses} == {first}
 
 
 # -- in float32 ------------------------------------------------------------------------------------------------------
@@ -444,11 +430,9 @@ def test_right_code_in_float32_is_right_up_to_rounding(of, backward):
 
 
 @pytest.mark.sampled(every=3, by=lambda **_: [])
-@pytest.mark.parametrize("edit, told", [
-    (DO, ("sign", "do")), (("dWx += x.T", "dWx += 1.001 * x.T"), ("factor", "dWx")),
-    (("dh = dA @ Wh.T", "dh = 0 * dh"), ("missing", "dh")),
+@pytest.mark.parametrize("edit, first", [
+    (DO, "do"), (("dWx += x.T", "dWx += 1.001 * x.T"), "dWx"), (("dh = dA @ Wh.T", "dh = 0 * dh"), "dh"),
 ])  # fmt: skip
-def test_a_mistake_in_float32_is_told(edit, told):
+def test_a_mistake_in_float32_is_wrong(edit, first):
     report = check_backward(lstm, mutant(edit), sizes=FEW, dtype="float32")
-    assert report.verdict == "wrong" and told in said(report)
-    assert all(one.match <= 1e-8 for one in report.diagnoses)  # it was looked for in float64
+    assert (report.verdict, report.first_wrong) == ("wrong", first)

@@ -1,14 +1,13 @@
-"""What a report says beside the numbers: smallest case, evidence, groups, ways, what it leaves unexplained."""
+"""What a report says beside the numbers: smallest case, evidence, ways, blocks; and all of it as JSON."""
 
-import functools
 import json
 
 import numpy as np
 import pytest
 
-from helpers import judging
+from helpers import bptt_references
 from helpers.bptt_by_hand import lstm_in_the_loop
-from helpers.judging import finals_only
+from helpers.bptt_references import finals_only
 from helpers.layers_by_hand import Affine, Layer
 from helpers.mutants import Mutant
 from tinygrad_rnn import draw, lstm
@@ -19,19 +18,13 @@ from tinygrad_rnn.errors import CheckError
 
 FEW = {"N": 3, "T": 4, "D": 2, "H": 5}
 DO, DB = ("do = dh * tanh_c", "do = -dh * tanh_c"), ("db += dA.sum(axis=0)", "db += dA.mean(axis=0)")
-DOUBLED = ("dWx += x.T", "dWx += 2 * x.T")
-OUTSIDE = ("do = dh * tanh_c", "do = dh * np.sin(c_new)")  # nobody writes that
+OUTSIDE = ("do = dh * tanh_c", "do = dh * np.sin(c_new) ** 3 * np.cos(c_new)")  # nobody writes that
 
 
-@functools.cache
 def wrong(*edits, finals=False):
     """The report on the handwriting "lstm in the loop" with other text in some places."""
     backward = Mutant("lstm in the loop", edits).function()
     return check_backward(lstm, finals_only(backward, lstm) if finals else backward, sizes=FEW)
-
-
-def said(report):
-    return [(one.kind, one.tensor) for one in report.diagnoses]
 
 
 # -- the smallest case -----------------------------------------------------------------------------------------------
@@ -55,9 +48,9 @@ SEEN = {
 
 def measured(backward, N, T, still):
     """Is a backward wrong on a case? By numbers that the report has no part in."""
-    arrays, params, dys = judging.case(lstm, seed=7, N=N, T=T, D=2, H=5)
+    arrays, params, dys = bptt_references.case(lstm, seed=7, N=N, T=T, D=2, H=5)
     arrays = [arrays[0], *(0 * one if still else one for one in arrays[1:])]
-    right = judging.autograd(lstm, arrays, params, dys)
+    right = bptt_references.autograd(lstm, arrays, params, dys)
     found = backward(*arrays, **params, **{name: dy.copy() for name, dy in dys.items()})
     return any(np.abs(found[name] - g).max() > 1e-6 for name, g in right.items())
 
@@ -95,48 +88,20 @@ def test_it_is_said():
     assert "\nit fails only with N > 1: a sum over the batch, or rows that are mixed\n" in text
 
 
-# -- groups ----------------------------------------------------------------------------------------------------------
+# -- ways ------------------------------------------------------------------------------------------------------------
 
 
-def test_what_no_number_tells_apart_is_one_group_and_has_one_way():
-    report = wrong(DO, finals=True)
-    assert sorted(said(report)) == [("sign", "dA.o"), ("sign", "do")] and {one.group for one in report.diagnoses} == {0}
-    assert report.guilty == [report.diagnoses[0].way]
-    text = str(report).splitlines()
-    assert sum(line.startswith("mistake: ") for line in text) == 1
-    assert sum(line.startswith("  or, which gives the same numbers: ") for line in text) == 1
+def test_the_wrong_edge_can_be_drawn(searched):
+    report = wrong(DO)
+    assert report.guilty == [report.diagnoses[0].way] == [("o", "h'")]
+    assert draw(lstm, mark=report.guilty, legend=False).source.count("class=marked") == 1
+    assert str(report).splitlines()[-5].startswith("mistake: ")
 
 
-@pytest.mark.sampled(every=2, by=lambda **_: [])
-@pytest.mark.parametrize("finals", [False, True])
-def test_two_mistakes_are_two_groups_and_have_two_ways(finals):
-    report = wrong(DO, DB, finals=finals)
-    groups = {}
-    for one in report.diagnoses:
-        groups.setdefault(one.group, []).append((one.kind, one.tensor))
-    assert ("sign", "do") in groups[0] and groups[1] == [("factor N", "db")] and len(groups) == 2
-    assert len(report.guilty) == 2 and report.guilty[1] == ("b", "A") and report.unexplained == []
-    assert all("->" in one.text for one in report.diagnoses)  # each as a line to change
-
-
-def test_the_ways_can_be_drawn():
-    report = wrong(DO, DB)
-    assert report.guilty == [("o", "h'"), ("b", "A")]
-    assert draw(lstm, mark=report.guilty, legend=False).source.count("class=marked") == 2
-
-
-def test_one_mistake_that_is_known_and_one_that_is_not():
-    """What is said is so, and what it leaves is told; nothing is made up for that."""
-    report = wrong(OUTSIDE, DOUBLED)
-    assert report.first_wrong == "do" and said(report) == [("factor", "dWx")] and report.unexplained == ["do"]
-    assert "\nnot explained by that: do" in str(report)
-    assert not report.tensors["dWx"].consequence and report.tensors["dA"].consequence
-
-
-def test_a_mistake_that_is_not_known_has_a_place_only():
+def test_a_mistake_without_a_line_has_a_place_only(searched):
     report = wrong(OUTSIDE)
     assert (report.first_wrong, report.diagnoses, report.searched) == ("do", [], True)
-    assert "the mistake is none of those that this check knows; the place is named above" in str(report)
+    assert "no line was found whose change makes all gradients right; the first wrong one is named above" in str(report)
     others = [one for one in report.tensors.values() if one.verdict == "wrong" and one.name != "do"]
     assert others and all(one.consequence for one in others)
     assert f"these follow from it: {', '.join(one.name for one in others)}" in str(report)
@@ -146,10 +111,8 @@ def test_the_blocks_of_a_stacked_gradient_are_told():
     report = wrong(("di * i * (1 - i)", "-di * i * (1 - i)"))
     assert {name: one.verdict for name, one in report.tensors["dA"].blocks.items()} == {
         "dA.f": "wrong", "dA.g": "wrong", "dA.i": "wrong", "dA.o": "wrong"}  # fmt: skip
-    assert said(report) == [("sign", "dA.i")]
     report = check_backward(lstm, lambda *a, **k: _last_block(lstm_backward(*a, **k)))
     assert [name for name, one in report.tensors["dWh"].blocks.items() if one.verdict == "wrong"] == ["dWh.o"]
-    assert said(report) == [("missing", "dWh.o")]
 
 
 def _last_block(found):
@@ -164,16 +127,16 @@ def _last_block(found):
 @pytest.mark.sampled(every=3, by=lambda **_: [])
 @pytest.mark.parametrize("made", [
     lambda: check_backward(lstm, lstm_in_the_loop, sizes=FEW), lambda: wrong(DO), lambda: wrong(DO, DB, finals=True),
-    lambda: wrong(OUTSIDE, DOUBLED), lambda: check_layer(Affine(), np.ones((2, 4))),
+    lambda: check_layer(Affine(), np.ones((2, 4))),
     lambda: check_backward(lstm, lambda *a, **k: {**lstm_backward(*a, **k), "db": None, "dc": a[2] * np.nan}),
-], ids=["right", "one", "two", "outside", "a layer", "None and NaN"])  # fmt: skip
+], ids=["right", "one", "two", "a layer", "None and NaN"])  # fmt: skip
 def test_all_of_it_is_json(made):
     def refuse(word):
         raise AssertionError(f"{word} is not JSON")
 
     report = made()
     data = json.loads(report.to_json(), parse_constant=refuse)
-    fields = ("ok", "verdict", "first_wrong", "smallest", "evidence", "unexplained", "notes", "title")
+    fields = ("ok", "verdict", "first_wrong", "smallest", "evidence", "notes", "title")
     assert {name: data[name] for name in fields} == {name: getattr(report, name) for name in fields}
     assert list(data["tensors"]) == list(report.tensors)
     assert [(one["kind"], one["tensor"], one["text"], one["group"], one["way"]) for one in data["diagnoses"]] == [

@@ -260,7 +260,7 @@ def test_two_mistakes_are_two(lstm):
 
 def test_a_wrong_line_is_told_what_is_wrong_with_it(lstm):
     _, out = lstm(**{**LSTM, "do": "dh * c_next", "dc_prev": "-dc_next * f"})
-    assert "do = dh * c_next   ->   do = dh * tanh(c_next)" in out
+    assert "do = dh * c_next   ->   do = dh * np.tanh(c_next)" in out
     assert re.search(r"dc_prev = .*-> +dc_prev = dc_next \* f", out)
 
 

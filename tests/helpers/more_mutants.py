@@ -1,7 +1,4 @@
-"""Two mistakes at once, and mistakes that no list of slips foresees: of these only the place should be told.
-
-``AT`` after an odd mistake are the lines that may be called the first wrong one; nothing where any may.
-"""
+"""Two mistakes at once, and mistakes that no list of slips foresees."""
 
 from helpers.mutants import SINGLE, Mutant
 
@@ -28,54 +25,44 @@ PAIRS = [
     ("gru after the loop", "dhs doubled", "dWx times N"),
 ]
 
-OF_A = "dWx dWh db dxs dh dh'"  # what shows that the gradient by the argument of an activation is wrong
-
-#: Handwriting, name: the text, what stands there instead, where.
+#: Handwriting, name: the text, what stands there instead.
 ODD = {
     "rnn in the loop": {
-        "cos for 1 - h²": ("1 - hs[t + 1] ** 2", "np.cos(hs[t + 1])", OF_A),
-        "1 - h³": ("1 - hs[t + 1] ** 2", "1 - hs[t + 1] ** 3", OF_A),
-        "square root": ("(1 - hs[t + 1] ** 2)", "np.sqrt(1 - hs[t + 1] ** 2)", OF_A),
-        "relu's derivative": ("(1 - hs[t + 1] ** 2)", "(hs[t + 1] > 0)", OF_A),
-        "clip": ("dh = dA @ Wh.T", "dh = np.clip(dA @ Wh.T, -0.5, 0.5)", "dh dh'"),
-        "momentum": ("dh = dA @ Wh.T", "dh = 0.7 * dA @ Wh.T + 0.3 * dh", "dh dh'"),
-        "all units summed": ("dA.sum(axis=0)", "dA.sum()", "db"),
-        "rows summed, not columns": ("dA.sum(axis=0)", "np.resize(dA.sum(axis=1), dA.shape[1])", "db"),
-        "rounded": ("db += dA", "db += np.round(dA, 2)", "db"),
-        "one unit forgotten": ("hs[t].T @ dA", "(hs[t] * (np.arange(hs[t].shape[1]) != 4)).T @ dA", "dWh"),
-        "a middle step left out": ("xs[:, t].T @ dA", "(t != 2) * (xs[:, t].T @ dA)", "dWx"),
-        "fixed noise": ('"dWh": dWh,', '"dWh": dWh + 1e-3 * np.random.default_rng(0).standard_normal(dWh.shape),',
-                        "dWh"),
-        "other noise each time": ('"db": db', '"db": db * (1 + 0.1 * np.random.default_rng().random(db.shape))', "db"),
+        "cos for 1 - h²": ("1 - hs[t + 1] ** 2", "np.cos(hs[t + 1])"),
+        "1 - h³": ("1 - hs[t + 1] ** 2", "1 - hs[t + 1] ** 3"),
+        "square root": ("(1 - hs[t + 1] ** 2)", "np.sqrt(1 - hs[t + 1] ** 2)"),
+        "relu's derivative": ("(1 - hs[t + 1] ** 2)", "(hs[t + 1] > 0)"),
+        "clip": ("dh = dA @ Wh.T", "dh = np.clip(dA @ Wh.T, -0.5, 0.5)"),
+        "momentum": ("dh = dA @ Wh.T", "dh = 0.7 * dA @ Wh.T + 0.3 * dh"),
+        "all units summed": ("dA.sum(axis=0)", "dA.sum()"),
+        "rows summed, not columns": ("dA.sum(axis=0)", "np.resize(dA.sum(axis=1), dA.shape[1])"),
+        "rounded": ("db += dA", "db += np.round(dA, 2)"),
+        "one unit forgotten": ("hs[t].T @ dA", "(hs[t] * (np.arange(hs[t].shape[1]) != 4)).T @ dA"),
+        "a middle step left out": ("xs[:, t].T @ dA", "(t != 2) * (xs[:, t].T @ dA)"),
+        "fixed noise": ('"dWh": dWh,', '"dWh": dWh + 1e-3 * np.random.default_rng(0).standard_normal(dWh.shape),'),
+        "other noise each time": ('"db": db', '"db": db * (1 + 0.1 * np.random.default_rng().random(db.shape))'),
     },
     "lstm in the loop": {
-        "sin for tanh": ("do = dh * tanh_c", "do = dh * np.sin(c_new)", "do"),
-        "|dh|": ("do = dh * tanh_c", "do = np.abs(dh) * tanh_c", "do"),
-        "square root of f": ("dc = dc * f", "dc = dc * np.sqrt(f)", "dc dc'"),
-        "gates mixed": ("df * f * (1 - f)", "df * np.sqrt(f * i * o)", "dA"),
-        "half precision": ("df = dc * c", "df = (dc * c).astype('e').astype('d')", "df"),
-        "batch centred": ("dg = dc * i", "dg = dc * i - (dc * i).mean(axis=0)", "dg"),
-        "tanh of the gradient": ("di = dc * g", "di = np.tanh(dc * g)", "di"),
-        "neighbouring units": ("dc = dc * f", "dc = np.roll(dc * f, 1, axis=1)", "dc dc'"),
+        "sin for tanh": ("do = dh * tanh_c", "do = dh * np.sin(c_new)"),
+        "|dh|": ("do = dh * tanh_c", "do = np.abs(dh) * tanh_c"),
+        "square root of f": ("dc = dc * f", "dc = dc * np.sqrt(f)"),
+        "gates mixed": ("df * f * (1 - f)", "df * np.sqrt(f * i * o)"),
+        "half precision": ("df = dc * c", "df = (dc * c).astype('e').astype('d')"),
+        "batch centred": ("dg = dc * i", "dg = dc * i - (dc * i).mean(axis=0)"),
+        "tanh of the gradient": ("di = dc * g", "di = np.tanh(dc * g)"),
+        "neighbouring units": ("dc = dc * f", "dc = np.roll(dc * f, 1, axis=1)"),
     },
     "gru in the loop": {
-        "√r": ("drh * r", "drh * np.sqrt(r)", "dh dh'"),
-        "unit length": ("dr = drh * h", "dr = drh * h / np.linalg.norm(h)", "dr"),
-        "running sum": ('"db": db', '"db": np.cumsum(db)', "db"),
-        "reset by half": ("(r * h).T @ an", "((r + 1) / 2 * h).T @ an", "dWh"),
+        "√r": ("drh * r", "drh * np.sqrt(r)"),
+        "unit length": ("dr = drh * h", "dr = drh * h / np.linalg.norm(h)"),
+        "running sum": ('"db": db', '"db": np.cumsum(db)'),
+        "reset by half": ("(r * h).T @ an", "((r + 1) / 2 * h).T @ an"),
     },
 }  # fmt: skip
 
-
-def both(by, first, second):
-    one, two = SINGLE[f"{by}: {first}"], SINGLE[f"{by}: {second}"]
-    return Mutant(by, one.edits + two.edits, one.expected + two.expected)
-
-
-DOUBLE = {f"{by}: {first}, and {second}": both(by, first, second) for by, first, second in PAIRS}
-OUTSIDE = {
-    f"{by}: {name}": Mutant(by, ((old, new),), at=at)
-    for by, rows in ODD.items()
-    for name, (old, new, at) in rows.items()
+DOUBLE = {
+    f"{by}: {first}, and {second}": Mutant(by, SINGLE[f"{by}: {first}"].edits + SINGLE[f"{by}: {second}"].edits)
+    for by, first, second in PAIRS
 }
-TABLES = {"single": SINGLE, "double": DOUBLE, "outside": OUTSIDE}
+OUTSIDE = {f"{by}: {name}": Mutant(by, (edit,)) for by, rows in ODD.items() for name, edit in rows.items()}
+MUTANTS = {**SINGLE, **DOUBLE, **OUTSIDE}

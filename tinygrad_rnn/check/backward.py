@@ -1,13 +1,13 @@
 """`check_backward`: a hand-derived gradient against autograd and against numbers, line by line.
 
-To find the wrong line, the backward pass runs again with the hand-derived gradients in place of the right ones
-(`Tape.back`). This gives, for each line, the gradient that is right for the inputs of that line. A wrong gradient that
-equals it follows correctly from a mistake in an earlier line. A wrong gradient that differs from it has a mistake in
-its line, and the search for the mistake compares with this gradient, so that two mistakes do not hide each other.
+To tell a cause from its consequences, the backward pass runs again with the hand-derived gradients in the place of the
+right ones (`Tape.back`). This gives, for each line, the gradient that is right for the inputs of that line. A wrong
+gradient that equals it follows correctly from a mistake in an earlier line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,13 +15,17 @@ import numpy as np
 
 from ..cells.cell import Cell
 from .contract.functions import function_contract
-from .diagnose.case import Case
-from .diagnose.explain import explain
-from .diagnose.targets import OfCell, OfFunction, Subject
+from .derivation.as_layer import as_layer
+from .derivation.case import Case
+from .derivation.kinks import right_at_kinks
+from .derivation.subjects import OfCell, OfFunction, Subject
 from .layer import checked
-from .layers.cache_pair import as_layer, right_way_round, takes_cache
+from .layers.adapter import Adapter
+from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
+from .mistakes import explain
 from .numeric.compare import CLOSE, EMPTY, ROUNDED
 from .report import Report, Row, distance, row
+from .whole import whole_gradient
 
 
 def check_backward(
@@ -51,15 +55,15 @@ def check_backward(
     be that of one computation, the sum over all, or all of them stacked. The gradients by all arguments are required;
     None for an argument that is no parameter of the cell means that nobody needs this gradient.
 
-    Returns a `Report`: the first wrong line, the lines that are wrong only because of it, the smallest case that fails,
-    and the mistake as a line to change, if a known mistake gives exactly these numbers. It also checks the contract of
+    Returns a `Report`: the first wrong gradient, those that are wrong only because of it, the smallest case that fails,
+    and the wrong line of the source with a patch that was run, if there is one. It also checks the contract of
     a backward: that it repeats, modifies nothing, is linear in the cotangents, and keeps rows of the batch and steps
     apart. A violation is a diagnosis of kind "protocol: ...". Raises `Uncheckable` for arguments that do not fit.
     """
     subject: Subject
     right_way_round(forward, backward, inputs)
     if takes_cache(backward) and not isinstance(forward, Cell):
-        return checked(as_layer(forward, backward), inputs, None, dtype=dtype)
+        return checked(pair_as_layer(forward, backward), inputs, None, dtype=dtype)
     if isinstance(forward, Cell):
         subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)
     else:
@@ -69,10 +73,34 @@ def check_backward(
     report = Report(f"{subject.name}: hand-derived gradients against autograd and numbers")
     case.take(subject.ask(case))
     report.tensors = {row.name: row for row in rows(case)}
-    explain(subject, case, report, seed)
-    violations, report.notes = function_contract(subject, case)
-    report.diagnoses += violations
+    right_at_kinks(case, report)
+    if report.first_wrong:
+        _explain(subject, case, report)
+    violations, notes = function_contract(subject, case)
+    report.diagnoses, report.notes = report.diagnoses + violations, report.notes + notes
     return report
+
+
+def _explain(subject: Subject, case: Case, report: Report) -> None:
+    """Tell causes from consequences, and add the mistakes to the report."""
+    wrong = [row for row in report.tensors.values() if row.verdict == "wrong" and row.name in case.lines]
+    upstream = case.expected()
+    for wrong_row in wrong:
+        got = np.asarray(case.hand[wrong_row.name], np.float64)
+        wrong_row.consequence = distance(got, upstream[wrong_row.name]) <= CLOSE
+    if wrong and all(row.consequence for row in wrong):  # each follows from another: the first counts as the cause
+        wrong[0].consequence = False
+    if any(row.verdict == "wrong" for row in case.checked):
+        return  # a gradient rule of an operation is wrong: nothing that is said of the user's would be sure
+    adapter = Adapter(as_layer(subject, case.given), list(case.given.values()))
+    explain(adapter, subject.sources, report, subject.batched)
+    for line in report.lines:
+        assigned = re.match(r"\s*(\w+)", line.old or line.new or "")
+        line.way = case.way(assigned[1] if assigned else "") or case.way(report.first_wrong or "")
+    causes = [row for row in wrong if row.verdict == "wrong" and not row.consequence]
+    if not report.lines:
+        report.diagnoses += [diagnosis for row in causes for diagnosis in whole_gradient(
+            row.name, np.asarray(case.hand[row.name]), upstream[row.name], {"T": 1, **case.tape.counts})]  # fmt: skip
 
 
 def rows(case: Case) -> list[Row]:

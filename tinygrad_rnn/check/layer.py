@@ -1,5 +1,4 @@
-"""`check_layer`: a layer with its own forward and backward, against numbers, against autograd if its forward runs on
-Tensors or equals a cell, and against the contract of a layer.
+"""`check_layer`: a layer with its own forward and backward, against numbers, and against the contract of a layer.
 
 Every call is made on a fresh copy of the layer with its parameters in float64, so that the states, accumulated
 gradients and caches of earlier calls have no influence.
@@ -9,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -17,18 +17,15 @@ from ..cells.cell import Cell
 from ..errors import Uncheckable
 from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
-from .debugger.debug import diagnoses
-from .diagnose.explain import explain
-from .diagnose.layer_target import NoReference, OfLayer
-from .diagnose.tensor_edits import MATCH, WHOLE
 from .layers.adapter import Adapter, Reset, Run
 from .layers.arguments import as_cell
 from .layers.forward_match import compared_forward
 from .layers.gradient_attributes import AttributeLayer, needs_names
 from .layers.problem import NONE, LayerProblem
-from .numeric.compare import CLOSE, EMPTY, compared
-from .numeric.derivatives import Slopes
-from .report import Diagnosis, Report, Row, distance
+from .mistakes import explain
+from .numeric.compare import EMPTY, compared
+from .report import Diagnosis, Report, Row
+from .whole import sizes_of, whole_gradient
 
 
 def check_layer(
@@ -43,10 +40,11 @@ def check_layer(
     and outputs are arrays, or tuples, lists and dicts of arrays. Gradients are named after the attribute that holds
     the parameter, else ``params[0]``. The layer itself is not changed.
 
-    To find mistakes, the check needs a graph. It runs forward on Tensors if that works. Otherwise, ``cell`` names the
-    cell that forward should equal, for example ``tg.lstm``: a step of the cell, or the cell over time, from zero states
-    if forward takes none. All outputs are compared with the cell's, in any order of axes and gates. A difference makes
-    the verdict "wrong"; if no comparison is possible, the verdict is "unchecked".
+    A mistake is named by its line in the source of the layer, with a patch that was run (see `Diagnosis`).
+
+    ``cell`` names the cell that forward should equal, for example ``tg.lstm``: a step of the cell, or the cell over
+    time, from zero states if forward takes none. All outputs are compared with the cell's, in any order of axes and
+    gates. A difference makes the verdict "wrong"; if no comparison is possible, the verdict is "unchecked".
 
     The contract: forward and backward repeat, also on later calls and on other data; neither modifies its arguments;
     gradients own their memory; backward is linear in the cotangents. A violation is a diagnosis of kind
@@ -81,39 +79,34 @@ def checked(
     if not problem.names or not problem.dys:
         return report
     rows, gradients, numbers = compared(problem)
-    for row in rows:
-        report.tensors[row.name] = problem.with_note(row)
+    report.tensors = {row.name: problem.with_note(row) for row in rows}
     report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
     if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
-        cell = _same_cell(adapter, cell, first.result, report, guess)
-    _explain(adapter, roots, cell, report, (problem, gradients, numbers))
+        _compare_cell(adapter, cell, first.result, report, guess)
+    _mistakes(adapter, roots, report, gradients, numbers)
     if problem.coarse:
         report.notes.append("it computes in float32, whatever the dtype of its inputs")
     return report
 
 
-def _explain(
-    adapter: Adapter, roots: Sequence[Any], cell: Cell | None, report: Report, compared_with: Any
+def _mistakes(
+    adapter: Adapter, roots: Sequence[Any], report: Report, gradients: Sequence[Any], numbers: Sequence[Any]
 ) -> None:  # fmt: skip
-    """Add the mistakes to the report: as lines with a patch, else in words."""
-    wrong = any(row.verdict == "wrong" for row in report.tensors.values())
-    in_source = wrong and (roots != [adapter.layer])  # functions, and layers with gradients as attributes
-    if not (in_source and _lines(adapter, roots, report)) and (wrong or cell is not None):
-        before = len(report.diagnoses)
-        _reference(adapter, cell, report, compared_with)
-        if wrong and not in_source and not report.diagnoses and not before and cell is None:
-            _lines(adapter, roots, report)
+    """Add the mistakes to the report: as lines with a patch, else what is true of the wrong gradients as a whole."""
+    batched = [] if any(isinstance(root, FunctionType) for root in roots) else adapter.input_names
+    explain(adapter, roots, report, batched)  # the inputs of functions may be weights
+    if any(row.verdict == "wrong" for row in report.tensors.values()) and not report.lines:
+        _as_whole(adapter, report, gradients, numbers)
 
 
-def _lines(adapter: Adapter, roots: Sequence[Any], report: Report) -> bool:
-    """Add the mistakes as lines of the user's source with a patch; False if none was found."""
-    try:
-        lines = diagnoses(adapter, roots)
-    except Exception as error:  # the verdict stands even if the search fails
-        report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
-        return False
-    report.diagnoses, report.searched = lines + report.diagnoses, report.searched or bool(lines)
-    return bool(lines)
+def _as_whole(adapter: Adapter, report: Report, gradients: Sequence[Any], numbers: Sequence[Any]) -> None:
+    """Add what is true of each wrong gradient as a whole; of a large one, along its directions."""
+    counts, wholes = sizes_of(adapter.inputs), list[Diagnosis]()
+    for row, slope, g in zip(report.tensors.values(), numbers, gradients):
+        if row.verdict == "wrong" and not row.note:
+            shape = g.shape if len(slope.values) == g.size else slope.values.shape
+            wholes += whole_gradient(row.name, slope.of(g).reshape(shape), slope.values.reshape(shape), counts)
+    report.diagnoses = wholes + report.diagnoses
 
 
 def _first_run(adapter: Adapter) -> Run:
@@ -130,17 +123,15 @@ def _first_run(adapter: Adapter) -> Run:
                           f"inputs are handed over one by one: check_layer(layer, {call})") from error  # fmt: skip
 
 
-def _same_cell(adapter: Adapter, cell: Cell, result: Any, report: Report, guess: bool) -> Cell | None:
-    """The cell, if forward equals it with axes and gates in the cell's order; else None, and the report says why."""
+def _compare_cell(adapter: Adapter, cell: Cell, result: Any, report: Report, guess: bool) -> None:
+    """Say how forward is that of the cell, with axes and gates in another order; or that it is not."""
     forward = compared_forward(adapter, cell, result)
     if forward.kind == "same":
         report.notes += [f"forward is that of {cell.name}, read as {forward.text}"] if forward.text else []
-        return None if forward.text else cell
-    if guess:
+    elif guess:
         report.notes.append(forward.text)
     else:
         report.diagnoses.append(broken("forward" if forward.kind == "other" else "compared", "", forward.text))
-    return None
 
 
 def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:
@@ -158,29 +149,6 @@ def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:
             if row.verdict == "wrong" and problem.misfits.get(row.name) != NONE]  # fmt: skip
 
 
-def _reference(adapter: Adapter, cell: Cell | None, report: Report, compared_with: Any) -> None:
-    """Add the diagnoses to the report: from a graph, or if there is none, from the numbers alone."""
-    problem, gradients, numbers = compared_with
-    violations, report.diagnoses = report.diagnoses, []
-    try:
-        subject = OfLayer(adapter, cell, 0)
-        case = subject.case(0)
-        case.take(subject.ask(case))
-        explain(subject, case, report, 0)
-        reference = cell.name if cell else "its own forward"
-        report.title += f", and autograd of {reference}"
-    except NoReference as reason:
-        offered = "" if cell else "; cell= names a cell that it should be equal to"
-        report.notes.append(f"compared with numbers only: {reason}{offered}")
-    except Exception as error:  # the gradient is wrong even if the search for the mistake fails
-        report.notes.append(f"no mistake was looked for: {type(error).__name__}: {error}")
-    if not report.diagnoses:
-        for k, row in enumerate(report.tensors.values()):
-            if row.verdict == "wrong" and not row.note and not row.consequence:
-                report.diagnoses += _mistakes(adapter, problem, k, gradients, numbers)
-    report.diagnoses += violations
-
-
 def _unchecked(adapter: Adapter, report: Report) -> Report:
     """The report of a layer whose forward does not repeat, with the random generator that it uses."""
     before, plain = np.random.get_state()[2], random.getstate()  # type: ignore[index]
@@ -196,21 +164,3 @@ def _unchecked(adapter: Adapter, report: Report) -> Report:
     names = [f"d{name}" for name in adapter.names]
     report.tensors = {name: Row(name, "unchecked", note="forward does not repeat") for name in names}
     return report
-
-
-def _mistakes(
-    adapter: Adapter, problem: LayerProblem, k: int, gradients: Sequence[np.ndarray], numbers: Sequence[Slopes]
-) -> list[Diagnosis]:
-    """The mistakes in gradient ``k`` as a whole that give its numbers, or for a large gradient, its directions."""
-    shapes = [np.shape(x) for x in adapter.inputs]
-    N = shapes[0][0] if shapes and shapes[0] else 1
-    counts = {"N": N, "T": next((shape[1] for shape in shapes if len(shape) == 3), 1)}
-    slope, g, name = numbers[k], gradients[k], f"d{problem.names[k]}"
-    shape = g.shape if len(slope.values) == g.size else slope.values.shape
-    got, right = slope.of(g).reshape(shape), slope.values.reshape(shape)
-    diagnoses = []
-    for text, (kind, change) in WHOLE.items():
-        candidate = change(right, counts) if counts["N" if "N" in kind else "T"] > 2 or kind[-1] not in "NT" else right
-        if np.shape(candidate) == shape and distance(candidate, right) > CLOSE and distance(got, candidate) <= MATCH:
-            diagnoses.append(Diagnosis(kind, name, f"{name}: {text.format(**counts)}", distance(got, candidate)))
-    return diagnoses

@@ -50,10 +50,10 @@ class Row:
 class Diagnosis:
     """A mistake that explains the numbers, or of kind "protocol: ..." a violation of the contract.
 
-    The right gradient with this mistake differs from the checked gradient by ``match``. All mistakes of a ``group``
-    give the same numbers, so that no check can tell them apart. ``way`` is the wrong backward edge, if the mistake is
-    on an edge: (value, its reader). A mistake that was found in the user's source has the ``file``, the ``line``, the
-    ``function``, the ``old`` lines and the ``new`` ones, with which every gradient is right, and the ``diff``.
+    The right gradient with this mistake differs from the checked gradient by ``match``. ``group`` is the number of the
+    mistake. ``way`` is the wrong backward edge, if there is one: (value, its reader). A mistake that was found in the
+    user's source has the ``file``, the ``line``, the ``column``, the ``function``, the ``old`` lines and the ``new``
+    ones, with which every gradient is right, and the ``diff``.
     """
 
     kind: str
@@ -68,6 +68,11 @@ class Diagnosis:
     old: str = ""
     new: str | None = None
     diff: str = ""
+    column: int | None = None  # of ``line``, from 1: where ``old`` and ``new`` begin to differ
+
+    def __post_init__(self) -> None:
+        if self.line is not None and self.column is None:
+            self.column = _first_difference(self.old, self.new)
 
 
 @dataclass
@@ -76,8 +81,7 @@ class Report:
 
     ``ok`` is True if everything was checked and is right up to rounding. ``smallest`` is the smallest case that is
     still wrong, for example {"N": 1, "T": 2, "still": True}, where "still" means zero states. ``evidence`` says in
-    which cases it is wrong. ``unexplained`` lists gradients, or their blocks, that the diagnoses do not explain.
-    ``searched`` is True if a search for mistakes ran. ``notes`` are remarks that are no mistakes.
+    which cases it is wrong. ``searched`` is True if a line was looked for. ``notes`` are remarks that are no mistakes.
     """
 
     title: str
@@ -86,7 +90,6 @@ class Report:
     notes: list[str] = field(default_factory=list)
     smallest: dict[str, Any] = field(default_factory=dict)
     evidence: str = ""
-    unexplained: list[str] = field(default_factory=list)
     searched: bool = False
 
     @property
@@ -108,6 +111,11 @@ class Report:
         return (causes or wrong or [Row("", "")])[0].name or None
 
     @property
+    def lines(self) -> list[Diagnosis]:
+        """The diagnoses that name a line of the user's source."""
+        return [diagnosis for diagnosis in self.diagnoses if diagnosis.line is not None]
+
+    @property
     def guilty(self) -> list[tuple[str, str]]:
         """The wrong backward edges, for ``draw(cell, mark=report.guilty)``; of each group of mistakes, the first."""
         firsts = {mistake.group: mistake.way for mistake in reversed(self._split()[0])}
@@ -123,8 +131,7 @@ class Report:
         data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
         data |= {"tensors": {name: asdict(row) for name, row in self.tensors.items()}}
         data |= {"diagnoses": [asdict(diagnosis) for diagnosis in self.diagnoses], "notes": self.notes}
-        data |= {"smallest": self.smallest, "evidence": self.evidence, "unexplained": self.unexplained}
-        return json.dumps(_plain(data), ensure_ascii=False)
+        return json.dumps(_plain(data | {"smallest": self.smallest, "evidence": self.evidence}), ensure_ascii=False)
 
     def __str__(self) -> str:
         return "\n".join([self.title, *self.table(), *self.words()])
@@ -150,7 +157,6 @@ class Report:
             lines += [f"it fails {self.evidence}"] if self.evidence else []
         mistakes, violations = self._split()
         lines += self._mistakes(mistakes)
-        lines += [f"not explained by that: {', '.join(self.unexplained)}"] if self.unexplained else []
         lines += [f"protocol: {text}" for text in _together(violations)]
         return lines + [f"note: {text}" for text in self.notes]
 
@@ -160,15 +166,17 @@ class Report:
         return [diagnosis for diagnosis in self.diagnoses if diagnosis not in violations], violations
 
     def _mistakes(self, mistakes: list[Diagnosis]) -> list[str]:
-        """A line for each mistake, followed by the mistakes of its group, which give the same numbers."""
+        """A paragraph for each mistake."""
         if self.first_wrong and self.searched and not mistakes:
-            return ["the mistake is none of those that this check knows; the place is named above"]
-        lines = []
-        for k, mistake in enumerate(mistakes):
-            same_group = k > 0 and mistakes[k - 1].group == mistake.group
-            head = "  or, which gives the same numbers" if same_group else "mistake"
-            lines.append(f"{head}: {mistake.text}")
-        return lines
+            return ["no line was found whose change makes all gradients right; the first wrong one is named above"]
+        return [f"mistake: {mistake.text}" for mistake in mistakes]
+
+
+def _first_difference(old: str, new: str | None) -> int:
+    """The column of the first line, from 1, where it is changed; where its text begins if there is no other."""
+    first = old.split("\n")[0]
+    same = sum(first.startswith((new or "")[: k + 1]) for k in range(min(len(first), len(new or ""))))
+    return max(same, len(first) - len(first.lstrip())) + 1
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -205,9 +213,6 @@ def _plain(x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return [_plain(value) for value in x]
     return None if isinstance(x, float) and not math.isfinite(x) else x
-
-
-# -- comparing -------------------------------------------------------------------------------------------------------
 
 
 def distance(got: Any, right: Any) -> float:

@@ -7,21 +7,19 @@ whether the line was right, wrong, blank, or raised. So a mistake is counted onc
 from __future__ import annotations
 
 import ast
-import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..cells.probe import choose
-from ..check.backward import check_backward
 from ..check.gradients import CLOSE, SIZES
 from ..check.report import distance
 from ..errors import UserFileError
 from ..tracing.sample import record_step, sample
 from ..tracing.trace import pull
+from .mend import mended
 from .result import Answer
 from .worksheet import Exercise
 
@@ -54,11 +52,20 @@ class Answers:
         grads = {line: totals.get(trace.named()[name], np.zeros_like(arrays[name])) for line, name in lines.items()}
         return values, grads
 
+    def spaces(
+        self, given: Mapping[str, Any], dys: Mapping[str, Any], right: Mapping[str, Any]
+    ) -> Iterator[tuple[int, ast.stmt, dict[str, Any]]]:  # fmt: skip
+        """Each statement, with the variables before it; the caller runs it. Then right values replace its values."""
+        space = {**getattr(self.function, "__globals__", {}), **_copied({**given, **dys})}
+        for k, statement in enumerate(self.body):
+            yield k, statement, space
+            done = [name for name, last in self.last.items() if last <= k and name in right]
+            space.update(_copied({name: right[name] for name in done}))
+
     def walk(self, given: Mapping[str, Any], dys: Mapping[str, Any], right: Mapping[str, Any], judge: Judge) -> None:
         """Run the statements; call ``judge(name, k, got, error)`` after the last statement k that assigns a value."""
-        space = {**getattr(self.function, "__globals__", {}), **_copied({**given, **dys})}
         failed: dict[str, BaseException] = {}
-        for k, statement in enumerate(self.body):
+        for k, statement, space in self.spaces(given, dys, right):
             blank = _blank(statement)
             error = None if blank else self.run(statement, space)
             names = [name for name in _stored(statement) if name in right]
@@ -68,8 +75,6 @@ class Answers:
             for name in names:
                 if self.last[name] == k:
                     judge(name, k, ... if blank else space.get(name), failed.get(name))
-            done = [name for name, last in self.last.items() if last <= k and name in right]
-            space.update(_copied({name: right[name] for name in done}))
 
     def run(self, statement: ast.stmt, space: dict[str, Any]) -> BaseException | None:
         """Run one statement; the error that it raised."""
@@ -126,35 +131,21 @@ class Answers:
                 answer.mistakes = self.mistakes(answer.name)
 
     def mistakes(self, name: str) -> list[str]:
-        """The diagnoses of the checker if all other lines are right, in the names of the file."""
-        exercise, asked = self.exercise, self.exercise.called.get(name, name)
-        renamed = {called: line_name for line_name, called in exercise.called.items()}
-        renamed |= {f"d{value}": f"d{state}" for value, state in zip(exercise.new, exercise.cell.states)
-                    if f"d{value}" not in exercise.blanks}  # fmt: skip
-        report = check_backward(exercise.plain, self.alone(name), sizes=choose(exercise.cell, {}, SIZES))
-        diagnoses = [each for each in report.diagnoses if each.tensor.split(".")[0] == asked and ":" not in each.kind]
-        swap = {called: line_name for called, line_name in renamed.items() if called != line_name}
-        pattern = rf"\b({'|'.join(swap)})\b(?! that comes in)"  # dh that comes in is called dh
-        texts = [re.sub(pattern, lambda m: swap[m[0]], diagnosis.text) for diagnosis in diagnoses]
-        return list(dict.fromkeys(texts))
+        """The change that makes the line of a gradient right, as ``old   ->   new``; nothing if none is found."""
+        first = next(k for k, statement in enumerate(self.body) if name in _stored(statement))
+        cases = [self.before(first, name, seed) for seed in range(2)]
+        text = mended(self.function, self.body[first : self.last[name] + 1], name, cases)
+        return [text] if text else []
 
-    def alone(self, name: str) -> Callable[..., dict[str, Any]]:
-        """A backward that is right except for a single line."""
-        order, states = [self.exercise.cell.input, *self.exercise.cell.states], self.exercise.cell.states
-
-        def backward(*inputs: Any, **named: Any) -> dict[str, Any]:
-            dys = {f"d{state}": named.pop(f"d{state}") for state in states}
-            given = {**dict(zip(order, inputs)), **named}
-            values, grads = self.right(given, dys)
-            gradients = dict(grads)
-
-            def judge(judged: str, k: int, got: Any, error: BaseException | None) -> None:
-                gradients.update({judged: got} if judged == name and error is None else {})
-
-            self.walk(given, dys, {**values, **grads}, judge)
-            return {self.exercise.called.get(key, key): grad for key, grad in gradients.items()}
-
-        return backward
+    def before(self, first: int, name: str, seed: int) -> tuple[dict[str, Any], np.ndarray]:
+        """The variables before a statement if everything before it is right, and the right gradient ``name``."""
+        given, dys = self.random(seed, {})
+        values, grads = self.right(given, dys)
+        for k, statement, space in self.spaces(given, dys, {**values, **grads}):
+            if k == first:
+                break
+            self.run(statement, space)
+        return space, grads[name]
 
 
 def _copied(arrays: Mapping[str, Any]) -> dict[str, Any]:

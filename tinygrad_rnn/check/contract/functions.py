@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..diagnose.case import Case
-from ..diagnose.targets import Subject
+from ..derivation.case import Case
+from ..derivation.subjects import Subject
 from ..numeric.compare import ROUNDED
 from ..numeric.derivatives import outputs
 from ..report import Diagnosis, distance
@@ -43,18 +43,18 @@ def function_contract(subject: Subject, case: Case) -> tuple[list[Diagnosis], li
     def pull(floats: Mapping[str, Any], dys: Any) -> dict[str, Any]:
         arguments = {name: np.array(floats.get(name, x)) for name, x in case.given.items()}
         with np.errstate(all="ignore"):
-            gradients = subject.call(case, arguments, [np.array(dy) for dy in dys])
+            gradients = subject.call(arguments, [np.array(dy) for dy in dys])
         return {name[1:]: g for name, g in gradients.items() if name in case.known}
 
     arguments = {name: np.array(x) for name, x in case.given.items()}
     dys = [np.array(dy) for dy in case.problem.dys]
     names = [f"{name} that comes in" for name in case.groups]
     before = {**case.given, **dict(zip(names, map(np.array, dys)))}
-    first = subject.call(case, dict(arguments), dys)
+    first = subject.call(dict(arguments), dys)
     after = {**arguments, **dict(zip(names, dys))}
     floats = dict(zip(case.problem.names, case.problem.exact))
     pullback = Pullback(pull, lambda now: outputs(case.problem.f(*now.values())), floats,
-                    [name for name in subject.batched(case) if name in floats], case.problem.dys)  # fmt: skip
+                    [name for name in subject.batched if name in floats], case.problem.dys)  # fmt: skip
     returned = {name[1:]: g for name, g in case.hand.items() if name in case.known}
     changed = {name: None for _ in range(2) for name in changes(returned, pull({}, case.problem.dys))}
     again = [broken("again", f"d{name}", AGAIN) for name in changed] or _on_others(subject, case)

@@ -45,7 +45,7 @@ def takes_cache(backward: Any) -> bool:
     return any("cache" in name for name in parameters(backward))
 
 
-def as_layer(forward: Any, backward: Any) -> Any:
+def pair_as_layer(forward: Any, backward: Any) -> Any:
     """The two functions as a layer without parameters: all arguments of forward are inputs."""
 
     def run(self: Any, *inputs: Any) -> Any:

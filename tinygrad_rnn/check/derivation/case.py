@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ import numpy as np
 from ..numeric.compare import CLOSE, Problem, compared
 from ..numeric.derivatives import Slopes
 from ..report import Row, distance
+from .labels import Labels, is_activation
 from .readings import groups, reading, readings
-from .tape import Edit, Line, Tape
-from .wording import Words
+from .tape import Line, Tape
 
 
 class Case:
@@ -32,7 +32,7 @@ class Case:
     ):  # fmt: skip
         self.problem, self.tape, self.groups, self.timed, self.blocks = problem, tape, groups, timed, blocks
         tape.counts = dict(counts)
-        self.words = Words(tape, blocks)
+        self.labels = Labels(tape, blocks)
         self.given: dict[str, Any] = {}  # the arguments by name, as they are handed to the user's backward
         self.hand: dict[str, Any] = {}
         self.lines: dict[str, Line] = {}  # by the names of the gradients by hand
@@ -41,7 +41,7 @@ class Case:
         self.instead: dict[int, Any] = {}  # gradients by hand, each to be passed on in the place of the right one
         self.known = {f"d{tape.values[n[-1]].name}": line for line, n in tape.lines.items() if self._named(n[-1])}
         for line, n in tape.lines.items():  # the sum inside of a gate z is A_z
-            inside = self.words.inside(n[0])
+            inside = self.labels.inside(n[0])
             self.known.update({f"d{inside}": line} if inside and f"d{inside}" not in self.known else {})
         self.totals = tape.back(groups)
 
@@ -63,26 +63,20 @@ class Case:
     def _each_step(self, numbers: Sequence[int]) -> bool:
         return len(numbers) == self.tape.counts.get("T", 1)
 
-    def expected(self, edits: Iterable[Edit] = (), upstream: bool = True) -> dict[str, Any]:
-        """What every gradient by hand should be, if ``edits`` were made, and those by hand before it were right."""
-        edits = tuple(edits)
-        totals = self.tape.back(self.groups, edits, self.instead if upstream else None)
-        found = {name: self.gradient(line, totals) for name, line in self.lines.items()}
-        for one in edits:
-            for name, change in one.results.items():
-                if name in found:
-                    found[name] = change(self, found)
-        return found
+    def expected(self, upstream: bool = True) -> dict[str, Any]:
+        """What every hand-derived gradient should be, given those before it (``upstream``), or given the right ones."""
+        totals = self.tape.back(self.groups, self.instead if upstream else None)
+        return {name: self.gradient(line, totals) for name, line in self.lines.items()}
 
     # -- the gradients by hand
 
-    def take(self, hand: Mapping[str, Any], inside: bool = False) -> None:
+    def take(self, hand: Mapping[str, Any]) -> None:
         """The gradients by hand, each with the line that it belongs to; where ``do`` could be two, the inner one."""
         self.hand = dict(hand)
         numbers = {name: np.asarray(g) for name, g in hand.items() if g is not None}
         numbers = {name: g.astype(np.float64) for name, g in numbers.items() if g.dtype.kind in "fiu"}
-        self._find(numbers, inside)
-        if self.doubtful and not inside and self._all_inside(numbers):
+        self._find(numbers, False)
+        if self.doubtful and self._all_inside(numbers):
             self._find(numbers, True)
         self.lines = {name: self.lines[name] for name in hand if name in self.lines}
         self._set_apart(numbers)
@@ -99,7 +93,7 @@ class Case:
             if read is not None:
                 self.read[name] = read
                 continue
-            upstream = self.tape.back(self.groups, (), self.instead)
+            upstream = self.tape.back(self.groups, self.instead)
             self._place(name, self.line_of(name, numbers[name], upstream, inside))
 
     def _reading(self, name: str, g: np.ndarray) -> tuple[str, Any] | None:
@@ -129,7 +123,7 @@ class Case:
 
     def _all_inside(self, numbers: Mapping[str, np.ndarray]) -> bool:
         """Of the names that could be two, are those that are sure all of the inner one?"""
-        upstream = self.tape.back(self.groups, (), self.instead)
+        upstream = self.tape.back(self.groups, self.instead)
         two = [name for name in self.lines if name in self.known and len(self._could(name)) > 1]
         sure = [name for name in two if any(self._off(self.lines[name], numbers[name], totals) <= CLOSE
                                             for totals in (self.totals, upstream))]  # fmt: skip
@@ -143,13 +137,13 @@ class Case:
         wrong = {name: self._off(line, numbers[name], self.totals) > CLOSE for name, line in self.lines.items()}
         for name in [name for name, so in wrong.items() if so]:
             own = {n: self.instead[n] for n in self.tape.lines[self.lines[name]] if n in self.instead}
-            alone = self.tape.back(self.groups, (), own)
+            alone = self.tape.back(self.groups, own)
             others = {other: self._off(self.lines[other], numbers[other], alone) <= CLOSE
                       for other in wrong if other != name}  # fmt: skip
             denied = any(not fits and not wrong[other] for other, fits in others.items())
             if denied and not any(fits and wrong[other] for other, fits in others.items()):
                 rest = {n: g for n, g in self.instead.items() if n not in own}
-                passed = self.tape.back(self.groups, (), rest)
+                passed = self.tape.back(self.groups, rest)
                 self.instead = {**rest, **{n: passed[n] for n in own if n in passed}}
 
     def _place(self, name: str, line: Line | None) -> None:
@@ -192,7 +186,7 @@ class Case:
         number = self.tape.lines[line][0]
         source = self.tape.operands.get((number, 0))
         one = self.tape.values[number]
-        return [self.tape.site[source]] if source is not None and one.op in ("sigmoid", "tanh", "relu") else []
+        return [self.tape.site[source]] if source is not None and is_activation(one.op) else []
 
     def _off(self, line: Line, g: np.ndarray, totals: Mapping[int, Any]) -> float:
         return distance(g, self.gradient(line, totals))
@@ -200,7 +194,16 @@ class Case:
     def label(self, name: str) -> str:
         """What a gradient is by, in words: usually its own name without the d."""
         number = self.tape.lines[self.lines[name]][-1]
-        return self.tape.values[number].name or self.words.label(self.tape.lines[self.lines[name]][0])
+        return self.tape.values[number].name or self.labels.label(self.tape.lines[self.lines[name]][0])
+
+    def way(self, name: str) -> tuple[str, str] | None:
+        """The backward edge of a gradient: its value and what reads it, "" if several do; None for no known value."""
+        if name not in self.known:
+            return None
+        number = self.tape.lines[self.known[name]][-1]
+        readers = [self.tape.values[target] for target in self.labels.readers.get(number, [])]
+        names = list(dict.fromkeys(reader.name or reader.symbol for reader in readers))
+        return self.labels.label(number), names[0] if len(names) == 1 else ""
 
     def right(self, name: str) -> np.ndarray:
         """Autograd's gradient; the numbers where autograd is wrong."""

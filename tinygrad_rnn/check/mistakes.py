@@ -1,0 +1,49 @@
+"""The mistakes behind wrong gradients, as lines of the user's source with patches that were run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import FunctionType
+from typing import Any
+
+from .debugger.debug import diagnoses
+from .debugger.guards import meant
+from .debugger.job import Job
+from .layers.adapter import Adapter
+from .report import Report
+from .smallest import smallest_case
+
+
+def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Sequence[str]) -> None:
+    """Add to the report what the wrong gradients come from.
+
+    ``roots`` are the user's functions, classes and objects; ``batched`` the inputs with a row for each sample.
+    Gradients that are right for a forward without the small constants that keep it finite get "precision".
+    """
+    wrong = [row for row in report.tensors.values() if row.verdict == "wrong"]
+    if not wrong:
+        return
+    try:
+        adapter.keep_apart()
+        job = Job(adapter, roots)
+        constants = meant(job) if job.first.wrong else ""
+        if constants:
+            for row in wrong:
+                row.verdict, row.note = "precision", f"right without {constants}"
+            return
+        report.smallest, report.evidence = smallest_case(job, batched)
+        if job.first.wrong and job.units:
+            report.diagnoses, report.searched = diagnoses(adapter, roots) + report.diagnoses, True
+        if not report.lines and not any(unit.function is roots[-1] for unit in job.units):
+            report.notes += no_source(roots[-1])
+    except Exception as error:  # the verdict stands even if the search fails
+        report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
+
+
+def no_source(root: Any) -> list[str]:
+    """Why the lines of a function cannot be looked into, as a note; nothing for an object."""
+    if not isinstance(root, FunctionType):
+        return []
+    if root.__name__ == "<lambda>":
+        return ["the backward is a lambda: a mistake inside of it has no line; write it as a def"]
+    return [f"the source of {root.__qualname__} is not available, so no line of it is named: run it from a file"]

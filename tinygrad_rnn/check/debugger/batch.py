@@ -45,7 +45,10 @@ class Batch:
             where, statement, new = alternative(self.edits[n])
             (instead if where == "instead" else after).setdefault(id(statement), []).append((n, new))
         tree = switched(self.job.units[unit].node, instead, after)
-        return with_constant(self.job.units[unit].compiled(tree), lambda n: n == self.current)
+        return with_constant(self.job.units[unit].compiled(tree), self._is_chosen)
+
+    def _is_chosen(self, n: int, _: Any = None) -> bool:
+        return n == self.current
 
     def code(self, n: int) -> Any:
         """The code of the unit of edit ``n`` with this edit; None if it cannot be compiled."""
@@ -127,6 +130,7 @@ def _if(n: int, new: list[ast.stmt], otherwise: list[ast.stmt], at: ast.stmt) ->
 
 def locate(root: Any, at: ast.stmt) -> None:
     """Give the nodes of a tree that have no place the line of a statement."""
+    node: Any
     for node in ast.walk(root):
         if "lineno" in node._attributes and not hasattr(node, "lineno"):
             node.lineno = node.end_lineno = at.lineno

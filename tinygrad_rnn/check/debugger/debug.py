@@ -15,8 +15,8 @@ from .search import search
 def diagnoses(adapter: Adapter, roots: Sequence[Any]) -> list[Diagnosis]:
     """The mistakes of a layer whose gradients are wrong, as diagnoses of kind "line".
 
-    With a patch that was run, if there is any; else the line that can be the only mistake, whose ``new`` and ``diff``
-    are None. Nothing if no line can be the only mistake.
+    With a patch that was run, if there is any; else the line that can be the only mistake, whose ``new`` is None.
+    Nothing if no line can be the only mistake.
     """
     job = Job(adapter, roots)
     if not job.first.wrong or not job.units:
@@ -31,4 +31,4 @@ def diagnoses(adapter: Adapter, roots: Sequence[Any]) -> list[Diagnosis]:
     line = found.lines[0]
     unit = job.units[line.place[0]]
     return [Diagnosis("line", "", told(job, found.lines), 0.0, 0, None, unit.file, line.statement.lineno, unit.name,
-                      source_line(unit, line.statement), None, None)]  # fmt: skip
+                      source_line(unit, line.statement))]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 from .source import Unit
 
 MARK = "\0callback"
-Callback = Callable[[int, Any], Any]
+Callback = Callable[..., Any]  # of the number and the value
 
 
 def instrumented(unit: Unit, wanted: Sequence[ast.expr], first: int, callback: Callback) -> CodeType:

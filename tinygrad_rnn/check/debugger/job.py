@@ -41,6 +41,7 @@ class Job:
     """A layer to debug. ``roots`` are the user's functions, classes and objects that it consists of."""
 
     elements = 24  # of each gradient, so many are compared one by one
+    checked: Sequence[Job] = ()
 
     def __init__(self, adapter: Adapter, roots: Sequence[Any], seed: int = 0):
         self.adapter, self.roots, self.seed = adapter, list(roots), seed
@@ -94,6 +95,11 @@ class Job:
         if not np.isfinite(slope.values).all():
             return 0.0
         return distance(slope.of(np.asarray(g, np.float64)), slope.values)
+
+    def others(self, seeds: Sequence[int]) -> Sequence[Job]:
+        """The same layer on other inputs; of the first call only, since they are the same for each patch."""
+        self.checked = self.checked or [self.with_seed(seed) for seed in seeds]
+        return self.checked
 
     def with_seed(self, seed: int) -> Job:
         """The same layer on other inputs of the same size, compared along two directions."""

@@ -6,7 +6,7 @@ import ast
 import heapq
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from .insertions import COST, insertions
 from .job import Job
 from .observe import Observation
 from .patch import Patch, patch_of
+from .rewrite import rewritten_lines
 from .solve import Solved, solved_lines
 from .statement_edits import Edit, bodies, of_statement
 
@@ -47,12 +48,13 @@ def search(job: Job, seconds: float = SECONDS) -> Found:
     if found.patch is None:
         found.lines = solved_lines(job, seen, ranked)
         edits.promote([line.statement for line in found.lines])
-        later = run(job, edits, start + seconds)
+        fitting = rewritten_lines(job, found.lines, edits.scopes)
+        later = run(job, itertools.chain(fitting, edits), start + seconds)
         found = Found(later.edit, later.patch, found.lines, found.runs + later.runs)
     return found
 
 
-def run(job: Job, edits: Candidates, stop: float) -> Found:
+def run(job: Job, edits: Iterator[Edit], stop: float) -> Found:
     """Run edits until one makes every gradient right, or the time is over."""
     runs = 0
     while time.process_time() < stop:
@@ -75,8 +77,9 @@ class Candidates:
         self.sources: list[tuple[float, int, float, ast.stmt, Any]] = []
         self.queue: list[tuple[float, int, Edit]] = []
         self.count = itertools.count()
+        self.scopes = [Scope(seen, k) for k in range(len(job.units))]
         for k, unit in enumerate(job.units):
-            scope = Scope(seen, k)
+            scope = self.scopes[k]
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
                 likely = WEIGHT * ranked.get((k, n), 2.0)
                 if likely < 1.9 * WEIGHT:

@@ -139,9 +139,10 @@ def solved(job: Job, place: Place, statement: ast.stmt, node: ast.expr, rank: fl
             return None
         step, *_, singular = np.linalg.lstsq(J, right - base, rcond=1e-9)
         before, now = base, _moved(now, step)
-        base = _run(probe, now)
-        if base is None or not np.isfinite(base).all():
+        moved = _run(probe, now)
+        if moved is None or not np.isfinite(moved).all():
             return None
+        base = moved
         if probe.right:
             spare = np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0])
             flows = follows(job, place, node)

@@ -102,12 +102,7 @@ class Renamed(ast.NodeTransformer):
 
 def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any, Any, Any]]:
     """The edits of the expressions of a statement, not of the statements inside of it: (cost, holder, key, new)."""
-    roots = [name for name, part in ast.iter_fields(statement) if isinstance(part, (ast.expr, list))]
-    waiting: list[tuple[Any, Any, ast.expr, bool]] = []
-    for name in roots:
-        waiting += _places(statement, name, True)
-    while waiting:
-        holder, key, node, top = waiting.pop(0)
+    for holder, key, node, top in inner_places(statement):
         loads = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
         if loads and not isinstance(node, (ast.Slice, ast.Starred)):
             for cost, new in of_expression(node, scope, top):
@@ -119,6 +114,16 @@ def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any,
             for atom in scope.seen.atoms[scope.k]:
                 if atom.isidentifier() and atom != node.id:
                     yield 1.5, holder, key, ast.Name(atom, ast.Store())
+
+
+def inner_places(statement: ast.stmt) -> Iterator[tuple[Any, Any, ast.expr, bool]]:
+    """The expressions of a statement, each with what holds it, its key there, and whether it is no factor."""
+    waiting: list[tuple[Any, Any, ast.expr, bool]] = []
+    for name, part in ast.iter_fields(statement):
+        waiting += _places(statement, name, True) if isinstance(part, (ast.expr, list)) else []
+    while waiting:
+        holder, key, node, top = waiting.pop(0)
+        yield holder, key, node, top
         product = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div))
         for name in node._fields:
             waiting += _places(node, name, not product)

@@ -52,7 +52,7 @@ def result(handwriting, text, line, folder, key):
         if not places:
             return "nothing", None, None, seconds
         return ("line" if places[0][1] == line else "candidate" if line in [at for _, at in places] else
-                "another line"), places[0][1], None, seconds  # fmt: skip
+                "line elsewhere"), places[0][1], None, seconds  # fmt: skip
     again = job_of(*made(handwriting, found.patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7))
     if again.first.wrong:
         return "wrong patch", found.patch.line, found.patch, seconds

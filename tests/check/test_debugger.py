@@ -8,8 +8,12 @@ import pytest
 
 from helpers.handwritings.table import BY_NAME, HANDWRITINGS, changed, made
 from tinygrad_rnn import check_backward, check_layer, check_loss
+from tinygrad_rnn.check.debugger import search
 from tinygrad_rnn.check.debugger.instrument import instrumented
+from tinygrad_rnn.check.debugger.job import Job
+from tinygrad_rnn.check.debugger.search import several
 from tinygrad_rnn.check.debugger.source import replaced, units_of
+from tinygrad_rnn.check.layers.adapter import Adapter
 from tinygrad_rnn.errors import Uncheckable
 
 RIGHT = ("right", "precision")
@@ -153,3 +157,44 @@ def test_what_is_no_loss_is_refused():
         check_loss(3)
     with pytest.raises(Uncheckable, match="check_loss: <lambda> returns a float64, should be the loss, then gradients"):
         check_loss(lambda x: np.sum(x), np.ones(3))
+
+
+# -- a line without a patch, and several mistakes ----------------------------------------------------------------------
+
+
+def bent(x, w):
+    y = x * w
+    dy = np.cosh(3 * y) + 0.1 * y**3
+    dx = dy * w
+    dw = dy * x
+    return np.sum(y**2), dx, dw
+
+
+def test_a_line_that_no_edit_mends_is_named_with_what_it_should_hold():
+    x, w = np.arange(1.0, 9) / 4, np.arange(2.0, 10) / 5
+    (diagnosis,) = check_loss(bent, x, w).diagnoses
+    assert (diagnosis.kind, diagnosis.new) == ("line", None)
+    assert diagnosis.old.strip() == "dy = np.cosh(3 * y) + 0.1 * y**3"
+    y, dy = x * w, bent.__globals__["np"].cosh(3 * x * w) + 0.1 * (x * w) ** 3
+    worst = int(np.argmax(np.abs(dy - 2 * y)))
+    assert f"[{worst}] is {dy[worst]:.6g}, should be {2 * y[worst]:.6g}" in diagnosis.text
+    assert "no small edit gives them" in diagnosis.text
+
+
+def test_two_mistakes_are_told_one_after_another(tmp_path):
+    handwriting = BY_NAME["book_rnn"]
+    text, first = changed(handwriting.text, "db = np.sum(dt, axis=0)", "db = np.mean(dt, axis=0)")
+    text, second = changed(text, "dx = np.dot(dt, Wx.T)", "dx = -np.dot(dt, Wx.T)")
+    _, layer, _, inputs = made(handwriting, text, tmp_path / "book_rnn.py")
+    patches = several(Job(Adapter(layer, inputs), [layer]))
+    assert sorted(patch.line for patch in patches) in ([first, second], [first, 64], [first, 65])
+    assert "with this change more gradients are right" in str(patches[0])
+    assert "with the 2 changes up to here all 4 gradients are right" in str(patches[1])
+
+
+def test_a_line_is_written_anew_from_what_is_visible(tmp_path, monkeypatch):
+    monkeypatch.setattr(search, "FIRST", 0.3)
+    old = "dh_next = dh * z + drh * r + daz @ Uz.T + dar @ Ur.T"
+    report, line = wrong(tmp_path, "pair_gru", old, "dh_next = dh * z + drh * r + daz @ Uz.T")
+    (diagnosis,) = report.diagnoses
+    assert (diagnosis.line, diagnosis.new.strip()) == (line, old)

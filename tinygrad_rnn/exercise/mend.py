@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ..check.debugger.batch import placed
 from ..check.debugger.edits import Scope
 from ..check.debugger.observe import Kind, expressions, kind_of
-from ..check.debugger.search import placed
 from ..check.debugger.statement_edits import Edit, of_statement
 from ..check.gradients import CLOSE
 from ..check.report import distance

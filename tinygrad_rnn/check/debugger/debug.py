@@ -9,26 +9,29 @@ from ..layers.adapter import Adapter
 from ..report import Diagnosis
 from .job import Job
 from .place import source_line, told
-from .search import search
+from .search import search, several
+from .solve import Solved
 
 
 def diagnoses(adapter: Adapter, roots: Sequence[Any]) -> list[Diagnosis]:
     """The mistakes of a layer whose gradients are wrong, as diagnoses of kind "line".
 
     With a patch that was run, if there is any; else the line that can be the only mistake, whose ``new`` is None.
-    Nothing if no line can be the only mistake.
+    If no line can be the only mistake, up to four patches that make everything right together, or nothing.
     """
     job = Job(adapter, roots)
     if not job.first.wrong or not job.units:
         return []
     found = search(job)
-    if found.patch is not None:
-        patch = found.patch
-        return [Diagnosis("line", "", str(patch), 0.0, 0, None, patch.file, patch.line, patch.function, patch.old,
-                          patch.new, patch.diff())]  # fmt: skip
-    if not found.lines:
-        return []
-    line = found.lines[0]
-    unit = job.units[line.place[0]]
-    return [Diagnosis("line", "", told(job, found.lines), 0.0, 0, None, unit.file, line.statement.lineno, unit.name,
-                      source_line(unit, line.statement))]  # fmt: skip
+    patches = [found.patch] if found.patch else [] if found.lines else several(job)
+    if patches:
+        return [Diagnosis("line", "", str(patch), 0.0, k, None, patch.file, patch.line, patch.function, patch.old,
+                          patch.new, patch.diff()) for k, patch in enumerate(patches)]  # fmt: skip
+    return [place(job, found.lines)] if found.lines else []
+
+
+def place(job: Job, lines: Sequence[Solved]) -> Diagnosis:
+    """The line that can be the only mistake, without a patch."""
+    unit, statement = job.units[lines[0].place[0]], lines[0].statement
+    return Diagnosis("line", "", told(job, lines), 0.0, 0, None, unit.file, statement.lineno, unit.name,
+                     source_line(unit, statement))  # fmt: skip

@@ -22,10 +22,11 @@ FEW = 0.05  # of what is wrong, so much may be so little changed that it does no
 Place = tuple[int, int]  # a unit, and the number of a statement in it
 
 
-def ranks(job: Job, seen: Observation) -> dict[Place, float]:
+def ranks(job: Job, seen: Observation, partial: bool = False) -> dict[Place, float]:
     """For each statement that ran: 0 if its value influences exactly what is wrong, to 2 if nothing of it.
 
-    A loop has the rank of the likeliest statement inside of it.
+    If ``partial``, there are several mistakes, and a statement may influence only a part of what is wrong. A loop has
+    the rank of the likeliest statement inside of it.
     """
     wrong = differences(job, job.first.gradients)
     best: dict[Place, float] = {}
@@ -33,7 +34,7 @@ def ranks(job: Job, seen: Observation) -> dict[Place, float]:
         numbered = [(n, statement) for n, (_, _, statement) in enumerate(bodies(unit.node)) if seen.ran(k, statement)]
         for n, statement in numbered:
             changes = [influence(job, k, node) for node in values(statement)]
-            known = [rank(wrong, changed) for changed in changes if changed is not None]
+            known = [rank(wrong, changed, partial) for changed in changes if changed is not None]
             best[k, n] = min(known, default=UNKNOWN + (0.3 if isinstance(statement, (ast.If, ast.Return)) else 0))
         for n, statement in numbered:
             if isinstance(statement, ast.For):
@@ -42,12 +43,12 @@ def ranks(job: Job, seen: Observation) -> dict[Place, float]:
     return best
 
 
-def rank(wrong: np.ndarray, changed: np.ndarray) -> float:
+def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float:
     """How well what changes covers what is wrong."""
     if not changed.any():
         return 2.0
     missed, extra = np.mean(~changed[wrong]) if wrong.any() else 0.0, np.mean(~wrong[changed])
-    return float(0.5 * extra + (missed if missed < FEW else 0.7 + missed))
+    return float(0.5 * extra + (missed if missed < FEW else 0.3 * missed if partial else 0.7 + missed))
 
 
 def values(statement: ast.stmt) -> list[ast.expr]:

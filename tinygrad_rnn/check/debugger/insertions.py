@@ -58,6 +58,7 @@ def about(name: str, node: ast.AST, scope: Scope) -> Iterator[tuple[float, Calla
         texts = [(cost, text.format(v=name, a=other)) for other in scope.like(kind, name) for cost, text in OF_TWO]
         texts += [(0.8, f"{name} = {name} * {helper}({other})")
                   for helper in scope.helpers for other in scope.like(kind, name)]  # fmt: skip
+        texts += [(0.9, f"{name} = {name} / {text}") for text in scope.like(("i", ()))]
         texts += [(1.5, f"{name}[{text}] -= 1") for text in scope.like(("i", (1,))) + scope.like(("i", ()))]
         for cost, text in texts:
             yield cost, functools.partial(parsed, text)

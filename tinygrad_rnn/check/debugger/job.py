@@ -18,7 +18,7 @@ from ..layers.adapter import Adapter
 from ..layers.problem import LayerProblem
 from ..numeric.derivatives import Number, Slopes, complex_step, survives
 from ..report import distance
-from .source import Unit, replaced, units_of
+from .source import Unit, definition_of, replaced, units_of
 
 CLOSE = 1e-6  # the error of a gradient that is right; numbers by differences have about 1e-8
 SINGLE = ("f", "float32", "f4", "single")
@@ -78,6 +78,22 @@ class Job:
         gradients = self.adapter.gradients(run)
         order = [*self.first.wrong, *(name for name in gradients if name not in self.first.wrong)]
         return all(self.error(name, gradients[name]) <= CLOSE for name in order) and self.same_outputs(run.outputs)
+
+    def is_better(self) -> bool:
+        """Run forward and backward as the units are now: are fewer gradients wrong, none of them right before?"""
+        outcome = self.outcome()
+        fewer = len(outcome.wrong) < len(self.first.wrong) and all(name in self.first.wrong for name in outcome.wrong)
+        return fewer and self.same_outputs(outcome.outputs)
+
+    def accept(self, k: int, text: str) -> None:
+        """Debug the layer with another text of the file of unit ``k``, in this unit only."""
+        unit = self.units[k]
+        place: Any = definition_of(ast.parse(text), unit.original)
+        for job in [self, *self.checked]:
+            job.units[k] = Unit(unit.function, unit.file, text, place[-1], place[:-1])
+            job.exact[k] = job.units[k].compiled(in_double(job.units[k]))
+            with job.running():
+                job.first = job.outcome()
 
     def same_outputs(self, outputs: Sequence[np.ndarray]) -> bool:
         """Are the outputs those of the user's forward? A patch changes the backward only."""

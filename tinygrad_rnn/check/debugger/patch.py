@@ -30,6 +30,7 @@ class Patch:
     text: str
     before: str
     count: int = 0
+    rank: tuple[int, int] = (1, 1)  # which of how many patches that are needed together
 
     def diff(self) -> str:
         """The change as a unified diff that ``git apply`` takes."""
@@ -44,26 +45,32 @@ class Patch:
         minus = [f"    - {line}" for line in self.old.split("\n") if self.old]
         plus = [f"    + {line}" for line in self.new.split("\n") if self.new]
         many = f"all {self.count} gradients are" if self.count > 1 else "the gradient is"
-        proof = f"    with this change {many} right, on {1 + len(SEEDS)} inputs"
+        number, total = self.rank
+        change = "this change" if total == 1 else f"the {number} changes up to here" if number > 1 else "this change"
+        many = many if number == total else "more gradients are"
+        proof = f"    with {change} {many} right, on {1 + len(SEEDS)} inputs"
         return "\n".join([f"{where}: {first}", *minus, *plus, proof])
 
 
-def patch_of(job: Job, edit: Edit) -> Patch | None:
-    """The edit as a patch, if the file with it is still right on inputs from other seeds; else None."""
+def patch_of(job: Job, edit: Edit, partial: bool = False) -> Patch | None:
+    """The edit as a patch, if the file with it is still right on inputs from other seeds; else None.
+
+    If ``partial``, a part of the wrong gradients has to be right with it, and none of the others wrong.
+    """
     unit = job.units[edit.unit]
     for text in texts(unit, edit):
         code = compiled(unit, text)
-        if code is not None and confirmed(job, edit.unit, code):
+        if code is not None and confirmed(job, edit.unit, code, partial):
             return changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
     return None
 
 
-def confirmed(job: Job, k: int, code: Any) -> bool:
+def confirmed(job: Job, k: int, code: Any, partial: bool = False) -> bool:
     """Are all gradients right with other code for unit ``k``, on the user's inputs and on others?"""
     for other in [job, *job.others(SEEDS)]:
         try:
             with other.running({k: code}):
-                right = other.is_right()
+                right = other.is_better() if partial else other.is_right()
         except Exception:  # of the user's code with the edit
             return False
         if not right:

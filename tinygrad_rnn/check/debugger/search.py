@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
 import heapq
 import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from .batch import SIZE, Batch
@@ -24,6 +24,7 @@ from .statement_edits import Edit, bodies, of_statement
 
 SECONDS = 8.0  # of CPU time
 FIRST = 2.5  # so long the search runs before the lines are solved for
+MISTAKES = 4  # so many are looked for, one after another
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
 PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
 
@@ -36,6 +37,22 @@ class Found:
     patch: Patch | None
     lines: list[Solved]
     runs: int = 0
+
+
+def several(job: Job, seconds: float = SECONDS) -> list[Patch]:
+    """Patches of several mistakes: each makes more gradients right, and all are right in the end; else nothing."""
+    patches: list[Patch] = []
+    while job.first.wrong and len(patches) < MISTAKES:
+        seen = Observation(job)
+        edits = Candidates(job, seen, ranks(job, seen, partial=True))
+        found = run(job, edits, time.process_time() + seconds / 2, partial=True)
+        if found.edit is None or found.patch is None:
+            return []
+        job.accept(found.edit.unit, found.patch.text)
+        patches.append(found.patch)
+    for k, patch in enumerate(patches):
+        patch.rank = (k + 1, len(patches))
+    return [] if job.first.wrong else patches
 
 
 def search(job: Job, seconds: float = SECONDS) -> Found:
@@ -54,7 +71,7 @@ def search(job: Job, seconds: float = SECONDS) -> Found:
     return found
 
 
-def run(job: Job, edits: Iterator[Edit], stop: float) -> Found:
+def run(job: Job, edits: Iterator[Edit], stop: float, partial: bool = False) -> Found:
     """Run edits until one makes every gradient right, or the time is over."""
     runs = 0
     while time.process_time() < stop:
@@ -63,7 +80,8 @@ def run(job: Job, edits: Iterator[Edit], stop: float) -> Found:
             break
         for n, edit in enumerate(batch.edits):
             runs += 1
-            patch = patch_of(job, edit) if mends(job, edit.unit, batch.code(n)) else None
+            helps = mends(job, edit.unit, batch.code(n), partial)
+            patch = patch_of(job, edit, partial) if helps else None
             if patch is not None:
                 return Found(edit, patch, [], runs)
     return Found(None, None, [], runs)
@@ -83,9 +101,9 @@ class Candidates:
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
                 likely = WEIGHT * ranked.get((k, n), 2.0)
                 if likely < 1.9 * WEIGHT:
-                    self._add(1.0, likely, statement, partial(of_statement, k, body, at, scope))
+                    self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))
                     late = min(likely, WEIGHT * UNKNOWN)
-                    self._add(COST, late, statement, partial(insertions, k, unit.node, body, at, scope))
+                    self._add(COST, late, statement, functools.partial(insertions, k, unit.node, body, at, scope))
         heapq.heapify(self.sources)
 
     def _add(self, least: float, offset: float, statement: ast.stmt, edits: Any) -> None:
@@ -116,12 +134,12 @@ class Candidates:
         heapq.heapify(self.queue)
 
 
-def mends(job: Job, k: int, code: Any) -> bool:
-    """Are all gradients right with other code of unit ``k``, and the outputs of the forward as before?"""
+def mends(job: Job, k: int, code: Any, partial: bool = False) -> bool:
+    """Are all gradients right with other code of unit ``k``, or more if ``partial``, and the outputs as before?"""
     if code is None:
         return False
     try:
         with job.running({k: code}):
-            return job.is_right()
+            return job.is_better() if partial else job.is_right()
     except Exception:  # of the user's code with the edit
         return False

@@ -144,9 +144,8 @@ def solved(job: Job, place: Place, statement: ast.stmt, node: ast.expr, rank: fl
             return None
         base = moved
         if probe.right:
-            spare = np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0])
-            flows = follows(job, place, node)
-            return Solved(place, statement, node, probe.values, now, bool(spare >= SPARE), flows, rank)
+            spare = int(np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0]))
+            return Solved(place, statement, node, probe.values, now, spare >= SPARE, follows(job, place, node), rank)
         linear = np.linalg.norm(before + J @ step - base) < 1e-3 * np.linalg.norm(base - before)
         if linear and np.linalg.norm(right - base) > 1e-3 * np.linalg.norm(right - before):
             return None

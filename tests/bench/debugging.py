@@ -25,7 +25,7 @@ from helpers.handwritings.table import HANDWRITINGS, made
 from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.search import search
 from tinygrad_rnn.check.layers.adapter import Adapter
-from tinygrad_rnn.check.layers.cache_pair import as_layer
+from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
 from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
 from tinygrad_rnn.check.layers.loss_function import LossLayer
 
@@ -35,7 +35,7 @@ def job_of(kind, function, backward, inputs):
     if kind == "layer":
         layer = AttributeLayer(function) if needs_names(function) else function
     else:
-        layer = as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
+        layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
     return Job(Adapter(layer, inputs), [function, backward])
 
 

@@ -73,8 +73,8 @@ def is_single(edit: Edit) -> bool:
 def alternative(edit: Edit) -> tuple[str, ast.stmt, list[ast.stmt]]:
     """("instead" or "after", a statement, the statements that come instead of it or after it)."""
     if isinstance(edit.new, tuple):
-        start, stop, new = edit.new
-        statements = new() if callable(new) else new
+        start, stop, _ = edit.new
+        statements = edit.statements()
         where = ("instead", edit.holder[start]) if stop > start else ("after", edit.statement)
     else:
         statements, where = [with_edit(edit.statement, edit)], ("instead", edit.statement)

@@ -7,6 +7,7 @@ if all wrong gradients change with it. The fewer right ones change too, the like
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,11 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> dict[Place, flo
     """
     wrong = differences(job, job.first.gradients)
     best: dict[Place, float] = {}
+    names = [unit.function.__name__ for unit in job.units]
     for k, unit in enumerate(job.units):
         numbered = [(n, statement) for n, (_, _, statement) in enumerate(bodies(unit.node)) if seen.ran(k, statement)]
         for n, statement in numbered:
-            changes = [influence(job, k, node) for node in values(statement)]
+            changes = [influence(job, k, node) for node in values(statement, names)]
             known = [rank(wrong, changed, partial) for changed in changes if changed is not None]
             best[k, n] = min(known, default=UNKNOWN + (0.3 if isinstance(statement, (ast.If, ast.Return)) else 0))
         for n, statement in numbered:
@@ -51,13 +53,19 @@ def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float
     return float(0.5 * extra + (missed if missed < FEW else 0.3 * missed if partial else 0.7 + missed))
 
 
-def values(statement: ast.stmt) -> list[ast.expr]:
-    """The expressions whose values a statement computes: the parts of a tuple apart."""
+def values(statement: ast.stmt, names: Sequence[str] = ()) -> list[ast.expr]:
+    """The expressions whose values a statement computes: the parts of a tuple apart.
+
+    Also what it hands to user-defined functions, given by their ``names``: it may influence more than their results.
+    """
     value = getattr(statement, "value", None)
     if not isinstance(value, ast.expr) or isinstance(value, ast.Constant):
         return []
     parts = value.elts if isinstance(value, ast.Tuple) else [value]
-    return [part for part in parts if not isinstance(part, ast.Constant)]
+    for part in list(parts):
+        name = getattr(part.func, "attr", getattr(part.func, "id", "")) if isinstance(part, ast.Call) else ""
+        parts = [*parts, *part.args] if name in names else parts  # type: ignore[attr-defined]
+    return [part for part in parts if not isinstance(part, (ast.Constant, ast.Starred))]
 
 
 def influence(job: Job, k: int, node: ast.expr) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 """Statements that are missing: like another of the function with some variables exchanged, or a carry to the next step.
 
-A statement that changes a variable is put in after each statement that assigns this variable, and at the end of loops:
-other places between the assignment and the next use would be the same.
+A statement that changes a variable is put in after each statement that assigns this variable, and at the end of loops,
+since a variable may be read between the assignment and the next step.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ def insertions(k: int, node: ast.AST, body: list[ast.stmt], at: int, scope: Scop
     statement = body[at]
     names = targets(statement)
     if at == len(body) - 1 and body is not node.body:  # type: ignore[attr-defined]
-        inside = [name for other in body for name in targets(other)]
-        names += [name for name in accumulated(node, scope) if name not in inside or name in names]
+        names += accumulated(node, scope)
     for name in dict.fromkeys(names):
         for cost, new in about(name, node, scope):
             yield Edit(COST + cost, k, statement, body, at, (at + 1, at + 1, new))

@@ -91,7 +91,8 @@ def texts(unit: Unit, edit: Edit) -> list[str]:
     """The possible texts of the file with an edit: only the expression changed, in brackets, the statement anew."""
     statement, text = edit.statement, unit.text
     if isinstance(edit.new, tuple):
-        start, stop, new = edit.new
+        start, stop, _ = edit.new
+        new = edit.statements()
         return [_statements(text, statement, stop > start, new, len(edit.holder))]
     old = edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)
     edit.swap()

@@ -100,11 +100,11 @@ class Probe:
 def solved_lines(job: Job, seen: Observation, ranked: dict[Place, float], seconds: float = SECONDS) -> list[Solved]:
     """The lines that mend everything by themselves, the likeliest first, and of equal ones the first that runs."""
     stop, found = time.process_time() + seconds, []
-    whole = job.with_all_elements()
+    whole, names = job.with_all_elements(), [unit.function.__name__ for unit in job.units]
     for k, unit in enumerate(job.units):
         for n, (_, _, statement) in enumerate(bodies(unit.node)):
             if ranked.get((k, n), 2.0) < RANK and seen.ran(k, statement):
-                for node in values(statement):
+                for node in values(statement, names):
                     line = solved(whole, (k, n), statement, node, ranked[k, n], stop)
                     found += [line] if line else []
     found = [line for line in found if line.distinct] or found

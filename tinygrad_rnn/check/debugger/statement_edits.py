@@ -27,13 +27,18 @@ class Edit:
         """The new expression, or statements."""
         return self.new.build() if isinstance(self.new, Later) else self.new
 
+    def statements(self) -> list[ast.stmt]:
+        """The new statements of an edit that puts statements in the place of some."""
+        statements = self.new[2]
+        return statements() if callable(statements) else statements
+
     def swap(self) -> None:
         """Do the change; a second call takes it back."""
         self.new = self.built()
         if isinstance(self.holder, list):
             if isinstance(self.new, tuple):  # statements in the place of some
-                start, stop, statements = self.new
-                statements = statements() if callable(statements) else statements
+                start, stop, _ = self.new
+                statements = self.statements()
                 before = self.holder[start:stop]
                 self.holder[start:stop] = statements
                 self.new = (start, start + len(statements), before)

@@ -14,6 +14,7 @@ from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.search import several
 from tinygrad_rnn.check.debugger.source import replaced, units_of
 from tinygrad_rnn.check.layers.adapter import Adapter
+from tinygrad_rnn.check.layers.loss_function import LossLayer
 from tinygrad_rnn.errors import Uncheckable
 
 RIGHT = ("right", "precision")
@@ -198,3 +199,11 @@ def test_a_line_is_written_anew_from_what_is_visible(tmp_path, monkeypatch):
     report, line = wrong(tmp_path, "pair_gru", old, "dh_next = dh * z + drh * r + daz @ Uz.T")
     (diagnosis,) = report.diagnoses
     assert (diagnosis.line, diagnosis.new.strip()) == (line, old)
+
+
+def test_a_missing_statement_is_put_in(tmp_path):
+    handwriting = BY_NAME["min_char_rnn"]
+    text, _ = changed(handwriting.text, "dy[targets[t]] -= 1", "pass")
+    _, function, _, inputs = made(handwriting, text, tmp_path / "min_char_rnn.py")
+    patch = search.search(Job(Adapter(LossLayer(function, inputs), inputs), [function])).patch
+    assert (patch.old, patch.new.strip()) == ("", "dy[targets[t]] -= 1")

@@ -103,7 +103,7 @@ class Candidates:
                 if likely < 1.9 * WEIGHT:
                     self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))
                     late = min(likely, WEIGHT * UNKNOWN)
-                    self._add(COST, late, statement, functools.partial(insertions, k, unit.node, body, at, scope))
+                    self._add(COST - 1.0, late, statement, functools.partial(insertions, k, unit.node, body, at, scope))
         heapq.heapify(self.sources)
 
     def _add(self, least: float, offset: float, statement: ast.stmt, edits: Any) -> None:

@@ -98,7 +98,7 @@ class _Replay:
 
 def _is_leaf(node: Node) -> bool:
     """Is it a leaf whose ``.grad`` `backward` fills?"""
-    return hasattr(node, "grad")
+    return hasattr(node, "gradient")
 
 
 def _fingerprints(outputs: Iterable[Any], inside: list[Node], outer: list[Node]) -> tuple[list[Any], dict[int, Any]]:

@@ -31,10 +31,10 @@ class Node:
     ``parents`` are those of the edges; a leaf has none. After a backward pass, ``edges`` is `USED`.
     """
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "grad", "name", "op", "parents", "passed", "run", "scope",
-                 "seq", "shape")  # fmt: skip
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "gradient", "name", "op", "parents", "passed", "run",
+                 "scope", "seq", "shape")  # fmt: skip
     edges: Any
-    grad: Any  # of a leaf
+    gradient: Any  # of a leaf: an array, a RowGradient, or None
     name: str | None
     scope: tuple[str, ...]  # the names of the scopes that were open, if any were
     passed: int  # the time of the first backward pass that retained it
@@ -66,22 +66,22 @@ class Rule:
     It may have cheaper forms. ``accumulate_into(total, dy, *saved)`` adds the same result to ``total`` in place.
     ``inplace_dy(dy, *saved)`` may overwrite ``dy``. ``consume_saved(dy, *saved)`` may overwrite saved arrays that only
     the operation holds. ``sum_over_uses(dys, *saved)`` is the sum over several uses of one array: the gradient of a
-    weight that every time step uses is one large product instead of T small ones.
+    weight that every time step uses is one large product instead of T small ones. ``rows(dy, *saved)`` is the same as
+    a `RowGradient`, or None if ``accumulate_into``, which it comes with, is better.
     ``sources[k]`` says where saved value k came from: the number of an input, "y", "xs", or None for a plain value.
     """
 
-    __slots__ = ("accumulate_into", "consume_saved", "fn", "inplace_dy", "plain", "sources", "sum_over_uses")
+    __slots__ = ("accumulate_into", "consume_saved", "fn", "inplace_dy", "plain", "rows", "sources", "sum_over_uses")
 
     def __init__(self, fn: Callable[..., Any], sources: Sequence[Any] = ()):
         self.fn, self.sources = fn, sources
         self.cheaper()
 
-    def cheaper(
-        self, accumulate_into: Any = None, inplace_dy: Any = None, consume_saved: Any = None, sum_over_uses: Any = None
-    ) -> None:
+    def cheaper(self, accumulate_into: Any = None, inplace_dy: Any = None, consume_saved: Any = None,
+                sum_over_uses: Any = None, rows: Any = None) -> None:  # fmt: skip
         """Set the cheaper forms; a rule without any is plain."""
         self.accumulate_into, self.inplace_dy = accumulate_into, inplace_dy
-        self.consume_saved, self.sum_over_uses = consume_saved, sum_over_uses
+        self.consume_saved, self.sum_over_uses, self.rows = consume_saved, sum_over_uses, rows
         self.plain = accumulate_into is inplace_dy is consume_saved is sum_over_uses is None
 
 
@@ -153,7 +153,7 @@ def backpropagate(
     ends = dict.fromkeys(wanted or ())
     order = newest_first(roots, ends)
     along = None if wanted is None else on_path_to(order, ends)
-    totals, gradients, observer = Totals(roots), {}, context.observer
+    totals, gradients, observer = Totals(roots, wanted is None and context.observer is None), {}, context.observer
     arrays, waiting = totals.arrays, totals.waiting
     if observer is None:  # all nodes at once, before any saved value is dropped; an observer reports each first
         versions.check(order, ends, along)
@@ -209,7 +209,8 @@ def _cheaply(node: Node, edge: Any, totals: Totals, retain: bool) -> Any:
         totals.waiting.setdefault(parent, []).append((rule, dy, saved))
         return None
     if rule.accumulate_into is not None:
-        rule.accumulate_into(totals.writable(parent), dy, *saved)
+        if rule.rows is None or not totals.add_rows(parent, rule.rows, dy, saved):
+            rule.accumulate_into(totals.writable(parent), dy, *saved)
         return None
     if rule.consume_saved is not None and not retain:
         return rule.consume_saved(dy, *saved)

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import InvalidType
 from .graph import Node
 from .pytree import flatten
+from .row_gradient import whole
 
 
 class Portable:
@@ -36,7 +37,7 @@ class Portable:
             raise InvalidType(
                 f"pickle, deepcopy: {self.node.label()} belongs to a graph, should be a leaf, or free of it: detach(x)"
             )
-        grad, state = getattr(self.node, "grad", None), vars(self) if hasattr(self, "__dict__") else None
+        grad, state = whole(self.node), vars(self) if hasattr(self, "__dict__") else None
         return _restored, (type(self), self._array, getattr(self, "_name", None), self.node is not None, grad), state
 
 
@@ -49,7 +50,7 @@ def _restored(kind: type, array: Any, name: str | None, leaf: bool, grad: Any) -
     array = np.array(array) if isinstance(array, np.ndarray) else array
     x._array, x.node = array, Node((), array.shape, array.dtype) if leaf else None
     if leaf:
-        x.node.grad = grad
+        x.node.gradient = grad
     x.name = name
     return x
 

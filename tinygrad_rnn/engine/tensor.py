@@ -18,6 +18,7 @@ from .graph import Node, backpropagate, context, newest_first, warn_if_growing
 from .numpy_protocol import Border
 from .pickling import Portable
 from .pytree import flatten
+from .row_gradient import accumulated, whole
 
 
 class Tensor(Border, Portable):
@@ -44,7 +45,7 @@ class Tensor(Border, Portable):
             if self._array.dtype.kind != "f":
                 raise InvalidType(f"Tensor: requires_grad needs a floating dtype, data has {self._array.dtype}")
             self.node = Node((), self._array.shape, self._array.dtype)
-            self.node.grad = None
+            self.node.gradient = None
         if name is not None:
             self.name = name
 
@@ -120,7 +121,7 @@ class Tensor(Border, Portable):
     @property
     def grad(self) -> np.ndarray | None:
         """The gradient that ``backward()`` has accumulated for this leaf: an array that owns its memory, or None."""
-        return getattr(self.node, "grad", None)
+        return whole(self.node)
 
     @grad.setter
     def grad(self, value: np.ndarray | None) -> None:
@@ -128,7 +129,7 @@ class Tensor(Border, Portable):
             raise InvalidAttribute("grad can be set on leaves only (tensors made with requires_grad=True)")
         if value is not None and np.shape(value) != self.shape:
             raise InvalidValue(f"grad: shape {np.shape(value)}, should be {self.shape}")
-        self.node.grad = None if value is None else np.array(value, self.dtype)
+        self.node.gradient = None if value is None else np.array(value, self.dtype)
 
     def backward(self, dy: Any = None, retain_graph: bool = False) -> None:
         """Add the gradients of this tensor, weighted by ``dy``, to the ``.grad`` of every leaf it depends on.
@@ -152,9 +153,9 @@ class Tensor(Border, Portable):
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
         gradients = backpropagate({self.node: dy}, retain=retain_graph)
-        leaves = [leaf for leaf in gradients if hasattr(leaf, "grad")]  # not the leaves of grad, vjp, ...
-        grads = [np.asarray(gradients[leaf] if leaf.grad is None else leaf.grad + gradients[leaf]) for leaf in leaves]
-        deque(map(setattr, leaves, repeat("grad"), grads), maxlen=0)  # in C: Ctrl-C comes before all or after
+        leaves = [leaf for leaf in gradients if hasattr(leaf, "gradient")]  # not the leaves of grad, vjp, ...
+        grads = [accumulated(leaf.gradient, gradients[leaf]) for leaf in leaves]
+        deque(map(setattr, leaves, repeat("gradient"), grads), maxlen=0)  # in C: Ctrl-C comes before all or after
 
     def detach(self) -> Tensor:
         """The same values without the graph: no gradient flows past this point."""

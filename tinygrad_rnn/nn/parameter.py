@@ -40,14 +40,14 @@ def is_parameter(x: Any) -> bool:
 
 def freeze(tensor: Tensor) -> None:
     """Turn a leaf into a `Frozen` Tensor, in place."""
-    if hasattr(tensor.node, "grad"):  # an input of grad, vjp, ... is differentiated by all the same
+    if hasattr(tensor.node, "gradient"):  # an input of grad, vjp, ... is differentiated by all the same
         tensor.node, tensor.__class__ = None, Frozen
 
 
 def unfreeze(tensor: Tensor) -> None:
     """Turn a `Frozen` Tensor into a leaf that requires a gradient, in place; its gradient is None."""
     tensor.__class__, tensor.node = Tensor, Node((), tensor.shape, tensor.dtype)
-    tensor.node.grad, tensor.name = None, tensor.name
+    tensor.node.gradient, tensor.name = None, tensor.name
 
 
 def generator(rng: Any, where: str) -> np.random.Generator:

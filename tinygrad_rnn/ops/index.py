@@ -7,6 +7,7 @@ import builtins
 import numpy as np
 
 from ..engine.op import case, composite, op
+from ..engine.row_gradient import RowGradient, few
 from ..errors import InvalidIndex, InvalidType, InvalidValue
 from .elementwise import where
 from .precision import wide
@@ -78,14 +79,28 @@ def _add_at(total, dy, index):
 
 
 def _add_rows(total, dy, ids):
-    """total[ids] += dy with repeated ids summed: sort, add up each run, write each row once."""
-    if ids.size == 0:
-        return
-    flat, rows = ids.reshape(-1).astype(np.intp) % len(total), dy.reshape(ids.size, *total.shape[1:])
+    """total[ids] += dy with repeated ids summed: each row is written once."""
+    if ids.size:
+        distinct, sums = _row_sums(dy, ids, total.shape)
+        total[distinct] += sums
+
+
+def _row_sums(dy, ids, shape):
+    """The distinct ids, ascending, and the sum of dy for each: sort, and add up each run."""
+    flat, rows = ids.reshape(-1).astype(np.intp) % shape[0], dy.reshape(ids.size, *shape[1:])
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
     starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
-    total[ranked[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+    return ranked[starts], np.add.reduceat(rows[order], starts, axis=0)
+
+
+def _as_rows(dy, ids, shape):
+    """The sum as a `RowGradient`; None if there are many ids, or float16, whose sums need more digits."""
+    ids = np.asarray(ids)
+    if len(shape) != 2 or not 0 < ids.size <= few(shape[0]) or ids.dtype.kind not in "iu" or dy.dtype == np.float16:
+        return None
+    distinct, sums = _row_sums(dy, ids, shape)
+    return RowGradient(distinct, sums + dy.dtype.type(0), shape)  # 0 + -0 is 0, as in a whole array
 
 
 getitem.vjp(x=lambda dy, index, x_shape: scatter(dy, index=index, shape=x_shape))
@@ -112,7 +127,11 @@ def embedding(W, ids):
 
 
 embedding.vjp(W=lambda dy, ids, W_shape: scatter(dy, index=np.asarray(ids), shape=W_shape))
-embedding.spec.cheaper("W", accumulate_into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)))
+embedding.spec.cheaper(
+    "W",
+    accumulate_into=lambda total, dy, ids, W_shape: _add_at(total, dy, np.asarray(ids)),
+    rows=lambda dy, ids, W_shape: _as_rows(dy, ids, W_shape),
+)
 
 
 @composite(

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import clock
+from ..engine.row_gradient import RowGradient, held
+from ..engine.tensor import Tensor
 from ..engine.versions import bump
 from ..errors import InvalidType, InvalidValue
 from .params import BLOCK, Parameters, blocks, named, within
@@ -46,6 +48,10 @@ class Optimizer:
         """The names of what `update` keeps for each parameter: those of its arguments after p and g."""
         return _slots(type(self).update)
 
+    def _gradient(self, tensor: Tensor) -> Any:
+        """What `step` reads of a gradient: the array. A rule that changes nothing where g is 0 may read rows."""
+        return tensor.grad
+
     def update(self, p: np.ndarray, g: np.ndarray, *args: Any, **kept: Any) -> None:
         """Change p, a block of a parameter, in place by its gradient g and the blocks of what is kept for it.
 
@@ -58,15 +64,18 @@ class Optimizer:
         """Update every parameter that has a gradient, in place."""
         slots = self.slots()
         for name, tensor in self.params.items():
-            grad = tensor.grad
-            if grad is None:
+            if held(tensor.node) is None:
                 continue
-            p, state = tensor._array, self.state[name]
+            p, grad, state = tensor._array, self._gradient(tensor), self.state[name]
             for slot in slots if len(state) < len(slots) else ():
                 state.setdefault(slot, 0 if slot == "t" else np.zeros_like(p))
             if "t" in state:
                 state["t"] += 1
-            if p.size <= BLOCK:
+            if isinstance(grad, RowGradient):
+                rows = p[grad.ids]
+                self.update(rows, grad.values)
+                p[grad.ids] = rows
+            elif p.size <= BLOCK:
                 self._decay_and_update(p, grad, state)
             else:
                 self._in_blocks(p, grad, state)
@@ -88,7 +97,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to None."""
         for tensor in self.params.values():
-            if tensor.grad is not None:
+            if held(tensor.node) is not None:
                 tensor.grad = None
 
     # -- the state ---------------------------------------------------------------------------------------------------

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
 from ..engine.graph import clock
+from ..engine.row_gradient import held
+from ..engine.tensor import Tensor
 from ..engine.versions import bump
 from .optimizer import Optimizer
 from .params import Parameters, blocks, pair, within
@@ -35,6 +38,11 @@ class SGD(Optimizer):
 
     def slots(self) -> tuple[str, ...]:
         return ("v",) if self.momentum else ()
+
+    def _gradient(self, tensor: Tensor) -> Any:
+        """The rows of an embedding that a batch has read, without momentum and weight decay."""
+        plain = type(self).update is SGD.update and not self.momentum and not self.weight_decay
+        return held(tensor.node) if plain else tensor.grad
 
     def update(self, p: np.ndarray, g: np.ndarray, v: np.ndarray | None = None) -> None:
         if v is None:

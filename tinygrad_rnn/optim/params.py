@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..engine.row_gradient import RowGradient, held
 from ..engine.tensor import Tensor
 from ..errors import InvalidType, InvalidValue
 
@@ -48,8 +49,8 @@ def _leaves(by_name: dict[str, Any]) -> dict[str, Tensor]:
 def gradients(params: Any, where: str) -> dict[str, np.ndarray]:
     """The gradients of parameters, by name, without copies. An array in the place of a parameter is a gradient itself.
 
-    Parameters without a gradient, frozen ones too, are left out. Raises InvalidType for an array that cannot be scaled
-    in place.
+    Of a gradient that is held as rows these are the rows, since all other elements are 0. Parameters without a
+    gradient, frozen ones too, are left out. Raises InvalidType for an array that cannot be scaled in place.
     """
     by_name = _by_name(params)
     arrays = {name: array for name, array in by_name.items() if isinstance(array, np.ndarray)}
@@ -59,8 +60,9 @@ def gradients(params: Any, where: str) -> dict[str, np.ndarray]:
             raise InvalidType(f"{where}: {name} is {what}, should be a floating array that can be written to")
     by_name = {name: parameter for name, parameter in by_name.items() if not _frozen(parameter)}
     _leaves({name: parameter for name, parameter in by_name.items() if name not in arrays})
-    grads = {name: x if name in arrays else x.grad for name, x in by_name.items()}
-    return {name: grad for name, grad in grads.items() if grad is not None}
+    grads = {name: x if name in arrays else held(x.node) for name, x in by_name.items()}
+    rows = {name: grad.values for name, grad in grads.items() if isinstance(grad, RowGradient)}
+    return {name: rows.get(name, grad) for name, grad in grads.items() if grad is not None}
 
 
 def _frozen(parameter: Any) -> bool:

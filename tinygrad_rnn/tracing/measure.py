@@ -18,6 +18,7 @@ import numpy as np
 
 from ..cells.step_run import is_block
 from ..engine.graph import USED, Node, Rule, fitted
+from ..engine.row_gradient import whole
 from .recurrences import Detached, Recurrence
 from .slices import is_basic_slice
 from .trace import SAFE_SQUARES, norm
@@ -96,7 +97,7 @@ def measure(
     the ``wanted`` values. Where a backward pass has let go of the arrays, only leaves are known, by their ``.grad``.
     """
     if any(node.edges is USED for node in order):
-        grads = {node: node.grad for node in order if getattr(node, "grad", None) is not None}
+        grads = {node: g for node in order if (g := whole(node)) is not None}
         return Measured({node: size(g) for node, g in grads.items()}, entering=list(order), used_up=True)
     outward = dict.fromkeys([*cotangents, *(node for cut in detached.values() for node in cut.values()), *wanted])
     backward = _Pass(order, cotangents, group_of, outward)

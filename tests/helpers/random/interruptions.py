@@ -21,7 +21,7 @@ from helpers.random.ways import grads, total
 from tinygrad_rnn.engine.op import OPS
 
 ROOT = str(Path(tg.__file__).parent)
-FORMS = ("fn", "accumulate_into", "inplace_dy", "consume_saved", "sum_over_uses")
+FORMS = ("fn", "accumulate_into", "inplace_dy", "consume_saved", "sum_over_uses", "rows")
 
 
 class Trip:

@@ -168,7 +168,7 @@ def gradient_at(program: Program, arrays: Sequence[Any], constants: Any) -> list
 
     leaves = [make(np.asarray(a), Node((), np.shape(a), np.asarray(a).dtype)) for a in arrays]
     for leaf in leaves:
-        leaf.node.grad = None
+        leaf.node.gradient = None
     kept = {key: tg.Tensor(np.asarray(a, float)) for key, a in constants.items()}
     y = total(program, program.on_tensors(leaves, kept))
     if y is not None:

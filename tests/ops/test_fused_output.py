@@ -1,5 +1,7 @@
 """The output layer that never holds its scores is affine and softmax_cross_entropy: values, gradients, and theirs."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,39 @@ def test_mixed_dtypes_are_promoted_as_numpy_promotes(dtypes):
     for a, b, dtype in zip(ours, theirs, dtypes):
         np.testing.assert_allclose(a.grad, b.grad, rtol=2e-3 if dtype == "e" else 1e-5)
         assert a.grad.dtype == dtype
+
+
+def test_without_recording_the_loss_is_the_same_and_nothing_is_saved():
+    arrays, labels = inputs((2, 3, 3), "f")
+    given = [tg.Tensor(a, requires_grad=True) for a in arrays]
+    with tg.no_grad():
+        loss = tg.affine_cross_entropy(*given, labels)
+        assert type(tg.affine_cross_entropy(*arrays, labels)) is np.float32
+    assert isinstance(loss, tg.Tensor) and loss.node is None
+    assert loss.numpy().tobytes() == tg.affine_cross_entropy(*given, labels).numpy().tobytes()
+
+
+@pytest.mark.parametrize("recording", [True, False])
+def test_the_scores_are_in_memory_once(recording):
+    rng = np.random.default_rng(0)
+    rows, H, wide = 300, 4, 4000
+    arrays = [rng.standard_normal(shape).astype("f") for shape in ((rows, H), (H, wide), wide)]
+    given = [tg.tensor(a, requires_grad=recording) for a in arrays]
+    labels = rng.integers(0, wide, rows)
+    tracemalloc.start()
+    try:
+        with tg.no_grad() if not recording else tg.scope("recorded"):
+            loss = tg.affine_cross_entropy(*given, labels)
+        if recording:
+            loss.backward()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * 4 * rows * wide
+
+
+def test_the_gradient_of_a_tied_matrix_has_its_layout():
+    """As PyTorch's has; a step then reads both in the same order."""
+    E = tg.tensor(np.random.default_rng(0).standard_normal((V, 3)), requires_grad=True)
+    tg.affine_cross_entropy(np.ones((4, 3)), E.T, np.zeros(V), np.arange(4)).backward()
+    assert E.grad.flags.c_contiguous and E.grad.flags.owndata

@@ -1,9 +1,9 @@
 """Softmax and cross-entropy as a single operation: the output layer of a language model, which takes most of its time.
 
 The scores for V = 10000 words are a large array. So the code passes over it as rarely as possible, in blocks of rows
-that stay in cache. Forward saves eˣ and the sums of its rows; backward scales eˣ in place, which gives the gradient. A
-sum is saved in two parts, the largest term and all others, so that the small loss and gradient of a row that is sure of
-its label keep their digits.
+that stay in cache, which several threads share. Forward saves eˣ and the sums of its rows; backward scales eˣ in place,
+which gives the gradient. A sum is saved in two parts, the largest term and all others, so that the small loss and
+gradient of a row that is sure of its label keep their digits.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.op import case, op
+from ..engine.threads import over_blocks
 from ..errors import InvalidIndex, InvalidType, InvalidValue
 from .loss import exact_exp, shift, softmax
 from .precision import floats, wide
 
-BLOCK = 1 << 21  # elements of a block; with fewer the products are slow, because each packs w again
+BLOCK = 1 << 18  # elements of a block: 1 MB of float32, which stays in cache
 
 
 def _classes(labels, shape):
@@ -56,18 +57,18 @@ def _check_one_hot(where, labels):
         raise InvalidValue(f"{where}: row {wrong[0]} of labels is no one-hot row; {should}")
 
 
-def _forward(scores, shape, dtype, flat, counts):
+def _forward(scores, shape, dtype, flat, counts, e=None):
     """The loss, eˣ with the shape of the scores x, and for each row its largest eˣ and the sum of all others.
 
-    ``scores(here, block)`` gives a block of rows. It may use ``block``, which is overwritten. x is shifted in each row,
-    so nothing overflows.
+    ``scores(here, block)`` gives a block of rows. It may use ``block``, that of e, which is overwritten. x is shifted
+    in each row, so nothing overflows.
     """
-    e, count = np.empty(shape, dtype), len(flat)
-    rows, ones = e.reshape(count, shape[-1]), wide(np.ones(shape[-1], dtype))
-    sums, losses = np.empty((2, count), ones.dtype), np.zeros(count, ones.dtype)
-    label, step = np.where(counts, flat, 0), max(1, BLOCK // max(shape[-1], 1))
-    with np.errstate(invalid="ignore", over="ignore"):  # ignored rows may hold inf
-        for here in (slice(start, min(start + step, count)) for start in range(0, count if e.size else 0, step)):
+    e, count, wider = np.empty(shape, dtype) if e is None else e, len(flat), np.result_type(wide(dtype.type(0)))
+    rows, label = e.reshape(count, shape[-1]), np.where(counts, flat, 0)
+    sums, losses = np.empty((2, count), wider), np.zeros(count, wider)
+
+    def block(here):
+        with np.errstate(invalid="ignore", over="ignore"):  # ignored rows may hold inf
             x = scores(here, rows[here])
             each, largest = np.arange(len(x)), x.argmax(axis=1)
             top = x[each, largest]
@@ -76,8 +77,10 @@ def _forward(scores, shape, dtype, flat, counts):
             np.exp(np.subtract(x, c[:, None], out=rows[here]) if c.any() else x, out=rows[here])
             first = exact_exp(top - c)
             rows[here][each, largest] = 0
-            sums[:, here] = first, rows[here].dot(ones)
+            sums[:, here] = first, np.add.reduce(rows[here], axis=1, dtype=wider)
             rows[here][each, largest] = first
+
+    over_blocks(block, count if e.size else 0, max(1, BLOCK // max(shape[-1], 1)))
     counted = np.flatnonzero(counts)
     losses = losses[counted] + np.log1p(sums[1, counted] / sums[0, counted])
     return dtype.type(losses.sum(dtype=np.float64) / max(len(counted), 1)), e, sums
@@ -92,8 +95,14 @@ def _finish(dy, labels, e, sums, ignore):
     counted, (first, others), total = np.flatnonzero(counts), sums, sums[0] + sums[1]
     at_label = (rows[counted, flat[counted]] - first[counted] - others[counted]) / total[counted]  # softmax - 1
     with np.errstate(invalid="ignore"):
-        for factor in _factors(weight, total):
-            rows *= factor[:, None]
+        factors = _factors(weight, total)
+
+    def block(here):
+        with np.errstate(invalid="ignore"):
+            for factor in factors:
+                rows[here] *= factor[here, None]
+
+    over_blocks(block, len(flat), max(1, BLOCK // max(e.shape[-1], 1)))
     rows[counted, flat[counted]] = weight[counted] * at_label
     rows[~counts] = 0
     return e

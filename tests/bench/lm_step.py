@@ -23,6 +23,7 @@ OUR_NAMES = {
     "embed.W": "W_embed", "recurrent.Wx": "Wx", "recurrent.Wh": "Wh", "recurrent.b": "b",
     "affine.W": "W_out", "affine.b": "b_out",
 }  # fmt: skip
+SMALL, LARGE = "V10000 D100 H100 N20 T35", "V10000 D650 H650 N20 T35"
 LSTM_NAMES = {"Wx": "weight_ih_l0", "Wh": "weight_hh_l0", "b": "bias_ih_l0"}
 
 
@@ -136,8 +137,10 @@ BENCH = Bench(
         "torch, nn.LSTM": torch_lstm,
         "ours": ours,
     },
-    sizes={"V10000 D100 H100 N20 T35": {"N": 20, "T": 35, "V": 10000, "D": 100, "H": 100}},
-    targets={"V10000 D100 H100 N20 T35": (Target("ours", "lean", 0.8),)},
+    sizes={SMALL: {"N": 20, "T": 35, "V": 10000, "D": 100, "H": 100},
+           LARGE: {"N": 20, "T": 35, "V": 10000, "D": 650, "H": 650}},
+    targets={SMALL: (Target("ours", "lean", 0.8), Target("ours", "torch, nn.LSTM", 1.0)),
+             LARGE: (Target("ours", "torch, nn.LSTM", 1.3),)},
 )
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 ``python tests/bench/run.py [--rounds R] [--json FILE] [--only NAME ...] [--size LABEL ...]``
 """
 
+import better_lm
 import embedding
 import lm_step
 import lstm
 import op_overhead
 from table import main
 
-BENCHES = (lstm.BENCH, lm_step.BENCH, op_overhead.BENCH, embedding.BENCH)
+BENCHES = (lstm.BENCH, lm_step.BENCH, better_lm.BENCH, op_overhead.BENCH, embedding.BENCH)
 
 if __name__ == "__main__":
     main(*BENCHES)

@@ -51,7 +51,7 @@ def test_half_of_a_gradient_is_noticed(monkeypatch):
             right(self, dy, retain_graph)
         except BaseException:
             leaf = next(node for node in newest_first([self.node], used=True) if not node.parents)
-            leaf.grad = np.ones(leaf.shape, leaf.dtype)
+            leaf.gradient = np.ones(leaf.shape, leaf.dtype)
             raise
 
     monkeypatch.setattr(tg.Tensor, "backward", spoilt)

@@ -121,8 +121,10 @@ def test_the_validation_is_measured_in_evaluation_mode_and_the_best_weights_are_
     def after_epoch(row):
         kept[row["epoch"]] = trained.state_dict()
         modes.append(trained.training)
+        optimizer.lr = 1.0 if row["epoch"] < 3 else 1000.0
 
-    history = fit(trained, BATCHES, SGD(trained, lr=60.0), epochs=5, valid=valid, report=False, after_epoch=after_epoch)
+    optimizer = SGD(trained, lr=1.0)
+    history = fit(trained, BATCHES, optimizer, epochs=5, valid=valid, report=False, after_epoch=after_epoch)
     values = [row["valid"] for row in history.epochs]
     best = 1 + int(np.argmin(values))
     assert best < 5 and history.best["epoch"] == best  # the test needs a training that gets worse

@@ -47,6 +47,8 @@ MAY = {
 OUTSIDE = {
     "graphviz": ("draw", "at the top"),
     "pygraphviz": ("draw", "in a function"),
+    "cairosvg": ("draw", "in a function"),
+    "resvg_py": ("draw", "in a function"),
     "matplotlib": ("figures", "in a function"),
     "tqdm": ("train", "in a function"),
     "pytest": ("check", "in a function"),

@@ -1,4 +1,4 @@
-"""Draw the pictures of README.md, docs/picture.md and docs/check.md: ``python docs/pictures/make.py`` (needs Graphviz).
+"""Draw the pictures of README.md, docs/picture.md and docs/check.md: ``python docs/pictures/make.py``.
 
 ``my_lstm`` is the cell of the README, written there in full; the others are the built-in ones.
 """

@@ -1,15 +1,12 @@
 """``tinygrad-rnn draw``: pictures from the command line, of built-in cells and of the user's."""
 
 import json
-import shutil
 
 import pytest
 
 from tinygrad_rnn.cli.main import main
 from tinygrad_rnn.cli.target import load
 from tinygrad_rnn.errors import UserFileError
-
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 
 MINE = """
 from tinygrad_rnn import Param, cell, tanh
@@ -40,7 +37,6 @@ def test_the_ending_says_what_is_written(here, capsys, ending, start):
     assert (here / f"a.{ending}").read_text(encoding="utf-8").lstrip("/").startswith(start)
 
 
-@needs_dot
 def test_the_default_is_an_svg_named_after_the_cell(here):
     assert main(["draw", "gru"]) == 0
     assert (here / "gru.svg").read_text(encoding="utf-8").startswith("<?xml")

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import shutil
 
 import pytest
 
@@ -10,7 +9,6 @@ from tinygrad_rnn import draw, gru, lstm
 from tinygrad_rnn.cli.main import main
 from tinygrad_rnn.draw.scene.theme import THEMES
 
-needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 BACKWARD = """
 from tinygrad_rnn.cli.demo_backward import lstm_backward as right
 
@@ -74,7 +72,6 @@ def test_the_same_mark_gives_the_same_picture():
     assert first == second
 
 
-@needs_dot
 def test_it_is_in_the_svg_and_on_the_page():
     picture = draw(lstm, mark=[("o", "h'")], legend=False)
     svg, page = picture.pipe("svg").decode(), picture.html()

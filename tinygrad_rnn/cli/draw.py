@@ -19,8 +19,8 @@ ABOUT = """\
 Draw the computation graph of a cell, one step or several side by side: forward, and with --backward also the gradients,
 each with its norm. CELL is one of the built-in cells, or FILE.py:NAME for a cell of your own.
 
-The ending of --out sets the format: .svg .png .pdf need Graphviz or pip install 'tinygrad-rnn[draw]'; .html (an
-interactive page), .dot, .mmd (Mermaid), .json and .txt do not, but a page without Graphviz has no picture."""
+The ending of --out sets the format: .svg, .html (an interactive page), .dot, .mmd (Mermaid), .json and .txt; .png and
+.pdf need a renderer: Graphviz, pip install 'tinygrad-rnn[draw]', or cairosvg."""
 EXAMPLES = """\
 examples:
   tinygrad-rnn draw lstm --backward -o lstm.svg

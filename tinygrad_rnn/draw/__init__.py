@@ -18,9 +18,7 @@ from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
-COARSER = {"op": "cell", "cell": "module"}
 LONG, OPEN = 400, 24  # a page can open a fold of a row of up to LONG steps; it then shows OPEN of them
-LARGE = 300  # a graph of this many nodes keeps a coarser picture, in case rendering takes too long
 
 
 def draw(
@@ -87,18 +85,13 @@ def draw(
         return of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
 
     with resting():  # until the captured graph is freed
-        graph, coarser, opened = _views(captured(), level, fold, unfold, affine)
+        run = captured()
+        graph = view(run, level, fold=fold, unfold=unfold, affine=affine)
+        opened = _opened(run, graph, affine)
+        del run
     check_marks(graph, marks)
     options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks)
-    return Picture(graph, options, coarser, opened)
-
-
-def _views(
-    captured: Captured, level: str | None, fold: str, unfold: tuple[int, int] | None, affine: bool
-) -> tuple[Graph, Graph | None, Graph | None]:
-    """The graph to show, a coarser one in case rendering takes too long, and one with the first fold opened."""
-    graph = view(captured, level, fold=fold, unfold=unfold, affine=affine)
-    return graph, _coarser(captured, graph), _opened(captured, graph, affine)
+    return Picture(graph, options, opened)
 
 
 def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:
@@ -137,10 +130,3 @@ def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:
         return None
     first = graph.folds[0].first
     return view(captured, graph.level, unfold=(first, first + OPEN), affine=affine)
-
-
-def _coarser(captured: Captured, graph: Graph) -> Graph | None:
-    """The graph of the next coarser level, if ``graph`` is large."""
-    if len(graph.nodes) < LARGE or graph.level not in COARSER or not captured.recurrences:
-        return None
-    return view(captured, COARSER[graph.level])

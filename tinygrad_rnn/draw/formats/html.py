@@ -9,21 +9,20 @@ from __future__ import annotations
 import html
 import importlib.resources
 import json
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..model import Graph
 from ..scene.geometry import BACK, Line, Scene, Shape
 from ..scene.labels import plain
-from ..scene.theme import LEVELS, THEMES, Theme, colour
+from ..scene.theme import THEMES, paints
+from .curves import number
+from .svg import ABOUT, FONTS, Writer, view_box
+from .svg import escaped as escaped_line
 
 AHEAD = ("forward", "cut")  # looks of lines
-KEPT = ("id", "class", "d", "points", "x", "y", "cx", "cy", "rx", "ry", "fill", "stroke", "stroke-width",
-        "stroke-dasharray", "text-anchor", "font-size", "transform", "viewBox")  # fmt: skip
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-ABOUT = "The graph of a computation: solid arrows run forward, dashed ones backward, with the norms of the gradients."
 PAGE = """<!DOCTYPE html>
 <html lang="en"{theme}>
 <head>
@@ -37,9 +36,11 @@ PAGE = """<!DOCTYPE html>
 <body>
 <header id="bar"><h1>{title}</h1></header>
 {main}
-<details{open}><summary>the same as text</summary><pre tabindex="0">{text}</pre></details>
+<details><summary>the same as text</summary><pre tabindex="0">{text}</pre></details>
 <script type="application/json" id="data">{data}</script>
-{script}</body>
+<script>
+{script}</script>
+</body>
 </html>
 """
 STAGE = """<main>
@@ -55,32 +56,25 @@ STAGE = """<main>
 
 @dataclass
 class View:
-    """A graph, where its parts stand, and its rendered SVG ("" where there is no renderer)."""
+    """A graph, and where its parts stand."""
 
     graph: Graph
     scene: Scene
-    svg: str
 
 
-def page(views: Sequence[View], title: str, advice: str, text: str) -> str:
+def page(views: Sequence[View], title: str, theme: str, text: str) -> str:
     """The page; the second view, if there is one, has the fold of the first opened."""
-    pictures, content, drawn_in = "", [], None
-    for number, view in enumerate(views):
-        marks: dict[str, Any] = {}
-        if view.svg:
-            root = ET.fromstring(view.svg)
-            drawn_in = drawn_in or theme_of(root)
-            prefix = f"v{number}-"  # ids of two pictures are two
-            ids = {part.get("id", "") for part in root.iter()}
-            marks = {prefix + id: mark for id, mark in Reader(view).marks().items() if id in ids}
-            pictures += picture(root, prefix, title, marks)
-        content.append({"graph": json.loads(view.graph.to_json(6)), "marks": marks, "order": order(view.graph)})
-    advised = f'<p class="advice">{escaped(advice)}</p>\n' if advice else ""
+    pictures, content = "", []
+    for place, view in enumerate(views):
+        marks = Reader(view).marks()
+        pictures += picture(view.scene, f"v{place}-", title, marks)  # ids of two pictures are two
+        hidden = {shape.id for shape in view.scene.shapes if shape.look == "port"}
+        shown = {f"v{place}-{id}": mark for id, mark in marks.items() if id not in hidden}
+        content.append({"graph": json.loads(view.graph.to_json(6)), "marks": shown, "order": order(view.graph)})
     return PAGE.format(
-        theme=' data-theme="dark"' if drawn_in is THEMES["dark"] else "", policy=POLICY, title=escaped(title),
-        style=palette() + asset("page.css"), main=advised + (STAGE.format(pictures) if pictures else ""),
-        open="" if pictures else " open", text=escaped(text), data=data({"views": content}),
-        script=f"<script>\n{asset('page.js')}</script>\n" if pictures else "",
+        theme=' data-theme="dark"' * (theme == "dark"), policy=POLICY, title=escaped(title),
+        style=palette() + asset("page.css"), main=STAGE.format(pictures), text=escaped(text),
+        data=data({"views": content}), script=asset("page.js"),
     )  # fmt: skip
 
 
@@ -94,8 +88,8 @@ def escaped(text: str) -> str:
 
 def data(content: object) -> str:
     """JSON, in ASCII, without a character that means something in HTML."""
-    made = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    return made.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def asset(name: str) -> str:
@@ -193,53 +187,24 @@ class Reader:
 # -- the picture as a part of the page -------------------------------------------------------------------------------
 
 
-def picture(root: ET.Element, prefix: str, title: str, marks: dict[str, Any]) -> str:
-    """The SVG as an element of HTML: with ids of its own, colours by their meaning, and nothing that is not drawn."""
-    colours = {value: f"var(--{name})" for name, value in reversed(list(meanings(theme_of(root))))}
-    for part in list(root.iter()):
-        part.tag, part.tail = part.tag.rpartition("}")[2], None
-        kept = {key: colours.get(value, value) for key, value in part.items() if key in KEPT}
-        part.attrib.clear()
-        part.attrib.update(kept)
-        part[:] = [child for child in part if not child.tag.endswith("}title")]
-        if "id" in kept:
-            part.set("id", prefix + kept["id"])
-            part.set("class", kept.get("class", "") + ("" if prefix + kept["id"] in marks else " still"))
-    world = ET.Element("g", {"class": "world"})
-    world.extend(list(root))
-    root[:] = [_worded("title", f"{prefix}title", title), _worded("desc", f"{prefix}about", ABOUT), world]
-    root.attrib.update({"class": "picture", "role": "group", "aria-labelledby": f"{prefix}title",
-                        "aria-describedby": f"{prefix}about", "id": f"{prefix}picture"})  # fmt: skip
-    if prefix != "v0-":
-        root.set("hidden", "")
-    return ET.tostring(root, encoding="unicode").strip() + "\n"
-
-
-def _worded(tag: str, id: str, text: str) -> ET.Element:
-    made = ET.Element(tag, {"id": id})
-    made.text = plain(text)
-    return made
-
-
-def theme_of(root: ET.Element) -> Theme:
-    """The theme that a picture was drawn in, by its paper."""
-    paper = next((part.get("fill") for part in root.iter() if part.tag.endswith("polygon")), "")
-    return next((theme for theme in THEMES.values() if theme.paper == paper), THEMES["light"])
-
-
-def meanings(theme: Theme) -> Iterator[tuple[str, str]]:
-    """The names of a theme's colours, and the colours."""
-    for name in ("paper", "ink", "faint", "operation", "parameter", "box", "frame", "bad"):
-        yield name, getattr(theme, name)
-    for level in range(LEVELS):
-        yield f"level-{level}", colour(theme, level)
+def picture(scene: Scene, prefix: str, title: str, marks: Mapping[str, Any]) -> str:
+    """The SVG as an element of HTML: its ids begin with ``prefix``, its colours are variables of the style sheet."""
+    writer = Writer({name: f"var(--{name})" for name, _ in paints(THEMES["light"])}, prefix, marks)
+    box = " ".join(map(number, view_box(scene)))
+    hidden = "" if prefix == "v0-" else " hidden"
+    return (
+        f'<svg id="{prefix}picture" class="picture" viewBox="{box}" role="group" aria-labelledby="{prefix}title" '
+        f'aria-describedby="{prefix}about" font-family="{FONTS}"{hidden}><title id="{prefix}title">'
+        f'{escaped_line(title)}</title><desc id="{prefix}about">{ABOUT}</desc>\n<g class="world">\n'
+        f"{writer.content(scene)}</g></svg>\n"
+    )
 
 
 def palette() -> str:
     """The colours of both themes as variables of the style sheet: what was drawn light follows the reader's system."""
     light, dark = (
-        f"color-scheme:{one};" + "".join(f"--{name}:{value};" for name, value in meanings(THEMES[one]))
-        for one in ("light", "dark")
+        f"color-scheme:{theme};" + "".join(f"--{name}:{value};" for name, value in paints(THEMES[theme]))
+        for theme in ("light", "dark")
     )
     return (f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
             f":root[data-theme=dark]{{{dark}}}\n")  # fmt: skip

@@ -86,7 +86,7 @@ function reveal(part) { // bring it to the middle if it is not in sight
   pan(off(a.left, a.right, b.left, b.right), off(a.top, a.bottom, b.top, b.bottom));
 }
 // -- what a part is ---------------------------------------------------------------------------------------------------
-const partAt = (target) => target.closest?.(".picture g[id]:not(.graph)");
+const partAt = (target) => target.closest?.(".picture g[id]");
 
 function tell(part, x, y) {
   const mark = part && view.marks[part.id];

@@ -1,4 +1,4 @@
-"""A picture in all its formats: DOT and what Graphviz renders from it, HTML, Mermaid, JSON, text."""
+"""A picture in all its formats: SVG, HTML, DOT, Mermaid, JSON, text, and what a renderer makes: PNG, PDF."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import graphviz
 
-from ...errors import NoRendererError, RenderError, RenderTimeoutError
+from ...errors import RenderError
 from ...files import write_whole
 from ..model import Graph
 from ..scene.compose import compose
@@ -20,11 +20,12 @@ from .dot import digraph
 from .html import View, page
 from .mermaid import mermaid
 from .render import LIMIT, rendered
+from .svg import svg
 from .terminal import terminal
 
 #: Text formats, which need no renderer, by the ending of a file.
-TEXTS = {"": "dot", ".dot": "dot", ".gv": "dot", ".json": "json", ".mmd": "mermaid", ".txt": "text", ".html": "html"}
-COARSER = "drawn coarser than asked for: rendering the whole took longer than {} s"
+TEXTS = {"": "dot", ".dot": "dot", ".gv": "dot", ".json": "json", ".mmd": "mermaid", ".txt": "text", ".html": "html",
+         ".svg": "svg"}  # fmt: skip
 
 
 @dataclass
@@ -46,8 +47,8 @@ class Picture:
     Notebooks show it as SVG. ``graph`` is the data of the picture.
     """
 
-    def __init__(self, graph: Graph, options: Options, coarser: Graph | None = None, opened: Graph | None = None):
-        self.graph, self.options, self.coarser, self.opened = graph, options, coarser, opened
+    def __init__(self, graph: Graph, options: Options, opened: Graph | None = None):
+        self.graph, self.options, self.opened = graph, options, opened
 
     @functools.cached_property
     def scene(self) -> Scene:
@@ -83,41 +84,28 @@ class Picture:
         """The computation as lines of text, for a terminal."""
         return terminal(self.graph, self.options.title, self.options.backward, width)
 
+    def svg(self) -> str:
+        """The picture as an SVG file."""
+        return svg(self.scene, self.options.title, self.options.theme)
+
     def html(self) -> str:
         """An HTML page that needs no network: pan, zoom, hover, and step through the backward pass."""
         pictures = [self] + ([Picture(self.opened, self.options)] if self.opened else [])
-        try:
-            drawn = [picture.rendered("svg", LIMIT) for picture in pictures]
-            views = [View(picture.graph, picture.scene, svg.decode()) for picture, svg in drawn]
-        except NoRendererError as error:
-            return page([View(self.graph, self.scene, "")], self.options.title, str(error), self.text())
-        return page(views, self.options.title, "", self.text())
+        views = [View(picture.graph, picture.scene) for picture in pictures]
+        return page(views, self.options.title, self.options.theme, self.text())
 
     def to_json(self) -> str:
         """The `Graph` as JSON."""
         return self.graph.to_json()
 
     def pipe(self, format: str = "svg", *, limit: float = LIMIT) -> bytes:
-        """The picture in a format of Graphviz (svg, png, pdf, ...).
-
-        If rendering takes longer than ``limit`` seconds, a coarser picture is drawn, with a note that says so.
-        """
-        return self.rendered(format, limit)[1]
-
-    def rendered(self, format: str, limit: float) -> tuple[Picture, bytes]:
-        """The picture that was rendered, this one or the coarser one, and its bytes."""
-        try:
-            return self, rendered(self.source, format, limit)
-        except RenderTimeoutError:
-            if self.coarser is None:
-                raise
-        self.coarser.note = COARSER.format(f"{limit:g}")
-        return Picture(self.coarser, self.options).rendered(format, limit)
+        """The picture as SVG, or in a format that a renderer makes (png, pdf, ...) within ``limit`` seconds."""
+        return self.svg().encode() if format == "svg" else rendered(self.source, self.svg, format, limit)
 
     def form(self, name: str) -> bytes:
-        """The picture in a format: "dot", "html", "mermaid", "json", "text", or a format of Graphviz."""
-        texts = {"dot": lambda: self.source, "html": self.html, "mermaid": self.mermaid, "json": self.to_json,
-                 "text": self.text}  # fmt: skip
+        """The picture in a format: "dot", "html", "mermaid", "json", "text", "svg", or a format of a renderer."""
+        texts = {"svg": self.svg, "dot": lambda: self.source, "html": self.html, "mermaid": self.mermaid,
+                 "json": self.to_json, "text": self.text}  # fmt: skip
         return texts[name]().encode() if name in texts else self.pipe(name)
 
     def save(self, path: str | os.PathLike[str] = "graph.dot", *, format: str | None = None) -> str:
@@ -144,11 +132,8 @@ class Picture:
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the picture, or without a renderer, the text and how to get a renderer."""
-        try:
-            return {"image/svg+xml": self.pipe("svg").decode(), "text/plain": repr(self)}
-        except NoRendererError as error:
-            return {"text/plain": f"{self.text()}\n\n{error}"}
+        """What a notebook shows: the picture as SVG."""
+        return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
 
 
 __all__ = ["Options", "Picture", "RenderError"]

@@ -7,7 +7,7 @@ The line width shows the same, and the number is written beside the line.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 FONT = "Helvetica"
@@ -38,6 +38,18 @@ THEMES = {
 }  # fmt: skip
 
 LEVELS = 9  # of colour
+#: How a line is drawn by its look: the name of its colour, its width, its style; `line_style` has the other looks.
+LINES = {
+    "forward": ("ink", 1.0, "solid"), "cut": ("faint", 1.0, "dotted"), "axis": ("faint", 0.4, "dotted"),
+    "zero": ("faint", 0.7, "dotted"), "bad": ("bad", 2.6, "dashed"), "marked": ("bad", 4.5, "dashed"),
+}  # fmt: skip
+#: How a shape is drawn by its look: its form, the name of its fill, the style of its border, the name of its ink.
+SHAPES = {
+    "operation": ("circle", "operation", "solid", "ink"), "long": ("rounded", "operation", "solid", "ink"),
+    "slice": ("fields", "operation", "solid", "ink"), "parameter": ("box", "parameter", "solid", "ink"),
+    "box": ("rounded", "box", "solid", "ink"), "fold": ("rounded", "paper", "dashed", "ink"),
+    "formula": ("rounded", "paper", "dashed", "faint"), "dot": ("dot", "ink", "solid", "ink"),
+}  # fmt: skip
 WIDTHS = (0.9, 3.2)  # of lines, for the lowest and the highest level
 
 
@@ -72,6 +84,26 @@ def colour(theme: Theme, level: int) -> str:
     k = min(int(place), len(theme.ramp) - 2)
     mixed = [round(a + (b - a) * (place - k)) for a, b in zip(theme.ramp[k], theme.ramp[k + 1])]
     return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def paints(theme: Theme) -> Iterator[tuple[str, str]]:
+    """The names of a theme's colours, and the colours as #rrggbb."""
+    for name in ("paper", "ink", "faint", "operation", "parameter", "box", "frame", "bad"):
+        yield name, getattr(theme, name)
+    for level in range(LEVELS):
+        yield f"level-{level}", colour(theme, level)
+
+
+def line_style(look: str, level: int | None) -> tuple[str, float, str]:
+    """The name of a line's colour, its width, and its style: solid, dashed or dotted."""
+    if look.startswith("curve "):
+        return f"level-{look[6:]}", 1.6, "solid"
+    return LINES.get(look) or (f"level-{level or 0}", stroke(level or 0), "dashed")
+
+
+def text_ink(look: str) -> str:
+    """The name of the colour of a text."""
+    return f"level-{look[6:]}" if look.startswith("level ") else look
 
 
 def stroke(level: int) -> float:

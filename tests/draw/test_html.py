@@ -103,7 +103,7 @@ def test_every_line_is_known_and_waits_for_its_edges(name, way):
 
 
 def test_a_line_into_a_branch_waits_for_all_uses():
-    picture = tg.draw(tg.lstm)
+    picture = tg.draw(tg.lstm, layout="layered")
     graph, marks = picture.graph, Reader(View(picture.graph, picture.scene)).marks()
     cell = graph["c'"].id
     trunk = next(mark for mark in marks.values() if "when" in mark and mark["ends"] == (cell, f"{cell}d"))

@@ -18,6 +18,7 @@ from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
+LAYOUTS = ("auto", "book", "layered")
 LONG, OPEN = 400, 24  # a page can open a fold of a row of up to LONG steps; it then shows OPEN of them
 
 
@@ -38,6 +39,7 @@ def draw(
     title: str | None = None,
     legend: bool = True,
     mark: Iterable[tuple[str, str]] = (),
+    layout: str | None = None,
     seed: int = 0,
     **sizes: Any,
 ) -> Picture:
@@ -57,6 +59,10 @@ def draw(
     steps into one body; ``unfold=(a, b)`` keeps the steps from a up to b. ``affine=True`` draws
     ``x @ Wx + h @ Wh + b`` as one box.
 
+    ``layout``: "book" draws a step of a gated cell as books do, with the memory on top, a row of gates below it, and
+    each gate's affine map as one box; "layered" draws any graph in columns; "auto" is the former where it applies. The
+    default is "auto", and "layered" where ``level``, ``expand`` or ``affine`` is given.
+
     ``scale=(least, greatest)`` fixes the range of norms for the colours, so that two pictures can be compared.
     ``backward=False`` hides the backward edges; everything else keeps its place. ``theme`` is "light" or "dark".
     ``mark=[("o", "h'")]`` highlights the backward edge from ``h'`` to ``o``; ``("o", "")`` highlights the edges to
@@ -69,7 +75,9 @@ def draw(
 
     Raises InvalidType or InvalidValue for an argument that does not fit, and what running ``target`` raises.
     """
-    _check(steps, expand, theme, truncate)
+    asked = level is not None or expand is not None or affine
+    layout = layout or ("layered" if asked else "auto")
+    _check(steps, expand, theme, truncate, layout)
     marks = tuple(mark)
     if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
         raise InvalidType(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
@@ -90,11 +98,13 @@ def draw(
         opened = _opened(run, graph, affine)
         del run
     check_marks(graph, marks)
-    options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks)
+    options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks, layout)
     return Picture(graph, options, opened)
 
 
-def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:
+def _check(steps: int, expand: str | None, theme: str, truncate: int | None, layout: str) -> None:
+    if layout not in LAYOUTS:
+        raise InvalidValue(f"draw: layout is {layout!r}, should be one of {', '.join(LAYOUTS)}")
     for name, count in (("steps", steps), ("truncate", truncate)):
         if count is not None and (not isinstance(count, int) or count < 1):
             raise InvalidValue(f"draw: {name} is {count!r}, should be a whole number from 1")

@@ -136,8 +136,8 @@ class Reader:
 
     def vertices_of(self, shape: Shape) -> list[str]:
         """What a shape shows: by what it is about, or by the lines that run out of it, also from its dot."""
-        if shape.look != "slice" and shape.about in self.known:
-            return [shape.about]
+        if shape.members or (shape.look != "slice" and shape.about in self.known):
+            return list(shape.members or [shape.about])
         lines = self.out.get(shape.id, [])
         for line in lines if shape.about else []:
             if self.about[line.target] == shape.about:
@@ -151,6 +151,8 @@ class Reader:
 
     def edges_of(self, line: Line) -> list[int]:
         """The edges that a line stands for: between its ends, or through a value that has no shape."""
+        if line.edges:
+            return list(line.edges)
         source, target = self.ends(line)
         pairs = [(a, b) for a in self.vertices.get(source, []) for b in self.vertices.get(target, [])]
         found = [k for pair in pairs for k in self.joined.get(pair, [])]

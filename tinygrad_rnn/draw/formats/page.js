@@ -156,7 +156,7 @@ function go(to) {
     : count ? `The backward pass goes through ${count} edges. Press n to follow it.` : "";
   if (at < 0) return;
   const lines = linesOf(edge), prefix = view.svg.id.replace("picture", ""), {source, target} = view.graph.edges[edge];
-  const bare = view.ids.filter((id) => !view.marks[id].ends && [source, target].includes(view.marks[id].of[0]));
+  const bare = view.ids.filter((id) => !view.marks[id].ends && view.marks[id].of.some((of) => of === source || of === target));
   const ends = lines.length ? lines.flatMap((id) => view.marks[id].ends.map((end) => prefix + end)) : bare;
   for (const id of lines) $(id).classList.add("now");
   for (const id of ends) $(id)?.classList.add("near");

@@ -39,6 +39,7 @@ class Options:
     theme: str = "light"
     legend: bool = True
     marks: tuple[tuple[str, str], ...] = ()
+    layout: str = "layered"
 
 
 class Picture:
@@ -56,7 +57,7 @@ class Picture:
         options = self.options
         return compose(self.graph, options.title, backward=options.backward, adjoint=options.adjoint,
                        within=options.scale, legend=options.legend,
-                       marks=marked(self.graph, options.marks))  # fmt: skip
+                       marks=marked(self.graph, options.marks), layout=options.layout)  # fmt: skip
 
     @functools.cached_property
     def digraph(self) -> graphviz.Digraph:

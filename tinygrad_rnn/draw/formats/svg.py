@@ -67,7 +67,7 @@ class Writer:
     def frame(self, frame: Frame) -> str:
         """A frame with its title."""
         box = self.box(frame.x, frame.y, frame.width, frame.height, 8.0, "frame", "faint")
-        title = Note(frame.x + frame.width / 2, frame.y + 12, [frame.title], 12.0, "faint")
+        title = Note(frame.x + frame.width / 2, frame.y + 12, [frame.title] if frame.title else [], 12.0, "faint")
         return f'<g class="cluster">{box}{self.note(title)}</g>\n'
 
     def box(self, x: float, y: float, width: float, height: float, radius: float, fill: str, ink: str,

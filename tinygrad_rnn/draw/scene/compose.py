@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ...errors import InvalidValue
 from ..model import Edge, Graph, Vertex
-from .geometry import BACK, Frame, Line, Note, Scene, Shape
-from .labels import plain, size_text, tame
+from .book import book
+from .geometry import BACK, Frame, Note, Scene, Shape
+from .labels import plain, tame
+from .legend import draw_legend
 from .links import End, Style
 from .norm_plot import norm_plot, parameter_sums
 from .panel import Panel
 from .state_lanes import state_lane, state_lanes
-from .theme import LEVELS, SIZES, block, scale_of
+from .theme import SIZES, block, scale_of
 from .unrolled import StepRow
 
 LONGEST = 120  # characters of a title
 AIR = 18.0  # vertical space between the parts
-OUTSIDE = ("operation", "module", "value", "affine", "fold")
-KINDS: tuple[tuple[str, list[str], float, str], ...] = (
-    ("operation", ["⊙"], 22.0, "operation"),
-    ("parameter", ["W"], 26.0, "parameter"),
-    ("dot", [], 7.0, "used more than once: gradients add"),
+NO_BOOK = (
+    "draw: layout is 'book', but this is no step of a cell with gates that are activations of affine maps, "
+    "or its lines would cross; should be 'layered' or 'auto'"
 )
+OUTSIDE = ("operation", "module", "value", "affine", "fold")
 
 
 def compose(
@@ -34,8 +36,11 @@ def compose(
     within: tuple[float, float] | None = None,
     legend: bool = True,
     marks: Sequence[int] = (),
+    layout: str = "layered",
 ) -> Scene:
     """The scene of a graph.
+
+    ``layout``: "book" draws a gated cell as books do, "layered" everything in columns, "auto" the former if it applies.
 
     ``backward=False`` leaves the backward lines out; everything else keeps its place. ``adjoint`` shows the arithmetic
     of the gradient rules. ``within`` fixes the range of norms. ``marks`` are the numbers of the edges to highlight.
@@ -45,22 +50,33 @@ def compose(
     norms = [edge.gradient for edge in graph.edges] + [vertex.gradient for vertex in graph.nodes if vertex.id in used]
     style = Style(scale_of(norms, within), backward, adjoint)
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
-    parts = step_rows(graph, style) if timed else [single_panel(graph, style)]
-    width = max(700.0, *(part.width for part in parts))
-    scene = stacked([heading(title, graph.note), *parts, *([draw_legend(style, width, bool(marks))] if legend else [])])
+    drawn = book(graph, style) if layout != "layered" else None
+    if layout == "book" and drawn is None:
+        raise InvalidValue(NO_BOOK)
+    if drawn and layout == "auto" and any(not _has_line(drawn, number) for number in marks):
+        drawn = None  # it is inside of a box
+    parts = [drawn] if drawn else step_rows(graph, style) if timed else [single_panel(graph, style)]
+    scene = stacked([heading(title, graph.note), *parts])
     for line in scene.lines:
-        if line.look in BACK and line.about in marks:
+        if line.look in BACK and any(number in marks for number in (line.about, *line.edges)):
             line.look = "marked"
+    if legend:
+        scene = stacked([scene, draw_legend(scene, style, max(700.0, scene.width), 14.0 if drawn else SIZES["small"])])
     if not backward:
         hide(scene)
     return scene
 
 
+def _has_line(scene: Scene, number: int) -> bool:
+    """Is there a backward line for the edge of that number?"""
+    return any(line.look in BACK and number in (line.about, *line.edges) for line in scene.lines)
+
+
 def hide(scene: Scene) -> None:
-    """Remove the backward lines and their texts."""
+    """Remove the backward lines and their texts, in the legend too."""
     scene.lines = [line for line in scene.lines if line.look not in BACK]
     scene.shapes = [shape for shape in scene.shapes if shape.look != "formula"]
-    scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look != "bad"]
+    scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look not in BACK]
 
 
 def stacked(parts: list[Scene]) -> Scene:
@@ -203,43 +219,3 @@ def scope_frames(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:
         if all(shape in shapes for shape in inside):
             frames.append(Frame("", left, top, right - left, bottom - top, scope))
     return frames
-
-
-def draw_legend(style: Style, width: float, marks: bool = False) -> Scene:
-    """The legend: the kinds of shapes and lines, and the colours of the norms."""
-    scene, x, y = Scene(), 0.0, 12.0
-    for look, lines, size, text in KINDS:
-        height = 22.0 if lines else size
-        scene.shapes.append(Shape(f"key_{look}", look, x + size / 2, y, size, height, lines, SIZES["small"]))
-        x = _add_text(scene, x + size + 6, y, text)
-    for number, (text, look, level) in enumerate([*_samples(style), *([("marked", "marked", None)] if marks else [])]):
-        if x + 36 + block([text], SIZES["small"])[0] > width:
-            scene.width, x, y = max(scene.width, x), 0.0, y + 26
-        if look:
-            ends = [Shape(f"key{number}{k}", "port", x + 30 * k, y, 0.1, 0.1) for k in (0, 1)]
-            points = [(x, y), (x + 30, y)] if look == "forward" else [(x + 30, y), (x, y)]
-            scene.shapes += ends
-            scene.lines.append(Line(f"key{number}", ends[0].id, ends[1].id, points, look, level, straight=True))
-            x += 36
-        x = _add_text(scene, x, y, text)
-    scene.width, scene.height = max(scene.width, x), y + 12
-    return scene
-
-
-def _samples(style: Style) -> list[tuple[str, str, int | None]]:
-    """The lines of the legend: text, look, level."""
-    low, high = style.scale.least, style.scale.greatest
-    middle = (low * high) ** 0.5
-    if not style.backward:
-        return [("forward", "forward", None)]
-    sizes = ((low, 0), (middle, LEVELS // 2), (high, LEVELS - 1))
-    return [("forward", "forward", None), ("backward, by the norm of the gradient:", "", None),
-            *((size_text(norm), "backward", level) for norm, level in sizes),
-            ("0", "zero", None), ("NaN, inf", "bad", None)]  # fmt: skip
-
-
-def _add_text(scene: Scene, x: float, y: float, text: str) -> float:
-    """Add a text that begins at x. Returns the x of its end."""
-    width = block([text], SIZES["small"])[0]
-    scene.notes.append(Note(x + width / 2, y, [text], SIZES["small"], "faint"))
-    return x + width + 16

@@ -11,7 +11,10 @@ Point = tuple[float, float]
 
 @dataclass
 class Shape:
-    """A box, circle, dot or text with its centre at ``x, y``. ``about`` is the id of the vertex that it shows."""
+    """A box, circle, dot or text with its centre at ``x, y``.
+
+    ``about`` is the id of the vertex that it shows, ``members`` are the ids of all vertices of a box of several.
+    """
 
     id: str
     look: str
@@ -23,6 +26,7 @@ class Shape:
     size: float = 12.0
     ports: Sequence[str] = ()  # the fields of a tall box
     about: str = ""
+    members: tuple[str, ...] = ()
 
 
 #: The looks of backward lines.
@@ -34,7 +38,8 @@ class Line:
     """A line between two shapes along ``points``; ``level`` is the size of its gradient, 0 to 8.
 
     ``look`` is "forward", "cut", "axis", "curve <level>" or one of `BACK`: "zero" is a gradient of zero, "bad" is NaN
-    or inf, "marked" is an edge that the caller of `draw` highlights. ``about`` is the number of its edge in the graph.
+    or inf, "marked" is an edge that the caller of `draw` highlights. ``about`` is the number of its edge in the graph;
+    a line that stands for several edges has their numbers in ``edges``.
     """
 
     id: str
@@ -47,6 +52,7 @@ class Line:
     notes: list[Note] = field(default_factory=list)  # the first is its label
     straight: bool = False
     head: bool = True
+    edges: tuple[int, ...] = ()
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Note:
     y: float
     lines: Sequence[str]
     size: float = 11.0
-    look: str = "ink"  # or "faint", "bad", "level 3"
+    look: str = "ink"  # or "faint"; of numbers of the backward pass "zero", "bad", "level 3"
 
 
 @dataclass

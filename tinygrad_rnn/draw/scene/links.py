@@ -39,6 +39,7 @@ class Style:
     scale: Scale
     backward: bool = True
     adjoint: bool = False
+    shapes: str = "changes"
 
     @property
     def apart(self) -> float:

@@ -49,6 +49,7 @@ SHAPES = {
     "slice": ("fields", "operation", "solid", "ink"), "parameter": ("box", "parameter", "solid", "ink"),
     "box": ("rounded", "box", "solid", "ink"), "fold": ("rounded", "paper", "dashed", "ink"),
     "formula": ("rounded", "paper", "dashed", "faint"), "dot": ("dot", "ink", "solid", "ink"),
+    "joint": ("circle", "paper", "solid", "ink"),
 }  # fmt: skip
 WIDTHS = (0.9, 3.2)  # of lines, for the lowest and the highest level
 
@@ -103,7 +104,7 @@ def line_style(look: str, level: int | None) -> tuple[str, float, str]:
 
 def text_ink(look: str) -> str:
     """The name of the colour of a text."""
-    return f"level-{look[6:]}" if look.startswith("level ") else look
+    return f"level-{look[6:]}" if look.startswith("level ") else {"zero": "faint"}.get(look, look)
 
 
 def stroke(level: int) -> float:

@@ -1,0 +1,215 @@
+"""The book's form of a gated cell, measured on the SVG: no line through a box, no text on a line or a text, no crossing."""
+
+import itertools
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import Param, draw, sigmoid, tanh
+from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.draw.scene.book.parts import Parts
+
+SVG = "{http://www.w3.org/2000/svg}"
+CELLS = ["rnn", "lstm", "gru", "gru_after", "peephole_lstm", "mgu"]
+
+
+@tg.cell
+def my_lstm(x, h, c, *, Wx=Param("D H", "fgio"), Wh=Param("H H", "fgio"), b=Param("H", "fgio")):
+    """Gate by gate, as in the README."""
+    f = sigmoid(x @ Wx.f + h @ Wh.f + b.f)
+    g = tanh(x @ Wx.g + h @ Wh.g + b.g)
+    i = sigmoid(x @ Wx.i + h @ Wh.i + b.i)
+    o = sigmoid(x @ Wx.o + h @ Wh.o + b.o)
+    c = f * c + g * i
+    h = o * tanh(c)
+    return h, c
+
+
+@tg.cell
+def swapped_gru(x, h, *, U=Param("D H", "nzr"), V=Param("H H", "nzr")):
+    """Another handwriting: no bias, the candidate last, z ⊙ h first."""
+    r = sigmoid(x @ U.r + h @ V.r)
+    u = sigmoid(x @ U.z + h @ V.z)
+    n = tanh(x @ U.n + (r * h) @ V.n)
+    return u * h + (1 - u) * n
+
+
+@tg.cell
+def coupled_lstm(x, h, c, *, W=Param("D H", "fgo"), U=Param("H H", "fgo"), b=Param("H", "fgo")):
+    """The input gate is 1 - f (Greff et al. 2017)."""
+    f = sigmoid(x @ W.f + h @ U.f + b.f)
+    g = tanh(x @ W.g + h @ U.g + b.g)
+    o = sigmoid(x @ W.o + h @ U.o + b.o)
+    c = f * c + (1 - f) * g
+    return o * tanh(c), c
+
+
+DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swapped_gru": swapped_gru,
+         "coupled_lstm": coupled_lstm}  # fmt: skip
+
+
+class Seen:
+    """The pieces of lines, the boxes and the texts of an SVG, as rectangles (left, top, right, bottom)."""
+
+    def __init__(self, svg):
+        root = ET.fromstring(svg)
+        self.boxes, self.lines, self.texts, self.sizes = {}, {}, [], []
+        self.view = [float(part) for part in root.get("viewBox").split()]
+        for group in root.iter(f"{SVG}g"):
+            kind = group.get("class").split()[0]
+            for part in group:
+                if part.tag == f"{SVG}text":
+                    self.add_text(part)
+                elif kind == "node" and part.tag != f"{SVG}path" and not group.get("class").startswith(("node dot", "node joint")):
+                    self.boxes.setdefault(group.get("id"), rectangle(part))
+                elif part.tag == f"{SVG}path" and kind == "edge":
+                    points = [tuple(map(float, pair.split())) for pair in re.split("[ML]", part.get("d"))[1:]]
+                    self.lines[group.get("id")] = list(itertools.pairwise(points))
+        for part in root.findall(f"{SVG}text"):
+            self.add_text(part)
+
+    def add_text(self, part):
+        size, text = float(part.get("font-size")), part.text
+        x, y, wide = float(part.get("x")), float(part.get("y")), 0.5 * size * len(text)
+        self.sizes.append(size)
+        self.texts.append((text, (x - wide / 2, y - 0.72 * size, x + wide / 2, y + 0.05 * size)))
+
+
+def rectangle(part):
+    number = {key: float(value) for key, value in part.items() if re.fullmatch(r"-?[\d.]+", value)}
+    if part.tag == f"{SVG}circle":
+        x, y, r = number["cx"], number["cy"], number["r"]
+        return x - r, y - r, x + r, y + r
+    return number["x"], number["y"], number["x"] + number["width"], number["y"] + number["height"]
+
+
+def touch(a, b, by=0.0):
+    """Do two rectangles share more than ``by``?"""
+    return min(a[2], b[2]) - max(a[0], b[0]) > by and min(a[3], b[3]) - max(a[1], b[1]) > by
+
+
+def around(piece):
+    (ax, ay), (bx, by) = piece
+    return min(ax, bx) - 0.01, min(ay, by) - 0.01, max(ax, bx) + 0.01, max(ay, by) + 0.01
+
+
+def crossings(lines):
+    """Pairs of lines whose pieces share a point that is inside of both."""
+    pieces = [(id, around(piece)) for id, line in lines.items() for piece in line]
+    return [(a, b) for (a, one), (b, two) in itertools.combinations(pieces, 2) if a != b and touch(one, two)
+            and not (id_of(a) == id_of(b))]  # fmt: skip
+
+
+def id_of(id):
+    return id[1:]
+
+
+def seen(name, **options):
+    return Seen(draw(DRAWN[name], layout="book", legend=False, **options).svg())
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_line_crosses_another_and_none_runs_through_a_box(name):
+    found = seen(name)
+    assert len(found.lines) > 6 and crossings(found.lines) == []
+    through = [(id, box) for id, line in found.lines.items() for piece in line
+               for box, edges in found.boxes.items() if touch(around(piece), edges, 1.2)]  # fmt: skip
+    assert through == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_text_lies_on_a_line_or_on_a_text(name, theme):
+    found = seen(name, theme=theme)
+    pieces = [around(piece) for line in found.lines.values() for piece in line]
+    assert [text for text, place in found.texts if any(touch(place, piece) for piece in pieces)] == []
+    assert [(a, b) for (a, one), (b, two) in itertools.combinations(found.texts, 2) if touch(one, two)] == []
+
+
+def test_a_line_through_a_box_and_a_text_on_a_line_are_seen():
+    good = draw(my_lstm, layout="book", legend=False)
+    wrong = draw(my_lstm, layout="book", legend=False)
+    line = next(line for line in wrong.scene.lines if len(line.points) == 4)
+    line.points[1:3] = [(x - 150.0, y + 60.0) for x, y in line.points[1:3]]
+    assert crossings(Seen(good.svg()).lines) == [] != crossings(Seen(wrong.svg()).lines)
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_gradient_of_a_single_use_is_written(name):
+    """Where a line stands for one value with one use, its norm stands beside it; sums have theirs before the dot."""
+    scene = draw(DRAWN[name], layout="book", legend=False).scene
+    silent = [line.id for line in scene.lines if line.look == "backward" and line.about is not None and not line.notes
+              and not line.id.startswith("bbus")]  # fmt: skip
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_way_back_is_always_to_the_right_of_the_way_forward(name):
+    scene = draw(DRAWN[name], layout="book", legend=False).scene
+    lines = {line.id: line.points for line in scene.lines}
+    for id, points in lines.items():
+        if id.startswith("b"):
+            (ax, ay), (bx, by) = max(itertools.pairwise(lines["f" + id[1:]]), key=lambda p: np.abs(np.subtract(*p)).sum())
+            middle = np.array([(ax + bx) / 2, (ay + by) / 2])
+            way = np.sign(np.subtract((bx, by), (ax, ay)))
+            right = middle + 6 * np.array([-way[1], way[0]])
+            assert any(np.allclose(right, np.clip(right, *np.sort([a, b], axis=0))) for a, b in itertools.pairwise(points))
+
+
+def test_both_lstms_give_the_same_picture_but_for_the_slices():
+    stacked, by_gate = (draw(cell, layout="book").scene for cell in (tg.lstm, my_lstm))
+
+    def places(scene):
+        gates = [shape for shape in scene.shapes if shape.look in ("operation", "long", "text")
+                 and not shape.id.startswith("key")]  # fmt: skip
+        return sorted((tuple(shape.lines), round(shape.x, 6), round(shape.y, 6)) for shape in gates)
+
+    assert places(stacked) == places(by_gate)
+    assert [shape.look for shape in stacked.shapes].count("slice") == 1
+    assert "slice" not in [shape.look for shape in by_gate.shapes]
+
+
+def test_the_gates_stand_in_the_order_of_the_code_above_their_maps():
+    scene = draw(my_lstm, layout="book", legend=False).scene
+    graph = draw(my_lstm).graph
+    x = {shape.about: shape.x for shape in scene.shapes if shape.look in ("operation", "long")}
+    assert sorted("fgio", key=lambda gate: x[graph[gate].id]) == list("fgio")
+    maps = sorted(shape.x for shape in scene.shapes if shape.look == "parameter")
+    assert maps == [x[graph[gate].id] for gate in "fgio"]
+
+
+def test_a_map_is_one_box_with_all_its_parameters():
+    graph = draw(tg.peephole_lstm).graph
+    maps = [part for part in Parts(graph).parts.values() if part.kind == "map"]
+    names = [[graph.known[edge.source].name for _, edge in part.params] for part in maps]
+    assert names == [["Wx.f", "Wh.f", "p.f", "b.f"], ["Wx.g", "Wh.g", "b.g"], ["Wx.i", "Wh.i", "p.i", "b.i"],
+                     ["Wx.o", "Wh.o", "p.o", "b.o"]]  # fmt: skip
+    (affine,) = [part for part in Parts(draw(tg.lstm).graph).parts.values() if part.kind == "map"]
+    assert [feed.source for feed in affine.feeds] == [draw(tg.lstm).graph[name].id for name in "xh"]
+
+
+@tg.cell
+def without_gates(x, h, *, W=Param("D H"), U=Param("H H")):
+    """A linear cell."""
+    return x @ W + h @ U
+
+
+def test_what_has_no_such_form_keeps_the_layered_layout_and_is_refused_where_it_was_asked_for():
+    layered = draw(without_gates, layout="layered").source
+    assert draw(without_gates).source == layered
+    for target, options in ((without_gates, {}), (tg.lstm, {"steps": 3})):
+        with pytest.raises(ValueError, match="draw: layout is 'book', but this is no step of a cell with gates"):
+            draw(target, layout="book", **options).svg()
+    with pytest.raises(ValueError, match="draw: layout is 'round', should be one of auto, book, layered"):
+        draw(tg.lstm, layout="round")
+
+
+def test_a_level_that_was_asked_for_is_drawn_in_columns():
+    assert draw(tg.lstm, level="op").source == draw(tg.lstm, layout="layered").source != draw(tg.lstm).source
+
+
+def test_a_mark_inside_of_a_map_is_shown_in_columns():
+    assert "class=marked" in draw(tg.lstm, mark=[("Wx", "@")]).source

@@ -1,0 +1,71 @@
+"""A gated cell as books draw it: a memory rail on top, a row of gates below it, each above its affine map."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from ...model import Graph
+from ..geometry import Point, Scene
+from ..links import Style
+from .drawing import Drawing
+from .nets import crossings, stretches
+from .parts import Parts
+from .placement import NoBook, Placement
+from .routes import Routes, Wire
+
+__all__ = ["book"]
+
+MOST = 6  # columns whose order is changed to avoid crossings
+
+
+def book(graph: Graph, style: Style) -> Scene | None:
+    """The scene of a step of a gated cell; None for a graph that has another form, or cannot be drawn so uncrossed.
+
+    It applies to a step with one or two states whose gates are activations of affine maps. The gates stand in the order
+    of the code; where lines would cross, in the first order without a crossing.
+    """
+    if graph.level != "op" or len(graph.rows) != 1 or not 1 <= len(graph.rows[0].states) <= 2:
+        return None
+    states = graph.rows[0].states
+    parts = Parts(graph)
+    kinds = [part.kind for part in parts.parts.values()]
+    named = {graph.known[id].name for id in parts.order if parts.kinds[id] == "argument"}
+    if "gate" not in kinds or list(graph.outputs) != [f"{name}'" for name in states] or not named >= set(states):
+        return None
+    drawing = Drawing(parts, style)
+    for order in _orders(_heads(parts)):
+        try:
+            placement = Placement(parts, states, order)
+            pieces = [stretches(source, wires) for source, wires in _by_source(Routes(placement, drawing.reach).wires)]
+        except NoBook:
+            continue
+        if not crossings([stretch for found, _ in pieces for stretch in found]):
+            return drawing.scene(placement, pieces)
+    return None
+
+
+def _heads(parts: Parts) -> list[str]:
+    """The first part of each column: a map, or for a map that is sliced, each gate."""
+    heads = []
+    for part in parts.parts.values():
+        readers = [reader.kind for reader, _ in parts.uses.get(part.id, [])]
+        if (part.kind == "map" and "slice" not in readers) or (
+            part.kind == "gate" and parts.parts[part.feeds[0].source].kind == "slice"
+        ):
+            heads.append(part.id)
+    return heads
+
+
+def _orders(heads: list[str]) -> Sequence[Sequence[str]]:
+    """The order of the code, and then all others."""
+    return list(itertools.permutations(heads)) if len(heads) <= MOST else [heads]
+
+
+def _by_source(wires: Sequence[Wire]) -> list[tuple[str, list[Wire]]]:
+    """The wires by their source, those of slices by slice; wires from the bus to the same part are one."""
+    groups: dict[tuple[str, Point], dict[tuple[str, str], Wire]] = {}
+    for wire in wires:
+        same = groups.setdefault((wire.source, wire.points[0]), {}).setdefault((wire.target, f"{wire.points}"), wire)
+        same.edges += wire.edges if same is not wire else []
+    return [(source, list(wires.values())) for (source, _), wires in groups.items()]

@@ -1,0 +1,208 @@
+"""Where the parts of a gated cell stand, as in textbooks.
+
+::
+
+    c ───────────●───────────+──────●───── c'      the rail of the memory
+                 │           │      tanh
+                 │       ┌───⊙      │
+                 σ f     tanh g σ i │ σ o ── ⊙     the gates, in the order of the code
+               [map]    [map] [map] [map]    │     their affine maps
+    h ──────┴────┴───────┴─────┴─────┴────   └ h'  the bus: every argument that a map reads
+            x
+
+Every gate has a column. An operation stands above its rightmost operand; what comes from the left goes up and enters
+from the side. y points upward; the bus is at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .parts import Part, Parts
+
+PITCH, NARROW = 166.0, 118.0  # widths of the columns, and of the last, behind the rail
+RISE = 40.0  # between an operation and what is below it
+FLOOR, OVER = 38.0, 78.0  # between the bus and the maps, between the maps and the gates
+LEAVE = 32.0  # how far above a part its branches separate
+JOINT = 0.0  # the x of where the bus begins
+
+
+class NoBook(Exception):
+    """The cell has another form."""
+
+
+class Placement:
+    """The parts with their places; raises NoBook for a cell that does not fit the form."""
+
+    def __init__(self, parts: Parts, states: Sequence[str], heads: Sequence[str]):
+        self.parts, self.graph, self.all = parts, parts.graph, parts.parts
+        self.states, self.columns = list(states), list(heads)
+        self.sky = dict.fromkeys(heads, 0.0)  # how high each column is filled
+        self.top = {head: head for head in heads}  # the part at the top of each column
+        self.column: dict[str, str] = {}
+        self.arguments = {self.graph.known[id].name: id for id in parts.order if parts.kinds[id] == "argument"}
+        self.memory, self.rail = self._find_rail()
+        self.tail = self._find_tail()
+        self._stand_maps_and_gates()
+        self._stand_operations()
+        self._stand_rail()
+        self._spread()
+
+    # -- the rail
+
+    def _find_rail(self) -> tuple[str, list[Part]]:
+        """The memory, and the operations from it to its new value: the last state that has such a path."""
+        for state in self.states[::-1]:
+            start, end = self.arguments.get(state, ""), self.parts.root.get(self.graph.outputs.get(f"{state}'", ""), "")
+            paths: list[list[Part]] = [[part] for part, _ in self.parts.uses.get(start, []) if part.kind == "op"]
+            for path in paths:  # which grows
+                if path[-1].id == end:
+                    return start, path
+                paths += [[*path, part] for part, _ in self.parts.uses.get(path[-1].id, [])
+                          if part.kind == "op" and len(path) < 8]  # fmt: skip
+        return "", []
+
+    def _find_tail(self) -> list[Part]:
+        """The operations behind the rail, such as ``o ⊙ tanh(c')``."""
+        if not self.rail:
+            return []
+        behind = {self.rail[-1].id: None}
+        for part in self.all.values():
+            if part.kind in ("op", "norm") and any(feed.source in behind for feed in part.feeds):
+                behind[part.id] = None
+        return [self.all[id] for id in behind if id != self.rail[-1].id]
+
+    # -- places
+
+    def _stand_maps_and_gates(self) -> None:
+        """Place the maps above the bus, and the gates above their maps."""
+        maps = [part for part in self.all.values() if part.kind == "map"]
+        self.map_height = max(part.height for part in maps)
+        self.gate_y = FLOOR + self.map_height + OVER + 17
+        for part in self.all.values():
+            levels = {"map": FLOOR + self.map_height / 2, "slice": FLOOR + self.map_height + 41}
+            part.y = levels.get(part.kind, self.gate_y)
+            if part.id in self.columns:
+                self.column[part.id] = part.id
+            elif part.kind == "gate":
+                (feed,) = part.feeds
+                self.column[part.id] = self.column.get(feed.source, part.id)
+                self.top[self.column[part.id]] = part.id
+        for key in self.columns:
+            self.sky[key] = max(self.all[self.top[key]].top, self.sky[key])
+
+    def _stand_operations(self) -> None:
+        """Place the operations that are neither on the rail nor behind it, each above its rightmost operand."""
+        outside = [*self.rail, *self.tail]
+        for part in self.all.values():
+            if part.kind not in ("op", "norm") or any(part is other for other in outside):
+                continue
+            sources = [feed.source for feed in part.feeds if feed.source in self.column]
+            if len(sources) < len([feed for feed in part.feeds if feed.source in self.all]) or not sources:
+                raise NoBook
+            last = max(sources, key=lambda id: self.columns.index(self.column[id]))
+            key = self.column[last]
+            if self.top[key] == last and not self._makes_room(part, last):
+                self._stand_above(part, key, sources)
+            else:
+                self._stand_beside(part, key, sources)
+
+    def _makes_room(self, part: Part, last: str) -> bool:
+        """Does the part leave the place above its operand to another use: to the rail, or because it feeds a map?"""
+        readers = [reader for reader, _ in self.parts.uses[last]]
+        if len(readers) == 1:
+            return False
+        return any(reader in self.rail for reader in readers) or any(
+            reader.kind == "map" for reader, _ in self.parts.uses.get(part.id, [])
+        )
+
+    def _between(self, sources: Sequence[str], key: str) -> list[str]:
+        """The columns that lines from the sources to a column pass, and that column."""
+        places = [self.columns.index(self.column[id]) for id in sources]
+        end = self.columns.index(key)
+        return self.columns[min([*places, end]) + 1 : end + 1] or [key]
+
+    def _stand_above(self, part: Part, key: str, sources: Sequence[str]) -> None:
+        between = self._between(sources, key)
+        level = max(self.sky[column] for column in [*between, key])
+        shared = any(len(self.parts.uses[id]) > 1 for id in sources if self.top[key] == id)
+        part.y = level + (LEAVE + 24.0 if shared else RISE) + part.height / 2
+        self.column[part.id], self.top[key] = key, part.id
+        for source in sources:
+            column = self.column[source]
+            if column != key and len(self.parts.uses[source]) == 1:
+                self.sky[column] = max(self.sky[column], part.y)
+        for column in between:
+            self.sky[column] = max(self.sky[column], part.y)
+        self.sky[key] = part.top
+
+    def _stand_beside(self, part: Part, key: str, sources: Sequence[str]) -> None:
+        """Place the part in a new column right of its operands."""
+        self.columns.insert(self.columns.index(key) + 1, part.id)
+        self.sky[part.id], self.column[part.id], self.top[part.id] = 0.0, part.id, part.id
+        between = [column for column in self._between(sources, part.id) if column != part.id]
+        part.y = max([self.all[id].top + LEAVE for id in sources] + [self.sky[column] + RISE for column in between])
+        for column in between:
+            self.sky[column] = max(self.sky[column], part.y)
+        self.sky[part.id] = part.top
+
+    def _stand_rail(self) -> None:
+        """Place the rail above all columns, and what is behind it in columns of its own, downward."""
+        level = max(self.sky.values())
+        self.rail_y = level + RISE + 17
+        if self.tail:
+            lowest = [self.sky[self.column[feed.source]] for part in self.tail for feed in part.feeds
+                      if feed.source in self.column]  # fmt: skip
+            room = sum(part.height + RISE for part in self.tail)
+            self.rail_y = max(self.rail_y, max(lowest, default=0.0) + LEAVE + room)
+        latest = -1
+        for part in self.rail:
+            part.y = self.rail_y
+            keys = [self.column[feed.source] for feed in part.feeds if feed.source in self.column
+                    and self.all[feed.source] not in self.rail]  # fmt: skip
+            if not keys or (place := max(map(self.columns.index, keys))) <= latest:
+                place = latest + 1
+                self.columns.insert(place, part.id)
+                self.sky[part.id] = 0.0
+            self.column[part.id], latest = self.columns[place], place
+        if self.tail:
+            self.columns.append("tail")
+            height = self.rail_y - 17
+            for part in self.tail:
+                part.y = height - RISE - part.height / 2
+                self.column[part.id], height = "tail", part.bottom
+
+    def _spread(self) -> None:
+        """Set the x of all parts; the map of a slice is as wide as its gates."""
+        self.x: dict[str, float] = {}
+        edge = JOINT + 24
+        for key in self.columns:
+            width = NARROW if key == "tail" else PITCH
+            self.x[key], edge = edge + width / 2, edge + width
+        self.right = edge + 40
+        for part in self.all.values():
+            if part.id in self.column:
+                part.x = self.x[self.column[part.id]]
+        for part in self.all.values():
+            if part.kind == "slice":
+                self._widen(part)
+
+    def _widen(self, bar: Part) -> None:
+        """Make a bar of slices, and its map, span the gates."""
+        gates = [gate.x for gate, _ in self.parts.uses[bar.id]]
+        if len(gates) != len(bar.fields) or sorted(gates) != gates:
+            raise NoBook
+        step = (gates[-1] - gates[0]) / (len(gates) - 1)
+        for part in (bar, self.all[bar.feeds[0].source]):
+            part.x, part.width = (gates[0] + gates[-1]) / 2, step * len(gates) - (0 if part is bar else step - 110)
+        self.all[bar.feeds[0].source].width = bar.width
+
+    def gap(self, key: str, side: float) -> float:
+        """The x of a line in the gap before a column."""
+        place = self.columns.index(key)
+        width = NARROW if key == "tail" else PITCH
+        return (self.x[key] - width / 2 if place else JOINT + 30) + side
+
+    def level(self, state: str) -> float:
+        """The height at which a state enters and leaves the frame."""
+        return self.rail_y if self.rail and state == self.states[-1] != self.states[0] else 0.0

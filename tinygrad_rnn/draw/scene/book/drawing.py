@@ -88,7 +88,8 @@ class Drawing:
         x, y = part.x, self.up - part.y
         members = (*(vertex.id for vertex, _, _ in self._params(part)), *part.members)
         if part.kind == "slice":
-            labels = [self.parts.uses[part.id][k][0].value.name for k in range(len(part.fields))]
+            gates = sorted((gate.x, gate.value.name) for gate, _ in self.parts.uses[part.id])
+            labels = [name for _, name in gates]
             shape = Shape(part.id, "slice", x, y, part.width, part.height, (), TEXT, labels, part.fields[0])
         elif part.kind == "map":
             shape = Shape(part.id, "parameter", x, y, part.width, part.height, (), TEXT, about=part.value.id)
@@ -225,8 +226,8 @@ class Drawing:
 
     def _reader(self, wire: Wire) -> str:
         """What reads a value: the name or the symbol of an operation, for a map that of its gate."""
-        if wire.result:
-            return "next"
+        if wire.result or wire.target == BUS:
+            return "next" if wire.result else "gates"
         part = self.parts.parts[wire.target]
         if part.kind == "map" and part.id in self.parts.uses:
             part = self.parts.uses[part.id][0][0]

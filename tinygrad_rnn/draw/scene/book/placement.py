@@ -189,8 +189,8 @@ class Placement:
 
     def _widen(self, bar: Part) -> None:
         """Make a bar of slices, and its map, span the gates."""
-        gates = [gate.x for gate, _ in self.parts.uses[bar.id]]
-        if len(gates) != len(bar.fields) or sorted(gates) != gates:
+        gates = sorted(gate.x for gate, _ in self.parts.uses[bar.id])
+        if len(gates) != len(bar.fields) or any(gate.kind != "gate" for gate, _ in self.parts.uses[bar.id]):
             raise NoBook
         step = (gates[-1] - gates[0]) / (len(gates) - 1)
         for part in (bar, self.all[bar.feeds[0].source]):

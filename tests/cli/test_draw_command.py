@@ -1,6 +1,7 @@
 """``tinygrad-rnn draw``: pictures from the command line, of built-in cells and of the user's."""
 
 import json
+import re
 
 import pytest
 
@@ -101,3 +102,18 @@ def test_a_file_that_does_not_run_shows_the_users_lines_only(here):
         load("worse.py:f")
     with pytest.raises(UserFileError, match=r"'worse' is no place in a file, should be FILE\.py:NAME"):
         load("worse")
+
+
+def test_the_shape_of_the_picture_is_an_option(here, capsys):
+    ratios = {}
+    for aspect in ("slide", "1.5"):
+        assert main(["draw", "lstm", "--backward", "--aspect", aspect, "--layout", "book", "--shapes", "none",
+                     "-o", "a.svg"]) == 0  # fmt: skip
+        text = (here / "a.svg").read_text(encoding="utf-8")
+        width, height = (float(re.search(rf' {side}="([\d.]+)"', text)[1]) for side in ("width", "height"))
+        ratios[aspect] = round(width / height, 2)
+        assert "(1, 5)" not in text
+    assert ratios == {"slide": 1.78, "1.5": 1.5}
+    with pytest.raises(SystemExit):
+        main(["draw", "lstm", "--aspect", "round"])
+    assert "--aspect: is 'round', should be slide, page, strip or a number above 0" in capsys.readouterr().err

@@ -218,3 +218,51 @@ def test_a_level_that_was_asked_for_is_drawn_in_columns():
 
 def test_a_mark_inside_of_a_map_is_shown_in_columns():
     assert "class=marked" in draw(tg.lstm, mark=[("Wx", "@")]).source
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_step_of_every_built_in_cell_fits_a_slide(name):
+    """16:9, and no text below 1/60 of its height: 12 pixels on 1280 x 720."""
+    found = Seen(draw(BUILT_IN[name]).svg())
+    _, _, width, height = found.view
+    assert abs(width / height - 16 / 9) < 0.01
+    assert min(found.sizes) * min(1280 / width, 720 / height) >= 12
+
+
+@pytest.mark.parametrize("aspect, ratio", [("page", 210 / 297), (2.0, 2.0), (1, 1.0)])
+def test_a_picture_has_the_ratio_that_was_asked_for(aspect, ratio):
+    wide, _, strip = (Seen(draw(tg.lstm, aspect=shape).svg()).view[2:] for shape in (aspect, aspect, "strip"))
+    assert abs(wide[0] / wide[1] - ratio) < 0.01
+    assert strip[0] <= wide[0] + 1 and strip[1] <= wide[1] + 1
+
+
+def test_text_that_is_too_small_goes_a_level_up_or_says_so():
+    def long(x, W):
+        for _ in range(20):
+            x = tanh(x @ W + x @ W)
+        return x
+
+    inputs = np.ones((2, 3)), np.ones((3, 3))
+    coarser = draw(long, *inputs)
+    assert coarser.graph.note == "" or coarser.graph.note.startswith("drawn with affine=True: the text")
+    kept = draw(long, *inputs, level="op")
+    assert len(kept.graph.nodes) >= len(coarser.graph.nodes)
+    assert "px on a slide of 1280 x 720; a coarser level draws less" in kept.svg()
+    assert "px on a slide" not in draw(long, *inputs, level="op", aspect="strip").svg()
+
+
+def test_an_aspect_or_shapes_of_another_kind_are_refused():
+    for aspect in ("round", 0, -1.0, float("nan"), True):
+        with pytest.raises(ValueError, match=r"draw: aspect is .*, should be one of slide, page, strip, or width / he"):
+            draw(tg.lstm, aspect=aspect)
+    with pytest.raises(ValueError, match="draw: shapes is 'some', should be one of all, changes, none"):
+        draw(tg.lstm, shapes="some")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_backward_pass_moves_no_box_and_no_line(name):
+    both, forward = (draw(DRAWN[name], backward=shown).scene for shown in (True, False))
+    assert [(shape.id, shape.x, shape.y, shape.width) for shape in both.shapes] == [
+        (shape.id, shape.x, shape.y, shape.width) for shape in forward.shapes]  # fmt: skip
+    lines = [line.points for line in both.lines if line.look == "forward"]
+    assert lines == [line.points for line in forward.lines] and "|d" not in draw(DRAWN[name], backward=False).svg()

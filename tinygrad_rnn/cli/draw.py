@@ -7,11 +7,12 @@ import contextlib
 import sys
 
 from ..cells.builtin import BUILT_IN
-from ..draw import draw
+from ..draw import LAYOUTS, SHAPES, draw
 from ..draw.model import FOLDS, LEVELS
+from ..draw.scene.aspect import RATIOS
 from ..draw.scene.theme import THEMES
 from .console import write_bytes
-from .option_types import add_timeout, sizes, time_steps
+from .option_types import above_zero, add_timeout, sizes, time_steps
 from .target import cell_at
 
 HELP = "draw a cell, forward and backward"
@@ -46,12 +47,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--truncate", type=int, metavar="K", help="detach the state after every K steps: truncated BPTT")
     add("--last", action="store_true", help="start the backward pass at the last output only")
     add("--affine", action="store_true", help="draw x @ Wx + h @ Wh + b as one box")
+    add("--layout", choices=LAYOUTS, help="book: as books draw a gated cell; layered: in columns (book if it can)")
+    add("--aspect", type=aspect, metavar="A", help=f"{', '.join(RATIOS)} or width/height (slide; with --steps: strip)")
+    add("--shapes", choices=SHAPES, default="changes", help="the shapes of which values are written (%(default)s)")
     add("--scale", type=float, nargs=2, metavar=("LEAST", "MOST"), help="the range of norms that the colours cover")
     add("--theme", choices=list(THEMES), default="light", help="colours (%(default)s)")
     add("--title", help="text above the picture (default: the cell and its sizes)")
     add("--sizes", type=sizes, default={}, metavar="N=1,D=3,H=5", help="sizes of batch, input, state")
     add("--seed", type=int, default=0, metavar="S", help="seed of the random inputs (%(default)s)")
     add_timeout(parser)
+
+
+def aspect(text: str) -> str | float:
+    """The name of an aspect, or a number."""
+    return text if text in RATIOS else above_zero(text, f"{', '.join(RATIOS)} or a number")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
             cell, backward=options.backward or options.expand is not None, steps=options.steps, level=options.level,
             expand=options.expand, fold=options.fold, unfold=options.unfold, truncate=options.truncate,
             last=options.last, affine=options.affine, scale=tuple(options.scale) if options.scale else None,
-            theme=options.theme, title=options.title, seed=options.seed, **options.sizes,
+            theme=options.theme, title=options.title, layout=options.layout, aspect=options.aspect,
+            shapes=options.shapes, seed=options.seed, **options.sizes,
         )  # fmt: skip
     if options.out == "-" or (options.out is None and options.format == "text"):
         form = options.format or "text"

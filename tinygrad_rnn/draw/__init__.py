@@ -6,11 +6,13 @@ from ..errors import InvalidType, InvalidValue
 
 import inspect
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ..cells.cell import Cell, advice
 from ..engine.tensor import Tensor
 from .model import Captured, Graph, of_cell, of_function, of_tensor, resting, view
+from .scene.aspect import ratio_of, readable
 from .scene.theme import THEMES
 from .scene.marks import check_marks
 from .formats.picture import Options, Picture
@@ -18,7 +20,10 @@ from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
+SHAPES = ("all", "changes", "none")
 LAYOUTS = ("auto", "book", "layered")
+MANY = 400  # vertices; more cannot be read on a slide
+COARSER = "drawn with {1}: the text of a picture with level={0!r} would be too small for a slide"
 LONG, OPEN = 400, 24  # a page can open a fold of a row of up to LONG steps; it then shows OPEN of them
 
 
@@ -40,6 +45,8 @@ def draw(
     legend: bool = True,
     mark: Iterable[tuple[str, str]] = (),
     layout: str | None = None,
+    aspect: str | float | None = None,
+    shapes: str = "changes",
     seed: int = 0,
     **sizes: Any,
 ) -> Picture:
@@ -63,6 +70,12 @@ def draw(
     each gate's affine map as one box; "layered" draws any graph in columns; "auto" is the former where it applies. The
     default is "auto", and "layered" where ``level``, ``expand`` or ``affine`` is given.
 
+    ``aspect`` is the shape of the picture: "slide" (16:9, the default for a single step and for functions), "page" (A4,
+    upright), "strip" (as wide and as high as it is, the default over time), or width / height. Where the smallest text
+    would be below 1/60 of a slide's height, the next coarser level is drawn; a level that was asked for is kept. The
+    picture says so in both cases. ``shapes``: "all" writes the shape of every value, "changes" those of arguments,
+    parameters and results, and where an operation changes it, "none" no shape.
+
     ``scale=(least, greatest)`` fixes the range of norms for the colours, so that two pictures can be compared.
     ``backward=False`` hides the backward edges; everything else keeps its place. ``theme`` is "light" or "dark".
     ``mark=[("o", "h'")]`` highlights the backward edge from ``h'`` to ``o``; ``("o", "")`` highlights the edges to
@@ -77,7 +90,8 @@ def draw(
     """
     asked = level is not None or expand is not None or affine
     layout = layout or ("layered" if asked else "auto")
-    _check(steps, expand, theme, truncate, layout)
+    _check(steps, expand, theme, truncate)
+    _check_form(layout, shapes, aspect)
     marks = tuple(mark)
     if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
         raise InvalidType(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
@@ -96,15 +110,19 @@ def draw(
         run = captured()
         graph = view(run, level, fold=fold, unfold=unfold, affine=affine)
         opened = _opened(run, graph, affine)
-        del run
-    check_marks(graph, marks)
-    options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks, layout)
-    return Picture(graph, options, opened)
+        check_marks(graph, marks)
+        options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks, layout,
+                          aspect or _aspect(graph), shapes)  # fmt: skip
+        picture = Picture(graph, options, opened)
+        return picture if layout != "auto" or marks else _readable(run, picture)
 
 
-def _check(steps: int, expand: str | None, theme: str, truncate: int | None, layout: str) -> None:
-    if layout not in LAYOUTS:
-        raise InvalidValue(f"draw: layout is {layout!r}, should be one of {', '.join(LAYOUTS)}")
+def _aspect(graph: Graph) -> str:
+    """The aspect of a picture for which none was asked."""
+    return "strip" if any(row.steps > 1 for row in graph.rows) else "slide"
+
+
+def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> None:
     for name, count in (("steps", steps), ("truncate", truncate)):
         if count is not None and (not isinstance(count, int) or count < 1):
             raise InvalidValue(f"draw: {name} is {count!r}, should be a whole number from 1")
@@ -112,6 +130,15 @@ def _check(steps: int, expand: str | None, theme: str, truncate: int | None, lay
         raise InvalidValue(f"draw: expand is {expand!r}, should be 'adjoint' or None")
     if theme not in THEMES:
         raise InvalidValue(f"draw: theme is {theme!r}, should be one of {', '.join(THEMES)}")
+
+
+def _check_form(layout: str, shapes: str, aspect: str | float | None) -> None:
+    if shapes not in SHAPES:
+        raise InvalidValue(f"draw: shapes is {shapes!r}, should be one of {', '.join(SHAPES)}")
+    if layout not in LAYOUTS:
+        raise InvalidValue(f"draw: layout is {layout!r}, should be one of {', '.join(LAYOUTS)}")
+    if aspect is not None:
+        ratio_of(aspect)
 
 
 def _captured(target: Any, inputs: Any) -> Captured:
@@ -140,3 +167,18 @@ def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:
         return None
     first = graph.folds[0].first
     return view(captured, graph.level, unfold=(first, first + OPEN), affine=affine)
+
+
+def _readable(captured: Captured, picture: Picture) -> Picture:
+    """The picture, or the first coarser one whose text can be read on a slide, with a note that says so."""
+    graph = picture.graph
+    if picture.options.aspect != "slide" or (len(graph.nodes) <= MANY and readable(picture.scene)):
+        return picture
+    for level, affine in (("op", True), ("cell", False), ("module", False)):
+        coarser = view(captured, level, affine=affine)
+        if 1 < len(coarser.nodes) < len(graph.nodes):
+            coarser.note = coarser.note or COARSER.format("op", "affine=True" if affine else f"level={level!r}")
+            candidate = Picture(coarser, replace(picture.options, layout="layered"))
+            if readable(candidate.scene):
+                return candidate
+    return picture

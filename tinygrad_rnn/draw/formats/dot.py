@@ -10,12 +10,11 @@ from typing import Any
 
 import graphviz
 
+from ..scene.aspect import MARGIN
 from ..scene.geometry import Frame, Line, Note, Point, Scene, Shape
 from ..scene.labels import plain
 from ..scene.theme import FONT, SHAPES, THEMES, Theme, line_style, paints, text_ink
 from .curves import curve, number, shortened
-
-MARGIN = 14.0
 
 
 def escaped(text: str) -> str:

@@ -40,6 +40,8 @@ class Options:
     legend: bool = True
     marks: tuple[tuple[str, str], ...] = ()
     layout: str = "layered"
+    aspect: str | float = "strip"
+    shapes: str = "changes"
 
 
 class Picture:
@@ -57,7 +59,8 @@ class Picture:
         options = self.options
         return compose(self.graph, options.title, backward=options.backward, adjoint=options.adjoint,
                        within=options.scale, legend=options.legend,
-                       marks=marked(self.graph, options.marks), layout=options.layout)  # fmt: skip
+                       marks=marked(self.graph, options.marks), layout=options.layout,
+                       aspect=options.aspect, shapes=options.shapes)  # fmt: skip
 
     @functools.cached_property
     def digraph(self) -> graphviz.Digraph:

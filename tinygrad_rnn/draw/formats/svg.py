@@ -10,12 +10,12 @@ import html
 import math
 from collections.abc import Container, Mapping, Sequence
 
+from ..scene.aspect import MARGIN
 from ..scene.geometry import Frame, Line, Note, Point, Scene, Shape
 from ..scene.labels import plain
 from ..scene.theme import SHAPES, THEMES, line_style, paints, text_ink
 from .curves import HEAD, curve, number, shortened
 
-MARGIN = 14.0
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 ABOUT = "The graph of a computation: solid arrows run forward, dashed ones backward, with the norms of the gradients."
 DASHES = {"dashed": ' stroke-dasharray="5 2"', "dotted": ' stroke-dasharray="1 4"', "solid": ""}

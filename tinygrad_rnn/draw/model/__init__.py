@@ -32,9 +32,10 @@ def view(
     ``level``: "op", "cell" (a step is one box) or "module" (all steps, or a scope, are one box); by default "cell" if
     there is more than one step, else "op". ``fold``: "auto" folds the middle where there are more than 8 steps, "none"
     nothing, "full" all but one; ``unfold=(a, b)`` keeps the steps from a up to b. ``affine=True`` draws
-    x @ Wx + h @ Wh + b as one box.
+    x @ Wx + h @ Wh + b as one box. Without a ``level``, each call of a function of the user's is one box too.
     """
     many = any(len(recurrence.steps) > 1 for recurrence in captured.recurrences)
+    helpers = level is None and not affine
     level = level or ("cell" if many else "op")
     for name, choice, known in (("level", level, LEVELS), ("fold", fold, FOLDS)):
         if choice not in known:
@@ -42,7 +43,7 @@ def view(
     steps = groups(captured, "module" if level == "module" else "cell", {}, False)
     by_step = _measured(captured, steps) if many else None
     folds = _folds(captured, by_step, fold, unfold, level) if by_step is not None else {}
-    drawn, fine, measured = groups(captured, level, folds, affine), steps, by_step
+    drawn, fine, measured = groups(captured, level, folds, affine, helpers), steps, by_step
     if level == "op" or measured is None:
         fine = {node: steps[node] if group.kind == "fold" else group for node, group in drawn.items()}
         measured = _measured(captured, fine)

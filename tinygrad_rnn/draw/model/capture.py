@@ -30,6 +30,7 @@ from ...sequence.scan import scan
 from ...tracing.record import Recorder, untaken, user_name, watching
 from ...tracing.recurrences import Recurrence, recurrences
 from ...tracing.sample import codes, sample
+from .helpers import Call, CallRecorder
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Captured:
     detached: dict[Node, dict[int, Node]] = field(default_factory=dict)  # operands that were detached from a node
     order: list[Node] = field(default_factory=list)  # oldest first
     recurrences: list[Recurrence] = field(default_factory=list)
+    calls: dict[Node, Call] = field(default_factory=dict)  # of functions of the user's
 
     @functools.cached_property
     def numbers(self) -> dict[Node, int]:
@@ -78,7 +80,8 @@ def of_tensor(y: Tensor) -> Captured:
 
 def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str]) -> Captured:
     """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results."""
-    f, recorder, tensors = _apart(f), Recorder(), []
+    f, tensors = _apart(f), []
+    recorder = CallRecorder(codes(f))
     for name, x in zip(names, inputs):
         is_array = not isinstance(x, Tensor) and np.asarray(value(x)).dtype.kind == "f"
         tensors.append(Tensor(np.array(x), name=name, requires_grad=True) if is_array else x)
@@ -97,6 +100,7 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     for y in outputs.values():
         recorder.number(y)  # it may have been computed before
     recorder.finish({}, names)
+    captured.calls = recorder.by_node()
     captured.names = {node: name for number, node in recorder.nodes.items() if (name := recorder.values[number].name)}
     for name, y in outputs.items():
         if y.node not in captured.outputs.values():
@@ -142,7 +146,7 @@ def of_cell(
     if steps > 1:
         arguments[cell.input] = rng.standard_normal((N, steps, D))
     leaves = {name: Tensor(array, requires_grad=True, name=name) for name, array in arguments.items()}
-    recorder = Recorder()
+    recorder = CallRecorder(codes(cell))
     with watching(recorder) if watch or truncate else recording_on(0):
         results = _run(cell, {**leaves, **config}, steps, truncate)
         dys = _sums([(y.node, rng.standard_normal(y.shape)) for y in results.values()])
@@ -153,6 +157,7 @@ def of_cell(
     shown = " ".join(f"{letter}={full[letter]}" for letter in shown_letters)
     title = f"{cell.name}: {'one step' if steps == 1 else f'{steps} steps'}, {shown}"
     captured = Captured(title, dys, {name: y.node for name, y in results.items()}, trace=recorder)
+    captured.calls = recorder.by_node()
     kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state")}
     captured.kinds = {x.node: kinds.get(name, "parameter") for name, x in leaves.items() if x.node is not None}
     return _complete(captured)

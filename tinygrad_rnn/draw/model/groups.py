@@ -11,6 +11,8 @@ from ...engine.graph import Node
 from ...tracing.measure import Measured
 from ...tracing.recurrences import TimeStep
 from .capture import Captured
+from .helpers import single_valued
+from .spellings import spelled_out
 
 LEVELS = ("op", "cell", "module")
 MANY = 8  # steps that are shown without folding
@@ -32,9 +34,13 @@ class Group:
 
 
 def groups(
-    captured: Captured, level: str, folds: Mapping[int, Sequence[tuple[int, int]]], affine: bool
-) -> dict[Node, Group]:
-    """The group of every node that is in a group; ``folds`` are the folded steps of each recurrence, first and last."""
+    captured: Captured, level: str, folds: Mapping[int, Sequence[tuple[int, int]]], affine: bool,
+    helpers: bool = False,
+) -> dict[Node, Group]:  # fmt: skip
+    """The group of every node that is in a group; ``folds`` are the folded steps of each recurrence, first and last.
+
+    ``helpers`` makes each call of a function of the user's one group.
+    """
     group_of: dict[Node, Group] = {}
     for r, recurrence in enumerate(captured.recurrences):
         if level == "module":
@@ -51,6 +57,8 @@ def groups(
         _add_scopes(captured, group_of)
     elif affine and level == "op":
         _add_affine_maps(captured, group_of)
+    if helpers and level == "op":
+        _add_helpers(captured, group_of)
     if level != "module":
         _fold_long_graph(captured, group_of)
     return group_of
@@ -88,6 +96,17 @@ def _add_scopes(captured: Captured, group_of: dict[Node, Group]) -> None:
         scope = getattr(node, "scope", ())
         if scope and node not in group_of and not is_block(node):
             group_of[node] = by_scope.setdefault(scope[0], Group("module", scope[0], scope=scope[0]))
+
+
+def _add_helpers(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Group the operations of each call of a function of the user's that returns one value, and spelled functions."""
+    results = {node: name for name, node in captured.outputs.items()}
+    for (name, _), nodes in single_valued(captured.calls, captured.order, results).items():
+        if not any(node in group_of for node in nodes):
+            group_of.update(dict.fromkeys(nodes, Group("module", name)))
+    for name, nodes in spelled_out(captured):
+        if not any(node in group_of for node in nodes):
+            group_of.update(dict.fromkeys(nodes, Group("module", name)))
 
 
 def _add_affine_maps(captured: Captured, group_of: dict[Node, Group]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from ...tracing.recurrences import Recurrence, TimeStep
 from ...tracing.step_names import match_steps
 from ...tracing.trace import norm
 from .capture import Captured
-from .groups import Group
+
+if TYPE_CHECKING:
+    from .groups import Group
 
 
 def argument_of(node: Node, k: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...errors import InvalidValue
 from ..model import Edge, Graph, Vertex
+from .aspect import add_warning, fit, ratio_of, readable
 from .book import book
 from .geometry import BACK, Frame, Note, Scene, Shape
 from .labels import plain, tame
@@ -37,10 +38,13 @@ def compose(
     legend: bool = True,
     marks: Sequence[int] = (),
     layout: str = "layered",
+    aspect: str | float = "strip",
+    shapes: str = "changes",
 ) -> Scene:
     """The scene of a graph.
 
     ``layout``: "book" draws a gated cell as books do, "layered" everything in columns, "auto" the former if it applies.
+    ``aspect``: "slide", "page", "strip", or width / height. ``shapes``: "all", "changes" or "none".
 
     ``backward=False`` leaves the backward lines out; everything else keeps its place. ``adjoint`` shows the arithmetic
     of the gradient rules. ``within`` fixes the range of norms. ``marks`` are the numbers of the edges to highlight.
@@ -48,7 +52,7 @@ def compose(
     graph = tame(graph)
     used = {edge.source for edge in graph.edges}
     norms = [edge.gradient for edge in graph.edges] + [vertex.gradient for vertex in graph.nodes if vertex.id in used]
-    style = Style(scale_of(norms, within), backward, adjoint)
+    style = Style(scale_of(norms, within), backward, adjoint, shapes)
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
     drawn = book(graph, style) if layout != "layered" else None
     if layout == "book" and drawn is None:
@@ -60,8 +64,13 @@ def compose(
     for line in scene.lines:
         if line.look in BACK and any(number in marks for number in (line.about, *line.edges)):
             line.look = "marked"
+    ratio = ratio_of(aspect)
     if legend:
-        scene = stacked([scene, draw_legend(scene, style, max(700.0, scene.width), 14.0 if drawn else SIZES["small"])])
+        width = max(700.0, scene.width, (scene.height + 60.0) * (ratio or 0.0))
+        scene = stacked([scene, draw_legend(scene, style, width, 14.0 if drawn else SIZES["small"])])
+    if ratio is not None and not graph.note and not readable(scene):
+        add_warning(scene, 34.0)
+    fit(scene, ratio)
     if not backward:
         hide(scene)
     return scene

@@ -10,10 +10,11 @@ from ..geometry import Frame, Line, Note, Point, Scene, Shape
 from ..labels import number_text
 from ..links import Style, kind
 from ..theme import block
+from .gradients import Gradients
 from .nets import AWAY, Stretch, beside
 from .parts import Part, Parts
 from .placement import JOINT, LEAVE, Placement
-from .routes import BUS, START, Wire
+from .routes import BUS, START
 from .texts import Texts
 
 CIRCLE, DOT, LINE = 34.0, 8.0, 18.0
@@ -27,6 +28,7 @@ class Drawing:
 
     def __init__(self, parts: Parts, style: Style):
         self.parts, self.style, self.graph = parts, style, parts.graph
+        self.gradients = Gradients(parts)
         ends = [name for name in self.graph.outputs if parts.root.get(self.graph.outputs[name])]
         ends += [self.graph.known[id].name for id in parts.order if parts.kinds[id] == "argument"]
         self.reach = 46.0 + max(block([f"|d{name}| 0.0001"], TEXT)[0] for name in ends)
@@ -37,7 +39,7 @@ class Drawing:
         """Set the size of a part from its text."""
         wide = any(reader.kind == "slice" for reader, _ in self.parts.uses.get(part.id, []))
         if part.kind == "map":
-            rows = 3 if wide else max(len(self._params(part)), 1)  # three, as most gates have
+            rows = 3 if wide else len(self._params(part)) + len(part.lines)  # three, as most gates have
             part.width, part.height = MAP, LINE * rows + 12
         elif part.kind == "slice":
             part.height = 22.0
@@ -104,9 +106,11 @@ class Drawing:
         """The parameters of a map, each with the size of its gradient: below each other, or side by side if wide."""
         params = self._params(part)
         wide = part.width > MAP
+        if part.lines:
+            self.out.notes.append(Note(shape.x, shape.y - shape.height / 2 + 14, part.lines, TEXT, "faint"))
         for k, (vertex, _, edge) in enumerate(params):
             x = shape.x - shape.width / 2 + shape.width * ((k + 0.5) / len(params) if wide else 0.5)
-            y = shape.y + (0.0 if wide else LINE * (k - (len(params) - 1) / 2))
+            y = shape.y + (0.0 if wide else LINE * (k - (len(params) - 1) / 2)) + 0.5 * LINE * len(part.lines)
             if edge.gradient is None:
                 self.out.notes.append(Note(x, y, [vertex.name], TEXT))
                 continue
@@ -151,7 +155,7 @@ class Drawing:
         line = Line(f"f{id}", source.id, target.id, _met(points, source, target, 0.0), about=about, straight=True,
                     head=target.look not in POINTS, edges=edges)  # fmt: skip
         self.out.lines.append(line)
-        gradient, _ = self.gradient(stretch)
+        gradient, _ = self.gradients.gradient(stretch)
         if gradient is None:
             return line, None
         points = _met([(x, self.up - y) for x, y in beside(stretch.points)], source, target, AWAY)[::-1]
@@ -159,31 +163,6 @@ class Drawing:
                     straight=True, head=source.look not in POINTS, edges=edges)  # fmt: skip
         self.out.lines.append(back)
         return line, back
-
-    def gradient(self, stretch: Stretch) -> tuple[float | None, bool]:
-        """The norm of what comes back along a stretch, and whether it is exact: of some uses it is the greatest."""
-        wires = stretch.wires
-        source = wires[0].source
-        if source != BUS:
-            vertex = self._vertex(wires[0])
-            count = len(self.graph.uses(vertex.id)) + len(self.graph.results.get(vertex.id, []))
-            passed = {number for wire in wires for number in wire.edges}
-            if len(passed) + sum(bool(wire.result) for wire in wires) >= count or self._is_sliced(source):
-                return vertex.gradient, True
-        norms = [wire.gradient if wire.result else self.graph.edges[number].gradient
-                 for wire in wires for number in wire.edges or [-1]]  # fmt: skip
-        known = [norm for norm in norms if norm is not None]
-        return max(known, key=lambda norm: (math.isnan(norm), norm), default=None), len(norms) == 1
-
-    def _is_sliced(self, source: str) -> bool:
-        return any(reader.kind == "slice" for reader, _ in self.parts.uses.get(source, []))
-
-    def _vertex(self, wire: Wire) -> Vertex:
-        """The value that goes along a wire from a part or an argument."""
-        part = self.parts.parts.get(wire.source)
-        if part is None or part.kind == "slice":
-            return self.graph.known[self.graph.edges[wire.edges[0]].source]
-        return part.value
 
     # -- texts
 
@@ -195,15 +174,15 @@ class Drawing:
         for stretch, line, _ in labelled:
             source, seen[source] = stretch.wires[0].source, seen[stretch.wires[0].source] + 1
             name, first = "", seen[source] == 1 and source in self.parts.parts
-            if first and (vertex := self._vertex(stretch.wires[0])).id not in self.graph.results:
+            if first and (vertex := self.gradients.vertex(stretch.wires[0])).id not in self.graph.results:
                 name = vertex.name
             elif source == BUS and len(stretch.wires) == 1:
                 name = self._tapped(stretch, everything)
             if name:
                 line.notes += texts.place(line, [name], NAME, "ink", right=False)
         for stretch, line, back in labelled:
-            if back is not None and (text := self._gradient_text(stretch)):
-                look = self._ink(self.gradient(stretch)[0])
+            if back is not None and (text := self.gradients.text(stretch)):
+                look = self._ink(self.gradients.gradient(stretch)[0])
                 back.notes += texts.place(line, [text], TEXT, look, right=True)
 
     def _tapped(self, stretch: Stretch, everything: list[str]) -> str:
@@ -211,27 +190,6 @@ class Drawing:
         sources = dict.fromkeys(self.graph.edges[number].source for number in stretch.wires[0].edges)
         names = ", ".join(self.graph.known[id].name for id in everything if id in sources)
         return names if len(sources) < len(everything) else ""
-
-    def _gradient_text(self, stretch: Stretch) -> str:
-        """``df 3.4``, or for a part of a gradient, where it comes from: ``via tanh 1.0``."""
-        gradient, exact = self.gradient(stretch)
-        wire = stretch.wires[0]
-        if gradient is None or not exact or wire.source == BUS:
-            return ""
-        vertex = self._vertex(wire)
-        whole = gradient == vertex.gradient
-        if whole or not vertex.name:
-            return f"|d{vertex.name}| {number_text(gradient)}" if vertex.name else number_text(gradient)
-        return f"via {self._reader(wire)} {number_text(gradient)}"
-
-    def _reader(self, wire: Wire) -> str:
-        """What reads a value: the name or the symbol of an operation, for a map that of its gate."""
-        if wire.result or wire.target == BUS:
-            return "next" if wire.result else "gates"
-        part = self.parts.parts[wire.target]
-        if part.kind == "map" and part.id in self.parts.uses:
-            part = self.parts.uses[part.id][0][0]
-        return part.value.name or (part.lines[0] if part.lines else "slices")
 
 
 def _met(points: list[Point], source: Shape, target: Shape, away: float) -> list[Point]:

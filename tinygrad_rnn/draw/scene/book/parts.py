@@ -100,16 +100,21 @@ class Parts:
             return into[0]
         if vertex.op == "getitem" and into[0] in ("affine", "slice"):
             return "slice" if self._siblings(vertex) > 1 else "affine"
-        if traits(vertex.op).activation:
+        if traits(vertex.op).activation or self._is_elementwise(vertex, into):
             return "gate" if into[0] in ("affine", "slice") else "joined"
         return self._class_of_sum(vertex, into)
+
+    def _is_elementwise(self, vertex: Vertex, into: list[str]) -> bool:
+        """Is it a function of the user's of a single affine value, without parameters, such as a gate's?"""
+        return vertex.kind in UNITS and len(into) == 1 and into[0] in ("affine", "slice")
 
     def _class_of_sum(self, vertex: Vertex, into: list[str]) -> str:
         fixed, helper = "constant" in into and self._has_parameter(vertex), vertex.kind in UNITS
         if vertex.op == "matmul" and fixed:
             return "affine"
         if "affine" in into and all(kind in ("affine", "constant") for kind in into):
-            return "joined" if vertex.op in ("multiply", "hadamard") and into.count("affine") > 1 else "affine"
+            linear = vertex.op in SUMS or helper or (vertex.op in PRODUCTS and into.count("affine") == 1)
+            return "affine" if linear else "joined"
         if "affine" in into and vertex.op in SUMS and "scaled" in into:
             return "affine" if all(kind in ("affine", "constant", "scaled") for kind in into) else "joined"
         open_operands = [kind for kind in into if kind != "constant"]
@@ -172,14 +177,14 @@ class Parts:
         part.feeds = list(feeds.values())
 
     def _text(self, part: Part) -> list[str]:
-        """The text of a part, without that of parameters of a map."""
+        """The text of a part; of a map, the functions in it."""
         vertex, names = part.value, [self._fixed_name(edge) for _, edge in part.params]
-        if part.kind in ("map", "slice"):
-            return []
         heads = [self.known[id] for id in part.members if self.known[id].kind in UNITS]
+        if part.kind in ("map", "slice"):
+            return list(dict.fromkeys(head.op for head in heads))
         if part.kind == "norm" or heads:
             symbols = [head.op for head in heads] or [_symbol(self.known[id]) for id in part.members]
-            return [*symbols, ", ".join(name for name in names if name)][: 2 + len(heads)]
+            return [*symbols, *([", ".join(filter(None, names))] if any(names) else [])]
         symbol = _symbol(vertex)
         if not names:
             return [symbol]

@@ -87,7 +87,7 @@ def opened(browser, tmp_path):
 
 @pytest.fixture(scope="module")
 def lstm():
-    return tg.draw(tg.lstm)
+    return tg.draw(tg.lstm, layout="layered")
 
 
 @pytest.fixture(scope="module")

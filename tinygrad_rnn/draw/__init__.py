@@ -22,7 +22,7 @@ __all__ = ["Picture", "RenderError", "draw"]
 
 SHAPES = ("all", "changes", "none")
 LAYOUTS = ("auto", "book", "layered")
-MANY = 400  # vertices; more cannot be read on a slide
+MANY = 2000  # vertices; the text of a larger graph is too small at every level
 COARSER = "drawn with {1}: the text of a picture with level={0!r} would be too small for a slide"
 LONG, OPEN = 400, 24  # a page can open a fold of a row of up to LONG steps; it then shows OPEN of them
 
@@ -172,9 +172,11 @@ def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:
 def _readable(captured: Captured, picture: Picture) -> Picture:
     """The picture, or the first coarser one whose text can be read on a slide, with a note that says so."""
     graph = picture.graph
-    if picture.options.aspect != "slide" or (len(graph.nodes) <= MANY and readable(picture.scene)):
+    if picture.options.aspect != "slide" or len(graph.nodes) > MANY or readable(picture.scene):
         return picture
-    for level, affine in (("op", True), ("cell", False), ("module", False)):
+    affine_maps, scopes = any(node.op == "matmul" for node in graph), any(node.scope for node in graph)
+    coarse = [("op", True)] * affine_maps + [("cell", False)] * bool(graph.rows) + [("module", False)] * scopes
+    for level, affine in coarse:
         coarser = view(captured, level, affine=affine)
         if 1 < len(coarser.nodes) < len(graph.nodes):
             coarser.note = coarser.note or COARSER.format("op", "affine=True" if affine else f"level={level!r}")

@@ -255,7 +255,7 @@ def test_an_aspect_or_shapes_of_another_kind_are_refused():
     for aspect in ("round", 0, -1.0, float("nan"), True):
         with pytest.raises(ValueError, match=r"draw: aspect is .*, should be one of slide, page, strip, or width / he"):
             draw(tg.lstm, aspect=aspect)
-    with pytest.raises(ValueError, match="draw: shapes is 'some', should be one of all, changes, none"):
+    with pytest.raises(ValueError, match="draw: shapes is 'some', should be one of changes, none"):
         draw(tg.lstm, shapes="some")
 
 
@@ -266,3 +266,12 @@ def test_the_backward_pass_moves_no_box_and_no_line(name):
         (shape.id, shape.x, shape.y, shape.width) for shape in forward.shapes]  # fmt: skip
     lines = [line.points for line in both.lines if line.look == "forward"]
     assert lines == [line.points for line in forward.lines] and "|d" not in draw(DRAWN[name], backward=False).svg()
+
+
+@pytest.mark.parametrize("layout", ["book", "layered"])
+def test_shapes_can_be_left_out(layout):
+    texts = {shapes: [text for text, _ in Seen(draw(my_lstm, layout="book", shapes=shapes).svg()).texts]
+             for shapes in ("changes", "none")}  # fmt: skip
+    assert "(1, 5)" in texts["changes"] and "(1, 5)" not in texts["none"]
+    svg = draw(my_lstm, layout=layout, shapes="none").svg()
+    assert ">h<" in svg and "(1, 5)" not in svg

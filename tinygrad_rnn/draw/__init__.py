@@ -20,7 +20,7 @@ from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
-SHAPES = ("all", "changes", "none")
+SHAPES = ("changes", "none")
 LAYOUTS = ("auto", "book", "layered")
 MANY = 2000  # vertices; the text of a larger graph is too small at every level
 COARSER = "drawn with {1}: the text of a picture with level={0!r} would be too small for a slide"
@@ -73,8 +73,8 @@ def draw(
     ``aspect`` is the shape of the picture: "slide" (16:9, the default for a single step and for functions), "page" (A4,
     upright), "strip" (as wide and as high as it is, the default over time), or width / height. Where the smallest text
     would be below 1/60 of a slide's height, the next coarser level is drawn; a level that was asked for is kept. The
-    picture says so in both cases. ``shapes``: "all" writes the shape of every value, "changes" those of arguments,
-    parameters and results, and where an operation changes it, "none" no shape.
+    picture says so in both cases. ``shapes``: "changes" writes the shapes of
+    arguments and results, in columns also those along the lines; "none" writes no shape.
 
     ``scale=(least, greatest)`` fixes the range of norms for the colours, so that two pictures can be compared.
     ``backward=False`` hides the backward edges; everything else keeps its place. ``theme`` is "light" or "dark".

@@ -44,7 +44,7 @@ def compose(
     """The scene of a graph.
 
     ``layout``: "book" draws a gated cell as books do, "layered" everything in columns, "auto" the former if it applies.
-    ``aspect``: "slide", "page", "strip", or width / height. ``shapes``: "all", "changes" or "none".
+    ``aspect``: "slide", "page", "strip", or width / height. ``shapes``: "changes" or "none".
 
     ``backward=False`` leaves the backward lines out; everything else keeps its place. ``adjoint`` shows the arithmetic
     of the gradient rules. ``within`` fixes the range of norms. ``marks`` are the numbers of the edges to highlight.
@@ -204,7 +204,8 @@ def single_panel(graph: Graph, style: Style) -> Scene:
         state = name.removesuffix("'")
         lane = state_lane(states, state) if state in states else None
         tag = "next" if state in states else "output"
-        ends.append(End(id, tag, [name, str(shown[id].shape)], graph.cotangents[name], lane))
+        lines = [name, str(shown[id].shape)] if style.shapes != "none" else [name]
+        ends.append(End(id, tag, lines, graph.cotangents[name], lane))
     scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
     scene.frames += scope_frames(scene, shown)
     return scene

@@ -103,7 +103,7 @@ class Panel:
 
     def label_of(self, vertex: Vertex) -> tuple[list[str], str, float]:
         """The text of a vertex, its look, and the size of the text."""
-        shape = str(vertex.shape) if vertex.shape is not None else ""
+        shape = self.shape_text(vertex)
         if vertex.kind == "operation":
             symbol = vertex.detail if vertex.op == "getitem" else vertex.symbol or vertex.op
             return ["−" if symbol == "-" else symbol], "operation", SIZES["symbol"]
@@ -116,6 +116,10 @@ class Panel:
         if vertex.gradient is not None and not any(edge.gradient is not None for _, edge in self.uses[vertex.id]):
             known.append(f"d{vertex.name} {size_text(vertex.gradient)}")  # a leaf, after the backward pass
         return known, "text" if vertex.kind in TEXTS else "parameter", SIZES["text"]
+
+    def shape_text(self, vertex: Vertex) -> str:
+        """The shape of a value, if shapes are shown."""
+        return str(vertex.shape) if vertex.shape is not None and self.style.shapes != "none" else ""
 
     # -- links
 
@@ -150,7 +154,7 @@ class Panel:
         self, vertex: Vertex, box: str, port: str, number: int | None, use: Edge | End, name: str, part: str
     ) -> LabelledLink:
         """The link to a use."""
-        shape = str(vertex.shape) if vertex.shape is not None else ""
+        shape = self.shape_text(vertex)
         link = LabelledLink(box, "", port, name=name, gradient=use.gradient, about=number)
         if use.gradient is not None:
             link.above, link.below, link.back = [f"{part} {shape}".strip()], [size_text(use.gradient)], True

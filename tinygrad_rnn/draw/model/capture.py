@@ -80,11 +80,8 @@ def of_tensor(y: Tensor) -> Captured:
 
 def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str]) -> Captured:
     """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results."""
-    f, tensors = _apart(f), []
+    f, tensors = _apart(f), [_leaf(name, x) for name, x in zip(names, inputs)]
     recorder = CallRecorder(codes(f))
-    for name, x in zip(names, inputs):
-        is_array = not isinstance(x, Tensor) and np.asarray(value(x)).dtype.kind == "f"
-        tensors.append(Tensor(np.array(x), name=name, requires_grad=True) if is_array else x)
     with watching(recorder, codes(f)):
         results = f(*tensors)
     title = getattr(f, "__name__", type(f).__name__)
@@ -107,6 +104,12 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
             known = user_name(y.node) or captured.names.get(y.node, name)
             captured.outputs[untaken(known, captured.outputs)] = y.node
     return _complete(captured)
+
+
+def _leaf(name: str, x: Any) -> Any:
+    """A new leaf for an array of floats; anything else as it is."""
+    is_array = not isinstance(x, Tensor) and np.asarray(value(x)).dtype.kind == "f"
+    return Tensor(np.array(x), name=name, requires_grad=True) if is_array else x
 
 
 def _apart(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ MAY = {
     "formula": "errors engine",  # a gradient rule as an expression
     "cells": "errors engine ops",
     "tracing": "errors engine formula cells",  # the recorded computation, its names and its adjoint
-    "sequence": "errors engine ops cells",
+    "sequence": "errors engine ops formula cells tracing",  # scan, and its plan
     # the tools: no layer, no model, not each other
     "flow": "errors figures engine cells tracing",
     "derive": "errors engine formula cells tracing",

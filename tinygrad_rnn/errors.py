@@ -66,6 +66,10 @@ class DeriveError(FormulaError):
     """A backward pass cannot be derived, or the derived code fails its check; the text says why."""
 
 
+class PlanError(Error, ValueError):
+    """A cell cannot be planned; the text says why, with the user's line."""
+
+
 class CheckError(Error, AssertionError):
     """A gradient is wrong, or could not be checked."""
 

@@ -18,21 +18,21 @@ from .pytree import flatten
 from .tensor import Tensor
 
 
-class _Parts(list):
+class Parts(list):
     """The gradients of several outputs; None for an output that no gradient has reached."""
 
     shape = dtype = None
     base = "several"  # never added to in place
 
-    def __add__(self, other: Any) -> _Parts:
-        return _Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
+    def __add__(self, other: Any) -> Parts:
+        return Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
 
 
-def _one_part(dy: Any, k: int, count: int) -> _Parts:
-    return _Parts(dy if j == k else None for j in range(count))
+def _one_part(dy: Any, k: int, count: int) -> Parts:
+    return Parts(dy if j == k else None for j in range(count))
 
 
-_PART = Rule(_one_part)
+PART = Rule(_one_part)
 
 
 class _Replay:
@@ -57,7 +57,7 @@ class _Replay:
         self.fingerprints, arrays = _fingerprints(self.outputs, inside, self.outer)
         self.arguments = [_fingerprint(leaf, arrays) for leaf in flatten(self.args)[0]]
 
-    def gradients(self, parts: _Parts) -> list[Any]:
+    def gradients(self, parts: Parts) -> list[Any]:
         """The gradients by the outer nodes."""
         deep = any(isinstance(dy, Tensor) for dy in parts)
         args, options = twins(self.args)
@@ -153,7 +153,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         hub = Node([(node, _gradient(k), (replay,)) for k, node in enumerate(replay.outer)], None, None)
         for k, output in enumerate(outputs if replay.outer else ()):
             name = getattr(output.node, "name", None)
-            output.node = Node([(hub, _PART, (k, len(outputs)))], output.shape, output.dtype)
+            output.node = Node([(hub, PART, (k, len(outputs)))], output.shape, output.dtype)
             output.node.name = name
         return y
 
@@ -163,7 +163,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 def _gradient(k: int) -> Rule:
     """Gradient k of a replay; the first call computes all of them."""
 
-    def fn(parts: _Parts, replay: _Replay) -> Any:
+    def fn(parts: Parts, replay: _Replay) -> Any:
         if not hasattr(parts, "done"):
             parts.done = replay.gradients(parts)  # type: ignore[attr-defined]
         return parts.done[k]  # type: ignore[attr-defined]

@@ -74,6 +74,7 @@ class Op:
     formula: Callable[..., Any] | None = None
     rules: dict[str, OpRule] = field(default_factory=dict)
     function: Any = None  # the public function
+    into: Any = None  # ``into(*arrays, out)`` is ``forward`` with the result in ``out``, which may be an operand
 
     @property
     def saturates(self) -> bool:

@@ -86,13 +86,18 @@ def check(order: Sequence[Any], ends: Any, along: Any) -> None:
         return
     for node in order:
         for array in saved_arrays(node, along) if node not in ends else ():
-            owner = memory(array)
-            owner_ref, when = _written.get(id(owner), (None, 0))
-            if when > node.seq and owner_ref is not None and owner_ref() is owner:
+            if is_written(array, node.seq):
                 raise MutationError(
                     f"{node.op.name}: an array of shape {array.shape} that its gradient needs was changed "
                     "after the forward pass; change it after backward(), or compute with a copy"
                 )
+
+
+def is_written(array: Any, since: float) -> bool:
+    """Has the library written to the memory of ``array`` after ``since`` on the clock of the graph?"""
+    owner = memory(array)
+    owner_ref, when = _written.get(id(owner), (None, 0))
+    return when > since and owner_ref is not None and owner_ref() is owner
 
 
 def saved_arrays(node: Any, along: Any = None) -> Iterator[np.ndarray]:

@@ -39,7 +39,15 @@ def sigmoid(x):
     return y
 
 
+def _sigmoid_into(x, out=None):
+    large, unit = _LARGE.get(x.dtype, (50.0, 1))
+    y = np.minimum(x, large, out=out)
+    np.exp(y, out=y)
+    return np.divide(y, unit + y, out=y)
+
+
 sigmoid.vjp(x=lambda dy, y: dy * (y * (1 - y)))
+sigmoid.spec.into = _sigmoid_into
 
 
 @op(broadcast, cases=_CASES, activation=True, code="np.maximum({x}, 0)", latex=r"\max(0, {x})")

@@ -1,0 +1,142 @@
+"""Where the values of the loop are stored: in arrays for all steps, in the next state, in a part of another value, or
+in a buffer that several values use one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ...engine.op import OPS
+from .program import Program, Statement
+from .schedule import Schedule, is_view
+
+NEVER = 10**9
+
+
+def writes_into(program: Program, statement: Statement) -> bool:
+    """Can the statement write its value into an array that is there already?"""
+    value = program.values[statement.out]
+    if not value.shape or statement.kept or value.dtype.kind not in "fb":
+        return False
+    if statement.op == "matmul":
+        return all(len(program.shape(arg)) == 2 for arg in statement.args) and _one_dtype(program, statement)
+    if statement.op == "join":
+        return True
+    into = OPS[statement.op].into if statement.op in OPS else None
+    return isinstance(statement.function, np.ufunc) or (into is not None and _one_dtype(program, statement))
+
+
+def in_place(program: Program, statement: Statement) -> bool:
+    """May the statement write over an operand of the same shape?"""
+    return statement.op not in ("matmul", "join")
+
+
+def _one_dtype(program: Program, statement: Statement) -> bool:
+    return len({program.values[number].dtype for number in (*statement.args, statement.out)}) == 1
+
+
+class Buffers:
+    """The storage of each value of the loop.
+
+    ``next_of[number]`` is k if the statement writes the next state k; ``part_of[number]`` is the join that it writes a
+    part of, with start and stop; ``buffer_of[number]`` the number of its buffer, ``shapes`` those of the buffers. All
+    others are arrays of their own at each step.
+    """
+
+    def __init__(self, plan: Schedule, carry: Sequence[int | None], ends: Sequence[int]):
+        self.plan, self.program, self.loop = plan, plan.program, plan.sections["loop"]
+        self.next_of: dict[int, int] = {}
+        self.part_of: dict[int, tuple[int, int, int]] = {}
+        self.buffer_of: dict[int, int] = {}
+        self.shapes: list[tuple[tuple[int, ...], np.dtype]] = []
+        for k, number in enumerate(carry):
+            statement = plan.by_value.get(number) if number is not None else None
+            if statement in self.loop and writes_into(self.program, statement) and number not in self.next_of:
+                self.next_of[number] = k
+        for statement in self.loop:
+            if statement.op == "join":
+                self._place_parts(statement)
+        self._share([*ends, *(number for number in carry if number is not None and number not in self.next_of)])
+
+    def _place_parts(self, join: Statement) -> None:
+        start = 0
+        for arg in join.args:
+            stop, statement = start + self.program.shape(arg)[-1], self.plan.by_value.get(arg)
+            free = arg not in self.next_of and arg not in self.part_of and arg not in self.plan.histories
+            fits = statement in self.loop and statement.out == arg and writes_into(self.program, statement)
+            if free and fits and statement.op != "join" and self.program.shape(arg)[:-1] == self.program.shape(join.out)[:-1]:
+                self.part_of[arg] = join.out, start, stop
+            start = stop
+
+    def root(self, number: int) -> int:
+        """The value whose memory a value lies in."""
+        while True:
+            statement = self.plan.by_value.get(number)
+            if number in self.part_of:
+                number = self.part_of[number][0]
+            elif statement is not None and self.plan.place[number] == "loop" and (is_view(statement) or statement.op == "reshape"):
+                number = statement.args[0]
+            else:
+                return number
+
+    def _share(self, ends: Sequence[int]) -> None:
+        """Give buffers to the values that need one; a buffer is free again after the last use of its value."""
+        first, last = self._lives(ends)
+        free: list[int] = []
+        holding: dict[int, int] = {}
+        for k, statement in enumerate(self.loop):
+            for number in [number for number in holding if last[number] < k]:
+                free.append(holding.pop(number))
+            for number in first.get(k, ()):
+                dying = [holding[root] for arg in statement.args if (root := self.root(arg)) in holding and last[root] == k
+                         and arg == root] if in_place(self.program, statement) else []  # fmt: skip
+                self.buffer_of[number] = self._taken(number, dying, free, holding)
+                holding[number] = self.buffer_of[number]
+
+    def _lives(self, ends: Sequence[int]) -> tuple[dict[int, list[int]], dict[int, int]]:
+        """By the position of the statement that first writes to it: values that need a buffer; and their last uses."""
+        first: dict[int, list[int]] = {}
+        last: dict[int, int] = {}
+        known: dict[int, None] = {}
+        for k, statement in enumerate(self.loop):
+            root = self.root(statement.out)
+            if root not in known and self._needs_buffer(root):
+                known[root] = None
+                first.setdefault(k, []).append(root)
+            for number in (statement.out, *statement.args):
+                last[self.root(number)] = k
+        last.update({self.root(number): NEVER for number in ends})
+        return first, last
+
+    def _needs_buffer(self, number: int) -> bool:
+        statement = self.plan.by_value.get(number)
+        stored = number in self.plan.histories or number in self.next_of
+        return statement in self.loop and not stored and writes_into(self.program, statement) and number == statement.out
+
+    def _taken(self, number: int, dying: Sequence[int], free: list[int], holding: dict[int, int]) -> int:
+        value = self.program.values[number]
+        like = (value.shape, value.dtype)
+        for buffer in dying:
+            if self.shapes[buffer] == like:
+                for owner in [owner for owner, held in holding.items() if held == buffer]:
+                    del holding[owner]
+                return buffer
+        for buffer in free:
+            if self.shapes[buffer] == like:
+                free.remove(buffer)
+                return buffer
+        self.shapes.append(like)
+        return len(self.shapes) - 1
+
+
+def copies(parts: Mapping[int, tuple[int, int, int]], join: Statement, program: Program) -> list[tuple[int, int, int]]:
+    """The parts of a join that are not in their places yet: value, start, stop."""
+    result, start = [], 0
+    for arg in join.args:
+        stop = start + program.shape(arg)[-1]
+        if parts.get(arg) != (join.out, start, stop):
+            result.append((arg, start, stop))
+        start = stop
+    return result

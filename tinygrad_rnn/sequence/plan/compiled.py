@@ -1,0 +1,49 @@
+"""A plan that is compiled: `Plan` runs the two functions of its source on arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...engine.codegen import run_source
+from .build import Built
+
+_count = itertools.count(1).__next__
+
+
+class Plan:
+    """The planned run of a cell over time, for given shapes of one step; T is free.
+
+    ``source`` is its text, in NumPy. `forward` and `backward` run it.
+    """
+
+    def __init__(self, name: str, built: Built):
+        self.name, self.built, self.returns = name, built, built.returns
+        directions = [built.forward, *([built.backward] if built.backward else [])]
+        self.source = "\n\n\n".join(direction.text for direction in directions) + "\n"
+        self.file = f"<plan {_count()} of {name}>"
+        start = 0
+        self.functions = []
+        for direction, label in zip(directions, ("forward", "backward")):
+            space = run_source(direction.text, f"{self.file[:-1]}, {label}>", dict(direction.space))
+            self.functions.append(space[label])
+            start += direction.text.count("\n") + 3
+
+    def forward(
+        self, xs: np.ndarray, state: Sequence[np.ndarray], leaves: Mapping[str, Any], rng: Any = None
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """xs (T, N, D) -> the outputs (T, N, H), the last states, and what `backward` needs."""
+        given = [leaves[name] for name in self.built.forward.leaves]
+        with np.errstate(all="ignore"):
+            return self.functions[0](xs, *state, *given, rng)
+
+    def backward(
+        self, doutputs: np.ndarray, dstate: Sequence[np.ndarray], saved: Sequence[np.ndarray], leaves: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """The gradients by the first states, then by the leaves in ``returns``; None where no gradient flows."""
+        given = [leaves[name] for name in self.built.backward.leaves]  # type: ignore[union-attr]
+        with np.errstate(all="ignore"):
+            return self.functions[1](doutputs, *dstate, *saved, *given)

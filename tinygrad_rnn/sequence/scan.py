@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from ..cells.step_run import StepRun, positions
-from ..engine.context import context as running
-from ..engine.graph import clock
+from ..cells.step_run import StepRun
+from ..engine.context import context
 from ..engine.tensor import Tensor, make, value
-from ..errors import InvalidType, InvalidValue, ShapeError
-from ..ops import stack, where
+from ..errors import InvalidType, InvalidValue, PlanError, ShapeError
+from .loop import run_loop
+from .plan.run import planned
 
-MODES = ("auto", "eager")
+MODES = ("auto", "eager", "plan")
 MANY = 64  #: windows in one graph at which scan warns
 
 
@@ -71,11 +71,25 @@ def scan(
     cell.check(xs._array[:, 0], state, params)
     mask = None if lengths is None else length_mask(lengths, N, T)
     windows = 1 + max((tensor.node.run.windows for tensor in state if hasattr(tensor.node, "run")), default=0)
-    bound = cell.bind(params)
-    run = StepRun(cell, range(T)[:: -1 if reverse else 1], state, bound, windows)
-    hs, state = _loop(run, xs, state, bound, mask)
-    _carry(run, hs, state)
+    hs, state = _run(cell, xs, state, params, mask, reverse, mode, windows)
     return (hs._array, tuple(tensor._array for tensor in state)) if arrays else (hs, state)
+
+
+def _run(
+    cell: Cell, xs: Tensor, state: Any, params: Mapping[str, Any], mask: Any, reverse: bool, mode: str, windows: int
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run by the plan where there is one, else by the loop; an observer sees the loop."""
+    if mode != "eager" and context.observer is None:
+        try:
+            return planned(cell, xs, state, params, mask, reverse)
+        except PlanError as error:
+            if mode == "plan":
+                raise PlanError(f"scan: {cell.name} cannot be planned: {error}") from None
+    bound = cell.bind(params)
+    run = StepRun(cell, range(xs.shape[1])[:: -1 if reverse else 1], state, bound, windows)
+    hs, state = run_loop(run, xs, state, bound, mask)
+    _carry(run, hs, state)
+    return hs, state
 
 
 def _carry(run: StepRun, hs: Tensor, state: Sequence[Tensor]) -> None:
@@ -134,38 +148,3 @@ def length_mask(lengths: Any, N: int, T: int, where: str = "scan") -> np.ndarray
     if wrong.size:
         raise InvalidValue(f"{where}: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
     return None if (lengths == T).all() else (np.arange(T) < lengths[:, None])[:, :, None]
-
-
-def _loop(run: StepRun, xs: Tensor, state: Any, bound: Any, mask: Any) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The loop of the docstring of `scan`. Masked steps read zeros, so that no padding reaches a gradient."""
-    cell, times, starts = run.cell, run.times, run.starts
-    hs: list[Any] = [None] * len(times)
-    if mask is not None:
-        xs = where(mask, xs, 0)
-    before, state = running.step, _twins(state)
-    try:
-        for t in times:
-            running.step = t
-            starts.append(clock())
-            given = state if mask is None else _twins(state)
-            new = cell.step(xs[:, t], given, bound, check=t == times[0])
-            if mask is not None:
-                here = mask[:, t]
-                new = tuple(where(_fit(here, tensor), tensor, old) for tensor, old in zip(new, state, strict=True))
-            first = new[0]  # the next step may change this Tensor in place, so a twin is collected
-            hs[t] = make(first._array, first.node) if mask is None else where(_fit(here, first), first, 0)
-            state = new
-            run.states.append(positions(new))
-    finally:
-        running.step, run.end = before, clock()
-    return stack(hs, axis=1), tuple(state)
-
-
-def _twins(state: Sequence[Tensor]) -> list[Tensor]:
-    """The same states as new Tensors. A cell may change these in place without changing those of the caller."""
-    return [make(tensor._array, tensor.node if running.recording else None) for tensor in state]
-
-
-def _fit(here: np.ndarray, tensor: Any) -> np.ndarray:
-    """A mask (N, 1) with as many axes as ``tensor``."""
-    return here.reshape(-1, *(1,) * (tensor.ndim - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
+from ...errors import PlanError
 from .adjoint import CARRIED, KNOWN, STATIC, Adjoint, classes, leaf_classes
 from .merge import copied, merge
 from .naming import Names, plural
 from .program import Program, Statement
-from .record import as_program, compare, record_step
+from .record import as_program, compare, fresh, record_step
 from .regroup import regrouped
 from .schedule import Schedule, is_view, schedule
 from .texts import Texts
@@ -43,7 +45,11 @@ def recorded(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], o
     first = record_step(cell, arrays, copied_config(config), outer, 0)
     rng = np.random.default_rng(0)
     others = {name: _other(array, rng) for name, array in arrays.items()}
-    compare(first, record_step(cell, others, copied_config(config), outer, 1))
+    other_config = {name: _other(arg, rng) if _is_float(arg) else arg for name, arg in copied_config(config).items()}
+    second = record_step(cell, others, other_config, outer, 1)
+    compare(first, second)
+    if any(getattr(leaf, "node", None) is not None for leaf in outer.values()) and fresh(first):
+        raise PlanError("the cell computes an array outside of operations and reads a Tensor that needs a gradient")
     program, _, leaves, new = as_program(first, config.get("rng"))
     step = Step(program, leaves, new, new[0])
     return _masked(step, cell) if masked else step
@@ -51,9 +57,11 @@ def recorded(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], o
 
 def copied_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with a copy of its generator, so that a recording draws nothing from the caller's."""
-    import copy
-
     return {name: copy.deepcopy(arg) if isinstance(arg, np.random.Generator) else arg for name, arg in config.items()}
+
+
+def _is_float(arg: Any) -> bool:
+    return isinstance(arg, np.ndarray) and arg.dtype.kind == "f"
 
 
 def _other(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -24,13 +24,10 @@ class Plan:
         self.name, self.built, self.returns = name, built, built.returns
         directions = [built.forward, *([built.backward] if built.backward else [])]
         self.source = "\n\n\n".join(direction.text for direction in directions) + "\n"
-        self.file = f"<plan {_count()} of {name}>"
-        start = 0
+        self.files = [f"<plan {_count()} of {name}>" for _ in directions]
         self.functions = []
-        for direction, label in zip(directions, ("forward", "backward")):
-            space = run_source(direction.text, f"{self.file[:-1]}, {label}>", dict(direction.space))
-            self.functions.append(space[label])
-            start += direction.text.count("\n") + 3
+        for direction, label, file in zip(directions, ("forward", "backward"), self.files):
+            self.functions.append(run_source(direction.text, file, dict(direction.space))[label])
 
     def forward(
         self, xs: np.ndarray, state: Sequence[np.ndarray], leaves: Mapping[str, Any], rng: Any = None

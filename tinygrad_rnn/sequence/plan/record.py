@@ -130,6 +130,12 @@ def _link(recorder: StepRecorder, number: int) -> int | None:
     return next((k for k in range(number) if recorder.arrays[k] is array), None)
 
 
+def fresh(recorder: StepRecorder) -> list[int]:
+    """The constant arrays: the cell has computed them outside of operations."""
+    return [value.number for value in recorder.values if value.kind == "constant" and value.shape
+            and value.number not in recorder.nodes and _link(recorder, value.number) is None]  # fmt: skip
+
+
 def as_program(recorder: StepRecorder, rng: Any) -> tuple[Program, dict[int, int], dict[str, int], list[int]]:
     """The recording as a program, the numbers of its values there, the leaves by name, and the new states."""
     program, numbers = Program(rng=copy.deepcopy(rng)), dict[int, int]()

@@ -1,0 +1,137 @@
+"""What a cell reads besides its arguments: the variables of its closure and its globals, and those of what it calls.
+
+A plan holds as long as these are the same. They are compared by value where Python tells the value (numbers, strings,
+functions by their code); arrays and Tensors are arguments of the plan. A cell that may do more than compute (it prints,
+appends to a list, imports, reads an object of a user's class) is not planned.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ...cells.cell import Cell
+from ...cells.param import Param
+from ...engine.tensor import Tensor
+from ...errors import PlanError
+
+TRUSTED = ("numpy", "math", "tinygrad_rnn", "operator")
+BUILTINS = """abs all any bool dict enumerate filter float getattr hasattr int isinstance len list map max min pow range
+    reversed round slice sorted str sum tuple type zip ValueError TypeError RuntimeError AssertionError""".split()
+STORES = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE")
+MUTATORS = """append extend insert pop remove update setdefault add discard clear popitem random default_rng seed
+    write""".split()
+NUMBERS = (bool, int, float, str, bytes, type(None), type(...), np.generic, np.dtype)
+
+
+class Reads:
+    """The variables that a cell reads: ``key`` is equal for equal ones, ``arrays`` are arrays and Tensors by name."""
+
+    def __init__(self, cell: Cell):
+        self.key: list[Any] = []
+        self.arrays: dict[str, Any] = {}
+        self.seen: dict[int, None] = {}
+        self.cell(cell)
+
+    def cell(self, cell: Cell) -> None:
+        inside: Cell | None = cell
+        while inside is not None:
+            if inside.inner is None:
+                self.function(inside.function)
+            else:
+                rates = inside.wrap.keywords if isinstance(inside.wrap, functools.partial) else {}
+                self.key.append((inside.name.partition("(")[0], *rates.items()))
+            self.key += [(name, param.words, param.blocks) for name, param in inside.params.items()]
+            inside = inside.inner
+
+    def function(self, function: Any) -> None:
+        """Note the code of a user's function, and all that it reads."""
+        if id(function) in self.seen:
+            return
+        self.seen[id(function)] = None
+        code = function.__code__
+        self.key.append(code)
+        names, problem = variables(code)
+        if problem:
+            raise PlanError(f"{function.__name__} {problem}")
+        if function.__closure__:
+            for name, cell in zip(code.co_freevars, function.__closure__):
+                try:
+                    self.variable(name, cell.cell_contents)
+                except ValueError:  # not bound yet: calling it raises an error of its own
+                    self.key.append((name, "unbound"))
+        for name in names:
+            self.variable(name, function.__globals__.get(name, getattr(builtins, name, None)))
+        for default in [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]:
+            if not isinstance(default, Param):
+                self.variable("default", default)
+
+    def variable(self, name: str, value: Any) -> None:
+        """Note a variable by its value, or as an argument of the plan."""
+        if isinstance(value, NUMBERS):
+            self.key.append((name, type(value), repr(value)))
+        elif isinstance(value, (np.ndarray, Tensor)):
+            known = next((key for key, array in self.arrays.items() if array is value), None)
+            if known is None:
+                known = name if name not in self.arrays else f"{name}_{len(self.arrays)}"
+                self.arrays[known] = value
+            self.key.append((name, known, type(value), value.shape, str(value.dtype), getattr(value, "node", None) is None))
+        elif isinstance(value, (tuple, list)):
+            self.key.append((name, type(value), len(value)))
+            for k, part in enumerate(value):
+                self.variable(f"{name}_{k}", part)
+        elif isinstance(value, dict):
+            self.key.append((name, tuple(map(repr, value))))
+            for key, part in value.items():
+                self.variable(f"{name}_{key}", part)
+        elif isinstance(value, Cell):
+            self.cell(value)
+        elif isinstance(value, types.FunctionType) and not _trusted(value.__module__):
+            self.function(value)
+        elif not self._harmless(name, value):
+            raise PlanError(f"the cell reads {name}, a {type(value).__name__}, which may change from step to step or do "
+                            "more than compute")  # fmt: skip
+        else:
+            self.key.append((name, id(value)))
+
+    def _harmless(self, name: str, value: Any) -> bool:
+        """Is it a function or module that computes only: of NumPy, of this package, or a builtin function?"""
+        if isinstance(value, types.ModuleType):
+            return _trusted(value.__name__)
+        if isinstance(value, (types.BuiltinFunctionType, type)) and getattr(builtins, name, None) is value:
+            return name in BUILTINS
+        module = getattr(value, "__module__", None) or type(value).__module__
+        return callable(value) and _trusted(str(module)) and not isinstance(value, np.random.Generator)
+
+
+def _trusted(module: str | None) -> bool:
+    return str(module).partition(".")[0] in TRUSTED and not str(module).startswith("numpy.random")
+
+
+@functools.lru_cache(maxsize=1024)
+def variables(code: types.CodeType) -> tuple[tuple[str, ...], str]:
+    """The global names that code reads, and what it does more than compute, as the end of a sentence."""
+    names: dict[str, None] = {}
+    for inside in _codes(code):
+        for instruction in dis.get_instructions(inside):
+            name, value = instruction.opname, str(instruction.argval)
+            if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+                names[value] = None
+            if name in STORES or (name == "STORE_DEREF" and value in inside.co_freevars and inside is code):
+                return tuple(names), f"does more than compute ({name.lower().replace('_', ' ')} {value})"
+            if name in ("LOAD_ATTR", "LOAD_METHOD") and value in MUTATORS:
+                return tuple(names), f"calls .{value}, which may change something or draw random numbers"
+    return tuple(names), ""
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)

@@ -1,0 +1,148 @@
+"""A planned scan as a part of the graph: one node that leads to the outputs and the last states.
+
+Its backward pass is that of the plan. Where the gradients are recorded themselves, for higher-order gradients, the loop
+runs again eagerly and its graph is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...cells.cell import Cell
+from ...cells.step_run import StepRun
+from ...engine import versions
+from ...engine.checkpoint import PART, Parts
+from ...engine.graph import Node, Rule
+from ...engine.higher_order import backpropagate_recorded, recording_on
+from ...engine.tensor import Tensor, make, value
+from ...errors import MutationError
+from ..loop import run_loop
+from .cache import Request, plan_for
+from .compiled import Plan
+from .verify import copied, leading
+
+
+class Planned:
+    """A scan that a plan has run: what its backward pass needs."""
+
+    def __init__(self, request: Request, plan: Plan, xs: Tensor, state: Sequence[Tensor], mask: Any, reverse: bool):
+        self.cell, self.plan, self.xs, self.state, self.mask = request.cell, plan, xs, state, mask
+        self.request, self.reverse = request, reverse
+        self.config = copied(request.config) if request.wanted else request.config
+        self.saved: Any = None
+        self.since = 0
+
+    def run(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """The outputs (N, T, H) and the last states."""
+        request, recorded = self.request, bool(self.request.wanted)
+        leaves = {name: _secured(tensor, recorded) for name, tensor in request.tensors.items()}
+        leaves.update({name: _secured(arg, recorded) for name, arg in {**request.config, **request.outer}.items()})
+        xs = self.xs._array if self.mask is None else np.where(self.mask, self.xs._array, 0)
+        leaves[self.cell.input] = self._in_order(xs)
+        leaves["mask"] = None if self.mask is None else self._in_order(self.mask)
+        state = [np.asarray(tensor._array) for tensor in self.state]
+        hs, last, saved = self.plan.forward(leaves[self.cell.input], state, leaves, request.config.get("rng"))
+        if recorded:
+            self.saved, self.leaves = saved, leaves
+        hs = hs[::-1] if self.reverse else hs
+        return leading(hs), tuple(np.array(array) for array in last)
+
+    def _in_order(self, array: np.ndarray) -> np.ndarray:
+        """(N, T, ...) as (T, N, ...), in the order in which the steps run."""
+        array = np.swapaxes(array, 0, 1)
+        return np.ascontiguousarray(array[::-1] if self.reverse else array)
+
+    def gradients(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
+        """The gradients by the nodes ``outer``."""
+        if any(isinstance(dy, Tensor) for dy in parts):
+            return self._recorded(parts, outer)
+        self._check()
+        dhs, *dstate = parts
+        N, T = self.xs.shape[:2]
+        if dhs is None:
+            dhs = np.zeros((T, N, *self.state[0].shape[1:]), self.request.dtype)
+        else:
+            dhs = self._in_order(dhs)
+        dstate = [np.zeros(old.shape, old.dtype) if dy is None else dy for dy, old in zip(dstate, self.state)]
+        found = self.plan.backward(dhs, dstate, self.saved, self.leaves)
+        return self._by_node(dict(zip([*self.cell.states, *self.plan.returns], found)), outer)
+
+    def _by_node(self, gradients: dict[str, Any], outer: Sequence[Node]) -> list[Any]:
+        """The gradients by nodes; a node that is several arguments gets their sum."""
+        dxs = gradients.get(self.cell.input)
+        if dxs is not None:
+            dxs = np.swapaxes(dxs[::-1] if self.reverse else dxs, 0, 1)
+            gradients[self.cell.input] = dxs if self.mask is None else np.where(self.mask, dxs, 0)
+        totals: dict[Node, Any] = {}
+        for name, tensor in {**self.request.tensors, **self.request.outer}.items():
+            node, g = getattr(tensor, "node", None), gradients.get(name)
+            if node is not None and g is not None:
+                totals[node] = totals[node] + g if node in totals else g
+        return [totals[node] if node in totals else np.zeros(node.shape, node.dtype) for node in outer]
+
+    def _check(self) -> None:
+        """Raise MutationError if an argument was changed by the library after the forward pass."""
+        for name, array in self.leaves.items():
+            if isinstance(array, np.ndarray) and versions.is_written(array, self.since):
+                raise MutationError(
+                    f"scan of {self.cell.name}: {name}, an array of shape {array.shape} that its gradient needs, was "
+                    "changed after the forward pass; change it after backward(), or compute with a copy"
+                )
+
+    def _recorded(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
+        """The gradients as Tensors: those of the loop, run again."""
+        self._check()
+        bound = self.cell.bind({**{name: self.request.tensors[name] for name in self.cell.params}, **copied(self.config)})
+        with recording_on(0):
+            times = range(self.xs.shape[1])[:: -1 if self.reverse else 1]
+            run = StepRun(self.cell, times, self.state, bound)
+            hs, last = run_loop(run, self.xs, self.state, bound, self.mask)
+        roots: dict[Node, Any] = {}
+        for y, dy in zip((hs, *last), parts, strict=True):
+            if dy is not None and y.node is not None:
+                roots[y.node] = roots[y.node] + dy if y.node in roots else dy
+        gradients = backpropagate_recorded(roots, list(outer))
+        return [gradients.get(node, np.zeros(node.shape, node.dtype)) for node in outer]
+
+
+def _secured(x: Any, recorded: bool) -> Any:
+    """The array of an argument; a copy if the backward pass needs it and user code can write to it."""
+    if not recorded or not isinstance(x, (Tensor, np.ndarray)):
+        return value(x)
+    array = versions.saveable(x, np.asarray(value(x)))
+    return array
+
+
+def planned(cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Any, mask: Any, reverse: bool) -> Any:
+    """The outputs and the last states as Tensors, by the plan of the cell. Raises PlanError if there is none."""
+    request = Request(cell, xs, state, params, mask is not None)
+    plan = plan_for(request)
+    this = Planned(request, plan, xs, state, mask, reverse)
+    hs, last = this.run()
+    tensors = [make(array, None) for array in (*last, hs)]
+    if request.wanted:
+        nodes = [tensor.node for tensor in {**request.tensors, **request.outer}.values() if getattr(tensor, "node", None)]
+        outer = list(dict.fromkeys(nodes))
+        hub = Node([(node, _gradient(k, outer), (this,)) for k, node in enumerate(outer)], None, None)
+        this.since = hub.seq
+        for k, tensor in enumerate(tensors):
+            place = (k + 1) % len(tensors)
+            tensor.node = Node([(hub, PART, (place, len(tensors)))], tensor.shape, tensor.dtype)
+    return tensors[-1], tuple(tensors[:-1])
+
+
+def _gradient(k: int, outer: Sequence[Node]) -> Rule:
+    """The gradient by node k; the first call computes those by all nodes."""
+
+    def fn(parts: Parts, this: Planned) -> Any:
+        if not hasattr(parts, "done"):
+            parts.done = this.gradients(parts, outer)  # type: ignore[attr-defined]
+        g, parts.done[k] = parts.done[k], None  # type: ignore[attr-defined]
+        return g
+
+    return Rule(fn)
+
+

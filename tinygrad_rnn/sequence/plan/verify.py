@@ -1,0 +1,109 @@
+"""The check of a new plan: on its first arguments it has to give what the loop gives, forward and backward."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...cells.cell import Cell
+from ...cells.step_run import StepRun
+from ...engine.context import context
+from ...engine.graph import backpropagate
+from ...engine.tensor import Tensor, value
+from ...errors import PlanError
+from ..loop import run_loop
+from .compiled import Plan
+
+STEPS = 3
+#: How far a plan may be from the loop, relative to the norm, by the size of a number in bytes.
+APART = {4: 1e-4, 8: 1e-11}
+
+
+def verify(plan: Plan, cell: Cell, arrays: Mapping[str, np.ndarray], config: Mapping[str, Any], outer: Mapping[str, Any],
+           masked: bool) -> None:  # fmt: skip
+    """Raise PlanError unless the plan equals the loop on the first steps of ``arrays``."""
+    xs = arrays[cell.input][:, :STEPS]
+    N, T = xs.shape[:2]
+    mask = (np.arange(T) < 1 + np.arange(N)[:, None] % T)[:, :, None] if masked else None
+    given = {**arrays, cell.input: xs}
+    with np.errstate(all="ignore"):
+        expected = _eager(plan, cell, given, config, outer, mask)
+        got = _planned(plan, cell, given, config, outer, mask, expected[1])
+    for (name, theirs), ours in zip(expected[0], got, strict=True):
+        distance = _distance(ours, theirs)
+        if not distance <= APART[xs.dtype.itemsize]:
+            raise PlanError(f"the plan gives another {name} than the loop, {distance:.1e} apart")
+
+
+def _eager(plan: Plan, cell: Cell, given: Mapping[str, np.ndarray], config: Mapping[str, Any], outer: Mapping[str, Any],
+           mask: Any) -> tuple[list[tuple[str, Any]], list[np.ndarray]]:  # fmt: skip
+    """The values and gradients of the loop by name, and the gradients of the outputs that they were computed for."""
+    wanted = [*cell.states, *plan.returns] if plan.returns is not None and plan.built.backward else []
+    leaves: dict[str, Any] = {name: Tensor(array, requires_grad=name in wanted) for name, array in given.items()}
+    bound = cell.bind({**{name: leaves[name] for name in cell.params}, **copied(config)})
+    state = [leaves[name] for name in cell.states]
+    before, context.recording = context.recording, bool(wanted)
+    try:
+        run = StepRun(cell, range(given[cell.input].shape[1]), state, bound)
+        hs, last = run_loop(run, leaves[cell.input], state, bound, mask)
+    finally:
+        context.recording = before
+    outputs, rng = [hs, *last], np.random.default_rng(1)
+    dys = [rng.standard_normal(y.shape).astype(y.dtype) for y in outputs]
+    named = [("output", hs._array), *((f"last {name}", y._array) for name, y in zip(cell.states, last))]
+    roots: dict[Any, Any] = {}
+    for y, dy in zip(outputs, dys) if wanted else ():
+        if y.node is not None:
+            roots[y.node] = roots[y.node] + dy if y.node in roots else dy
+    nodes = {name: (outer[name] if name in outer else leaves[name]).node for name in wanted}
+    gradients = backpropagate(roots, list(nodes.values()), retain=True)
+    return named + [(f"gradient by {name}", gradients.get(node)) for name, node in nodes.items()], dys
+
+
+def _planned(plan: Plan, cell: Cell, given: Mapping[str, np.ndarray], config: Mapping[str, Any], outer: Mapping[str, Any],
+             mask: Any, dys: Sequence[np.ndarray]) -> list[Any]:  # fmt: skip
+    """The same values and gradients by the plan."""
+    config = copied(config)
+    leaves = {**given, **{name: value(arg) for name, arg in {**config, **outer}.items()}}
+    xs = given[cell.input] if mask is None else np.where(mask, given[cell.input], 0)
+    leaves[cell.input] = leading(xs)
+    leaves["mask"] = None if mask is None else leading(mask)
+    state = [given[name] for name in cell.states]
+    hs, last, saved = plan.forward(leaves[cell.input], state, leaves, config.get("rng"))
+    result: list[Any] = [leading(hs), *last]
+    if plan.built.backward is not None:
+        gradients = dict(zip([*cell.states, *plan.returns], plan.backward(leading(dys[0]), dys[1:], saved, leaves)))
+        if gradients.get(cell.input) is not None:
+            dxs = leading(gradients[cell.input])
+            gradients[cell.input] = dxs if mask is None else np.where(mask, dxs, 0)
+        result += list(gradients.values())
+    return result
+
+
+def leading(xs: np.ndarray) -> np.ndarray:
+    """(N, T, ...) as (T, N, ...), or back."""
+    return np.ascontiguousarray(np.swapaxes(xs, 0, 1))
+
+
+def copied(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with a copy of its generator."""
+    return {name: copy.deepcopy(arg) if isinstance(arg, np.random.Generator) else arg for name, arg in config.items()}
+
+
+def _distance(ours: Any, theirs: Any) -> float:
+    """The distance, relative to the norm; infinite if one has NaN or inf where the other has not."""
+    ours = np.zeros(()) if ours is None else np.asarray(ours, float)
+    theirs = np.zeros(()) if theirs is None else np.asarray(theirs, float)
+    if ours.shape != theirs.shape and ours.ndim and theirs.ndim:
+        return np.inf
+    finite = np.isfinite(theirs)
+    if not np.array_equal(np.isfinite(ours), finite) if ours.shape == theirs.shape else False:
+        return np.inf
+    difference = np.where(finite, ours - theirs, 0) if ours.shape == theirs.shape else ours - theirs
+    scale = float(np.linalg.norm(np.where(finite, theirs, 0)))
+    return float(np.linalg.norm(difference)) / (scale or 1.0)
+
+

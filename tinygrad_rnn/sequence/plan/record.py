@@ -15,6 +15,7 @@ import numpy as np
 from ...cells.cell import Cell
 from ...engine.context import context
 from ...engine.debug import place
+from ...engine.graph import Node
 from ...engine.op import Op
 from ...engine.tensor import Tensor, make, value
 from ...errors import PlanError
@@ -62,7 +63,8 @@ def record_step(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any]
     recorder, tensors = StepRecorder(), {}
     for name, array in arrays.items():
         kind = "input" if name == cell.input else "state" if name in cell.states else "parameter"
-        tensors[name] = Tensor(array, requires_grad=True, name=name)
+        tensors[name] = make(np.array(array), Node((None,), array.shape, array.dtype))  # no leaf: it may be changed
+        tensors[name].name = name
         recorder.inputs[name] = recorder.leaf(tensors[name], name, kind)
     for kind, leaves in (("config", config), ("outer", outer)):
         for name, leaf in leaves.items():

@@ -116,6 +116,8 @@ class TracedArray(np.ndarray):
         return refuse(ufunc.__name__) if kwargs or method != "__call__" else context.observer.compared(ufunc, *inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, Tensor) for kind in types):
+            return NotImplemented
         if func in OF_SHAPES or _in_operation():
             return func(*map(bare, args), **kwargs)
         return refuse(f"np.{func.__name__}")

@@ -11,8 +11,8 @@ import numpy as np
 from ...cells.cell import Cell
 from ...cells.step_run import StepRun
 from ...engine.context import context
-from ...engine.graph import backpropagate
-from ...engine.tensor import Tensor, value
+from ...engine.graph import Node, backpropagate
+from ...engine.tensor import Tensor, make, value
 from ...errors import PlanError
 from ..loop import run_loop
 from .compiled import Plan
@@ -42,7 +42,7 @@ def _eager(plan: Plan, cell: Cell, given: Mapping[str, np.ndarray], config: Mapp
            mask: Any) -> tuple[list[tuple[str, Any]], list[np.ndarray]]:  # fmt: skip
     """The values and gradients of the loop by name, and the gradients of the outputs that they were computed for."""
     wanted = [*cell.states, *plan.returns] if plan.returns is not None and plan.built.backward else []
-    leaves: dict[str, Any] = {name: Tensor(array, requires_grad=name in wanted) for name, array in given.items()}
+    leaves: dict[str, Any] = {name: leaf(array, name in wanted) for name, array in given.items()}
     bound = cell.bind({**{name: leaves[name] for name in cell.params}, **copied(config)})
     state = [leaves[name] for name in cell.states]
     before, context.recording = context.recording, bool(wanted)
@@ -86,6 +86,11 @@ def _planned(plan: Plan, cell: Cell, given: Mapping[str, np.ndarray], config: Ma
 def leading(xs: np.ndarray) -> np.ndarray:
     """(N, T, ...) as (T, N, ...), or back."""
     return np.ascontiguousarray(np.swapaxes(xs, 0, 1))
+
+
+def leaf(array: np.ndarray, tracked: bool = True) -> Tensor:
+    """A new Tensor with a copy of an array. It counts as computed, so a cell may change it in place."""
+    return make(np.array(array), Node((None,), array.shape, array.dtype) if tracked else None)
 
 
 def copied(config: Mapping[str, Any]) -> dict[str, Any]:

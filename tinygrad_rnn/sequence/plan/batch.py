@@ -139,14 +139,14 @@ FORMS: Mapping[str, Callable[[Call], str | None]] = {
 def way(statement: Statement) -> Callable[[Call], str | None] | None:
     """How the statement is written for all steps; None if it is run step by step."""
     op = statement.op
-    if statement.draws or statement.kept and op != "concatenate":
+    if statement.draws or statement.kept:
         return None
     if op == "join":
         return _joined
     if op == "time_sum" or op == "detach" or is_elementwise(op):
         return _elementwise
     spec = OPS.get(op)
-    if traits(op).form in FORMS and (spec is None or not spec.keeps or op == "concatenate"):
+    if traits(op).form in FORMS:
         known = traits(op).form != "reduction" or spec is None or spec.shape is reduced
         return FORMS[traits(op).form] if known else None
     return _reduction if spec is not None and spec.shape is reduced and not spec.keeps else None

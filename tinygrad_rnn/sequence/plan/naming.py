@@ -38,6 +38,7 @@ class Names:
     def new(self, wanted: str) -> str:
         """A free identifier: ``c'`` is c_next, ``Wx.f`` is Wx_f."""
         text = wanted.replace("'", "_next").replace(".", "_").replace("·", "_")
+        text = f"_{text}" if text.startswith("constant_") else text  # these are names of constants
         name = identifier(text, self.taken, RESERVED)
         while plural(name) in self.taken or f"{name}_all" in self.taken:
             name = identifier(f"{name}_", self.taken, RESERVED)

@@ -7,6 +7,7 @@ there already is not added again: common subexpressions are eliminated as the pr
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,10 +59,16 @@ class Statement:
     function: Callable[..., Any]
     kept: tuple[int, ...] = ()
     draws: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)  # what it keeps and depends on shapes alone
 
     @property
     def outs(self) -> tuple[int, ...]:
         return (self.out, *self.kept)
+
+
+@functools.cache
+def _first_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **attrs: function(*args, **attrs)[0]
 
 
 def _detached(x: Any) -> Any:
@@ -105,15 +112,17 @@ class Program:
         if key is not None and key in self.keys:
             self._name(self.keys[key], name)
             return self.keys[key]
-        function = function or function_of(op)
+        function = function_of(op) if op in OPS or function is None else function
         given = {**attrs, "rng": self.rng} if draws else attrs
         with np.errstate(all="ignore"):
             result = function(*(self.values[arg].array for arg in args), **given)
         keeps = OPS[op].keeps if op in OPS else ()
         out, *kept = result if keeps else (result,)
         number = self._value("operation", name, out)
-        places = [self._value("operation" if _is_array(part) else "constant", "", part) for part in kept]
-        self.statements[number] = Statement(number, op, tuple(args), attrs, function, tuple(places), draws)
+        notes = {} if any(map(_is_array, kept)) else dict(zip(keeps, kept))
+        places = [] if notes else [self._value("operation", "", part) for part in kept]
+        function = _first_of(function) if notes else function
+        self.statements[number] = Statement(number, op, tuple(args), attrs, function, tuple(places), draws, notes)
         if key is not None:
             self.keys[key] = number
         return number

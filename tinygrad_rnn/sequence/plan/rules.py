@@ -114,7 +114,7 @@ def _saved(program: Program, statement: Statement, k: int) -> tuple[list[int], l
     spec = OPS[statement.op]
     rule = spec.rules[spec.arguments[0 if spec.variadic else k]]
     arrays = [program.values[arg].array for arg in statement.args]
-    names: dict[str, Any] = {**spec.attributes, **statement.attrs, "i": k}
+    names: dict[str, Any] = {**spec.attributes, **statement.attrs, **statement.notes, "i": k}
     names.update({f"{name}_shape": np.shape(array) for name, array in zip(spec.arguments, arrays)})
     values = {"y": statement.out, **dict(zip(spec.keeps, statement.kept))}
     if not spec.variadic:

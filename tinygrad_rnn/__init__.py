@@ -14,7 +14,7 @@ from .engine.context import no_grad, scope
 from .engine.debug import trace_mutations, trace_nans
 from .engine.tensor import Tensor, detach, tensor, zeros
 from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .errors import CheckError, DeriveError, Error, GraphError, MutationError, NanError, RenderError, ShapeError
+from .errors import CheckError, DeriveError, Error, GraphError, MutationError, NanError, PlanError, RenderError, ShapeError
 from .flow import gate_values, gradient_flow
 from .ops import *
 from .sequence.scan import scan
@@ -29,7 +29,7 @@ __all__ = [
     "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "check_loss",
     "derive",
     "trace_nans", "trace_mutations",
-    "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "RenderError",
+    "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "PlanError", "RenderError",
     "ops", "nn", "optim", "data", "models", "train", "init",
     *ops.__all__,
 ]  # fmt: skip

@@ -72,14 +72,23 @@ class Buffers:
 
     def root(self, number: int) -> int:
         """The value whose memory a value lies in."""
-        while True:
-            statement = self.plan.by_value.get(number)
-            if number in self.part_of:
-                number = self.part_of[number][0]
-            elif statement is not None and self.plan.place[number] == "loop" and (is_view(statement) or statement.op == "reshape"):
-                number = statement.args[0]
-            else:
-                return number
+        while (inside := self._inside(number)) is not None:
+            number = inside
+        return number
+
+    def _inside(self, number: int) -> int | None:
+        """The value that a value is a part of, or a view of; None if it has memory of its own."""
+        if number in self.part_of:
+            return self.part_of[number][0]
+        statement = self.plan.by_value.get(number)
+        if statement is None or self.plan.place[number] != "loop":
+            return None
+        if is_view(statement):
+            return statement.args[0]
+        if number == statement.out and writes_into(self.program, statement):
+            return None
+        array = self.program.values[number].array  # any other operation may return a view, such as broadcast_to
+        return next((arg for arg in statement.args if np.may_share_memory(array, self.program.values[arg].array)), None)
 
     def _share(self, ends: Sequence[int]) -> None:
         """Give buffers to the values that need one; a buffer is free again after the last use of its value."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from ...cells.cell import Cell
 from ...cells.param import Param
-from ...engine.tensor import Tensor
+from ...engine.tensor import Tensor, tensor
 from ...errors import PlanError
 
 TRUSTED = ("numpy", "math", "tinygrad_rnn", "operator")
@@ -26,7 +26,7 @@ BUILTINS = """abs all any bool dict enumerate filter float getattr hasattr int i
     reversed round slice sorted str sum tuple type zip ValueError TypeError RuntimeError AssertionError""".split()
 STORES = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE")
 MUTATORS = """append extend insert pop remove update setdefault add discard clear popitem random default_rng seed
-    write""".split()
+    write tensor Tensor""".split()
 NUMBERS = (bool, int, float, str, bytes, type(None), type(...), np.generic, np.dtype)
 
 
@@ -104,6 +104,8 @@ class Reads:
         """Is it a function or module that computes only: of NumPy, of this package, or a builtin function?"""
         if isinstance(value, types.ModuleType):
             return _trusted(value.__name__)
+        if value is Tensor or value is tensor:  # copies values out of the graph
+            return False
         if isinstance(value, (types.BuiltinFunctionType, type)) and getattr(builtins, name, None) is value:
             return name in BUILTINS
         module = getattr(value, "__module__", None) or type(value).__module__

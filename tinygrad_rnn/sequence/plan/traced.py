@@ -16,7 +16,7 @@ import numpy as np
 from ...cells.param import Stacked
 from ...engine.context import context
 from ...engine.debug import PACKAGE, place
-from ...engine.tensor import Tensor, value
+from ...engine.tensor import Tensor, make, value
 from ...errors import PlanError
 
 #: What reads values of a Tensor, or of a comparison of Tensors.
@@ -91,6 +91,15 @@ class Traced(_Noticing, Tensor):
     """A value of the step that is traced."""
 
     __slots__ = ()
+
+    def detach(self) -> Tensor:
+        twin = make(self._array, None)
+        twin.__class__ = Traced  # type: ignore[assignment]
+        return twin
+
+    def __matmul__(self, other: Any) -> Any:
+        """As Python does for Tensors: a parameter on the right decides, because it may be masked."""
+        return other.__rmatmul__(self) if isinstance(other, Stacked) else Tensor.__matmul__(self, other)
 
 
 class TracedParameter(_Noticing, Stacked):

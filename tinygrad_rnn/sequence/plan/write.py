@@ -104,6 +104,8 @@ class Writer:
         timed = [self.plan.timed(arg) for arg in statement.args]
         if statement.op == "time_sum":
             return self._time_sum(statement, texts[0])
+        if statement.op == "detach":
+            return texts[0]
         if any(timed):
             write = way(statement)
             text = write(Call(self.program, statement, texts, timed, self.texts)) if write is not None else None

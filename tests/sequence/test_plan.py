@@ -1,0 +1,207 @@
+"""A plan equals the loop: every cell, every kind of call, every gradient; and what is not planned says why."""
+
+import gc
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from helpers.cell_samples import CELLS, LENGTHS, everything, flat, sample, scanned
+from helpers.odd_cells import ODD, odd_sample
+from helpers.random import plan_cells
+from helpers.random.sweeps import assert_all_right, in_parts, seeds
+from tinygrad_rnn import Param
+
+WRAPPED = [
+    tg.residual(tg.lstm), tg.projected(tg.lstm), tg.zoneout(tg.lstm, h=0.1, c=0.5),
+    tg.residual(tg.zoneout(tg.projected(tg.lstm), h=0.1)), tg.variational_dropout(tg.gru, x=0.2, h=0.3),
+    tg.zoneout(tg.residual(tg.layer_norm_lstm), h=0.2), tg.variational_dropout(tg.projected(tg.lstm), x=0.3),
+]  # fmt: skip
+OPTIONS = [{}, {"reverse": True}, {"lengths": LENGTHS}, {"lengths": LENGTHS, "reverse": True}]
+each_option = pytest.mark.parametrize("options", OPTIONS, ids=["plain", "reverse", "lengths", "both"])
+
+
+def distance(ours, theirs):
+    ours, theirs = flat(ours), flat(theirs)
+    return max(plan_cells.distance(np.asarray(ours[key], float), np.asarray(theirs[key], float)) for key in theirs)
+
+
+def assert_planned(cell, s, limit=1e-12, **options):
+    """Outputs, last states and all gradients, by the plan and by the loop; nothing that the caller passed is written."""
+    before = {path: array.copy() for path, array in flat((s.xs, s.state, s.params)).items()}
+    values = [tg.scan(cell, s.xs, s.state, s.params, mode=mode, **options) for mode in ("plan", "eager")]
+    assert distance(*values) < limit
+    assert distance(*(everything(scanned(cell, mode=mode, **options), s) for mode in ("plan", "eager"))) < limit
+    for path, array in flat((s.xs, s.state, s.params)).items():
+        np.testing.assert_array_equal(array, before[path], err_msg=path)
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+@each_option
+def test_built_in_cells(cell, options):
+    assert_planned(cell, sample(cell), **options)
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize("cell", ODD, ids=lambda cell: cell.name)
+@each_option
+def test_odd_cells(cell, options):
+    assert_planned(cell, odd_sample(cell), **options)
+
+
+@pytest.mark.parametrize("cell", WRAPPED, ids=lambda cell: cell.name)
+def test_wrapped_cells(cell):
+    assert_planned(cell, odd_sample(cell, D=4, P=4), lengths=LENGTHS)
+
+
+@pytest.mark.parametrize("N, T", [(1, 1), (1, 7), (5, 2)])
+def test_sizes(N, T):
+    for cell in (tg.lstm, tg.gru):
+        assert_planned(cell, sample(cell, N=N, T=T))
+
+
+def test_float32():
+    """As far from float64 as the loop is, or nearer than 2e-6."""
+    for cell in CELLS:
+        s = sample(cell, dtype=np.float32)
+        assert_planned(cell, s, limit=2e-6)
+        assert tg.scan(cell, s.xs, s.state, s.params, mode="plan")[0].dtype == np.float32
+
+
+@in_parts
+def test_random_cells(part, trials):
+    assert_all_right(plan_cells.failure, seeds(part, trials(60, 20_000)))
+
+
+def test_masks_of_a_sequence():
+    cell = tg.variational_dropout(tg.zoneout(tg.lstm, h=0.3), x=0.4, h=0.3)
+    s = odd_sample(cell)
+    results = []
+    for mode in ("plan", "eager"):
+        rng = np.random.default_rng(3)
+        masks = tg.draw_masks(cell, rng, 5, s.params)
+        params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}
+        for _ in range(2):  # the second call draws other numbers
+            hs, last = tg.scan(cell, s.xs, s.state, {**params, **masks, "rng": rng}, mode=mode)
+            (tg.sum(hs * hs) + tg.sum(last[1])).backward()
+        results.append([hs.numpy(), last[0].numpy(), rng.random(), *(p.grad for p in params.values())])
+    assert max(map(plan_cells.distance, *results)) < 1e-12
+
+
+def test_higher_order_gradients():
+    s = sample(tg.lstm)
+
+    def norm(xs, mode):
+        slope = tg.grad(lambda xs: tg.sum(tg.tanh(tg.scan(tg.lstm, xs, s.state, s.params, mode=mode)[0])))
+        return tg.sum(tg.square(slope(xs)))
+
+    ours, theirs = (tg.grad(lambda xs, mode=mode: norm(xs, mode))(s.xs) for mode in ("plan", "eager"))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+def test_a_parameter_that_two_scans_share_and_two_backward_passes():
+    s = sample(tg.lstm)
+    grads = []
+    for mode in ("plan", "eager"):
+        params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}
+        hs, state = tg.scan(tg.lstm, s.xs[:, :3], s.state, params, mode=mode)
+        more, _ = tg.scan(tg.lstm, s.xs[:, 3:], state, params, mode=mode)
+        loss = tg.sum(hs[:, -1] * more[:, 0])
+        loss.backward(retain_graph=True)
+        loss.backward()
+        with pytest.raises(tg.GraphError):
+            loss.backward()
+        grads.append({name: p.grad for name, p in params.items()})
+    assert distance(*grads) < 1e-12
+
+
+def test_nothing_is_saved_under_no_grad():
+    s = sample(tg.lstm)
+    params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}
+    with tg.no_grad():
+        hs, last = tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")
+    assert not any(y.requires_grad for y in (hs, *last))
+
+
+def test_a_graph_is_freed_without_the_collector():
+    s = sample(tg.lstm)
+    params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}
+    tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(gc.get_objects())
+        hs, last = tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")
+        del hs, last
+        assert len(gc.get_objects()) - before < 20
+    finally:
+        gc.enable()
+
+
+def test_a_weight_that_changes_between_forward_and_backward_is_refused():
+    s = sample(tg.lstm)
+    params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}
+    hs, _ = tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")
+    with tg.no_grad():
+        params["Wh"] -= 0.1
+    with pytest.raises(tg.MutationError, match=r"scan of lstm: Wh, an array of shape \(4, 16\) that its gradient needs, was"):
+        tg.sum(hs).backward()
+
+
+# -- cells that change, and cells that are not planned ---------------------------------------------------------------
+
+
+def test_a_cell_whose_closure_changes_is_planned_anew():
+    factor, table = 1.0, np.ones(4)
+
+    @tg.cell
+    def scaled(x, h, *, W=Param("D H")):
+        return tg.tanh(x @ W + factor * h * table)
+
+    s = odd_sample(scaled)
+    for change in range(3):
+        factor, table[0] = 1.0 + change, 2.0 * change
+        assert_planned(scaled, s)
+
+
+def by_branch(x, h, *, W=Param("D H")):
+    return tg.tanh(x @ W) if (h > 100).any() else tg.tanh(x @ W + h)
+
+
+def by_number(x, h, *, W=Param("D H")):
+    return tg.tanh(x @ W * float(tg.detach(h).mean()) + h)
+
+
+def by_array(x, h, *, W=Param("D H")):
+    return tg.tanh(x @ W + h) + h.detach().numpy() * 2
+
+
+def drawing(x, h, *, W=Param("D H")):
+    return tg.tanh(x @ W + h) + np.random.rand()
+
+
+def printing(x, h, *, W=Param("D H")):
+    print(end="")
+    return tg.tanh(x @ W + h)
+
+
+REFUSED = {
+    by_branch: "the cell reads values of a Tensor (any) at",
+    by_number: "the cell reads values of a Tensor (float) at",
+    by_array: "the cell reads values of a Tensor (numpy) at",
+    drawing: "drawing calls .random, which may change something or draw random numbers",
+    printing: "the cell reads print, a builtin_function_or_method",
+}
+
+
+@pytest.mark.parametrize("function", REFUSED, ids=lambda function: function.__name__)
+def test_a_cell_that_does_more_than_compute_runs_eagerly(function):
+    cell = tg.cell(function)
+    s = odd_sample(cell)
+    if function is not drawing:
+        both = [tg.scan(cell, s.xs, s.state, s.params, mode=mode) for mode in ("auto", "eager")]
+        assert distance(*both) == 0
+    with pytest.raises(tg.PlanError) as error:
+        tg.scan(cell, s.xs, s.state, s.params, mode="plan")
+    assert str(error.value).startswith(f"scan: {function.__name__} cannot be planned: {REFUSED[function]}")

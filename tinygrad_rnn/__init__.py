@@ -17,6 +17,7 @@ from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 from .errors import CheckError, DeriveError, Error, GraphError, MutationError, NanError, PlanError, RenderError, ShapeError
 from .flow import gate_values, gradient_flow
 from .ops import *
+from .sequence.plan.explain import plan
 from .sequence.scan import scan
 
 __version__ = "0.1.0"
@@ -24,7 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Tensor", "tensor", "zeros", "detach", "no_grad", "scope", "checkpoint",
     "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
-    "cell", "Cell", "Param", "scan", "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
+    "cell", "Cell", "Param", "scan", "plan", "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
     "variational_dropout", "zoneout", "residual", "projected", "draw_masks",
     "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "check_loss",
     "derive",

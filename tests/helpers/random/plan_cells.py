@@ -81,14 +81,15 @@ def run(cell: Any, call: SimpleNamespace, mode: str) -> list[Any]:
 
 
 def distance(ours: Any, theirs: Any) -> float:
-    """Relative to the norm; None is zero."""
+    """Relative to the norm, unless that is so small that the value may be 0 but for rounding; None is zero."""
     if ours is None or theirs is None:
         return float(np.max(np.abs(theirs if ours is None else ours), initial=0.0)) if ours is not theirs else 0.0
     if not np.array_equal(np.isfinite(ours), np.isfinite(theirs)):
         return np.inf
     with np.errstate(all="ignore"):
         difference = np.nan_to_num(np.asarray(ours, float) - theirs, posinf=0, neginf=0)
-    return float(np.linalg.norm(difference)) / (float(np.linalg.norm(np.nan_to_num(theirs))) or 1.0)
+    norm = float(np.linalg.norm(np.nan_to_num(theirs)))
+    return float(np.linalg.norm(difference)) / max(norm, 1e-3 * np.sqrt(difference.size))
 
 
 def failure(seed: int) -> str:

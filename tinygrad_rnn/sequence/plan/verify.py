@@ -20,6 +20,7 @@ from .compiled import Plan
 STEPS = 3
 #: How far a plan may be from the loop, relative to the norm, by the size of a number in bytes.
 APART = {4: 1e-4, 8: 1e-11}
+SMALL = 1e-3  #: a norm, per root of an element, below which a value may be 0 but for rounding
 
 
 def verify(plan: Plan, cell: Cell, arrays: Mapping[str, np.ndarray], config: Mapping[str, Any], outer: Mapping[str, Any],
@@ -109,6 +110,6 @@ def _distance(ours: Any, theirs: Any) -> float:
         return np.inf
     difference = np.where(finite, ours - theirs, 0) if ours.shape == theirs.shape else ours - theirs
     scale = float(np.linalg.norm(np.where(finite, theirs, 0)))
-    return float(np.linalg.norm(difference)) / (scale or 1.0)
+    return float(np.linalg.norm(difference)) / max(scale, SMALL * np.sqrt(difference.size))
 
 

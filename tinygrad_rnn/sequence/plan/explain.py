@@ -1,0 +1,116 @@
+"""What a plan does, in words and numbers: which statements run where, which products, and what is saved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...cells.cell import Cell
+from ...cells.sizes import length
+from ...engine.tensor import Tensor
+from ...errors import PlanError
+from .build import Direction
+from .cache import Request, plan_for
+from .compiled import Plan
+from .program import Statement
+
+TITLES = {"once": "once a sequence", "before": "hoisted: all steps at once, before the loop", "loop": "kept in the loop",
+          "after": "sunk: all steps at once, after the loop", "end": "summed over all steps"}  # fmt: skip
+
+
+class Explained:
+    """The plan of a cell, or the reason why there is none: ``source`` and `explain`."""
+
+    def __init__(self, cell: Cell, plan: Plan | None, reason: str = ""):
+        self.cell, self.plan, self.reason = cell, plan, reason
+
+    @property
+    def source(self) -> str:
+        """The NumPy source of the plan. Raises PlanError if the cell has no plan."""
+        if self.plan is None:
+            raise PlanError(f"plan: {self.cell.name} cannot be planned: {self.reason}")
+        return self.plan.source
+
+    def explain(self) -> str:
+        """What is hoisted, kept in the loop and sunk, the products with their shapes, and the bytes saved a step."""
+        if self.plan is None:
+            return f"{self.cell.name} runs eagerly: {self.reason}\n"
+        built = self.plan.built
+        lines = [f"plan of {self.cell.name}"]
+        for title, direction in (("forward", built.forward), ("backward", built.backward)):
+            lines += ["", title, *_direction(direction)] if direction is not None else []
+        saved, products = _bytes(built.backward), _flops(built.forward) + _flops(built.backward)
+        lines += ["", f"saved for the backward pass: {saved} bytes a step; products: {products / 1e6:.3g} MFLOP a step"]
+        return "\n".join(lines) + "\n"
+
+    def __repr__(self) -> str:
+        return f"<plan of {self.cell.name}>" if self.plan is not None else f"<no plan of {self.cell.name}: {self.reason}>"
+
+
+def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, **sizes: int) -> Explained:
+    """The plan of ``cell`` for arrays of these sizes: ``tg.plan(tg.lstm, N=20, T=35, D=100, H=100)``.
+
+    It is what `scan` runs with ``mode="plan"``: ``plan.source`` is its NumPy source, ``plan.explain()`` says what runs
+    where, or why the cell runs eagerly. Sizes are letters of the cell's parameters. T is free: a plan is for any T.
+    Raises InvalidType and ShapeError, as ``cell.init`` does, for sizes that do not fit.
+    """
+    params = cell.init(np.random.default_rng(0), dtype=dtype, **sizes)
+    known = {**cell.sizes({**dict.fromkeys(cell.config), **params}), **sizes, "N": N}
+    rng = np.random.default_rng(1)
+
+    def array(*shape: int) -> Tensor:
+        return Tensor(rng.standard_normal(shape).astype(dtype), requires_grad=True)
+
+    xs = array(N, T, known.get("D", 1))
+    state = [array(*(length(word, known) for word in cell.words[name])) for name in cell.states]
+    try:
+        return Explained(cell, plan_for(Request(cell, xs, state, params, masked=False)))
+    except PlanError as error:
+        return Explained(cell, None, str(error))
+
+
+def _direction(direction: Direction) -> list[str]:
+    lines = []
+    for name, statements in direction.plan.sections.items():
+        counted = [statement for statement in statements if not _is_slice(statement)]
+        if counted:
+            texts = [_text(direction, statement) for statement in counted]
+            lines.append(f"  {TITLES[name]}: {len(counted)} operations")
+            lines += [f"    {text}" for text in texts if text]
+    return lines
+
+
+def _is_slice(statement: Statement) -> bool:
+    return statement.op in ("getitem", "detach", "join")
+
+
+def _text(direction: Direction, statement: Statement) -> str:
+    """A product with its shapes; nothing for other statements."""
+    if not _work(direction, statement):
+        return ""
+    program, names = direction.plan.program, direction.writer.names.of
+    shapes = " @ ".join(f"{program.shape(arg)}" for arg in statement.args)
+    return f"{names[statement.out]} = {' @ '.join(names[arg] for arg in statement.args)}    {shapes}"
+
+
+def _work(direction: Direction, statement: Statement) -> int:
+    """The floating point operations of a product in one step."""
+    if statement.op != "matmul":
+        return 0
+    program = direction.plan.program
+    return 2 * math.prod(program.shape(statement.args[0])) * program.shape(statement.out)[-1]
+
+
+def _flops(direction: Direction | None) -> int:
+    sections: Mapping[str, list[Statement]] = direction.plan.sections if direction is not None else {}
+    return sum(_work(direction, statement) for statements in sections.values() for statement in statements)  # type: ignore[arg-type]
+
+
+def _bytes(direction: Direction | None) -> int:
+    """The bytes of the values of a step that the forward pass hands to the backward pass."""
+    if direction is None:
+        return 0
+    return sum(np.asarray(value.array).nbytes for value in direction.plan.program.values if value.kind == "saved")

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.cells.sizes import length
 from tinygrad_rnn import Param, cell, concatenate, detach, exp, maximum, sigmoid, tanh, where
+from tinygrad_rnn.cells.sizes import length
 
 MEMORY = np.random.default_rng(9).standard_normal((6, 4))
 SCALE = np.linspace(0.5, 1.5, 4)

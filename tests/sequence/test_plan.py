@@ -145,7 +145,9 @@ def test_a_weight_that_changes_between_forward_and_backward_is_refused():
     hs, _ = tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")
     with tg.no_grad():
         params["Wh"] -= 0.1
-    with pytest.raises(tg.MutationError, match=r"scan of lstm: Wh, an array of shape \(4, 16\) that its gradient needs, was"):
+    with pytest.raises(
+        tg.MutationError, match=r"scan of lstm: Wh, an array of shape \(4, 16\) that its gradient needs, was"
+    ):
         tg.sum(hs).backward()
 
 

@@ -29,7 +29,7 @@ def scan(
     *,
     lengths: Any = None,
     reverse: bool = False,
-    mode: str = "auto",
+    mode: str = "eager",
 ) -> tuple[Any, tuple[Any, ...]]:
     """Run ``cell`` over time: xs (N, T, D) -> hs (N, T, H), last state.
 
@@ -104,7 +104,7 @@ def _carry(run: StepRun, hs: Tensor, state: Sequence[Tensor]) -> None:
         warnings.warn(
             f"scan: the state {', '.join(run.cell.states)} of {run.cell.name} has been carried through {MANY} calls "
             "without detach, and the graph grows with each. Cut it: state = detach(state); to evaluate, use no_grad()",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

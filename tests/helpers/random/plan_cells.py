@@ -104,4 +104,8 @@ def failure(seed: int) -> str:
         except tg.Error as error:
             return f"{type(error).__name__}: {error}\n{source}"
     worst = max(map(distance, ours, theirs))
-    return "" if worst < 1e-11 else f"{worst:.1e} apart: {[f'{distance(a, b):.0e}' for a, b in zip(ours, theirs)]}\n{source}"
+    return (
+        ""
+        if worst < 1e-11
+        else f"{worst:.1e} apart: {[f'{distance(a, b):.0e}' for a, b in zip(ours, theirs)]}\n{source}"
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-
 from ...engine.op import OPS
 from ...engine.shape import reduced
 from ...formula.numpy_functions import traits
@@ -20,7 +19,9 @@ from .program import Program, Statement
 class Call:
     """A statement for all steps: the texts of its operands, which of them have T in front, and the text writer."""
 
-    def __init__(self, program: Program, statement: Statement, texts: Sequence[str], timed: Sequence[bool], writer: Any):
+    def __init__(
+        self, program: Program, statement: Statement, texts: Sequence[str], timed: Sequence[bool], writer: Any
+    ):
         self.program, self.statement, self.texts, self.timed = program, statement, list(texts), list(timed)
         self.shapes = [program.shape(arg) for arg in statement.args]
         self.shape, self.attrs, self.writer = program.shape(statement.out), statement.attrs, writer
@@ -164,5 +165,3 @@ class _Probe:
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: ""
-
-

@@ -53,8 +53,8 @@ class Buffers:
         self.shapes: list[tuple[tuple[int, ...], np.dtype]] = []
         for k, number in enumerate(carry):
             statement = plan.by_value.get(number) if number is not None else None
-            if statement in self.loop and writes_into(self.program, statement) and number not in self.next_of:
-                self.next_of[number] = k
+            if statement in self.loop and statement is not None and number is not None and number not in self.next_of:
+                self.next_of.update({number: k} if writes_into(self.program, statement) else {})
         for statement in self.loop:
             if statement.op == "join":
                 self._place_parts(statement)
@@ -65,10 +65,14 @@ class Buffers:
         for arg in join.args:
             stop, statement = start + self.program.shape(arg)[-1], self.plan.by_value.get(arg)
             free = arg not in self.next_of and arg not in self.part_of and arg not in self.plan.histories
-            fits = statement in self.loop and statement.out == arg and writes_into(self.program, statement)
-            if free and fits and statement.op != "join" and self.program.shape(arg)[:-1] == self.program.shape(join.out)[:-1]:
+            if free and statement is not None and statement in self.loop and self._fits(statement, arg, join):
                 self.part_of[arg] = join.out, start, stop
             start = stop
+
+    def _fits(self, statement: Statement, arg: int, join: Statement) -> bool:
+        """Can the statement write its value into its part of the join?"""
+        alike = self.program.shape(arg)[:-1] == self.program.shape(join.out)[:-1]
+        return alike and statement.out == arg and statement.op != "join" and writes_into(self.program, statement)
 
     def root(self, number: int) -> int:
         """The value whose memory a value lies in."""
@@ -122,7 +126,9 @@ class Buffers:
     def _needs_buffer(self, number: int) -> bool:
         statement = self.plan.by_value.get(number)
         stored = number in self.plan.histories or number in self.next_of
-        return statement in self.loop and not stored and writes_into(self.program, statement) and number == statement.out
+        if statement is None or statement not in self.loop or stored:
+            return False
+        return number == statement.out and writes_into(self.program, statement)
 
     def _taken(self, number: int, dying: Sequence[int], free: list[int], holding: dict[int, int]) -> int:
         value = self.program.values[number]

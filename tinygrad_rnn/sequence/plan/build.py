@@ -19,7 +19,8 @@ from .record import as_program, compare, fresh, record_step
 from .regroup import regrouped
 from .schedule import Schedule, is_view, schedule
 from .texts import Texts
-from .write import Carry, Writer
+from .write import Carry
+from .write_loop import Writer
 
 CLASS_OF_SAVED = {"saved": KNOWN, "saved once": STATIC, "incoming": KNOWN, "carried": CARRIED, "input": KNOWN}
 
@@ -67,7 +68,9 @@ def _is_float(arg: Any) -> bool:
 def _other(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Other numbers of the same shape, dtype and scale."""
     scale = 0.5 * float(np.std(array)) if array.size else 0.0
-    return (array * rng.uniform(0.7, 1.3, array.shape) + rng.standard_normal(array.shape) * (scale or 0.5)).astype(array.dtype)
+    return (array * rng.uniform(0.7, 1.3, array.shape) + rng.standard_normal(array.shape) * (scale or 0.5)).astype(
+        array.dtype
+    )
 
 
 def _masked(step: Step, cell: Cell) -> Step:
@@ -122,12 +125,15 @@ def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], oute
         before = adjoint.before
         roots = [number for number in [*before, *adjoint.of.values()] if number is not None]
         back, moved, saved = _apart(step.program, mark, roots, adjoint.incoming, adjoint.carried)
-        leaves = {value.number: CLASS_OF_SAVED.get(value.kind, STATIC) for value in back.values if value.kind != "operation"}
+        leaves = _leaves(back)
         back, again = regrouped(back, leaves, [moved[number] for number in roots])
         saved = {number: again[leaf] for number, leaf in saved.items()}
         place = {number: again[moved[number]] for number in roots}
-        carries = [(again[moved[leaf]], place.get(number)) for leaf, number in zip(adjoint.carried, before)]
-        of = {name: place.get(number) for name, number in zip(names, adjoint.of.values())}
+        carries = [
+            (again[moved[leaf]], None if number is None else place[number])
+            for leaf, number in zip(adjoint.carried, before)
+        ]
+        of = {name: None if number is None else place[number] for name, number in zip(names, adjoint.of.values())}
         known = {again[moved[number]]: name for name, number in step.leaves.items() if moved.get(number) in again}
         backward = _backward(back, carries, of, again[moved[adjoint.incoming]], saved, known)
     return Built(_forward(cell, step, states, saved), backward, names)
@@ -164,6 +170,11 @@ def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, car
     return back, numbers, saved
 
 
+def _leaves(back: Program) -> dict[int, int]:
+    """The classes of the leaves in the backward pass."""
+    return {leaf.number: CLASS_OF_SAVED.get(leaf.kind, STATIC) for leaf in back.values if leaf.kind != "operation"}
+
+
 def _references(plan: Schedule, roots: Sequence[int]) -> dict[int, None]:
     """The values that are read outside of the loop."""
     outside = [statement for name in ("after", "end") for statement in plan.sections[name]]
@@ -193,25 +204,35 @@ def _forward(cell: Cell, step: Step, states: Sequence[int], saved: Mapping[int, 
     writer.section("before", "all steps at once: what does not depend on the state")
     writer.loop()
     writer.section("after", "all steps at once: what the next step does not need")
-    last = []
-    for k, number in enumerate(new):
-        name = names.of[states[k]]
-        carry = next((carry for carry in carries if carry.leaf == states[k]), None)
-        if carry is None:
-            last.append(f"{writer.all_steps(number)}{'[-1]' if plan.timed(number) else ''}")
-        else:
-            last.append(f"{name}_all[T]" if carry.stored else name)
+    last = [_last(writer, carries, state, number) for state, number in zip(states, new)]
     output = _timed_text(writer, step.output)
-    kept = "".join(f"{writer.all_steps(number)}, " for number in saved)
-    writer.add(f"return {output}, ({''.join(f'{text}, ' for text in last).strip()}), ({kept.strip()})")
+    kept = _tuple([writer.all_steps(number) for number in saved])
+    writer.add(f"return {output}, {_tuple(last)}, {kept}")
     firsts = [f"{names.of[states[k]]}_first" if k in read else f"_{k}" for k in range(len(states))]
     x = step.leaves[cell.input]
     others = [number for name, number in step.leaves.items() if number not in states and number != x]
-    arguments = [plural(names.of[x]), *firsts, *(plural(names.of[number]) if plan.timed(number) else names.of[number] for number in others), "rng"]
+    arguments = [
+        plural(names.of[x]),
+        *firsts,
+        *(plural(names.of[number]) if plan.timed(number) else names.of[number] for number in others),
+        "rng",
+    ]
     head = f"def forward({', '.join(arguments)}):"
     by_number = {number: name for name, number in step.leaves.items()}
     lines = [head, f"    T = len({plural(names.of[x])})", *writer.lines]
     return Direction("\n".join(lines), texts.space, plan, writer, [by_number[number] for number in others])
+
+
+def _tuple(texts: Sequence[str]) -> str:
+    return f"({''.join(f'{text}, ' for text in texts).strip()})"
+
+
+def _last(writer: Writer, carries: Sequence[Carry], state: int, new: int) -> str:
+    """The text of a last state."""
+    name, carry = writer.names.of[state], next((carry for carry in carries if carry.leaf == state), None)
+    if carry is None:
+        return f"{writer.all_steps(new)}{'[-1]' if writer.plan.timed(new) else ''}"
+    return f"{name}_all[T]" if carry.stored else name
 
 
 def _timed_text(writer: Writer, number: int) -> str:
@@ -221,21 +242,25 @@ def _timed_text(writer: Writer, number: int) -> str:
 
 def _backward(back: Program, carries: Sequence[tuple[int, int | None]], of: Mapping[str, int | None],
               incoming: int, saved: Mapping[int, int], known: Mapping[int, str]) -> Direction:  # fmt: skip
-    leaves = {value.number: CLASS_OF_SAVED.get(value.kind, STATIC) for value in back.values if value.kind != "operation"}
+    leaves = _leaves(back)
     roots = [number for number in of.values() if number is not None]
     plan = schedule(back, leaves, [number for _, number in carries if number is not None], roots)
     refs = _references(plan, roots)
     carried = [Carry(leaf, number, leaf in refs or number in refs) for leaf, number in carries]
     names, texts = Names(back, _ordered(plan)), Texts(back)
-    writer = Writer(plan, names, texts, carried, [number for number in of.values() if number is not None], backwards=True)
+    writer = Writer(
+        plan, names, texts, carried, [number for number in of.values() if number is not None], backwards=True
+    )
     writer.section("once", "once a sequence")
     writer.section("before", "all steps at once: what does not depend on the gradients that are carried")
     writer.loop()
     writer.section("after", "all steps at once: what the step before does not need")
     writer.section("end", "sums over all steps")
-    gradients = [f"{names.of[leaf]}_all[0]" if carry.stored else names.of[leaf] for carry, (leaf, _) in zip(carried, carries)]
+    gradients = [
+        f"{names.of[leaf]}_all[0]" if carry.stored else names.of[leaf] for carry, (leaf, _) in zip(carried, carries)
+    ]
     rest = ["None" if number is None else writer.all_steps(number) for number in of.values()]
-    writer.add(f"return ({''.join(f'{text}, ' for text in [*gradients, *rest]).strip()})")
+    writer.add(f"return {_tuple([*gradients, *rest])}")
     given = [number for number in known if back.values[number].kind != "saved"]
     arguments = [incoming, *saved.values(), *given]
     texts_of = [plural(names.of[number]) if plan.timed(number) else names.of[number] for number in arguments]

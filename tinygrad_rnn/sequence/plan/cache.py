@@ -47,7 +47,9 @@ class Request:
         shapes = [array.shape if k else (len(array), *array.shape[2:]) for k, array in enumerate(arrays)]
         dtypes = [array.dtype.str for array in arrays]
         if len(dict.fromkeys(dtypes)) > 1 or self.dtype.kind != "f" or self.dtype.itemsize not in (4, 8):
-            raise PlanError(f"the arrays have dtypes {', '.join(dict.fromkeys(dtypes))}, should all be float32 or float64")
+            raise PlanError(
+                f"the arrays have dtypes {', '.join(dict.fromkeys(dtypes))}, should all be float32 or float64"
+            )
         if 0 in (len(value(xs)), *(n for shape in shapes for n in shape)):
             raise PlanError("an array is empty")
         config = [(name, _config_key(name, arg)) for name, arg in self.config.items()]
@@ -66,7 +68,9 @@ def _config_key(name: str, arg: Any) -> Any:
         return type(arg), arg.shape, str(arg.dtype)
     if isinstance(arg, np.random.Generator) and name == "rng":
         return "rng"
-    raise PlanError(f"the configuration {name} is a {type(arg).__name__}, should be a number, an array or a generator rng")
+    raise PlanError(
+        f"the configuration {name} is a {type(arg).__name__}, should be a number, an array or a generator rng"
+    )
 
 
 def plan_for(request: Request) -> Plan:

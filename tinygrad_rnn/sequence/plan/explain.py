@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,9 @@ class Explained:
         return "\n".join(lines) + "\n"
 
     def __repr__(self) -> str:
-        return f"<plan of {self.cell.name}>" if self.plan is not None else f"<no plan of {self.cell.name}: {self.reason}>"
+        return (
+            f"<plan of {self.cell.name}>" if self.plan is not None else f"<no plan of {self.cell.name}: {self.reason}>"
+        )
 
 
 def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, **sizes: int) -> Explained:
@@ -57,7 +58,7 @@ def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, **sizes: in
     where, or why the cell runs eagerly. Sizes are letters of the cell's parameters. T is free: a plan is for any T.
     Raises InvalidType and ShapeError, as ``cell.init`` does, for sizes that do not fit.
     """
-    params = cell.init(np.random.default_rng(0), dtype=dtype, **sizes)
+    params = cell.init(np.random.default_rng(0), dtype=dtype, init=None, **sizes)
     known = {**cell.sizes({**dict.fromkeys(cell.config), **params}), **sizes, "N": N}
     rng = np.random.default_rng(1)
 
@@ -105,8 +106,9 @@ def _work(direction: Direction, statement: Statement) -> int:
 
 
 def _flops(direction: Direction | None) -> int:
-    sections: Mapping[str, list[Statement]] = direction.plan.sections if direction is not None else {}
-    return sum(_work(direction, statement) for statements in sections.values() for statement in statements)  # type: ignore[arg-type]
+    if direction is None:
+        return 0
+    return sum(_work(direction, statement) for part in direction.plan.sections.values() for statement in part)
 
 
 def _bytes(direction: Direction | None) -> int:

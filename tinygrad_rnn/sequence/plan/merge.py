@@ -136,7 +136,9 @@ def copied(new: Program, numbers: dict[int, int], statement: Statement, name: st
     numbers.update(zip(statement.kept, new.statements[out].kept))
 
 
-def _member(program: Program, new: Program, numbers: dict[int, int], statement: Statement, group: list[Statement]) -> int:
+def _member(
+    program: Program, new: Program, numbers: dict[int, int], statement: Statement, group: list[Statement]
+) -> int:
     """The value of a member of a group: a slice of the result of the whole group."""
     ends = [(part_of(program, a), part_of(program, b)) for a, b in zip(group[0].args, group[-1].args)]
     args, start, offset = [], 0, 0

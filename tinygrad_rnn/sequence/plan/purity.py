@@ -22,11 +22,60 @@ from ...engine.tensor import Tensor, tensor
 from ...errors import PlanError
 
 TRUSTED = ("numpy", "math", "tinygrad_rnn", "operator")
-BUILTINS = """abs all any bool dict enumerate filter float getattr hasattr int isinstance len list map max min pow range
-    reversed round slice sorted str sum tuple type zip ValueError TypeError RuntimeError AssertionError""".split()
+BUILTINS = [
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "dict",
+    "enumerate",
+    "filter",
+    "float",
+    "getattr",
+    "hasattr",
+    "int",
+    "isinstance",
+    "len",
+    "list",
+    "map",
+    "max",
+    "min",
+    "pow",
+    "range",
+    "reversed",
+    "round",
+    "slice",
+    "sorted",
+    "str",
+    "sum",
+    "tuple",
+    "type",
+    "zip",
+    "ValueError",
+    "TypeError",
+    "RuntimeError",
+    "AssertionError",
+]
 STORES = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR", "IMPORT_NAME", "YIELD_VALUE")
-MUTATORS = """append extend insert pop remove update setdefault add discard clear popitem random default_rng seed
-    write tensor Tensor""".split()
+MUTATORS = [
+    "append",
+    "extend",
+    "insert",
+    "pop",
+    "remove",
+    "update",
+    "setdefault",
+    "add",
+    "discard",
+    "clear",
+    "popitem",
+    "random",
+    "default_rng",
+    "seed",
+    "write",
+    "tensor",
+    "Tensor",
+]
 NUMBERS = (bool, int, float, str, bytes, type(None), type(...), np.generic, np.dtype)
 
 
@@ -81,7 +130,9 @@ class Reads:
             if known is None:
                 known = name if name not in self.arrays else f"{name}_{len(self.arrays)}"
                 self.arrays[known] = value
-            self.key.append((name, known, type(value), value.shape, str(value.dtype), getattr(value, "node", None) is None))
+            self.key.append(
+                (name, known, type(value), value.shape, str(value.dtype), getattr(value, "node", None) is None)
+            )
         elif isinstance(value, (tuple, list)):
             self.key.append((name, type(value), len(value)))
             for k, part in enumerate(value):

@@ -39,7 +39,7 @@ class StepRecorder(Recorder):
         super().operation(op, args, result)
         self.places[len(self.values) - 1] = place()
         if type(result) is Tensor:
-            result.__class__ = Traced  # type: ignore[assignment]
+            result.__class__ = Traced
 
     def compared(self, ufunc: Any, *inputs: Any) -> Any:
         """Record a ufunc whose result has no gradient."""
@@ -88,14 +88,16 @@ def record_step(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any]
 
 def _as_traced(tensor: Tensor) -> Tensor:
     twin = make(tensor._array, tensor.node)
-    twin.__class__ = Traced  # type: ignore[assignment]
+    twin.__class__ = Traced
     return twin
 
 
 def compare(first: StepRecorder, second: StepRecorder) -> None:
     """Raise PlanError unless both recordings have the same equations, attributes and constants."""
     for number in range(max(len(first.values), len(second.values))):
-        if number >= min(len(first.values), len(second.values)) or _signature(first, number) != _signature(second, number):
+        if number >= min(len(first.values), len(second.values)) or _signature(first, number) != _signature(
+            second, number
+        ):
             recorder = max(first, second, key=lambda recorder: len(recorder.values))
             at = next((recorder.places[k] for k in range(number, len(recorder.values)) if k in recorder.places), "")
             raise PlanError(f"two steps on different values differ{f' at {at}' if at else ''}: the cell decides by "
@@ -113,7 +115,10 @@ def _signature(recorder: StepRecorder, number: int) -> Any:
         return (*head, equation.op.name, equation.args, attrs)
     if number in recorder.functions:
         return (*head, *recorder.functions[number][:2])
-    return (*head, _content(recorder.arrays[number]) if known.kind == "constant" and not _link(recorder, number) else "")
+    return (
+        *head,
+        _content(recorder.arrays[number]) if known.kind == "constant" and not _link(recorder, number) else "",
+    )
 
 
 def _content(attr: Any) -> Any:
@@ -152,8 +157,8 @@ def as_program(recorder: StepRecorder, rng: Any) -> tuple[Program, dict[int, int
             args = [numbers[arg] for arg in equation.args]
             numbers[known.number] = program.add(equation.op.name, args, attrs, name or known.inner_name, draws=draws)
         elif function is not None:
-            op, args, attrs = function
-            numbers[known.number] = program.add(op, [numbers[arg] for arg in args], attrs, name)
+            sources = [numbers[arg] for arg in function[1]]
+            numbers[known.number] = program.add(function[0], sources, function[2], name)
         elif known.kind == "constant" and (source := _link(recorder, known.number)) is not None:
             numbers[known.number] = program.add("detach", [numbers[source]], {}, name)
         else:

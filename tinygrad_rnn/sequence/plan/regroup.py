@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 from .adjoint import CARRIED, classes
 from .merge import copied
 from .program import Program, Statement
@@ -56,7 +55,7 @@ class Regrouped:
                     self.numbers[number] = self.new.leaf(value.kind, value.name, value.array)
             elif (form := self.form(live[number])) is not None:
                 self.forms[number] = form
-                if self.uses[number] > 1 and len(form) > 1 or len(form) > MOST or number in roots:
+                if (self.uses[number] > 1 and len(form) > 1) or len(form) > MOST or number in roots:
                     self.written(number)
             else:
                 for arg in live[number].args:
@@ -65,15 +64,21 @@ class Regrouped:
 
     def form(self, statement: Statement) -> Form | None:
         """The form of a carried sum or product; None for other statements."""
-        if self.of_class[statement.out] != CARRIED or statement.attrs or statement.op not in (*SUMS, *PRODUCTS, "negative"):
+        if (
+            self.of_class[statement.out] != CARRIED
+            or statement.attrs
+            or statement.op not in (*SUMS, *PRODUCTS, "negative")
+        ):
             return None
         like = self.old.values[statement.out]
         sides = []
         for arg in statement.args:
             value = self.old.values[arg]
             carried = self.of_class[arg] == CARRIED
-            if like.dtype.kind != "f" or (carried and value.shape != like.shape) or not (
-                value.literal or value.dtype == like.dtype
+            if (
+                like.dtype.kind != "f"
+                or (carried and value.shape != like.shape)
+                or not (value.literal or value.dtype == like.dtype)
             ):
                 return None
             sides.append(self.operand(arg) if carried else Form({}, (1, self.numbers[arg])))
@@ -94,6 +99,7 @@ class Regrouped:
         return Form({term: (sign * s, factor) for term, (s, factor) in form.terms.items()}, rest)
 
     def product(self, form: Form, factor: int) -> Form:
+        terms: dict[int, tuple[int, int | None]]
         terms = {term: (sign, factor if other is None else self.known("multiply", other, factor))
                  for term, (sign, other) in form.terms.items()}  # fmt: skip
         rest = form.rest and (form.rest[0], self.known("multiply", form.rest[1], factor))
@@ -104,7 +110,7 @@ class Regrouped:
         for term, entry in b.terms.items():
             terms[term] = self.signed_sum(terms[term], entry) if term in terms else entry
         rest = b.rest if a.rest is None else a.rest if b.rest is None else self.signed_sum(a.rest, b.rest)
-        return Form(terms, rest)  # type: ignore[arg-type]
+        return Form(terms, rest)
 
     def signed_sum(self, a: tuple[int, int | None], b: tuple[int, int | None]) -> tuple[int, int]:
         """± a ± b as a sign and a number; a missing coefficient is 1."""
@@ -152,5 +158,3 @@ def regrouped(program: Program, leaves: Mapping[int, int], roots: Sequence[int])
     for root in roots:
         result.written(root)
     return result.new, result.numbers
-
-

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...engine.graph import sum_to
 from ...engine.op import OPS
-from ...errors import Error
+from ...errors import Error, FormulaError
 from ...formula import Constant, Expr, Leaf, local_derivative, postorder
 from ...formula.expression import DY
 from .program import Program, Statement
@@ -98,13 +98,13 @@ def _transposes(program: Program, op: str, args: Sequence[int], attrs: Mapping[s
 
 
 def _resolved(attr: Any, leaves: Mapping[str, int], program: Program) -> Any:
-    """An attribute with constant arrays for its leaves. KeyError for a leaf that is computed."""
+    """An attribute with constant arrays for its leaves. FormulaError for a leaf that is computed."""
     if isinstance(attr, (tuple, list)):
         return type(attr)(_resolved(part, leaves, program) for part in attr)
     if isinstance(attr, Leaf):
         value = program.values[leaves[attr.name]]
         if value.kind != "constant":
-            raise KeyError(attr.name)
+            raise FormulaError(f"{attr.name} is computed, should be a constant")
         return value.array
     return attr
 

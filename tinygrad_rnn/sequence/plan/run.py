@@ -95,7 +95,9 @@ class Planned:
     def _recorded(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
         """The gradients as Tensors: those of the loop, run again."""
         self._check()
-        bound = self.cell.bind({**{name: self.request.tensors[name] for name in self.cell.params}, **copied(self.config)})
+        bound = self.cell.bind(
+            {**{name: self.request.tensors[name] for name in self.cell.params}, **copied(self.config)}
+        )
         with recording_on(0):
             times = range(self.xs.shape[1])[:: -1 if self.reverse else 1]
             run = StepRun(self.cell, times, self.state, bound)
@@ -124,7 +126,9 @@ def planned(cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Any, mask: 
     hs, last = this.run()
     tensors = [make(array, None) for array in (*last, hs)]
     if request.wanted:
-        nodes = [tensor.node for tensor in {**request.tensors, **request.outer}.values() if getattr(tensor, "node", None)]
+        nodes = [
+            tensor.node for tensor in {**request.tensors, **request.outer}.values() if getattr(tensor, "node", None)
+        ]
         outer = list(dict.fromkeys(nodes))
         hub = Node([(node, _gradient(k, outer), (this,)) for k, node in enumerate(outer)], None, None)
         this.since = hub.seq
@@ -144,5 +148,3 @@ def _gradient(k: int, outer: Sequence[Node]) -> Rule:
         return g
 
     return Rule(fn)
-
-

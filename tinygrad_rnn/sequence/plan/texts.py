@@ -22,7 +22,7 @@ class Texts:
     def function(self, statement: Statement) -> str:
         """The name of the function of a statement: NumPy's, or else an object of the source."""
         op, function = statement.op, statement.function
-        if op not in OPS and getattr(np, op, None) is function or isinstance(function, np.ufunc):
+        if (op not in OPS and getattr(np, op, None) is function) or isinstance(function, np.ufunc):
             return f"np.{function.__name__}"
         if op in OPS and OPS[op].into is not None:
             function = OPS[op].into

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,14 +20,36 @@ from ...engine.tensor import Tensor, make, value
 from ...errors import PlanError
 
 #: What reads values of a Tensor, or of a comparison of Tensors.
-READS = """__bool__ __float__ __int__ __index__ __contains__ __array__ __format__ __round__ __repr__ item tolist numpy any
-    all argmax argmin argsort __floordiv__ __rfloordiv__ backward""".split()
+READS = [
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__index__",
+    "__contains__",
+    "__array__",
+    "__format__",
+    "__round__",
+    "__repr__",
+    "item",
+    "tolist",
+    "numpy",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "argsort",
+    "__floordiv__",
+    "__rfloordiv__",
+    "backward",
+]
 COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal",
                "ne": "not_equal"}  # fmt: skip
 #: NumPy's functions whose result depends on shapes and dtypes only.
 OF_SHAPES = (np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.zeros_like, np.ones_like, np.empty_like)
 #: The files of operations: what they do with values is recorded as a whole.
 OPERATIONS = ("<operation ", *(os.path.join(PACKAGE, room, "") for room in ("engine", "ops")))
+
+SETITEM: Any = Tensor.__setitem__
 
 
 def refuse(what: str) -> Any:
@@ -54,35 +76,29 @@ class _Noticing:
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        result = Tensor.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)  # type: ignore[arg-type]
+        result = Tensor.__array_ufunc__(cast(Any, self), ufunc, method, *inputs, **kwargs)
         if isinstance(result, Tensor):
             return result
         return refuse(ufunc.__name__) if kwargs or method != "__call__" else context.observer.compared(ufunc, *inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        result = Tensor.__array_function__(self, func, types, args, kwargs)  # type: ignore[arg-type]
+        result = Tensor.__array_function__(cast(Any, self), func, types, args, kwargs)
         if func in OF_SHAPES or isinstance(result, (Tensor, list, tuple)):
             return result
         return refuse(f"np.{func.__name__}")
 
     def __setitem__(self, index: Any, v: Any) -> None:
-        if self.node is None:  # type: ignore[attr-defined]
+        if cast(Any, self).node is None:
             refuse("an assignment to a detached Tensor")
-        Tensor.__setitem__(self, index, v)  # type: ignore[arg-type]
-
-    @property
-    def data(self) -> Any:
-        return refuse("data")
-
-    @property
-    def requires_grad(self) -> bool:
-        return refuse("requires_grad")
+        SETITEM(cast(Any, self), index, v)
 
     __hash__ = object.__hash__
 
 
 for _name in READS:
     setattr(_Noticing, _name, _reading(_name))
+for _name in ("data", "requires_grad"):
+    setattr(_Noticing, _name, property(_reading(_name)))
 for _name, _ufunc in COMPARISONS.items():
     setattr(_Noticing, f"__{_name}__", _compared(getattr(np, _ufunc)))
 
@@ -135,8 +151,33 @@ class TracedArray(np.ndarray):
         return context.observer.cast(self, dtype)
 
 
-for _name in """__bool__ __float__ __int__ __index__ __contains__ __format__ __repr__ __iter__ __getitem__ __setitem__
-    item tolist any all argmax argmin argsort nonzero sum mean prod copy view ravel reshape""".split():
+for _name in [
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__index__",
+    "__contains__",
+    "__format__",
+    "__repr__",
+    "__iter__",
+    "__getitem__",
+    "__setitem__",
+    "item",
+    "tolist",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "argsort",
+    "nonzero",
+    "sum",
+    "mean",
+    "prod",
+    "copy",
+    "view",
+    "ravel",
+    "reshape",
+]:
     setattr(TracedArray, _name, _reading(_name))
 
 

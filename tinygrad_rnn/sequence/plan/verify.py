@@ -111,5 +111,3 @@ def _distance(ours: Any, theirs: Any) -> float:
     difference = np.where(finite, ours - theirs, 0) if ours.shape == theirs.shape else ours - theirs
     scale = float(np.linalg.norm(np.where(finite, theirs, 0)))
     return float(np.linalg.norm(difference)) / max(scale, SMALL * np.sqrt(difference.size))
-
-

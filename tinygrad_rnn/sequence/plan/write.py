@@ -7,14 +7,13 @@ value is stored as ``h_all`` (T + 1, N, H), from the first state to the last.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .adjoint import STATIC
 from .batch import Call, way
-from .buffers import Buffers, copies, writes_into
+from .buffers import Buffers
 from .naming import Names, plural
-from .program import Program, Statement
+from .program import Statement
 from .schedule import Schedule, is_view
 from .texts import Texts
 
@@ -28,8 +27,8 @@ class Carry:
     stored: bool
 
 
-class Writer:
-    """The lines of the body of one direction; ``backwards`` runs the loop from the last step to the first."""
+class Sections:
+    """The lines of a direction outside of its loop; ``backwards`` runs the loop from the last step to the first."""
 
     def __init__(self, plan: Schedule, names: Names, texts: Texts, carries: Sequence[Carry], ends: Sequence[int],
                  backwards: bool):  # fmt: skip
@@ -48,8 +47,6 @@ class Writer:
     def step(self, number: int) -> str:
         """A value in the loop."""
         value = self.program.values[number]
-        if value.literal:
-            return self.texts.constant(value.array)
         if value.kind == "constant":
             return self.texts.constant(value.array)
         return self.names.of[number]
@@ -86,14 +83,12 @@ class Writer:
         if statements:
             self.add(f"# {title}")
         fused = self._fused() if name == "end" or name == "after" else {}
-        last = {arg: k for k, statement in enumerate(statements) for arg in statement.args}
-        for k, statement in enumerate(statements):
+        for statement in statements:
             if statement.out in fused and fused[statement.out] is None:
                 continue
             text = fused.get(statement.out) or self.bulk(statement)
-            target = self._reused(statement, k, last, name)
             timed = self.plan.timed(statement.out)
-            self.add(f"{self.targets(statement, timed)} = {text}{target}", statement.out, timed)
+            self.add(f"{self.targets(statement, timed)} = {text}", statement.out, timed)
 
     def targets(self, statement: Statement, timed: bool) -> str:
         names = [self.names.of[out] for out in statement.outs]
@@ -121,9 +116,6 @@ class Writer:
             return f"np.concatenate(({', '.join(texts)},), axis=-1)"
         return self.texts.call(statement, texts, statement.attrs)
 
-    def _reused(self, statement: Statement, k: int, last: Mapping[int, int], name: str) -> str:
-        return ""
-
     def _time_sum(self, statement: Statement, text: str) -> str:
         return f"np.add.reduce({text}, axis=0)"
 
@@ -147,143 +139,11 @@ class Writer:
         if inner.op == "matmul" and timed and [len(shape) for shape in shapes] == [2, 2]:
             left = self.plan.by_value.get(args[0])
             if left is not None and left.op == "transpose" and self.uses[args[0]] >= 1:
-                rows = [f"{self.all_steps(arg)}.reshape(-1, {self.program.shape(arg)[-1]})" for arg in (left.args[0], args[1])]
+                rows = [self.rows(arg) for arg in (left.args[0], args[1])]
                 return f"np.dot({rows[0]}.T, {rows[1]})"
-        if inner.op == "sum" and timed and inner.attrs.get("axis") == 0 and not inner.attrs.get("keepdims"):
-            if len(shapes[0]) == 2:
-                return f"np.add.reduce({self.all_steps(args[0])}.reshape(-1, {shapes[0][-1]}), axis=0)"
-        return None
+        over_rows = inner.op == "sum" and inner.attrs.get("axis") == 0 and not inner.attrs.get("keepdims")
+        return f"np.add.reduce({self.rows(args[0])}, axis=0)" if over_rows and timed and len(shapes[0]) == 2 else None
 
-    # -- the loop
-
-    def loop(self) -> None:
-        """Arrays for all steps, buffers, and the loop."""
-        body = [line for statement in self.plan.sections["loop"] for line in self.statement(statement)]
-        body += self._ends()
-        for line in self._arrays():
-            self.add(*line)
-        if not body:
-            return
-        times = "reversed(range(T))" if self.backwards else "range(T)"
-        self.add(f"for t in {times}:")
-        for line in [*self._bindings(body), *body]:
-            self.lines.append(f"        {line}")
-
-    def statement(self, statement: Statement) -> list[str]:
-        """The lines of a statement in the loop."""
-        out, names = statement.out, [self.step(arg) for arg in statement.args]
-        self.bound.update(dict.fromkeys(statement.args))
-        if statement.op == "join":
-            parts = copies(self.buffers.part_of, statement, self.program)
-            self.bound[out] = None
-            return [f"np.copyto({self.names.of[out]}[..., {a}:{b}], {self.step(arg)})" for arg, a, b in parts]
-        if is_view(statement) and (text := self.texts.view(statement, names[0])) is not None:
-            if self._fixed(statement.args[0]):
-                self.setup[out] = text
-                return []
-            return [f"{self.names.of[out]} = {text}"]
-        if self.written(out):
-            self.bound[out] = None
-            return [self.into(statement, names)]
-        lines = [f"{self.targets(statement, False)} = {self.plain(statement, names)}"]
-        return lines + [f"{plural(self.names.of[number])}[t] = {self.names.of[number]}"
-                        for number in statement.outs if number in self.plan.histories]  # fmt: skip
-
-    def written(self, number: int) -> bool:
-        """Is the value written into an array that is there already?"""
-        statement = self.plan.by_value[number]
-        return number == statement.out and writes_into(self.program, statement)
-
-    def into(self, statement: Statement, names: Sequence[str]) -> str:
-        out = self.names.of[statement.out]
-        if statement.op == "matmul":
-            function = "np.matmul" if statement.out in self.buffers.part_of else "np.dot"
-            return f"{function}({', '.join(names)}, out={out})"
-        return self.texts.call(statement, names, statement.attrs, out)
-
-    def _fixed(self, number: int) -> bool:
-        """Is the value at the same place in memory at every step?"""
-        root = self.buffers.root(number)
-        return (root in self.buffers.buffer_of or self.plan.of_class[root] == STATIC) and all(
-            link in self.setup or link == root or link in self.buffers.part_of for link in self._links(number)
-        )
-
-    def _links(self, number: int) -> list[int]:
-        links = []
-        while number not in links:
-            links.append(number)
-            statement = self.plan.by_value.get(number)
-            if number in self.buffers.part_of:
-                number = self.buffers.part_of[number][0]
-            elif statement is not None and self.plan.place[number] == "loop" and is_view(statement):
-                number = statement.args[0]
-        return links
-
-    def _arrays(self) -> list[tuple[str, int, bool]]:
-        """The lines before the loop: what it writes into."""
-        lines: list[tuple[str, int, bool]] = []
-        for carry in self.carries:
-            name, first = self.names.of[carry.leaf], f"{self.names.of[carry.leaf]}_first"
-            if carry.stored:
-                lines.append((f"{name}_all = np.empty((T + 1, *{first}.shape), {first}.dtype)", carry.leaf, True))
-                lines.append((f"{name}_all[{'T' if self.backwards else 0}] = {first}", carry.leaf, False))
-            else:
-                lines.append((f"{name}, {name}_new = {first}.copy(), np.empty_like({first})", carry.leaf, False))
-        for number in self.plan.histories:
-            if self.stored_next(number) is None:
-                dtype = self.program.values[number].dtype.name
-                lines.append((f"{plural(self.names.of[number])} = np.empty({self.shape(number, True)}, '{dtype}')", number, True))
-        lines += self._buffer_lines()
-        return lines + [(f"{self.names.of[out]} = {text}", out, False) for out, text in self._views()]
-
-    def _buffer_lines(self) -> list[tuple[str, int, bool]]:
-        lines: list[tuple[str, int, bool]] = []
-        first: dict[int, str] = {}
-        for number, buffer in self.buffers.buffer_of.items():
-            name, (_, dtype) = self.names.of[number], self.buffers.shapes[buffer]
-            text = first.get(buffer) or f"np.empty({self.shape(number, False)}, '{dtype.name}')"
-            lines.append((f"{name} = {text}", number, False))
-            first.setdefault(buffer, name)
-        return lines
-
-    def _views(self) -> list[tuple[int, str]]:
-        parts = [(number, f"{self.names.of[join]}[..., {a}:{b}]") for number, (join, a, b) in self.buffers.part_of.items()
-                 if join in self.buffers.buffer_of]  # fmt: skip
-        return [*parts, *self.setup.items()]
-
-    def _bindings(self, body: Sequence[str]) -> list[str]:
-        """The lines at the top of the loop: the values of step t."""
-        lines = []
-        for carry in self.carries:
-            if carry.stored:
-                name = self.names.of[carry.leaf]
-                now, then = ("t + 1", "t") if self.backwards else ("t", "t + 1")
-                lines.append(f"{name}, {name}_new = {name}_all[{now}], {name}_all[{then}]")
-        for number, k in self.buffers.next_of.items():
-            lines.append(f"{self.names.of[number]} = {self.names.of[self.carries[k].leaf]}_new")
-        for number in self.bound:
-            if number in self.buffers.part_of:
-                join, a, b = self.buffers.part_of[number]
-                if join not in self.buffers.buffer_of:
-                    lines.append(f"{self.names.of[number]} = {self.names.of[join]}[..., {a}:{b}]")
-            elif number not in self.state_of and number not in self.buffers.next_of and self._stored(number):
-                lines.insert(0, f"{self.names.of[number]} = {self.all_steps(number)}[t]")
-        return lines
-
-    def _stored(self, number: int) -> bool:
-        """Is the value of the step read from, or written into, an array for all steps?"""
-        known = self.plan.timed(number) and self.plan.place.get(number, "before") == "before"
-        return known or (number in self.plan.histories and self.written(number))
-
-    def _ends(self) -> list[str]:
-        """The lines at the end of the loop: what the next step starts from."""
-        lines = []
-        for k, carry in enumerate(self.carries):
-            name = self.names.of[carry.leaf]
-            if carry.next is None:
-                lines.append(f"{name}_new.fill(0)")
-            elif self.buffers.next_of.get(carry.next) != k:
-                self.bound[carry.next] = None
-                lines.append(f"{name}_new[...] = {self.step(carry.next)}")
-        pairs = [self.names.of[carry.leaf] for carry in self.carries if not carry.stored]
-        return lines + [f"{name}, {name}_new = {name}_new, {name}" for name in pairs]
+    def rows(self, number: int) -> str:
+        """The rows of all steps below each other."""
+        return f"{self.all_steps(number)}.reshape(-1, {self.program.shape(number)[-1]})"

@@ -14,7 +14,9 @@ from .engine.context import no_grad, scope
 from .engine.debug import trace_mutations, trace_nans
 from .engine.tensor import Tensor, detach, tensor, zeros
 from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .errors import CheckError, DeriveError, Error, GraphError, MutationError, NanError, PlanError, RenderError, ShapeError
+from .errors import (
+    CheckError, DeriveError, Error, GraphError, MutationError, NanError, PlanError, RenderError, ShapeError,
+)  # fmt: skip
 from .flow import gate_values, gradient_flow
 from .ops import *
 from .sequence.plan.explain import plan
@@ -25,12 +27,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Tensor", "tensor", "zeros", "detach", "no_grad", "scope", "checkpoint",
     "grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian", "hvp",
-    "cell", "Cell", "Param", "scan", "plan", "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
+    "cell", "Cell", "Param", "scan", "plan",
+    "rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu",
     "variational_dropout", "zoneout", "residual", "projected", "draw_masks",
     "draw", "gradient_flow", "gate_values", "check_gradients", "check_backward", "check_layer", "check_loss",
     "derive",
     "trace_nans", "trace_mutations",
-    "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "PlanError", "RenderError",
+    "Error", "ShapeError", "GraphError", "MutationError", "NanError", "CheckError", "DeriveError", "PlanError",
+    "RenderError",
     "ops", "nn", "optim", "data", "models", "train", "init",
     *ops.__all__,
 ]  # fmt: skip

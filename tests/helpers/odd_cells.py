@@ -1,4 +1,4 @@
-"""Cells that a planner may get wrong: states and inputs that are unused, used twice, exchanged, detached or reshaped."""
+"""Cells that a planner may get wrong: states and inputs unused, used twice, exchanged, detached or reshaped."""
 
 from types import SimpleNamespace
 

@@ -27,7 +27,7 @@ def distance(ours, theirs):
 
 
 def assert_planned(cell, s, limit=1e-12, **options):
-    """Outputs, last states and all gradients, by the plan and by the loop; nothing that the caller passed is written."""
+    """Outputs, last states and all gradients, by the plan and by the loop; no argument is written."""
     before = {path: array.copy() for path, array in flat((s.xs, s.state, s.params)).items()}
     values = [tg.scan(cell, s.xs, s.state, s.params, mode=mode, **options) for mode in ("plan", "eager")]
     assert distance(*values) < limit

@@ -15,10 +15,12 @@ STEPS = """{a} + {b} | {a} - {b} | {a} * {b} | {a} / (1.5 + tg.square({b})) | -{
     tg.sigmoid({a}) | tg.sigmoid({a}) | tg.tanh({a} + {b}) | {a} @ W.{w} | {a} @ W.{w} | {a} + V.{w} | {a} * V.{w}
     tg.tanh({a} @ W.{w} + {b} @ W.{w} + V.{w}) | tg.relu({a}) | tg.softplus({a}) | tg.maximum({a}, {b}) | tg.sin({a})
     tg.where({a} > {b}, {a}, 0.3 * {b}) | {a} - {a}.mean(axis=-1, keepdims=True) | {a} * {b}.sum(axis=1, keepdims=True)
-    tg.concatenate([{a}[:, {k}:], {b}[:, :{k}]], axis=1) | tg.softmax({a}, axis=-1) | {a}[:, ::-1] | tg.detach({a}) * {b}
+    tg.concatenate([{a}[:, {k}:], {b}[:, :{k}]], axis=1) | tg.softmax({a}, axis=-1) | {a}[:, ::-1]
+    tg.detach({a}) * {b}
     tg.exp(-tg.square({a})) | ({a} @ {b}.T) @ {a} * 0.1 | {a} * tg.einsum("nh,nh->n", {a}, {b})[:, None] | {a} * C
     {a} / tg.sqrt(1 + tg.square({b}).mean(axis=-1, keepdims=True)) | {a} + ({b} > 0.2) * {a} | tg.abs({a} + 0.1) + M
-    {a}.sum(axis=0) + {b} | tg.clip({a}, -0.7, 0.7) | {a}.max(axis=1, keepdims=True) - {b} | tg.reshape({a}, (-1, 4)) * {b}
+    {a}.sum(axis=0) + {b} | tg.clip({a}, -0.7, 0.7) | {a}.max(axis=1, keepdims=True) - {b}
+    tg.reshape({a}, (-1, 4)) * {b}
     tg.split(tg.concatenate([{a}, {b}], axis=1), 2)[1] | tg.stack([{a}, {b}], axis=0)[1] | tg.swapaxes({a}, 0, 1).T"""
 CHOICES = [text.strip() for line in STEPS.splitlines() for text in line.split("|")]
 

@@ -18,8 +18,8 @@ from .rules import has_rule, pulled
 
 STATIC, KNOWN, CARRIED, SUMMED = range(4)
 #: By the kind of a leaf: is it the same in every step, known for all steps before the loop, or carried on by the loop?
-CLASS_OF = {"parameter": STATIC, "config": STATIC, "outer": STATIC, "constant": STATIC, "input": KNOWN, "state": CARRIED,
-            "cotangent": CARRIED}  # fmt: skip
+CLASS_OF = {"parameter": STATIC, "config": STATIC, "outer": STATIC, "constant": STATIC, "input": KNOWN,
+            "state": CARRIED, "cotangent": CARRIED}  # fmt: skip
 
 
 def classes(program: Program, leaves: Mapping[int, int]) -> dict[int, int]:

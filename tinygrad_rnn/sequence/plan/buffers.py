@@ -100,11 +100,10 @@ class Buffers:
         free: list[int] = []
         holding: dict[int, int] = {}
         for k, statement in enumerate(self.loop):
-            for number in [number for number in holding if last[number] < k]:
-                free.append(holding.pop(number))
+            free += [holding.pop(number) for number in list(holding) if last[number] < k]
+            own = [arg for arg in statement.args if arg in holding and last[arg] == k and self.root(arg) == arg]
             for number in first.get(k, ()):
-                dying = [holding[root] for arg in statement.args if (root := self.root(arg)) in holding and last[root] == k
-                         and arg == root] if in_place(self.program, statement) else []  # fmt: skip
+                dying = [holding[arg] for arg in own if arg in holding] if in_place(self.program, statement) else []
                 self.buffer_of[number] = self._taken(number, dying, free, holding)
                 holding[number] = self.buffer_of[number]
 

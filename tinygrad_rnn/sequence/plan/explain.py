@@ -11,12 +11,13 @@ from ...cells.cell import Cell
 from ...cells.sizes import length
 from ...engine.tensor import Tensor
 from ...errors import PlanError
-from .build import Direction
 from .cache import Request, plan_for
 from .compiled import Plan
+from .directions import Direction
 from .program import Statement
 
-TITLES = {"once": "once a sequence", "before": "hoisted: all steps at once, before the loop", "loop": "kept in the loop",
+TITLES = {"once": "once a sequence",
+          "before": "hoisted: all steps at once, before the loop", "loop": "kept in the loop",
           "after": "sunk: all steps at once, after the loop", "end": "summed over all steps"}  # fmt: skip
 
 

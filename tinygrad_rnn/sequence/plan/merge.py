@@ -12,7 +12,6 @@ are such slices. An operation merges if it is elementwise, or a product whose ri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,8 +73,8 @@ def _groups(program: Program, roots: Sequence[int]) -> dict[int, list[Statement]
     for members in alike.values():
         members.sort(key=lambda member: member[0])
         run: list[Statement] = []
-        for (_, before), (_, statement) in pairwise([(0, None), *members]):  # type: ignore[list-item]
-            if run and not _adjacent(program, before, statement):
+        for _, statement in members:
+            if run and not _adjacent(program, run[-1], statement):
                 groups.update({run[0].out: run} if len(run) > 1 else {})
                 run = []
             run.append(statement)

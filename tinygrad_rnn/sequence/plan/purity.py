@@ -77,6 +77,7 @@ MUTATORS = [
     "Tensor",
 ]
 NUMBERS = (bool, int, float, str, bytes, type(None), type(...), np.generic, np.dtype)
+EMPTY = types.CellType()
 
 
 class Reads:
@@ -111,10 +112,8 @@ class Reads:
             raise PlanError(f"{function.__name__} {problem}")
         if function.__closure__:
             for name, cell in zip(code.co_freevars, function.__closure__):
-                try:
+                if cell != EMPTY:  # else it is not bound yet, and reading it raises an error of its own
                     self.variable(name, cell.cell_contents)
-                except ValueError:  # not bound yet: calling it raises an error of its own
-                    self.key.append((name, "unbound"))
         for name in names:
             self.variable(name, function.__globals__.get(name, getattr(builtins, name, None)))
         for default in [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]:
@@ -126,13 +125,7 @@ class Reads:
         if isinstance(value, NUMBERS):
             self.key.append((name, type(value), repr(value)))
         elif isinstance(value, (np.ndarray, Tensor)):
-            known = next((key for key, array in self.arrays.items() if array is value), None)
-            if known is None:
-                known = name if name not in self.arrays else f"{name}_{len(self.arrays)}"
-                self.arrays[known] = value
-            self.key.append(
-                (name, known, type(value), value.shape, str(value.dtype), getattr(value, "node", None) is None)
-            )
+            self.array(name, value)
         elif isinstance(value, (tuple, list)):
             self.key.append((name, type(value), len(value)))
             for k, part in enumerate(value):
@@ -146,10 +139,19 @@ class Reads:
         elif isinstance(value, types.FunctionType) and not _trusted(value.__module__):
             self.function(value)
         elif not self._harmless(name, value):
-            raise PlanError(f"the cell reads {name}, a {type(value).__name__}, which may change from step to step or do "
-                            "more than compute")  # fmt: skip
+            kind = type(value).__name__
+            raise PlanError(f"the cell reads {name}, a {kind}, which may change or do more than compute")
         else:
             self.key.append((name, id(value)))
+
+    def array(self, name: str, value: Any) -> None:
+        """Note an array or a Tensor: its shape is part of the key, it is an argument of the plan."""
+        known = next((key for key, array in self.arrays.items() if array is value), None)
+        if known is None:
+            known = name if name not in self.arrays else f"{name}_{len(self.arrays)}"
+            self.arrays[known] = value
+        tracked = getattr(value, "node", None) is not None
+        self.key.append((name, known, type(value), value.shape, str(value.dtype), tracked))
 
     def _harmless(self, name: str, value: Any) -> bool:
         """Is it a function or module that computes only: of NumPy, of this package, or a builtin function?"""

@@ -64,22 +64,16 @@ class Regrouped:
 
     def form(self, statement: Statement) -> Form | None:
         """The form of a carried sum or product; None for other statements."""
-        if (
-            self.of_class[statement.out] != CARRIED
-            or statement.attrs
-            or statement.op not in (*SUMS, *PRODUCTS, "negative")
-        ):
+        known = statement.op in (*SUMS, *PRODUCTS, "negative") and not statement.attrs
+        if self.of_class[statement.out] != CARRIED or not known:
             return None
         like = self.old.values[statement.out]
         sides = []
         for arg in statement.args:
             value = self.old.values[arg]
             carried = self.of_class[arg] == CARRIED
-            if (
-                like.dtype.kind != "f"
-                or (carried and value.shape != like.shape)
-                or not (value.literal or value.dtype == like.dtype)
-            ):
+            alike = value.literal or value.dtype == like.dtype
+            if like.dtype.kind != "f" or not alike or (carried and value.shape != like.shape):
                 return None
             sides.append(self.operand(arg) if carried else Form({}, (1, self.numbers[arg])))
         if statement.op == "negative":

@@ -37,8 +37,9 @@ def pulled(program: Program, statement: Statement, k: int, dy: int) -> int:
         except (Error, KeyError, TypeError, ValueError, IndexError):
             number = None
     if number is None or not _same(program.values[number].array, truth):
-        return program.add(f"rule:{spec.name}.{spec.arguments[0 if spec.variadic else k]}{k}_{statement.out}",
-                           [dy, *_saved(program, statement, k)[0]], function=_called(program, statement, k))  # fmt: skip
+        name = f"rule:{spec.name}.{spec.arguments[0 if spec.variadic else k]}{k}_{statement.out}"
+        args = [dy, *_saved(program, statement, k)[0]]
+        return program.add(name, args, function=_called(program, statement, k))
     like = program.values[statement.args[k]].dtype
     return number if program.values[number].dtype == like else program.add("astype", (number,), {"dtype": like})
 

@@ -62,10 +62,7 @@ class Planned:
         self._check()
         dhs, *dstate = parts
         N, T = self.xs.shape[:2]
-        if dhs is None:
-            dhs = np.zeros((T, N, *self.state[0].shape[1:]), self.request.dtype)
-        else:
-            dhs = self._in_order(dhs)
+        dhs = self._in_order(np.zeros((N, T, *self.state[0].shape[1:]), self.request.dtype) if dhs is None else dhs)
         dstate = [np.zeros(old.shape, old.dtype) if dy is None else dy for dy, old in zip(dstate, self.state)]
         found = self.plan.backward(dhs, dstate, self.saved, self.leaves)
         return self._by_node(dict(zip([*self.cell.states, *self.plan.returns], found)), outer)

@@ -110,7 +110,7 @@ class Traced(_Noticing, Tensor):
 
     def detach(self) -> Tensor:
         twin = make(self._array, None)
-        twin.__class__ = Traced  # type: ignore[assignment]
+        twin.__class__ = Traced
         return twin
 
     def __matmul__(self, other: Any) -> Any:

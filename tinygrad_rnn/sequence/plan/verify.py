@@ -23,7 +23,7 @@ APART = {4: 1e-4, 8: 1e-11}
 SMALL = 1e-3  #: a norm, per root of an element, below which a value may be 0 but for rounding
 
 
-def verify(plan: Plan, cell: Cell, arrays: Mapping[str, np.ndarray], config: Mapping[str, Any], outer: Mapping[str, Any],
+def verify(plan: Plan, cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
            masked: bool) -> None:  # fmt: skip
     """Raise PlanError unless the plan equals the loop on the first steps of ``arrays``."""
     xs = arrays[cell.input][:, :STEPS]
@@ -64,7 +64,7 @@ def _eager(plan: Plan, cell: Cell, given: Mapping[str, np.ndarray], config: Mapp
     return named + [(f"gradient by {name}", gradients.get(node)) for name, node in nodes.items()], dys
 
 
-def _planned(plan: Plan, cell: Cell, given: Mapping[str, np.ndarray], config: Mapping[str, Any], outer: Mapping[str, Any],
+def _planned(plan: Plan, cell: Cell, given: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
              mask: Any, dys: Sequence[np.ndarray]) -> list[Any]:  # fmt: skip
     """The same values and gradients by the plan."""
     config = copied(config)

@@ -1,6 +1,7 @@
 """A plan equals the loop: every cell, every kind of call, every gradient; and what is not planned says why."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -149,6 +150,30 @@ def test_a_weight_that_changes_between_forward_and_backward_is_refused():
         tg.MutationError, match=r"scan of lstm: Wh, an array of shape \(4, 16\) that its gradient needs, was"
     ):
         tg.sum(hs).backward()
+
+
+def test_layers():
+    """A stateful layer, and layers on each other in both directions, whose modes are set."""
+    results = []
+    for mode in ("plan", "eager"):
+        rng = np.random.default_rng(0)
+        first = tg.nn.Recurrent(tg.lstm, D=3, H=4, rng=rng, mode=mode, dtype=np.float64, stateful=True)
+        back = tg.nn.Recurrent(tg.gru, D=4, H=4, rng=rng, mode=mode, dtype=np.float64, reverse=True)
+        xs = rng.standard_normal((5, 6, 3))
+        for _ in range(2):
+            hs = back(first(xs)[0], lengths=LENGTHS)[0]
+            tg.sum(hs * hs).backward()
+        results.append([hs.numpy(), *(p.grad for layer in (first, back) for p in layer._params.values())])
+    assert max(map(plan_cells.distance, *results)) < 1e-12
+
+
+def test_threads():
+    """Several threads that ask for the same new plan get right results."""
+    s = sample(tg.mgu, N=3)
+    expected = tg.scan(tg.mgu, s.xs, s.state, s.params, mode="eager")[0]
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(tg.scan, tg.mgu, s.xs, s.state, s.params, mode="plan") for _ in range(8)]
+        assert max(plan_cells.distance(call.result()[0], expected) for call in calls) < 1e-12
 
 
 # -- cells that change, and cells that are not planned ---------------------------------------------------------------

@@ -50,9 +50,9 @@ def scan(
     finite at x = 0. ``reverse`` starts at the last step, in a short row at the last step of the row; hs stays in the
     order of xs.
 
-    ``mode="plan"`` runs a planned loop, which equals this one but for rounding: products and elementwise operations that
-    need not be in the loop are computed for all steps at once (see `plan`). It raises PlanError for a cell that decides
-    by values or does more than compute. "auto" runs the plan where there is one. A planned scan is one node of the
+    ``mode="plan"`` runs a planned loop, which equals this one but for rounding: products and elementwise operations
+    that need not be in the loop are computed for all steps at once (see `plan`). It raises PlanError for a cell that
+    decides by values or does more than compute. "auto" runs the plan where there is one. A planned scan is one node of the
     graph, so pictures and `gradient_flow` of its loss do not show its steps.
 
     Arrays give arrays; any Tensor gives Tensors. Raises InvalidType, InvalidValue and ShapeError, in the names of the

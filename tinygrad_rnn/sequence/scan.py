@@ -52,8 +52,8 @@ def scan(
 
     ``mode="plan"`` runs a planned loop, which equals this one but for rounding: products and elementwise operations
     that need not be in the loop are computed for all steps at once (see `plan`). It raises PlanError for a cell that
-    decides by values or does more than compute. "auto" runs the plan where there is one. A planned scan is one node of the
-    graph, so pictures and `gradient_flow` of its loss do not show its steps.
+    decides by values or does more than compute. "auto" runs the plan where there is one. A planned scan is one node of
+    the graph, so pictures and `gradient_flow` of its loss do not show its steps.
 
     Arrays give arrays; any Tensor gives Tensors. Raises InvalidType, InvalidValue and ShapeError, in the names of the
     cell, for arguments that do not fit.

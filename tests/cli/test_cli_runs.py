@@ -151,6 +151,23 @@ def test_a_run_without_a_setting_is_refused(at_home, capsys):
     assert capsys.readouterr().err == said
 
 
+def test_a_run_from_before_a_setting_goes_on_as_it_began(at_home, capsys):
+    """Without the setting ``scan`` it is resumed step by step, and equals a run that asks for that."""
+    write_texts(at_home / "texts")
+    for out, mode in (("a", "eager"), ("b", "eager"), ("c", "auto")):
+        command = ["train", "--data", "texts", *SMALL, "--epochs=1", f"--scan={mode}", "--out", out]
+        assert main.main(command) == 0
+    path = Path("a/config.toml")
+    path.write_text(path.read_text().replace('scan = "eager"\n', "").replace("epochs = 1", "epochs = 2"))
+    for out in ("b", "c"):
+        path = Path(out, "config.toml")
+        path.write_text(path.read_text().replace("epochs = 1", "epochs = 2"))
+    assert [main.main(["resume", out]) for out in "abc"] == [0, 0, 0]
+    a, b, c = (load_model(f"{out}/last.safetensors")[0] for out in "abc")
+    assert all(a[name].tobytes() == b[name].tobytes() for name in b)
+    assert all(np.allclose(a[name], c[name], atol=1e-4) for name in c)
+
+
 MINE = """from tinygrad_rnn import Param, cell, tanh
 
 @cell

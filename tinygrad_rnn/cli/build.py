@@ -145,7 +145,8 @@ def model(settings: Mapping[str, Any], kind: Cell, V: int) -> Any:
     init = {"b": {"f": settings["forget_bias"]}} if settings["forget_bias"] else None
     embedding = schemes.embedding if settings["embedding"] == "small" else "normal"
     return LanguageModel(kind, V, D, H, layers=settings["layers"], dropout=settings["dropout"], tied=settings["tie"],
-                         variational=settings["variational"], rng=rng, init=init, embedding=embedding)  # fmt: skip
+                         variational=settings["variational"], mode=settings["scan"], rng=rng, init=init,
+                         embedding=embedding)  # fmt: skip
 
 
 def schedule(settings: Mapping[str, Any], optimizer: Any, steps: int) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import gradient_flow
+from .. import gradient_flow, trace_nans
 from ..cells.cell import Cell
 from ..data import Corpus, Splits
 from ..errors import InvalidValue
@@ -20,7 +20,7 @@ from ..train import saved
 from ..train.evaluate import perplexity
 from ..train.run import Run
 from . import build
-from .settings import SETTINGS, config_text, read_config
+from .settings import EARLIER, SETTINGS, config_text, read_config
 
 CONFIG, VOCAB = "config.toml", "vocab.json"
 FREE = ("data", "epochs", "model")  #: settings that may differ when a run is resumed; checksums hold text and cell
@@ -67,7 +67,7 @@ def assembled(settings: Mapping[str, Any], splits: Splits, folder: Path, kind: C
 
 def identity(settings: Mapping[str, Any], vocab: tuple[str, ...], text: str) -> dict[str, Any]:
     """What the files of a run say about it: the settings, the cell and the vocabulary."""
-    same = {name: value for name, value in settings.items() if name not in FREE}
+    same = {name: value for name, value in settings.items() if name not in FREE and EARLIER.get(name) != value}
     cell = settings["model"].rpartition(":")[2]
     words = build.crc(json.dumps(vocab).encode("utf-8", "surrogatepass"))
     return {"settings": {"model": cell, **same}, "cell": build.crc(text.encode()), "vocabulary": words}
@@ -78,7 +78,8 @@ def read(folder: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(folder) / CONFIG
     if not path.exists():
         raise FileNotFoundError(f"there is no {path}, should be the folder of a run (the --out of train)")
-    settings = read_config(path)
+    written = {**EARLIER, **read_config(path)}
+    settings = {name: written[name] for name in [*SETTINGS, *written] if name in written}
     missing = [name for name in SETTINGS if name not in settings]
     if missing:
         raise InvalidValue(f"{path} has no {', '.join(missing)}, should have every setting of the run")
@@ -133,7 +134,9 @@ def gates(model: Any, batches: Any) -> dict[str, Any]:
     ids, targets = (array[:MEASURED] for array in next(iter(batches)))
     training = model.training
     model.eval()
-    flow = gradient_flow(model.loss(ids, targets)[0], jacobian=False)
+    with trace_nans():  # what is watched runs step by step, also where the run has a plan
+        loss = model.loss(ids, targets)[0]
+    flow = gradient_flow(loss, jacobian=False)
     model.train(training)
     several = len(flow.layers) > 1
     return {"saturated": {f"{layer.name}.{name}" if several else name: round(sum(shares) / len(shares), 4)

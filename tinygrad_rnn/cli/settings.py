@@ -86,6 +86,8 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
         "embedding": Setting("small", choice(("small", "normal")), "SCHEME",
                              "initial word vectors: small is the book's, for SGD; normal suits Adam"),
         "forget_bias": Setting(0.0, FROM_ZERO, "B", "initial bias of the block f, for cells that have one"),
+        "scan": Setting("auto", choice(("auto", "plan", "eager")), "MODE",
+                        "eager runs the cell step by step, plan in a planned loop, quicker; auto plans where it can"),
     },
     "the batches": {
         "rows": Setting(20, _whole(1), "N", "rows of a batch"),
@@ -105,6 +107,8 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
         "seed": Setting(0, _whole(0), "S", "seed of the initial weights and of dropout"),
     },
 }  # fmt: skip
+#: What runs did before a setting existed: a run without the setting goes on as it began.
+EARLIER: Mapping[str, Any] = {"scan": "eager"}
 SETTINGS: Mapping[str, Setting] = {name: row for group in GROUPS.values() for name, row in group.items()}
 
 

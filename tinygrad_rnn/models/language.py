@@ -29,6 +29,7 @@ class LanguageModel(Module):
     that of `Stacked` for several. ``dropout`` is a rate in depth, in training mode alone; with ``variational=True`` a
     mask holds for all steps of a call (Gal and Ghahramani 2016). ``tied=True`` needs D = H (Press and Wolf 2017).
 
+    ``mode`` is that of `scan`: "auto" runs the layers in a planned loop, quicker and equal but for the last bits.
     ``init`` has schemes by parameter of the cell. ``embedding`` is the scheme of the word vectors: the default is the
     book's, for SGD with a large learning rate; "normal" suits Adam.
     """
@@ -44,6 +45,7 @@ class LanguageModel(Module):
         dropout: float = 0.0,
         variational: bool = False,
         tied: bool = False,
+        mode: str = "eager",
         rng: Any,
         init: Mapping[str, Any] | None = None,
         embedding: Any = schemes.embedding,
@@ -52,9 +54,10 @@ class LanguageModel(Module):
         self.embed = Embedding(V, D, rng=rng, init=embedding)
         self.drop = (VariationalDropout if variational else Dropout)(dropout, rng=rng)
         self.recurrent: Recurrent | Stacked = (
-            Recurrent(cell, D=D, H=H, rng=rng, init=init)
+            Recurrent(cell, D=D, H=H, rng=rng, init=init, mode=mode)
             if layers == 1
-            else Stacked(cell, layers=layers, D=D, H=H, dropout=dropout, variational=variational, rng=rng, init=init)
+            else Stacked(cell, layers=layers, D=D, H=H, dropout=dropout, variational=variational, rng=rng, init=init,
+                         mode=mode)
         )
         self.affine = Linear(H, V, rng=rng, tied=self.embed if tied else None)
 

@@ -56,8 +56,9 @@ class LanguageModel(Module):
         self.recurrent: Recurrent | Stacked = (
             Recurrent(cell, D=D, H=H, rng=rng, init=init, mode=mode)
             if layers == 1
-            else Stacked(cell, layers=layers, D=D, H=H, dropout=dropout, variational=variational, rng=rng, init=init,
-                         mode=mode)
+            else Stacked(
+                cell, layers=layers, D=D, H=H, dropout=dropout, variational=variational, rng=rng, init=init, mode=mode
+            )
         )
         self.affine = Linear(H, V, rng=rng, tied=self.embed if tied else None)
 

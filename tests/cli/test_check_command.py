@@ -11,7 +11,7 @@ from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.cli import main
 
 RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
-MISTAKE = "do = dh' * c'   ->   do = dh' * tanh(c')"
+MISTAKE = "+         do = dh * np.tanh(c_new)"
 
 
 @pytest.fixture

@@ -51,8 +51,10 @@ TABLE = """
 tg.draw draw/test_draw.py::test_what_cannot_be_drawn_is_refused
 tg.Error test_errors.py::test_refusals_are_both errors
 tg.RenderError draw/test_draw.py::test_an_unknown_format_leaves_what_was_there
-tg.CheckError check/test_check_backward.py::test_a_mistake_is_caught_and_told
+tg.CheckError check/test_check_backward.py::test_a_mistake_is_caught_and_its_consequences_are_told
 tg.check_backward check/test_check_backward.py::test_the_right_one_is_right
+tg.plan sequence/test_plan.py::test_a_cell_that_does_more_than_compute_runs_eagerly
+tg.PlanError sequence/test_plan.py::test_a_cell_that_does_more_than_compute_runs_eagerly
 tg.check_loss check/test_debugger.py::test_gradients_are_matched_by_order_and_what_fits_no_input_is_left_alone
 tg.check_gradients check/test_check_gradients.py::test_every_cell_is_right
 tg.check_layer check/test_check_layer.py::test_a_right_layer_is_right

@@ -78,7 +78,7 @@ class Observation:
                 kind = kind_of(eval(text, frame.f_globals, variables))
             except Exception:  # an index that is out of range
                 continue
-            if kind is not None:
+            if kind is not None and text != "_":  # which says that nothing reads it
                 self.atoms[k][text] = kind
 
     def ran(self, k: int, statement: ast.stmt) -> bool:

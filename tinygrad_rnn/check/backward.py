@@ -15,12 +15,11 @@ import numpy as np
 
 from ..cells.cell import Cell
 from .contract.functions import function_contract
-from .derivation.as_layer import as_layer
+from .derivation.as_layer import DerivationAdapter
 from .derivation.case import Case
 from .derivation.kinks import right_at_kinks
 from .derivation.subjects import OfCell, OfFunction, Subject
 from .layer import checked
-from .layers.adapter import Adapter
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
 from .mistakes import explain
 from .numeric.compare import CLOSE, EMPTY, ROUNDED
@@ -92,8 +91,7 @@ def _explain(subject: Subject, case: Case, report: Report) -> None:
         wrong[0].consequence = False
     if any(row.verdict == "wrong" for row in case.checked):
         return  # a gradient rule of an operation is wrong: nothing that is said of the user's would be sure
-    adapter = Adapter(as_layer(subject, case.given), list(case.given.values()))
-    explain(adapter, subject.sources, report, subject.batched)
+    explain(DerivationAdapter(subject, case), subject.sources, report, subject.batched)
     for line in report.lines:
         assigned = re.match(r"\s*(\w+)", line.old or line.new or "")
         line.way = case.way(assigned[1] if assigned else "") or case.way(report.first_wrong or "")

@@ -32,7 +32,8 @@ def mended(function: Any, body: Sequence[ast.stmt], name: str, cases: Sequence[C
         old = [ast.unparse(statement) for statement in statements]
         edit.swap()
         try:
-            placed(edit)
+            for statement in statements:
+                ast.fix_missing_locations(statement)
             if all(gives(statements, name, *case) for case in cases):
                 new = [ast.unparse(statement) for statement in statements]
                 return change(old, new)

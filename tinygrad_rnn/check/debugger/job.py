@@ -51,7 +51,7 @@ class Job:
             first = adapter.run()
             self.problem = LayerProblem(adapter, first.outputs, np.random.default_rng(seed))
             self.dys = self.problem.dys
-            self.right = self._right()
+            self.right = {**self._right(), **adapter.inner_slopes(self.dys, seed, self.elements)}
             without = adapter.gradients(adapter.run(adapter.floats, self.dys))
             self.needless = [name for name in adapter.input_names if without.get(name) is None]
             self.first = self.outcome()
@@ -103,10 +103,11 @@ class Job:
 
     def error(self, name: str, g: Any) -> float:
         """The error of a gradient; None is right for an input, if it is None without any edit."""
-        slope, shape = self.right[name], self.adapter.floats[name].shape
+        slope = self.right[name]
+        shape = self.adapter.floats[name].shape if name in self.adapter.floats else np.shape(g)
         if g is None:
             return 0.0 if name in self.needless else np.inf
-        if np.shape(g) != shape or np.asarray(g).dtype.kind not in "fiu":
+        if np.size(g) != slope.along.shape[1] or np.shape(g) != shape or np.asarray(g).dtype.kind not in "fiu":
             return np.inf
         if not np.isfinite(slope.values).all():
             return 0.0

@@ -4,14 +4,47 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...engine.tensor import make
-from ..numeric.derivatives import outputs
+from ..layers.adapter import Adapter, Run
+from ..numeric.derivatives import Slopes, outputs
+from .case import Case
 from .subjects import Subject
+
+
+class DerivationAdapter(Adapter):
+    """A hand-derived backward for the debugger: its gradients by local variables are compared as well."""
+
+    def __init__(self, subject: Subject, case: Case):
+        super().__init__(as_layer(subject, case.given), list(case.given.values()))
+        self.subject = subject
+        right = {name: case.gradient(line, case.totals) for name, line in case.lines.items() if line[0] != "given"}
+        fitting = [name for name, g in right.items() if np.shape(case.hand[name]) == np.shape(g)]
+        self.lines = {name: case.lines[name] for name in fitting}  # by the keys that backward returns
+
+    def gradients(self, run: Run) -> dict[str, Any]:
+        inner = getattr(run.layer, "gradients", {})
+        return {**super().gradients(run), **{name: inner.get(name) for name in self.lines}}
+
+    def inner_slopes(self, dys: Sequence[Any], seed: int, elements: int) -> dict[str, Any]:
+        if not self.lines:
+            return {}
+        given, rng = dict(zip(self.input_names, self.inputs)), np.random.default_rng(seed + 6)
+        case = self.subject.case_of({name: self.floats.get(name, x) for name, x in given.items()}, rng)
+        reached = [dy for k, dy in enumerate(case.problem.dys) if k not in self.subject.unreached]
+        for dy, new in zip(reached, dys):
+            dy[...] = new
+        totals, slopes = case.tape.back(case.groups), {}
+        for name, line in self.lines.items():
+            g = np.ravel(case.gradient(line, totals))
+            some = rng.permutation(g.size)[:elements]
+            along = np.concatenate([rng.standard_normal((2, g.size)), np.eye(g.size)[some]])
+            slopes[name] = Slopes(along, along @ g, np.zeros(len(along)), True)
+        return slopes
 
 
 def as_layer(subject: Subject, given: Mapping[str, Any]) -> Any:
@@ -28,8 +61,8 @@ def as_layer(subject: Subject, given: Mapping[str, Any]) -> Any:
     def backward(self: Any, *dys: Any) -> dict[str, Any]:
         reached = iter(dys)
         full = [np.zeros_like(y) if k in subject.unreached else next(reached) for k, y in enumerate(self.ys)]
-        gradients = subject.call({name: np.array(x) for name, x in self.given.items()}, full)
-        return {name: gradients.get(f"d{name}") for name in names}
+        self.gradients = subject.call({name: np.array(x) for name, x in self.given.items()}, full)
+        return {name: self.gradients.get(f"d{name}") for name in names}
 
     kind = inspect.Parameter.POSITIONAL_ONLY
     signature = inspect.Signature([inspect.Parameter(name, kind) for name in ("self", *names)])

@@ -53,9 +53,18 @@ class Subject:
     sources: list[Any]  # the user's functions
     unreached: tuple[int, ...] = ()  # the outputs whose gradient the backward does not take
 
-    def case(self, seed: int) -> Case:
-        """The inputs and cotangents of a seed, and the right gradients; the user's inputs at the first seed."""
+    def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
+        """The arguments by name: the user's at the first seed, else random. Exact in ``dtype``, as float64."""
         raise NotImplementedError
+
+    def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
+        """The right gradients for arguments, and for random cotangents."""
+        raise NotImplementedError
+
+    def case(self, seed: int) -> Case:
+        """The arguments and cotangents of a seed, and the right gradients."""
+        rng = np.random.default_rng(seed)
+        return self.case_of(self.given(rng, seed), rng)
 
     def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
         """The gradients that the backward returns for arguments by name and a cotangent for each output."""
@@ -88,9 +97,7 @@ class OfCell(Subject):
             taken = parameters(backward)
             self.unreached = tuple(k for k, name in enumerate(self.cotangents) if name not in taken)
 
-    def case(self, seed: int) -> Case:
-        rng = np.random.default_rng(seed)
-        given = self._given(rng, seed)
+    def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
         case = case_of_cell(self.cell, self.function, given, rng, self.timed)
         case.given = {name: x.astype(self.dtype) if x.dtype.kind == "f" else x for name, x in given.items()}
         for k in self.unreached:
@@ -98,8 +105,7 @@ class OfCell(Subject):
         case.totals = case.tape.back(case.groups)
         return case
 
-    def _given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
-        """The arguments by name: the user's, or random ones. Exact in ``dtype``, as float64."""
+    def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
         sizes = dict(self.sizes)
         empty = next((letter for letter, n in sizes.items() if n < 1), None)
         if empty is not None:
@@ -146,10 +152,10 @@ class OfFunction(Subject):
         self.inputs = {name: exact(x, self.dtype) for name, x in zip(argument_names(f, len(inputs)), inputs)}
         self.batched = list(self.inputs)
 
-    def case(self, seed: int) -> Case:
-        rng, given = np.random.default_rng(seed), self.inputs
-        if seed != self.first:
-            given = {name: moved(x, rng) for name, x in given.items()}
+    def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
+        return {name: x if seed == self.first else moved(x, rng) for name, x in self.inputs.items()}
+
+    def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
         case = case_of_function(self.f, given, rng)
         case.given = {name: x.astype(self.dtype) if x.dtype.kind == "f" else x for name, x in given.items()}
         return case

@@ -87,11 +87,16 @@ class Adapter:
 
     def with_inputs(self, inputs: Sequence[Any], layer: Any = None) -> Adapter:
         """An adapter of the same layer, or of a copy of it, with other inputs (leaves), in float64."""
-        other = Adapter(self.layer if layer is None else layer, self.build(inputs), self.reset, self.seed)
+        other = copy.copy(self)
+        Adapter.__init__(other, self.layer if layer is None else layer, self.build(inputs), self.reset, self.seed)
         renamed = dict(zip(other.param_names, self.param_names))
         other.floats = {renamed.get(name, name): x for name, x in other.floats.items()}
         other.param_names, other.names, other.fill = self.param_names, list(other.floats), self.fill
         return other
+
+    def inner_slopes(self, dys: Sequence[Any], seed: int, elements: int) -> dict[str, Any]:
+        """The right derivatives by values inside of forward, by name; nothing for a layer that returns none."""
+        return {}
 
     def run(
         self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = (), fill: float | None = None

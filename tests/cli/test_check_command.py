@@ -11,7 +11,7 @@ from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.cli import main
 
 RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
-MISTAKE = "+         do = dh * np.tanh(c_new)"
+MISTAKE = "lstm_wrong.py:37 in lstm_bptt: do = dh * c"
 
 
 @pytest.fixture
@@ -148,7 +148,8 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
 
 @pytest.mark.parametrize(("place", "more", "said"), [
     ("nowhere.py:f", [], "nowhere.py: there is no such file"),
-    ("mine.py", [], "'mine.py' is no place in a file, should be FILE.py:NAME"),
+    ("mine", [], "'mine' is no place in a file, should be FILE.py:NAME"),
+    ("mine.py", [], "mine.py has several things that can be checked; name one:\n  tinygrad-rnn check mine.py:"),
     ("mine.py:absent", [], "mine.py has no absent, only"),
     ("mine.py:number", [], "number is a int, should be a function that returns gradients, or a layer"),
     ("mine.py:square", [], "square(x) takes no gradient, and makes no layer"),

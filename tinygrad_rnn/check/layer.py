@@ -21,6 +21,7 @@ from .layers.adapter import Adapter, Reset, Run
 from .layers.arguments import as_cell
 from .layers.forward_match import compared_forward
 from .layers.gradient_attributes import AttributeLayer, needs_names
+from .layers.operation import is_operation, operation_as_layer
 from .layers.problem import NONE, LayerProblem
 from .mistakes import explain
 from .numeric.compare import EMPTY, compared
@@ -40,6 +41,8 @@ def check_layer(
     and outputs are arrays, or tuples, lists and dicts of arrays. Gradients are named after the attribute that holds
     the parameter, else ``params[0]``. The layer itself is not changed.
 
+    A class with static ``forward(ctx, x)`` and ``backward(ctx, dy)`` is taken as a custom operation, as PyTorch has it.
+
     A mistake is named by its line in the source of the layer, with a patch that was run (see `Diagnosis`).
 
     ``cell`` names the cell that forward should equal, for example ``tg.lstm``: a step of the cell, or the cell over
@@ -55,6 +58,7 @@ def check_layer(
 
     Returns a `Report`. Raises `Uncheckable` if ``layer`` is no layer, or the inputs do not fit.
     """
+    layer = operation_as_layer(layer) if is_operation(layer) else layer
     return checked(layer, inputs, as_cell("check_layer", cell), seed, reset, accumulates, dtype)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import Uncheckable
 from .layer import checked
-from .layers.arguments import binds, parameters
+from .layers.arguments import binds, parameters, refuse_deferred
 from .layers.loss_function import LossLayer
 from .report import Report
 
@@ -28,6 +28,7 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
     if isinstance(function, type) or not callable(function):
         raise Uncheckable(f"check_loss: it is handed a {type(function).__name__}, should be a function that returns "
                           "the loss, then gradients")  # fmt: skip
+    refuse_deferred("check_loss", function)
     if not binds(function, inputs):
         wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
         raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be check_loss({name}, {wanted})")

@@ -20,6 +20,8 @@ from ..errors import Uncheckable, UserFileError
 from ..exercise.grading import graded
 from ..exercise.template import MARK, template
 from ..exercise.worksheet import Exercise
+from .check_functions import check_functions
+from .checkable import only_place
 from .console import write_text
 from .guess_cell import by_name, by_parameters, guess
 from .make_layer import LayerMaker, is_layer, makes_layer
@@ -30,11 +32,15 @@ from .target import cell_at, load_names
 HELP = "check a backward pass derived by hand"
 ABOUT = """\
 Check a backward pass that was derived by hand. Every gradient is compared with autograd and with numbers. The report
-names the first wrong line, and the mistake where it is a known one. FILE.py:NAME is one of
+names the line of the file that is wrong, with a change of it that was run. FILE.py alone is enough if one thing in it
+can be checked; otherwise they are listed. FILE.py:NAME is one of
 
     def lstm_backward(x, h, c, *, Wx, Wh, b, dh, dc):        one step; dh, dc: the gradients by the new states
     def lstm_bptt(xs, h, c, *, Wx, Wh, b, dhs, dh, dc):      over time; dhs: by every output
     class TimeLSTM:                                          a layer (params, grads, forward, backward), or its maker
+    def step_backward(dnext_h, cache):                       with def step_forward(x, prev_h, ...): out, cache
+    def lossFun(inputs, targets, hprev, Wxh, ...):           returns the loss, then gradients
+    class Op:                                                static forward(ctx, x) and backward(ctx, dy)
 
 A function returns its gradients by name, in the order of the derivation. It may return those of local variables too:
 {"do": ..., "dc'": ..., "dWx": ..., "dx": ...}. A layer is constructed with parameters of the cell (Wx, Wh, b), with
@@ -59,7 +65,7 @@ exit codes: 0 right, 1 wrong or not finished, 2 could not be checked (said in on
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     add = parser.add_argument
-    add("place", nargs="?", metavar="FILE.py:NAME", help="the backward, the layer, or the exercise")
+    add("place", nargs="?", metavar="FILE.py[:NAME]", help="the backward, layer, pair, loss, operation or exercise")
     add("--cell", metavar="CELL", help=f"the cell that it belongs to: {', '.join(BUILT_IN)}, or FILE.py:NAME for a "
         "cell of your own (default: recognised by NAME or by its parameters)")  # fmt: skip
     add("--sizes", type=sizes, default={}, metavar="N=3,T=5", help="sizes by letter (default: N=3,T=5,D=7,H=11)")
@@ -67,16 +73,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--dtype", choices=["float64", "float32"], default="float64",
         help="of the inputs and parameters; in float32, rounding is no mistake (%(default)s)")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")
+    add("--patch", metavar="FILE", help="write the change as a unified diff that `git apply` takes; - is the terminal")
     add("--draw", metavar="FILE.svg", help="draw the cell and mark the wrong edge of the backward pass "
                                            "(.svg .png .html ...)")  # fmt: skip
-    add("--inputs", type=shape, nargs="+", metavar="3,5", help="shapes of the inputs of a layer that is no cell")
+    add("--inputs", type=shape, nargs="+", metavar="3,5", help="shapes of the inputs, of a layer that is no cell, "
+        "or of a function")  # fmt: skip
     add("--layer", action="store_true", help="NAME is a function that makes a layer")
     add("--template", metavar="CELL", help="write an exercise: the backward of CELL with its lines left blank")
     add("-o", "--out", metavar="FILE", help="where the exercise goes (default: CELL_exercise.py; - is the terminal)")
     add("--force", action="store_true", help="overwrite an exercise, with the lines that were filled in")
     add("--hint", nargs="?", const="1", action="append", default=[], metavar="K",
         help="a hint for the first line of an exercise that is not right; 1, 2, 3: more of it")  # fmt: skip
-    add_timeout(parser)
+    add_timeout(parser, 60.0)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,9 +100,21 @@ def run(options: argparse.Namespace) -> int:
     if report.verdict == "unchecked" and not options.json:
         raise Uncheckable(f"{options.place} could not be checked:\n{report}")
     print(report.to_json() if options.json else report)
+    if options.patch:
+        write_patch(report, options.patch)
     if options.draw:
         draw_wrong(report, cell, options.draw)
     return 2 if report.verdict == "unchecked" else 0 if report.ok else 1
+
+
+def write_patch(report: Any, file: str) -> None:
+    """Write the changes of all mistakes as a unified diff, if there are any."""
+    diff = "".join(line.diff for line in getattr(report, "lines", []))
+    if diff:
+        with contextlib.redirect_stdout(sys.stderr) if file != "-" else contextlib.nullcontext():
+            write_text(file, diff)
+    else:
+        print(f"{file} was not written: there is no patch", file=sys.stderr)
 
 
 def hint_level(options: argparse.Namespace) -> int:
@@ -134,8 +154,9 @@ def write_exercise(options: argparse.Namespace) -> None:
 
 def check_place(options: argparse.Namespace, level: int) -> tuple[Any, Cell | None]:
     """The report on the exercise, the layer or the backward that was named, and the cell that it belongs to."""
-    file, _, name = options.place.rpartition(":")
     names = load_names(options.place)
+    options.place = options.place if ":" in options.place else only_place(options.place, names)
+    file, _, name = options.place.rpartition(":")
     target, cell = names[name], cell_at(options.cell) if options.cell else None
     place = names.get(MARK)
     if isinstance(place, str):
@@ -143,6 +164,13 @@ def check_place(options: argparse.Namespace, level: int) -> tuple[Any, Cell | No
         return graded(options.place, target, cell, options.seed or 0, options.sizes, level), None
     if level:
         raise UserFileError(f"--hint is for an exercise, and {file} is none; --template CELL writes one")
+    report = check_functions(options, names, target)
+    return (report, None) if report is not None else check_target(options, target, cell)
+
+
+def check_target(options: argparse.Namespace, target: Any, cell: Cell | None) -> tuple[Report, Cell | None]:
+    """The report on a layer, what makes a layer, or a backward of a cell."""
+    name = options.place.rpartition(":")[2]
     if options.layer or options.inputs or is_layer(target):
         return check_as_layer(options, target, cell)
     if isinstance(target, type) or not callable(target):

@@ -80,10 +80,11 @@ def _child(options: argparse.Namespace) -> int:
 
 
 def _user_files(options: argparse.Namespace) -> list[str]:
-    """The ``FILE.py`` of every option that names ``FILE.py:NAME``."""
+    """The ``FILE.py`` of every option that names ``FILE.py:NAME``, or a file alone."""
     hints = [hint for hint in getattr(options, "hint", []) if hint]  # --hint FILE.py:NAME is accepted too
     places = [getattr(options, name, None) or "" for name in ("place", "cell", "template", "model")]
-    return [place.rpartition(":")[0] for place in [*places, *hints] if ":" in place]
+    files = [place.rpartition(":")[0] if ":" in place else place for place in [*places, *hints]]
+    return [file for file, place in zip(files, [*places, *hints]) if ":" in place or place.endswith(".py")]
 
 
 def exit_code(options: argparse.Namespace, run: Callable[[argparse.Namespace], int]) -> int:

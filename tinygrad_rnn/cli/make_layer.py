@@ -18,7 +18,8 @@ from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
 from ..check.layers.adapter import PROTOCOL
-from ..check.layers.arguments import attributes, parameters, plain
+from ..check.layers.arguments import attributes, binds, parameters, plain
+from ..check.layers.gradient_attributes import needs_names
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
@@ -87,7 +88,7 @@ class LayerMaker:
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
         layer = target(**self.arguments(target))
         missing = [name for name in PROTOCOL if not hasattr(layer, name)]
-        if missing:
+        if missing and not needs_names(layer):
             raise UserFileError(f"{self.name} gives a {type(layer).__name__} without {', '.join(missing)}, should be a "
                                 "layer: params, grads, forward and backward")  # fmt: skip
         return layer
@@ -131,9 +132,7 @@ class LayerMaker:
     def inputs(self, layer: Any) -> list[np.ndarray]:
         """Random inputs: of the shapes of ``--inputs``, else by the arguments of forward, over time or of one step."""
         if self.shapes:
-            inputs = [self.random(shape) for shape in self.shapes]
-            self.try_forward(layer, inputs)
-            return inputs
+            return self.shaped(layer, self.shapes)
         cell = self.recognise(layer)
         needed = required(layer.forward)
         names = [name for name in _named_arguments(layer.forward, keyword=False) if name in needed]
@@ -153,6 +152,16 @@ class LayerMaker:
             except Exception as error:
                 errors.append(error)
         raise errors[0]
+
+    def shaped(self, layer: Any, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        """Random inputs of the shapes of ``--inputs``."""
+        inputs = [self.random(shape) for shape in shapes]
+        if not binds(layer.forward, inputs):
+            wanted = ", ".join(parameters(layer.forward))
+            raise UserFileError(f"{self.name}: --inputs has {len(inputs)} shapes, should be one for each of "
+                                f"forward({wanted})")  # fmt: skip
+        self.try_forward(layer, inputs)
+        return inputs
 
     def try_forward(self, layer: Any, inputs: list[np.ndarray]) -> None:
         """Run forward once on a copy; raise UserFileError unless it returns an array of floats."""

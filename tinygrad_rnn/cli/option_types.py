@@ -64,9 +64,9 @@ def time_steps(text: str) -> tuple[int, int]:
     return int(first), int(end)
 
 
-def add_timeout(parser: argparse.ArgumentParser) -> None:
+def add_timeout(parser: argparse.ArgumentParser, default: float = 600.0) -> None:
     """Add ``--timeout``, the limit on the time of a user's file."""
-    parser.add_argument("--timeout", type=seconds, default=600.0, metavar="S",
+    parser.add_argument("--timeout", type=seconds, default=default, metavar="S",
                         help="end the process in which FILE.py runs after S seconds (%(default)g)")  # fmt: skip
 
 

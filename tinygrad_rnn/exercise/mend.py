@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..check.debugger.batch import placed
 from ..check.debugger.edits import Scope
 from ..check.debugger.observe import Kind, expressions, kind_of
 from ..check.debugger.statement_edits import Edit, of_statement

@@ -119,7 +119,8 @@ def functions_of(roots: Sequence[Any]) -> list[FunctionType]:
         if isinstance(item, FunctionType):
             if _is_users(item.__code__.co_filename):
                 functions[id(item)] = item
-                waiting += [part for part in item.__globals__.values() if isinstance(part, (FunctionType, type))]
+                parts = [item.__globals__.get(name) for name in names_in(item.__code__)]
+                waiting += [part for part in parts if isinstance(part, (FunctionType, type))]
             waiting += [cell.cell_contents for cell in item.__closure__ or () if _is_filled(cell)]
             waiting += [item.__wrapped__] if hasattr(item, "__wrapped__") else []
         else:
@@ -127,11 +128,18 @@ def functions_of(roots: Sequence[Any]) -> list[FunctionType]:
     return list(functions.values())
 
 
+def names_in(code: CodeType) -> list[str]:
+    """The global names and attributes that a function and the functions inside of it read."""
+    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in names_in(part)]
+    return list(dict.fromkeys([*code.co_names, *inner]))
+
+
 def _parts(item: Any) -> list[Any]:
     """What a class, a method, a property, a partial or an object of a user-defined class refers to."""
     if isinstance(item, type):
-        own = getattr(sys.modules.get(item.__module__), "__file__", None) or ""
-        return [*vars(item).values(), *item.__mro__[1:]] if _is_users(own) or item.__module__ == "__main__" else []
+        functions = [getattr(part, "__func__", getattr(part, "fget", part)) for part in vars(item).values()]
+        files = [part.__code__.co_filename for part in functions if isinstance(part, FunctionType)]
+        return [*vars(item).values(), *item.__mro__[1:]] if any(map(_is_users, files)) or not files else []
     if isinstance(item, (staticmethod, classmethod)) or hasattr(item, "__func__"):
         return [item.__func__, getattr(item, "__self__", None)]
     if isinstance(item, property):

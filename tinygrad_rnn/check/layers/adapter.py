@@ -14,6 +14,7 @@ import numpy as np
 from ...engine.pytree import flatten
 from ...errors import InvalidType, Uncheckable
 from ..numeric.inputs import argument_names, paths
+from .arguments import refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import arrays_in, copy_with, like
 
@@ -50,6 +51,7 @@ class Adapter:
         self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None
     ):
         is_layer(layer)
+        refuse_deferred("check_layer", layer.forward, layer.backward)
         self.layer, self.reset, self.seed = layer, reset, seed
         self.dtype = np.dtype(dtype or np.float64)
         self.arguments = argument_names(layer.forward, len(inputs))
@@ -82,8 +84,9 @@ class Adapter:
         """
         dys = [np.ones(np.shape(y)) for y in self.run().outputs]
         zero, other = (self.gradients(self.run(self.floats, dys, fill)) for fill in (0.0, OTHER))
-        same = [np.array_equal(np.asarray(zero[name]), np.asarray(other[name]), equal_nan=True) for name in zero]
-        self.fill = OTHER if all(same) else 0.0
+        pairs = [(np.asarray(g), np.asarray(other[name])) for name, g in zero.items() if g is not None]
+        same = all(a.dtype.kind in "fiu" and np.array_equal(a, b, equal_nan=True) for a, b in pairs)
+        self.fill = OTHER if same else 0.0
 
     def with_inputs(self, inputs: Sequence[Any], layer: Any = None) -> Adapter:
         """An adapter of the same layer, or of a copy of it, with other inputs (leaves), in float64."""

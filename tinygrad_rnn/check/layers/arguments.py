@@ -25,6 +25,16 @@ def as_cell(where: str, cell: Any) -> Cell | None:
     raise Uncheckable(f"{where}: cell is a {type(cell).__name__}, should be a cell: equations under @cell, or tg.lstm")
 
 
+def refuse_deferred(where: str, *functions: Any) -> None:
+    """Raise Uncheckable for a generator and an async function: their calls give no result."""
+    for function in functions:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        if inspect.isgeneratorfunction(function):
+            raise Uncheckable(f"{where}: {name} is a generator, should return its result: it has a yield")
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise Uncheckable(f"{where}: {name} is async, should be a plain def")
+
+
 def plain(name: str) -> str:
     """A name in lower case without underscores and digits: ``W_x`` is wx, ``TimeLSTM`` is timelstm."""
     return re.sub("[^a-z]", "", name.lower())
@@ -72,5 +82,6 @@ def attributes(layer: Any, names: list[str]) -> dict[str, np.ndarray]:
     mine = {plain(key): array for key, array in getattr(layer, "__dict__", {}).items() if isinstance(array, np.ndarray)}
     if all(plain(name) in mine for name in names):
         return {name: mine[plain(name)] for name in names}
-    arrays = [np.asarray(array) for array in layer.params]
+    params = getattr(layer, "params", [])
+    arrays = [np.asarray(array) for array in (params.values() if isinstance(params, dict) else params)]
     return dict(zip(names, arrays)) if len(arrays) == len(names) else {}

@@ -12,13 +12,14 @@ from typing import Any
 
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .arguments import as_cell, binds, is_backward, parameters, takes_any_argument
+from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, takes_any_argument
 
 
 def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
     """Raise Uncheckable unless ``forward`` takes the inputs and ``backward`` can be its backward, in this order."""
     if isinstance(forward, str):
         as_cell("check_backward", forward)
+    refuse_deferred("check_backward", forward, backward)
     names = [getattr(f, "__name__", getattr(f, "name", type(f).__name__)) for f in (forward, backward)]
     functions = not isinstance(forward, (Cell, type)) and callable(forward) and bool(parameters(backward))
     if isinstance(backward, Cell) or (functions and _by_name(forward) and not _by_name(backward)):

@@ -1,0 +1,76 @@
+"""What in a user's file looks as if it can be checked: layers, operations, pairs, losses, backward functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..check.layers.arguments import is_backward, parameters
+from ..check.layers.cache_pair import takes_cache
+from ..check.layers.loss_function import PREFIXES, returned_names
+from ..check.layers.operation import is_operation
+from ..errors import UserFileError
+from ..exercise.template import MARK
+from .guess_cell import by_parameters
+from .make_layer import is_layer
+
+Names = Mapping[str, Any]
+
+
+def checkable(file: str, names: Names) -> dict[str, str]:
+    """What each name of a file is, for those that can be checked: "layer", "operation", "pair", "loss", "backward".
+
+    A pair has the name of its backward. Only what the file itself defines counts.
+    """
+    own = {name: x for name, x in names.items() if getattr(x, "__module__", None) == Path(file).stem
+           and getattr(x, "__qualname__", name) == name and not name.startswith("_")}  # fmt: skip
+    kinds = {name: kind_of(name, x, own) for name, x in own.items()}
+    if isinstance(names.get(MARK), str):
+        return {name: "exercise" for name, x in own.items() if callable(x)}
+    return {name: kind for name, kind in kinds.items() if kind}
+
+
+def kind_of(name: str, target: Any, names: Names) -> str:
+    """What a class or a function of a file is; "" for one that cannot be checked."""
+    if isinstance(target, type):
+        return "operation" if is_operation(target) else "layer" if is_layer(target) else ""
+    if not callable(target):
+        return ""
+    if forward_of(name, names) and takes_cache(target):
+        return "pair"
+    if is_loss(target):
+        return "loss"
+    takes = parameters(target)
+    cotangents = [key for key in takes if key in ("dh", "dc", "dhs")]
+    return "backward" if cotangents and is_backward(target) and by_parameters(list(takes)) else ""
+
+
+def forward_of(name: str, names: Names) -> Any:
+    """The forward that belongs to a backward, by its name; None if there is none."""
+    forward = name.replace("backward", "forward").replace("Backward", "Forward")
+    return names.get(forward) if forward != name and callable(names.get(forward)) else None
+
+
+def is_loss(function: Any) -> bool:
+    """Does a function return something, and then gradients by its arguments, by their names?"""
+    returned, takes = returned_names(function), list(parameters(function))
+    gradients = [prefix + name for name in takes for prefix in PREFIXES[:-1]]
+    return len(returned) > 1 and returned[0] not in gradients and any(name in gradients for name in returned[1:])
+
+
+def only_place(file: str, names: Names) -> str:
+    """``FILE.py:NAME`` if there is a single thing to check. Raises UserFileError, which lists them, otherwise."""
+    kinds = checkable(file, names)
+    if len(kinds) == 1:
+        return f"{file}:{next(iter(kinds))}"
+    if not kinds:
+        public = ", ".join(name for name, x in names.items() if callable(x) and getattr(x, "__module__", "") ==
+                           Path(file).stem) or "nothing to call"  # fmt: skip
+        raise UserFileError(
+            f"{file} has {public}, and nothing that looks as if it could be checked: a class with forward and "
+            "backward, functions NAME_forward and NAME_backward with a cache, a function that returns a loss and "
+            "gradients, or a backward that takes dh or dhs; name one of its names: FILE.py:NAME"
+        )
+    lines = [f"  tinygrad-rnn check {file}:{name}   {kind}" for name, kind in kinds.items()]
+    raise UserFileError("\n".join([f"{file} has several things that can be checked; name one:", *lines]))

@@ -98,7 +98,7 @@ def test_the_wrong_edge_can_be_drawn(searched):
     assert "\nmistake: " in str(report)
 
 
-def test_a_mistake_without_a_line_has_a_place_only(searched):
+def test_a_mistake_without_a_line_has_a_place_only():
     report = wrong(OUTSIDE)
     assert (report.first_wrong, report.diagnoses, report.searched) == ("do", [], True)
     assert "no line was found whose change makes all gradients right; the first wrong one is named above" in str(report)

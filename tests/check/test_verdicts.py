@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn import Param, cell, check_backward, check_gradients, check_layer
+from tinygrad_rnn import Param, cell, check_backward, check_gradients, check_layer, check_loss
 from tinygrad_rnn.cli.demo_backward import lstm_backward
 
 r = np.random.default_rng(0).standard_normal
@@ -368,6 +368,14 @@ def test_a_backward_is_called_by_the_names_of_the_inputs(backward):
 # -- what to write -----------------------------------------------------------------------------------------------------
 
 
+def yields(x):
+    yield x
+
+
+async def later(x, dy):
+    return dy
+
+
 class Twice(Square):
     def backward(self, dh, dc):
         return dh
@@ -376,6 +384,10 @@ class Twice(Square):
 @pytest.mark.parametrize(("check", "said"), [
     (lambda: check_layer(Square(), X, cell="rnn"),
      "check_layer: cell is the string 'rnn', should be cell=tg.rnn, without quotes"),
+    (lambda: check_backward(yields, lambda x, dy: dy, X),
+     "check_backward: yields is a generator, should return its result: it has a yield"),
+    (lambda: check_backward(lambda x: x, later, X), "check_backward: later is async, should be a plain def"),
+    (lambda: check_loss(yields, X), "check_loss: yields is a generator"),
     (lambda: check_layer(Square(), X, cell="elman"),
      "check_layer: cell is the string 'elman', should be a cell such as cell=tg.lstm (rnn, lstm, gru,"),
     (lambda: check_layer(Square(), X, cell=3), "check_layer: cell is a int, should be a cell: equations under @cell"),

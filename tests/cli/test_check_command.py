@@ -11,7 +11,7 @@ from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.cli import main
 
 RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
-MISTAKE = "lstm_wrong.py:37 in lstm_bptt: do = dh * c"
+MISTAKE = "lstm_wrong.py:35 in lstm_bptt: do = dh * c_new"
 
 
 @pytest.fixture

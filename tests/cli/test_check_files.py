@@ -1,0 +1,110 @@
+"""``tinygrad-rnn check FILE.py``: what is in the file is found, run on guessed inputs, and mended by a patch."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from helpers.command_line import CHECKOUT, python
+from tinygrad_rnn.cli import main
+
+HANDWRITINGS = CHECKOUT / "tests" / "helpers" / "handwritings"
+SQUARE = """\
+class Square:
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return dy * x
+"""
+LOSS = """\
+def loss(x, w):
+    return 0.5 * ((x @ w) ** 2).sum(), x.T @ x @ w
+"""
+PAIR = """\
+def forward(x, strange):
+    return x * strange, x
+
+
+def backward(dy, cache):
+    return dy, dy * cache
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def run(text, *more):
+        (tmp_path / "mine.py").write_text(text)
+        code = main.main(["check", *(more or ["mine.py"])])
+        out = capsys.readouterr()
+        assert "Traceback" not in out.out + out.err
+        return code, out.err if code == 2 else out.out
+
+    return run
+
+
+def test_the_only_thing_of_a_file_is_checked_and_git_applies_the_patch(run, tmp_path):
+    code, out = run(SQUARE, "mine.py", "--patch", "mine.diff")
+    assert code == 1 and "mistake: mine.py:10 in Square.backward: return dy * x\n" in out
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(["git", "apply", "mine.diff"], cwd=tmp_path, check=True, capture_output=True)
+    assert run((tmp_path / "mine.py").read_text())[0] == 0
+
+
+def test_json_has_the_place_and_both_texts(run):
+    (line,) = json.loads(run(SQUARE, "mine.py", "--json")[1])["diagnoses"]
+    assert (line["file"].rpartition("/")[2], line["line"], line["column"]) == ("mine.py", 10, 16)
+    assert (line["old"].strip(), line["new"].strip()) == ("return dy * x", "return 2 * dy * x")
+
+
+def test_no_patch_is_said(run, tmp_path, capsys):
+    assert run(SQUARE.replace("dy * x", "2 * dy * x"), "mine.py", "--patch", "mine.diff")[0] == 0
+    assert not (tmp_path / "mine.diff").exists()
+
+
+def test_several_are_listed(run, tmp_path):
+    code, out = run((HANDWRITINGS / "cs231n_rnn.py").read_text())
+    assert code == 2 and "mine.py has several things that can be checked; name one:\n" in out
+    assert "  tinygrad-rnn check mine.py:rnn_step_backward   pair\n" in out
+
+
+@pytest.mark.sampled(every=3, by=lambda name, what: [])
+@pytest.mark.parametrize(("name", "what"), [
+    ("min_char_rnn", ""), ("min_char_lstm", ""), ("pair_gru", ""), ("local_lstm", ""), ("cs231n_rnn", ":rnn_backward"),
+    ("cs231n_lstm", ":lstm_step_backward"), ("cs231n_lstm", ":lstm_backward"), ("book_rnn", ":RNN"),
+    ("book_lstm", ":TimeLSTM"),
+])  # fmt: skip
+def test_files_as_students_have_them_are_run_as_they_are(name, what, run, tmp_path):
+    shutil.copy(HANDWRITINGS / f"{name}.py", tmp_path)
+    code, out = run("", f"{name}.py{what}")
+    assert code == 0, out
+
+
+@pytest.mark.parametrize(("text", "more", "said"), [
+    (PAIR, [], "backward(x, strange): no shape can be guessed for strange; --inputs should have the shape of every"),
+    (PAIR, ["--inputs", "3,7"], "takes 2 inputs and --inputs has 1 shapes, should have one for each"),
+    (LOSS, [], "loss(x, w) runs on none of the usual shapes; --inputs should have the shape of every argument"),
+    ("import math\n\n\ndef f(x):\n    return x\n", [], "mine.py has f, and nothing that looks as if it could be"),
+])  # fmt: skip
+def test_what_cannot_be_guessed_is_named_with_how_to_give_it(text, more, said, run):
+    code, out = run(text.replace("x.T @ x @ w", "dw").replace("    return 0.5", "    dw = x.T @ x @ w\n    return 0.5"),
+                    "mine.py", *more)  # fmt: skip
+    assert code == 2 and said in out, out
+
+
+def test_shapes_that_are_given_are_taken(run):
+    assert run(PAIR.replace("return dy,", "return dy * 1,"), "mine.py", "--inputs", "3,7", "3,7")[0] == 1
+
+
+def test_a_file_that_never_ends_is_no_pass(tmp_path):
+    (tmp_path / "mine.py").write_text("while True:\n    pass\n")
+    process = python("-m", "tinygrad_rnn", "check", "mine.py", "--timeout", "3", cwd=tmp_path)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 2 and "took longer than 3 seconds and was ended; --timeout gives it more" in err

@@ -36,10 +36,10 @@ def test_every_python_block_runs_and_prints_what_it_says(page, tmp_path, monkeyp
     for number, (block, shown) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")), 1):
         promised = [found[1].strip() for line in block.splitlines() if (found := PRINTS.match(line))]
         printed = io.StringIO()
-        place = f"{page.name}, block {number}"
-        linecache.cache[place] = len(block), None, block.splitlines(keepends=True), place  # as a notebook does
         with contextlib.redirect_stdout(printed):
-            exec(compile(block, place, "exec"), names)
+            file = f"{page.name}, block {number}"
+            linecache.cache[file] = len(block), None, block.splitlines(keepends=True), file  # as a notebook does
+            exec(compile(block, file, "exec"), names)
         lines = [line.strip() for line in printed.getvalue().splitlines()]
         for line in promised:
             assert line in lines, f"{page.name}, block {number}: {line!r} is promised; printed was {lines}"

@@ -40,7 +40,7 @@ def remembers(lines: dict[str, str]) -> None:
 
 def names_the_mistake(lines: dict[str, str]) -> None:
     assert lines["mistake: "].startswith("mistake: lstm_wrong.py:35 in lstm_bptt: do = dh * c_new")
-    assert lines["    +  "].strip().startswith("+         do = dh * np.tanh(c_new)")
+    assert lines["    + "].startswith("    +         do = dh * np.tanh(c_new)")
 
 
 def reads_backprop(lines: dict[str, str]) -> None:

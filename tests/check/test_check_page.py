@@ -23,7 +23,7 @@ def page(name: str) -> str:
     return (CHECKOUT / "docs" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def test_the_commands_print_what_the_guide_shows(monkeypatch):
+def test_the_commands_print_what_the_guide_shows(monkeypatch, searched):
     monkeypatch.chdir(CHECKOUT)
     shown = dict(CONSOLE.findall(page("check")))
     codes: list[int] = []

@@ -260,7 +260,7 @@ class WrongLSTM(LSTM):
     """``df`` from the new memory; the derivative of the output gate's sigmoid may be left out as well."""
 
     def backward(self, dh, dc):
-        x, h, _, f, g, i, o, new = self.cache
+        x, h, c, f, g, i, o, new = self.cache
         t = np.tanh(new)
         ds = dc + dh * o * (1 - t * t)
         dA = np.hstack([ds * new * f * (1 - f), ds * i * (1 - g * g), ds * g * i * (1 - i), dh * t * o * (1 - o)])

@@ -97,6 +97,8 @@ def units_of(roots: Sequence[Any]) -> list[Unit]:
     units, trees = [], dict[str, ast.Module]()
     for function in functions_of(roots):
         file = function.__code__.co_filename
+        if file not in trees:
+            linecache.checkcache(file)  # it may have been written and loaded once more
         text = "".join(linecache.getlines(file, function.__globals__))
         if file not in trees:
             trees[file] = _parsed(text)

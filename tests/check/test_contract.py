@@ -234,6 +234,21 @@ def test_what_is_neither_is_told():
     ]
 
 
+class Rebinds(Affine):
+    """Puts other arrays into ``grads``."""
+
+    def put(self, *grads):
+        for k, new in enumerate(grads):
+            self.grads[k] = new
+
+
+def test_a_gradient_that_is_another_array_is_told():
+    report = check_layer(Rebinds(), X)
+    text = "backward puts other arrays into grads: an optimiser that holds the old ones sees nothing; write into them"
+    assert report.verdict == "right" and report.notes == [f"{text}, grads[0][...] = g"]
+    assert check_layer(Affine(), X).notes == []
+
+
 class ChangesItsCache(RNN):
     def backward(self, dnew):
         found = super().backward(dnew)
@@ -260,7 +275,7 @@ class WrongLSTM(LSTM):
     """``df`` from the new memory; the derivative of the output gate's sigmoid may be left out as well."""
 
     def backward(self, dh, dc):
-        x, h, c, f, g, i, o, new = self.cache
+        x, h, c, f, g, i, o, new = self.cache  # noqa: RUF059 (the right line reads c)
         t = np.tanh(new)
         ds = dc + dh * o * (1 - t * t)
         dA = np.hstack([ds * new * f * (1 - f), ds * i * (1 - g * g), ds * g * i * (1 - i), dh * t * o * (1 - o)])

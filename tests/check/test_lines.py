@@ -3,6 +3,8 @@
 import json
 import linecache
 import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,3 +87,16 @@ def test_what_stands_in_grads_before_is_no_part_of_a_patch():
 def test_a_lambda_has_no_lines():
     report = check_backward(lambda x: x * x, lambda x, dy: dy * x, r(3))
     assert report.notes[0].startswith("the backward is a lambda: a mistake inside of it has no line")
+
+
+def test_an_input_of_a_notebook_is_named_by_its_number(monkeypatch):
+    """As IPython's compiler names it."""
+    cell = "def back(x, dy):\n    return dy * x\n"
+    file, names = "/tmp/ipykernel_1/123.py", {}
+    linecache.cache[file] = len(cell), None, cell.splitlines(keepends=True), file
+    exec(compile(cell, file, "exec"), names)
+    compiler = SimpleNamespace(format_code_name=lambda name: ("Cell", "In[7]") if name == file else None)
+    shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(compile=compiler))
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    report = check_backward(lambda x: x * x, names["back"], r((2, 3)))
+    assert report.lines[0].text.startswith("In [7]:2 in back: return dy * x")

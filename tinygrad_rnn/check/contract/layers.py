@@ -38,7 +38,8 @@ def layer_contract(
     grads = {id(g): (f"grads[{k}]", g) for k, g in enumerate(run.grads)}
     diagnoses += shared_memory({**back, **dict(grads.values())}, handed_over)
     first = _copied(adapter.gradients(run))
-    results = _adds(adapter, first, dys, accumulates), _loop(adapter, run, first, dys), _twice(adapter, first, dys)
+    results = [_adds(adapter, first, dys, accumulates), _loop(adapter, run, first, dys), _twice(adapter, first, dys),
+               ([], _rebinds(adapter, dys))]  # fmt: skip
     for violations, remarks in results:
         diagnoses, notes = diagnoses + violations, notes + remarks
     if not diagnoses or all(diagnosis.kind != "protocol: shape" for diagnosis in diagnoses):
@@ -49,6 +50,18 @@ def layer_contract(
         diagnoses += linear + rows_independent(pullback)
         diagnoses += causality(pullback, pullback.inputs[0]) if pullback.inputs and not linear else []
     return diagnoses, notes
+
+
+def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> list[str]:
+    """A note if backward puts other arrays into the list ``grads`` than it had there after forward."""
+    run = adapter.run()
+    grads = run.layer.grads
+    before = list(grads) if isinstance(grads, list) else []
+    adapter.run_backward(run, dys)
+    if run.layer.grads is not grads or all(a is b for a, b in zip(before, grads)):
+        return []  # a new list is handed out by those who collect gradients after each backward
+    return ["backward puts other arrays into grads: an optimiser that holds the old ones sees nothing; write into "
+            "them, grads[0][...] = g"]  # fmt: skip
 
 
 def _dy(k: int, dys: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .job import Job
-from .source import Unit, definition_of
+from .source import Unit, definition_of, shown
 from .statement_edits import Edit
 
 SEEDS = (1, 2)  # beside the user's inputs, a patch is run on inputs from so many seeds
@@ -40,7 +40,7 @@ class Patch:
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
     def __str__(self) -> str:
-        where = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+        where = f"{shown(self.file)}:{self.line} in {self.function}"
         first = next((line.strip() for line in (self.old or self.new).split("\n") if line.strip()), "")
         minus = [f"    - {line}" for line in self.old.split("\n") if self.old]
         plus = [f"    + {line}" for line in self.new.split("\n") if self.new]

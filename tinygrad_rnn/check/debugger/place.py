@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
 from .job import Job
 from .solve import Solved
-from .source import Unit
+from .source import Unit, shown
 
 MOST = 4  # lines that are named beside the first
 
@@ -35,7 +34,7 @@ def told(job: Job, lines: Sequence[Solved]) -> str:
 
 def where(unit: Unit, statement: ast.stmt) -> str:
     """The file, the line and the function of a statement."""
-    return f"{os.path.basename(unit.file)}:{statement.lineno} in {unit.name}"
+    return f"{shown(unit.file)}:{statement.lineno} in {unit.name}"
 
 
 def source_line(unit: Unit, statement: ast.stmt) -> str:

@@ -11,6 +11,7 @@ import ast
 import functools
 import linecache
 import os
+import re
 import site
 import sys
 import sysconfig
@@ -128,6 +129,13 @@ def functions_of(roots: Sequence[Any]) -> list[FunctionType]:
         else:
             waiting += _parts(item)
     return list(functions.values())
+
+
+def shown(file: str) -> str:
+    """A file by its name; an input of a notebook as ``In [7]``."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    kind, name = getattr(getattr(shell, "compile", None), "format_code_name", lambda _: None)(file) or ("", "")
+    return re.sub(r"In\s*\[", "In [", name) if kind == "Cell" else os.path.basename(file)
 
 
 def names_in(code: CodeType) -> list[str]:

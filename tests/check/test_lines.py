@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from helpers.bptt_references import cell_of, finals_only
-from helpers.layers_by_hand import Layer
+from helpers.layers_by_hand import Layer, sigmoid
 from helpers.more_mutants import MUTANTS
 from helpers.mutants import compiled
 from tinygrad_rnn import check_backward, check_layer
@@ -100,3 +100,35 @@ def test_an_input_of_a_notebook_is_named_by_its_number(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython", shell)
     report = check_backward(lambda x: x * x, names["back"], r((2, 3)))
     assert report.lines[0].text.startswith("In [7]:2 in back: return dy * x")
+
+
+class Typo(Layer):
+    """An LSTM step whose input gate is squashed by tanh, and whose backward is right for that."""
+
+    def __init__(self):
+        super().__init__(Wx=(4, 12), Wh=(3, 12), b=12)
+
+    def forward(self, x, h, c):
+        A = x @ self.Wx + h @ self.Wh + self.b
+        f, g, o = sigmoid(A[:, :3]), np.tanh(A[:, 3:6]), sigmoid(A[:, 9:])
+        i = np.tanh(A[:, 6:9])
+        new = f * c + g * i
+        self.cache = x, h, c, f, g, i, o, new
+        return o * np.tanh(new), new
+
+    def backward(self, dh, dc):
+        x, h, c, f, g, i, o, new = self.cache
+        ds = dc + dh * o * (1 - np.tanh(new) ** 2)
+        do = dh * np.tanh(new)
+        dA = np.hstack([ds * c * f * (1 - f), ds * i * (1 - g * g), ds * g * (1 - i * i), do * o * (1 - o)])
+        self.put(x.T @ dA, h.T @ dA, dA.sum(axis=0))
+        return dA @ self.Wx.T, dA @ self.Wh.T, ds * f
+
+
+def test_the_line_by_which_a_forward_differs_from_the_cell():
+    report = check_layer(Typo(), r((5, 4)), r((5, 3)), r((5, 3)), cell=tg.lstm)
+    (line,) = report.lines
+    assert (report.verdict, line.kind, line.function) == ("wrong", "protocol: forward", "Typo.forward")
+    assert (line.old.strip(), line.new.strip()) == ("i = np.tanh(A[:, 6:9])", "i = sigmoid(A[:, 6:9])")
+    assert "with this change forward is that of lstm, on 3 inputs" in str(report)
+    assert {row.verdict for row in report.tensors.values()} == {"right"}

@@ -23,7 +23,7 @@ from .layers.forward_match import compared_forward
 from .layers.gradient_attributes import AttributeLayer, needs_names
 from .layers.operation import is_operation, operation_as_layer
 from .layers.problem import NONE, LayerProblem
-from .mistakes import explain
+from .mistakes import explain, other_forward
 from .numeric.compare import EMPTY, compared
 from .report import Diagnosis, Report, Row
 from .whole import sizes_of, whole_gradient
@@ -86,7 +86,7 @@ def checked(
     report.tensors = {row.name: problem.with_note(row) for row in rows}
     report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
     if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
-        _compare_cell(adapter, cell, first.result, report, guess)
+        _compare_cell(adapter, roots, cell, first.result, report, guess)
     _mistakes(adapter, roots, report, gradients, numbers)
     if problem.coarse:
         report.notes.append("it computes in float32, whatever the dtype of its inputs")
@@ -99,7 +99,8 @@ def _mistakes(
     """Add the mistakes to the report: as lines with a patch, else what is true of the wrong gradients as a whole."""
     batched = [] if any(isinstance(root, FunctionType) for root in roots) else adapter.input_names
     explain(adapter, roots, report, batched)  # the inputs of functions may be weights
-    if any(row.verdict == "wrong" for row in report.tensors.values()) and not report.lines:
+    lines = [line for line in report.lines if line.kind == "line"]
+    if any(row.verdict == "wrong" for row in report.tensors.values()) and not lines:
         _as_whole(adapter, report, gradients, numbers)
 
 
@@ -127,15 +128,19 @@ def _first_run(adapter: Adapter) -> Run:
                           f"inputs are handed over one by one: check_layer(layer, {call})") from error  # fmt: skip
 
 
-def _compare_cell(adapter: Adapter, cell: Cell, result: Any, report: Report, guess: bool) -> None:
-    """Say how forward is that of the cell, with axes and gates in another order; or that it is not."""
+def _compare_cell(
+    adapter: Adapter, roots: Sequence[Any], cell: Cell, result: Any, report: Report, guess: bool
+) -> None:  # fmt: skip
+    """Say how forward is that of the cell, with axes and gates in another order; or by which line it differs."""
     forward = compared_forward(adapter, cell, result)
     if forward.kind == "same":
         report.notes += [f"forward is that of {cell.name}, read as {forward.text}"] if forward.text else []
     elif guess:
         report.notes.append(forward.text)
+    elif forward.kind == "unknown":
+        report.diagnoses.append(broken("compared", "", forward.text))
     else:
-        report.diagnoses.append(broken("forward" if forward.kind == "other" else "compared", "", forward.text))
+        report.diagnoses.append(other_forward(adapter, roots, cell, forward.text))
 
 
 def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
 
+from ..cells.cell import Cell
+from .contract.protocol import broken
 from .debugger.debug import diagnoses
+from .debugger.forward import forward_patch
 from .debugger.guards import meant
 from .debugger.job import Job
+from .debugger.patch import SEEDS
 from .layers.adapter import Adapter
-from .report import Report
+from .report import Diagnosis, Report
 from .smallest import smallest_case
 
 
@@ -38,6 +42,23 @@ def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Seq
             report.notes += no_source(roots[-1])
     except Exception as error:  # the verdict stands even if the search fails
         report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
+
+
+def other_forward(adapter: Adapter, roots: Sequence[Any], cell: Cell, text: str) -> Diagnosis:
+    """The diagnosis of a forward that is not the cell's, with the line that makes it another, if one is found."""
+    try:
+        patch = forward_patch(adapter, roots, cell)
+    except Exception:  # of the user's code, on other inputs
+        patch = None
+    diagnosis = broken("forward", "", text)
+    if patch is None:
+        return diagnosis
+    proof = f"    with this change forward is that of {cell.name}, on {1 + len(SEEDS)} inputs"
+    diagnosis.text = "\n".join([text, *str(patch).split("\n")[:-1], proof])
+    diagnosis.file, diagnosis.line, diagnosis.function = patch.file, patch.line, patch.function
+    diagnosis.old, diagnosis.new, diagnosis.diff = patch.old, patch.new, patch.diff()
+    diagnosis.__post_init__()
+    return diagnosis
 
 
 def no_source(root: Any) -> list[str]:

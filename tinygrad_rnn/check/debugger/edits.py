@@ -175,15 +175,22 @@ def _calls(node: ast.expr, scope: Scope) -> Edits:
     for arg in node.args[:1]:
         if scope.same_kind(arg, node):
             yield 1.2, arg
-    if name in scope.helpers:
-        for helper in scope.helpers:
-            if helper != name:
-                yield 1.5, ast.Call(ast.Name(helper, ast.Load()), node.args, node.keywords)
+    yield from _other_functions(node, name, scope)
     for k, keyword in enumerate(node.keywords):
         if keyword.arg == "axis":
             for axis in ("0", "1", "None", "(0, 1)"):
                 new = ast.keyword("axis", expression(axis).build())
                 yield 1.3, ast.Call(node.func, node.args, [*node.keywords[:k], new, *node.keywords[k + 1 :]])
+
+
+def _other_functions(node: ast.Call, name: str, scope: Scope) -> Edits:
+    """Another function of one argument."""
+    if len(node.args) == 1 and not node.keywords and (name in scope.helpers or scope.same_kind(node.args[0], node)):
+        for helper in scope.helpers:
+            if helper != name:
+                yield 1.5, ast.Call(ast.Name(helper, ast.Load()), node.args, [])
+        if name in scope.helpers:
+            yield 1.7, expression(f"{scope.numpy}.tanh(e)", e=node.args[0])
 
 
 def _unary(node: ast.expr, kind: Kind, scope: Scope, top: bool) -> Edits:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,22 +34,28 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass
 class Forward:
-    """The result of the comparison: "same", "other" or "unknown"; ``text`` is the layout, or the difference."""
+    """The result of the comparison: "same", "other" or "unknown"; ``text`` is the layout, or the difference.
+
+    ``reference`` are the outputs of the cell in the layout in which most fit.
+    """
 
     kind: str
     text: str = ""
+    reference: list[np.ndarray] = field(default_factory=list)
 
 
 def compared_forward(adapter: Adapter, cell: Cell, result: Any) -> Forward:
     """Compare the ``result`` of a layer's forward with the outputs of a cell."""
     best, least, where, outputs = -1, math.inf, "", _by_output(result)
+    nearest: tuple[int, list[np.ndarray]] = (-1, [])  # of equal ones the usual layout, which comes first
     for text, params in _parameters(adapter, cell):
         for layout, reference in _references(adapter, cell, params):
             firsts = reference[:: len(cell.states)]  # the first output is of the first state
-            offs = [_off(y, reference if k else firsts) for k, y in enumerate(outputs)]
+            offs, arrays = zip(*(_nearest(y, reference if k else firsts) for k, y in enumerate(outputs)))
             fits = sum(off <= SAME for off in offs)
             if fits == len(outputs):
-                return Forward("same", ", ".join(filter(None, [layout, text])))
+                return Forward("same", ", ".join(filter(None, [layout, text])), list(arrays))
+            nearest = max(nearest, (fits if max(offs) < math.inf else -1, list(arrays)), key=lambda pair: pair[0])
             first = next(k for k, off in enumerate(offs) if off > SAME)
             if max(offs) < math.inf and (fits, -offs[first]) > (best, -least):
                 best, least = fits, offs[first]
@@ -58,7 +64,7 @@ def compared_forward(adapter: Adapter, cell: Cell, result: Any) -> Forward:
         shapes = ", ".join(f"{name} {x.shape}" for name, x in adapter.floats.items())
         return Forward("unknown", f"forward cannot be compared with the cell {cell.name}: no reading of {shapes} gives "
                                   f"outputs of shape {', '.join(str(y.shape) for y in outputs)}")  # fmt: skip
-    return Forward("other", f"{where} of its size, in every order of axes and gates")
+    return Forward("other", f"{where} of its size, in every order of axes and gates", nearest[1])
 
 
 def _by_output(result: Any) -> list[np.ndarray]:
@@ -71,12 +77,14 @@ def _by_output(result: Any) -> list[np.ndarray]:
     return outputs
 
 
-def _off(y: np.ndarray, reference: Sequence[np.ndarray]) -> float:
-    """The error of an output against the nearest array of the cell, with axes in any order; inf if no shape fits."""
-    y = np.asarray(y, np.float64).squeeze()
+def _nearest(y: np.ndarray, reference: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
+    """The array of the cell that is nearest to an output, with axes in any order, and the error; inf if none fits."""
+    y = np.asarray(y, np.float64)
     plain = [x.squeeze() for x in reference]
     turned = [x.transpose(axes) for x in plain for axes in itertools.permutations(range(x.ndim))]
-    return min((distance(y, x) for x in turned if x.shape == y.shape), default=math.inf)
+    fitting = [x.reshape(y.shape) for x in turned if x.shape == y.squeeze().shape]
+    pairs = [(distance(y, x), x) for x in fitting]
+    return min(pairs, key=lambda pair: pair[0], default=(math.inf, y))
 
 
 # -- the parameters ----------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ WRONG = {
 }
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("name", WRONG)
 def test_a_mistake_is_caught_and_told(name):
     layer, inputs, first, kind = WRONG[name]
@@ -147,7 +147,7 @@ def test_a_sign_is_seen_and_a_right_rule_passes_at_any_scale(scale, offset):
     assert {diagnosis.kind for diagnosis in report.diagnoses} == {"sign"}
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize("T", [1, 6, 20])
 def test_a_layer_that_forces_float32_is_not_wrong(T, stateful):
@@ -156,7 +156,7 @@ def test_a_layer_that_forces_float32_is_not_wrong(T, stateful):
     assert "float32" in report.notes[-1]
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("factor", [-1, 1.01, 0.5])
 def test_a_mistake_in_a_layer_that_forces_float32_is_wrong(factor):
     class Wrong(TimeRNN):

@@ -11,7 +11,7 @@ from tinygrad_rnn.check import check_backward
 from tinygrad_rnn.check.report import distance
 
 #: The short run takes every so many of the mutants.
-EVERY = 60
+EVERY = 150
 FORMS = pytest.mark.parametrize("finals", [False, True], ids=["with intermediates", "finals only"])
 SIZES = [{"N": 3, "T": 5, "D": 7, "H": 11}, {"N": 1, "T": 3, "D": 2, "H": 4}, {"N": 2, "T": 1, "D": 3, "H": 5}]
 

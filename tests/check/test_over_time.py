@@ -100,13 +100,13 @@ def other_order(own):
 CALLED = (no_last, no_dc, defaults, in_a_dict, anything, stars, positional, positional_first, other_order)
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("form", CALLED)
 def test_it_is_called_as_its_signature_asks(form):
     assert_right(check_backward(lstm, form(lstm_in_the_loop), sizes=FEW))
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("form", [no_last, in_a_dict, stars, positional])
 def test_a_mistake_is_told_however_it_is_called(form):
     report = check_backward(lstm, form(mutant(DO)), sizes={"N": 1, "T": 2, "D": 2, "H": 3})
@@ -128,7 +128,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.sampled(every=2, by=lambda **_: [])
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_called_is_shown_how(name):
     backward, why = REFUSED[name]
@@ -154,7 +154,7 @@ def test_an_error_of_the_users_own_is_not_taken_for_that():
 # -- on what ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("sizes", [{"T": 1}, {"N": 1}, {"T": 2, "H": 3}, {"N": 2, "T": 7, "D": 1, "H": 3}], ids=str)
 def test_of_any_size(sizes):
     report = check_backward(lstm, lstm_in_the_loop, sizes=sizes)
@@ -208,14 +208,14 @@ def test_some_of_the_inputs_are_not_enough(backward, first):
 # -- of which cell ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_what_is_derived_passes_as_it_is(name):
     functions = derive(BUILT_IN[name], loop=True).functions
     assert_right(check_backward(BUILT_IN[name], functions[f"{name}_bptt"], sizes=FEW))
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("of", [rnn, lstm, gru])
 def test_what_is_derived_and_then_spoilt_is_wrong(of):
     right = derive(of, loop=True).functions[f"{of.name}_bptt"]
@@ -295,7 +295,7 @@ def test_zoneout_in_evaluation():
     assert said(check_backward(wrapped, spoilt, sizes=FEW)) == [("factor N", "db")]
 
 
-@pytest.mark.sampled(every=2, by=lambda **_: [])
+@pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize("wrapper", [tg.residual, tg.projected])
 def test_a_wrapped_cell(wrapper):
     """By autograd, in the place of the hand; then with the gradient of one parameter upside down."""
@@ -347,7 +347,7 @@ def test_gradients_by_the_sums_inside_are_right_and_told():
     assert notes == {f"d{gate}": f"taken for the gradient by A.{gate}" for gate in "ogfi"}
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("name", BOOK)
 def test_a_mistake_in_them_is_told(name):
     edit, first = BOOK[name]
@@ -405,7 +405,7 @@ RETURNED = {
 }  # fmt: skip
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("name", RETURNED)
 def test_what_is_wrong_only_in_what_is_returned(name):
     """The others were computed with the right one: it alone is wrong."""
@@ -429,7 +429,7 @@ def test_right_code_in_float32_is_right_up_to_rounding(of, backward):
     assert report.verdict in ("right", "precision") and report.diagnoses == [] and seen[0] == {np.dtype("float32")}
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=6, by=lambda **_: [])
 @pytest.mark.parametrize("edit, first", [
     (DO, "do"), (("dWx += x.T", "dWx += 1.001 * x.T"), "dWx"), (("dh = dA @ Wh.T", "dh = 0 * dh"), "dh"),
 ])  # fmt: skip

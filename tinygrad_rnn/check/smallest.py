@@ -66,7 +66,8 @@ def is_wrong(job: Job, batched: Sequence[str], case: Case) -> bool | None:
         with job.running(), np.errstate(all="ignore"):
             rng = np.random.default_rng(job.seed)
             problem = LayerProblem(adapter, adapter.run().outputs, rng)
-            right = [derivatives(problem.L, problem.exact, k, rng, 0) for k in range(len(problem.names))]
+            right = [derivatives(problem.L, problem.exact, k, rng, 0, job.right[name].exact)
+                     for k, name in enumerate(problem.names)]  # fmt: skip
             gradients = adapter.gradients(adapter.run(adapter.floats, problem.dys))
     except Exception:  # of the user's code, which need not run on fewer rows and steps
         return None

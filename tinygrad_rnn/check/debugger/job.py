@@ -144,12 +144,17 @@ class Few(Job):
     elements = 0
 
 
-def derivatives(L: Number, xs: Sequence[np.ndarray], k: int, rng: np.random.Generator, elements: int) -> Slopes:
-    """The derivatives of L by x_k along two random directions, and by a random sample of its elements."""
+def derivatives(
+    L: Number, xs: Sequence[np.ndarray], k: int, rng: np.random.Generator, elements: int, exact: bool | None = None
+) -> Slopes:  # fmt: skip
+    """The derivatives of L by x_k along two random directions, and by a random sample of its elements.
+
+    ``exact`` says whether L takes complex numbers, if that is known.
+    """
     x = xs[k]
     some = np.sort(rng.permutation(x.size)[:elements])
     along = np.concatenate([rng.standard_normal((2, x.size)), np.eye(x.size)[some]])
-    exact = survives(L, xs, k, rng, 0.0)
+    exact = survives(L, xs, k, rng, 0.0) if exact is None else exact
     values = []
     for row in along:
         v = row.reshape(x.shape)

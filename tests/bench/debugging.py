@@ -2,7 +2,8 @@
 
 The mistakes are those of the table of handwritings; with ``--random 100``, random single edits of the syntax tree of
 the backward instead. ``--every 5`` takes each fifth. Every patch is loaded as a file of its own and checked on inputs
-of another seed. Times are CPU seconds.
+of another seed. A file that fails with its mistake "does not run"; where the debugger itself or a mended file fails,
+the word is "raised". Times are CPU seconds.
 """
 
 import argparse
@@ -42,7 +43,10 @@ def job_of(kind, function, backward, inputs):
 def result(handwriting, text, line, folder, key):
     """What the debugger says of a file: a word, the line, the patch, and the seconds."""
     start = time.process_time()
-    job = job_of(*made(handwriting, text, folder / f"{handwriting.name}_{key}.py"))
+    try:
+        job = job_of(*made(handwriting, text, folder / f"{handwriting.name}_{key}.py"))
+    except Exception:  # of the user's code: the traceback names its line
+        return "does not run", None, None, time.process_time() - start
     if not job.first.wrong:
         return "not detected", None, None, time.process_time() - start
     found = search(job)
@@ -132,8 +136,8 @@ def main():
             for k, (kind, text, line) in list(enumerate(cases))[options.first :: options.every]:
                 try:
                     word, at, patch, took = result(handwriting, text, line, Path(name), k)
-                except Exception:  # an edit that does not run: the traceback names its line
-                    continue
+                except Exception as error:
+                    word, at, patch, took = f"raised {type(error).__name__}", None, None, 0.0
                 totals[word] += 1
                 seconds.append(took)
                 planted = text.split("\n")[line - 1].strip()

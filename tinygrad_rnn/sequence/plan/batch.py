@@ -109,10 +109,6 @@ def _expanded(call: Call) -> str:
     return call.of(call.texts, {**call.attrs, "axis": _shifted(call.attrs["axis"], len(call.shape))})
 
 
-def _along(call: Call) -> str | None:
-    return _reduction(call) if isinstance(call.attrs.get("axis"), int) and len(call.texts) == 1 else None
-
-
 def _joined(call: Call) -> str | None:
     axis = -1 if call.statement.op == "join" else call.attrs.get("axis")
     if not all(call.timed) or axis is None:

@@ -37,7 +37,7 @@ def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Seq
             return
         report.smallest, report.evidence = smallest_case(job, batched)
         if job.first.wrong and job.units:
-            report.diagnoses, report.searched = diagnoses(adapter, roots) + report.diagnoses, True
+            report.diagnoses, report.searched = diagnoses(job) + report.diagnoses, True
         if not report.lines and not any(unit.function is roots[-1] for unit in job.units):
             report.notes += no_source(roots[-1])
     except Exception as error:  # the verdict stands even if the search fails

@@ -9,6 +9,7 @@ if the cell ran with H = 31, and a 124 is ``4 * H``.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -34,7 +35,7 @@ Style = Callable[[Any, Expr, Sequence[Piece]], Piece]
 FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
 
 
-class Printer:
+class Printer(ABC):
     """Writes formulas in a language, and records which sizes their text needs."""
 
     language: ClassVar[str]  # the field of `Traits` that has the templates
@@ -45,13 +46,13 @@ class Printer:
         self.sizes = sizes
         self.used: dict[str, None] = {}
 
+    @abstractmethod
     def leaf(self, name: str) -> Piece:
         """A value by its name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def called(self, node: Expr, parts: Sequence[Piece], name: str = "") -> Piece:
         """A function call: the form of an operation that declares no other."""
-        raise NotImplementedError
 
     def text(self, root: Part) -> str:
         return self.piece(root).text

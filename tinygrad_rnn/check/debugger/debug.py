@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from ..layers.adapter import Adapter
 from ..report import Diagnosis
 from .job import Job
 from .place import source_line, told
@@ -13,13 +11,12 @@ from .search import search, several
 from .solve import Solved
 
 
-def diagnoses(adapter: Adapter, roots: Sequence[Any]) -> list[Diagnosis]:
+def diagnoses(job: Job) -> list[Diagnosis]:
     """The mistakes of a layer whose gradients are wrong, as diagnoses of kind "line".
 
     With a patch that was run, if there is any; else the line that can be the only mistake, whose ``new`` is None.
     If no line can be the only mistake, up to four patches that make everything right together, or nothing.
     """
-    job = Job(adapter, roots)
     if not job.first.wrong or not job.units:
         return []
     found = search(job)

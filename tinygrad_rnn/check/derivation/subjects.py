@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ class Loop:
         return stack(self.hs, axis=1), *state
 
 
-class Subject:
+class Subject(ABC):
     """A forward and the user's ``backward``. ``function`` is the forward, of arguments by name."""
 
     name: str
@@ -53,22 +54,22 @@ class Subject:
     sources: list[Any]  # the user's functions
     unreached: tuple[int, ...] = ()  # the outputs whose gradient the backward does not take
 
+    @abstractmethod
     def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
         """The arguments by name: the user's at the first seed, else random. Exact in ``dtype``, as float64."""
-        raise NotImplementedError
 
+    @abstractmethod
     def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
         """The right gradients for arguments, and for random cotangents."""
-        raise NotImplementedError
 
     def case(self, seed: int) -> Case:
         """The arguments and cotangents of a seed, and the right gradients."""
         rng = np.random.default_rng(seed)
         return self.case_of(self.given(rng, seed), rng)
 
+    @abstractmethod
     def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
         """The gradients that the backward returns for arguments by name and a cotangent for each output."""
-        raise NotImplementedError
 
     def ask(self, case: Case) -> dict[str, Any]:
         """The hand-derived gradients of a case, computed on copies."""

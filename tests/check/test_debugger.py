@@ -201,6 +201,12 @@ def test_a_line_is_written_anew_from_what_is_visible(tmp_path, monkeypatch):
     assert (diagnosis.line, diagnosis.new.strip()) == (line, old)
 
 
+def test_a_variable_may_have_another_shape_at_another_run(tmp_path):
+    """Such a variable is no part of a line that is written anew, and does not end the search."""
+    report, _ = wrong(tmp_path, "cs231n_rnn", "dtanh = dnext_h * (1 - next_h**2)", "dtanh = dnext_h * (1 - next_h + 2)")
+    assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)
+
+
 def test_a_missing_statement_is_put_in(tmp_path):
     handwriting = BY_NAME["min_char_rnn"]
     text, _ = changed(handwriting.text, "dy[targets[t]] -= 1", "pass")

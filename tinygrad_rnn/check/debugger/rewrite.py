@@ -76,9 +76,9 @@ def fitting(job: Job, line: Solved, texts: Sequence[str], runs: Sequence[int], n
     if len(probe.seen) != len(line.right):
         return []
     now, right = [np.asarray(probe.seen[n]) for n in runs], [np.asarray(line.right[n]) for n in runs]
-    atoms = {
-        text: [probe.at[n][text] for n in runs] for text in texts if all(probe.at[n][text] is not None for n in runs)
-    }
+    values = {text: [probe.at[n][text] for n in runs] for text in texts}
+    atoms = {text: xs for text, xs in values.items() if xs[0] is not None and all(
+        x is not None and x.shape == xs[0].shape for x in xs)}  # fmt: skip
     factors = {text.format(a=a, np=np_): values for a, values in atoms.items() for text, values in _factors(values)}
     with np.errstate(all="ignore"):
         ratio, term = [r / e for r, e in zip(right, now)], [r - e for r, e in zip(right, now)]

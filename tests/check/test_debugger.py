@@ -207,6 +207,12 @@ def test_a_variable_may_have_another_shape_at_another_run(tmp_path):
     assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)
 
 
+def test_gradients_that_are_not_finite_do_not_end_the_search(tmp_path):
+    with np.errstate(all="ignore"):
+        report, _ = wrong(tmp_path, "attribute_rnn", "total = dh[:, t] + carry", "total = dh[:, t] / carry")
+    assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)
+
+
 def test_a_missing_statement_is_put_in(tmp_path):
     handwriting = BY_NAME["min_char_rnn"]
     text, _ = changed(handwriting.text, "dy[targets[t]] -= 1", "pass")

@@ -135,7 +135,7 @@ def solved(job: Job, place: Place, statement: ast.stmt, node: ast.expr, rank: fl
     now, base = [np.asarray(x, np.float64) for x in probe.values], probe.base
     for _ in range(REPEATS):
         J = jacobian(probe, now, base, stop)
-        if J is None:
+        if J is None or not np.isfinite(J).all() or not np.isfinite(base).all():
             return None
         step, *_, singular = np.linalg.lstsq(J, right - base, rcond=1e-9)
         before, now = base, _moved(now, step)

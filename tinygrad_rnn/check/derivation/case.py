@@ -46,8 +46,8 @@ class Case:
         self.totals = tape.back(groups)
 
     def _named(self, number: int) -> bool:
-        one = self.tape.values[number]
-        return bool(one.name) and one.kind != "constant"
+        value = self.tape.values[number]
+        return bool(value.name) and value.kind != "constant"
 
     # -- the right gradients
 
@@ -101,9 +101,9 @@ class Case:
         T, shapes = self.tape.counts.get("T", 1) if self.timed else 1, []
         for numbers in self._runs(name):
             runs = [self.totals.get(n, np.zeros(self.tape.values[n].shape or ())) for n in numbers]
-            found = reading(g, runs, T)
-            if found is not None:
-                return found
+            match = reading(g, runs, T)
+            if match is not None:
+                return match
             shapes += [np.shape(right) for _, right in readings(runs, T)]
         several = name in self.known and any(len(numbers) > T for numbers in self._runs(name))
         if several and g.shape not in [*shapes, np.shape(self.gradient(self.known[name], self.totals))]:
@@ -112,12 +112,12 @@ class Case:
 
     def _runs(self, name: str) -> list[list[int]]:
         """The values of a name, those of one shape together; of a name that is not known, those of each line."""
-        own = self.known.get(name)
-        if own is not None and own[0] == "given":
+        known = self.known.get(name)
+        if known is not None and known[0] == "given":
             return []
         bound = self.tape.variables.get(name[1:].rstrip("'"), [])
-        bound = list(dict.fromkeys([*bound, *(self.tape.lines[own] if own is not None else [])]))
-        lines = [] if own is not None else [n for line, n in self.tape.lines.items() if line[0] != "given"]
+        bound = list(dict.fromkeys([*bound, *(self.tape.lines[known] if known is not None else [])]))
+        lines = [] if known is not None else [n for line, n in self.tape.lines.items() if line[0] != "given"]
         values = {n: self.tape.values[n].shape for numbers in [bound, *lines] for n in numbers}
         return [*groups(bound, values), *(numbers for numbers in lines if len(numbers) > 1)]
 
@@ -136,15 +136,15 @@ class Case:
         """
         wrong = {name: self._off(line, numbers[name], self.totals) > CLOSE for name, line in self.lines.items()}
         for name in [name for name, so in wrong.items() if so]:
-            own = {n: self.instead[n] for n in self.tape.lines[self.lines[name]] if n in self.instead}
-            alone = self.tape.back(self.groups, own)
+            handed = {n: self.instead[n] for n in self.tape.lines[self.lines[name]] if n in self.instead}
+            alone = self.tape.back(self.groups, handed)
             others = {other: self._off(self.lines[other], numbers[other], alone) <= CLOSE
                       for other in wrong if other != name}  # fmt: skip
             denied = any(not fits and not wrong[other] for other, fits in others.items())
             if denied and not any(fits and wrong[other] for other, fits in others.items()):
-                rest = {n: g for n, g in self.instead.items() if n not in own}
+                rest = {n: g for n, g in self.instead.items() if n not in handed}
                 passed = self.tape.back(self.groups, rest)
-                self.instead = {**rest, **{n: passed[n] for n in own if n in passed}}
+                self.instead = {**rest, **{n: passed[n] for n in handed if n in passed}}
 
     def _place(self, name: str, line: Line | None) -> None:
         if line is not None:
@@ -176,23 +176,23 @@ class Case:
         ``do`` may be the gradient by the gate or, as the book has it, by the sum inside of it. A name that is none of
         the forward code's is known by its numbers; of several lines with the same, a named one is meant, or the last.
         """
-        own = self.known.get(name)
-        if own:
-            return [own, *self._inside(own)]
+        known = self.known.get(name)
+        if known:
+            return [known, *self._inside(known)]
         return [line for line in [*self.known.values(), *reversed(self.tape.lines)] if line[0] != "given"]
 
     def _inside(self, line: Line) -> list[Line]:
         """The line of the sum inside of an activation."""
         number = self.tape.lines[line][0]
         source = self.tape.operands.get((number, 0))
-        one = self.tape.values[number]
-        return [self.tape.site[source]] if source is not None and is_activation(one.op) else []
+        activation = is_activation(self.tape.values[number].op)
+        return [self.tape.site[source]] if source is not None and activation else []
 
     def _off(self, line: Line, g: np.ndarray, totals: Mapping[int, Any]) -> float:
         return distance(g, self.gradient(line, totals))
 
     def label(self, name: str) -> str:
-        """What a gradient is by, in words: usually its own name without the d."""
+        """What a gradient is by, in words: usually its name without the d."""
         number = self.tape.lines[self.lines[name]][-1]
         return self.tape.values[number].name or self.labels.label(self.tape.lines[self.lines[name]][0])
 

@@ -1,7 +1,8 @@
-"""A name that is computed several times has several gradients: which of them, or what made of them, was returned?
+"""The gradients of a name that is computed several times: which of them was returned, or their sum, or their stack?
 
-A loop computes ``A`` three times, a helper that is called twice computes its own twice, and ``h = tanh(h @ W)`` gives
-one name to two values. By hand one returns that of one run, the sum of all, or all of them, stacked along some axis.
+A loop computes ``A`` three times, a helper that is called twice binds its variables twice, and ``h = tanh(h @ W)``
+gives one name to two values. By hand people return that of one run, the sum of all, or all of them, stacked along some
+axis.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def variable(frame: Any, last: Any) -> str:
 def _following(code: Any) -> dict[int, tuple[str, str]]:
     """What comes after each instruction, by its place, and of what."""
     every = list(dis.get_instructions(code))
-    names = [one.argval if isinstance(one.argval, str) else next(iter(one.argval), "")
-             if isinstance(one.argval, tuple) else "" for one in every]  # fmt: skip
-    return {one.offset: (after.opname, name) for one, after, name in zip(every, every[1:], names[1:])}
+    names = [step.argval if isinstance(step.argval, str) else next(iter(step.argval), "")
+             if isinstance(step.argval, tuple) else "" for step in every]  # fmt: skip
+    return {step.offset: (after.opname, name) for step, after, name in zip(every, every[1:], names[1:])}
 
 
 def reading(g: np.ndarray, runs: Sequence[Any], T: int) -> tuple[str, np.ndarray] | None:
@@ -82,7 +83,7 @@ def _placed(text: str, stacked: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def groups(numbers: Sequence[int], shapes: Mapping[int, Any]) -> list[list[int]]:
     """Values of one name, those of one shape together, in the order in which they were computed."""
-    found: dict[Any, list[int]] = {}
+    by_shape: dict[Any, list[int]] = {}
     for number in sorted(numbers):
-        found.setdefault(shapes[number], []).append(number)
-    return list(found.values())
+        by_shape.setdefault(shapes[number], []).append(number)
+    return list(by_shape.values())

@@ -1,4 +1,4 @@
-"""The tape of a step, of all steps or of a function, with random cotangents: what a `Case` is made of."""
+"""The tape of a step, of all steps or of a function, with random cotangents: from which a `Case` is built."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def case_of_cell(
     kinds = {order[0]: "input", "xs": "input", **dict.fromkeys(cell.states, "state")}
     kinds |= dict.fromkeys(cell.params, "parameter")
 
-    def results(made: Any) -> dict[str, Any]:
-        new = made[1:] if timed else made if isinstance(made, tuple) else (made,)
-        return {f"{name}'": one for name, one in zip(cell.states, new)}
+    def results(outputs: Any) -> dict[str, Any]:
+        new = outputs[1:] if timed else outputs if isinstance(outputs, tuple) else (outputs,)
+        return {f"{name}'": state for name, state in zip(cell.states, new)}
 
-    tape, made = taped(lambda **now: function(**now), given, kinds, codes(cell), results, order)
+    tape, outputs = taped(lambda **now: function(**now), given, kinds, codes(cell), results, order)
     hs = function.hs if timed else []  # of this run
     problem = Problem(function, given, rng)
-    new = list(results(made).values())
+    new = list(results(outputs).values())
     N = len(given[cell.states[0]])
     if timed:
         T = len(hs)
         groups = {"dhs": {tape.number(h): problem.dys[0][:, t] for t, h in enumerate(hs)}}
-        groups |= {f"d{name}": {tape.number(one): dy} for name, one, dy in zip(cell.states, new, problem.dys[1:])}
+        groups |= {f"d{name}": {tape.number(state): dy} for name, state, dy in zip(cell.states, new, problem.dys[1:])}
     else:
         T = 1
-        groups = {f"d{name}": {tape.number(one): dy} for name, one, dy in zip(cell.states, new, problem.dys)}
+        groups = {f"d{name}": {tape.number(state): dy} for name, state, dy in zip(cell.states, new, problem.dys)}
     blocks: dict[int, tuple[str, ...]] = {}
     for name, param in cell.params.items():
         if param.blocks:
@@ -50,15 +50,15 @@ def case_of_cell(
 def case_of_function(f: Callable[..., Any], given: Mapping[str, Any], rng: np.random.Generator) -> Case:
     """The tape of a function of arrays."""
 
-    def results(made: Any) -> dict[str, Any]:
-        every = list(made) if isinstance(made, (tuple, list)) else [made]
+    def results(outputs: Any) -> dict[str, Any]:
+        every = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
         return dict(zip(["y"] if len(every) == 1 else [f"y{k}" for k in range(len(every))], every))
 
-    tape, made = taped(lambda **now: f(*now.values()), given, {}, codes(f), results, list(given))
+    tape, outputs = taped(lambda **now: f(*now.values()), given, {}, codes(f), results, list(given))
     problem = Problem(lambda **now: f(*now.values()), given, rng)
     names = ["dy"] if len(tape.outputs) == 1 else [f"dy{k}" for k in range(len(tape.outputs))]
     groups: dict[str, dict[int, Any]] = {}
-    for name, number, dy in zip(names, map(tape.number, results(made).values()), problem.dys):
+    for name, number, dy in zip(names, map(tape.number, results(outputs).values()), problem.dys):
         groups[name] = {number: dy}
     first = next(iter(given.values()))
     return Case(problem, tape, groups, {"N": len(first) if np.ndim(first) else 1, "T": 1}, False, {})

@@ -108,8 +108,8 @@ def random_edit(text, rng):
     return "\n".join(lines), node.lineno
 
 
-def random_cases(handwriting, count):
-    rng, texts, number = random.Random(0), {}, 0
+def random_cases(handwriting, count, seed):
+    rng, texts, number = random.Random(seed), {}, 0
     while len(texts) < count and number < 20 * count:
         number += 1
         edit = random_edit(handwriting.text, rng)
@@ -122,6 +122,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--random", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the random edits")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--fresh", action="store_true", help="the handwritings that the edits were not tuned to")
@@ -132,7 +133,7 @@ def main():
         table = FRESH if options.fresh else HANDWRITINGS
         for handwriting in [row for row in table if row.name in options.names] or table:
             cases = [(kind, *handwriting.with_mistake(k)) for k, (kind, _, _) in enumerate(handwriting.mistakes)]
-            cases = random_cases(handwriting, options.random) if options.random else cases
+            cases = random_cases(handwriting, options.random, options.seed) if options.random else cases
             for k, (kind, text, line) in list(enumerate(cases))[options.first :: options.every]:
                 try:
                     word, at, patch, took = result(handwriting, text, line, Path(name), k)

@@ -2,13 +2,14 @@
 
 import ast
 import json
+import time
 
 import numpy as np
 import pytest
 
 from helpers.handwritings.table import BY_NAME, HANDWRITINGS, changed, made
 from tinygrad_rnn import check_backward, check_layer, check_loss
-from tinygrad_rnn.check.debugger import search
+from tinygrad_rnn.check.debugger import search, solve
 from tinygrad_rnn.check.debugger.instrument import instrumented
 from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.search import several
@@ -182,6 +183,14 @@ def test_a_line_that_no_edit_mends_is_named_with_what_it_should_hold():
     assert "no small edit gives them" in diagnosis.text
 
 
+def test_a_slow_machine_finds_the_same(monkeypatch):
+    """The search is limited by a number of runs, and time is what it takes."""
+    x, w = np.arange(1.0, 9) / 4, np.arange(2.0, 10) / 5
+    text, clock = str(check_loss(bent, x, w)), time.process_time
+    monkeypatch.setattr(time, "process_time", lambda: 10 * clock())
+    assert str(check_loss(bent, x, w)) == text
+
+
 def test_two_mistakes_are_told_one_after_another(tmp_path):
     handwriting = BY_NAME["book_rnn"]
     text, first = changed(handwriting.text, "db = np.sum(dt, axis=0)", "db = np.mean(dt, axis=0)")
@@ -193,21 +202,30 @@ def test_two_mistakes_are_told_one_after_another(tmp_path):
     assert "with the 2 changes up to here all 4 gradients are right" in str(patches[1])
 
 
+def shortened(monkeypatch, first=100.0, work=600.0):
+    """A search that ends early."""
+    monkeypatch.setattr(search, "FIRST", first)
+    monkeypatch.setattr(search, "WORK", work)
+    monkeypatch.setattr(solve, "WORK", work)
+
+
 def test_a_line_is_written_anew_from_what_is_visible(tmp_path, monkeypatch):
-    monkeypatch.setattr(search, "FIRST", 0.3)
+    shortened(monkeypatch, first=300.0, work=8000.0)
     old = "dh_next = dh * z + drh * r + daz @ Uz.T + dar @ Ur.T"
     report, line = wrong(tmp_path, "pair_gru", old, "dh_next = dh * z + drh * r + daz @ Uz.T")
     (diagnosis,) = report.diagnoses
     assert (diagnosis.line, diagnosis.new.strip()) == (line, old)
 
 
-def test_a_variable_may_have_another_shape_at_another_run(tmp_path):
+def test_a_variable_may_have_another_shape_at_another_run(tmp_path, monkeypatch):
     """Such a variable is no part of a line that is written anew, and does not end the search."""
+    shortened(monkeypatch)
     report, _ = wrong(tmp_path, "cs231n_rnn", "dtanh = dnext_h * (1 - next_h**2)", "dtanh = dnext_h * (1 - next_h + 2)")
     assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)
 
 
-def test_gradients_that_are_not_finite_do_not_end_the_search(tmp_path):
+def test_gradients_that_are_not_finite_do_not_end_the_search(tmp_path, monkeypatch):
+    shortened(monkeypatch)
     with np.errstate(all="ignore"):
         report, _ = wrong(tmp_path, "attribute_rnn", "total = dh[:, t] + carry", "total = dh[:, t] / carry")
     assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)

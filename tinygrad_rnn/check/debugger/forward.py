@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from .observe import Observation
 from .patch import Patch
 from .search import Candidates, run
 
-SECONDS = 6.0  # of CPU time
+WORK = 6000.0  # in the unit of `Observation.runs`
 
 
 class ForwardJob(Job):
@@ -58,9 +57,8 @@ def _misfit(a: np.ndarray, b: np.ndarray) -> bool:
 
 def forward_patch(adapter: Adapter, roots: Sequence[Any], cell: Cell) -> Patch | None:
     """The change of a line with which forward is that of the cell; None if none is found."""
-    stop = time.process_time() + SECONDS
     job = ForwardJob(adapter, roots, cell)
     if not job.units or not job.first.wrong:
         return None
     seen = Observation(job)
-    return run(job, Candidates(job, seen, ranks(job, seen)), stop).patch
+    return run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK)).patch

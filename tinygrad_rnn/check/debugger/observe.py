@@ -30,12 +30,14 @@ class Observation:
         self.atoms: list[dict[str, Kind]] = [{} for _ in job.units]
         self.calls: dict[int, int] = {}
         self.lines: list[dict[int, int]] = [{} for _ in job.units]
+        self.evaluated = self.numbers = 0  # expressions in a run, and the numbers in their values
         self.expressions = [list(expressions(unit.node)) for unit in job.units]
         self.texts = [texts(unit) for unit in job.units]
         nodes = [node for listed in self.expressions for node in listed]
 
         def callback(k: int, x: Any) -> Any:
             kind = kind_of(x)
+            self.evaluated, self.numbers = self.evaluated + 1, self.numbers + np.size(x if kind else 0)
             if kind is not None and (kind[1] or id(nodes[k]) not in self.kinds):
                 self.kinds.setdefault(id(nodes[k]), kind)
                 if self.kinds[id(nodes[k])] == ("i", ()):  # a 0 in the place of the first gradient
@@ -80,6 +82,13 @@ class Observation:
                 continue
             if kind is not None and text != "_":  # which says that nothing reads it
                 self.atoms[k][text] = kind
+
+    def runs(self, work: float) -> int:
+        """How many runs of the job an amount of work allows, so that a search does not depend on the machine.
+
+        A run is counted as 0.4, and 1 for each 1,000 expressions or million numbers: about the milliseconds it takes.
+        """
+        return max(1, int(work / (0.4 + self.evaluated / 1e3 + self.numbers / 1e6)))
 
     def ran(self, k: int, statement: ast.stmt) -> bool:
         """Did a statement of unit ``k`` run?"""

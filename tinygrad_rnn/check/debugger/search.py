@@ -22,8 +22,9 @@ from .rewrite import rewritten_lines
 from .solve import Solved, solved_lines
 from .statement_edits import Edit, bodies, of_statement
 
-SECONDS = 8.0  # of CPU time
-FIRST = 2.5  # so long the search runs before the lines are solved for
+WORK = 8000.0  # of a search, in the unit of `Observation.runs`
+FIRST = 2500.0  # so much of it before the lines are solved for
+SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
 MISTAKES = 4  # so many are looked for, one after another
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
 PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
@@ -39,13 +40,13 @@ class Found:
     runs: int = 0
 
 
-def several(job: Job, seconds: float = SECONDS) -> list[Patch]:
+def several(job: Job) -> list[Patch]:
     """Patches of several mistakes: each makes more gradients right, and all are right in the end; else nothing."""
     patches: list[Patch] = []
     while job.first.wrong and len(patches) < MISTAKES:
         seen = Observation(job)
         edits = Candidates(job, seen, ranks(job, seen, partial=True))
-        found = run(job, edits, time.process_time() + seconds / 2, partial=True)
+        found = run(job, edits, seen.runs(WORK / 2), partial=True)
         if found.edit is None or found.patch is None:
             return []
         job.accept(found.edit.unit, found.patch.text)
@@ -55,27 +56,26 @@ def several(job: Job, seconds: float = SECONDS) -> list[Patch]:
     return [] if job.first.wrong else patches
 
 
-def search(job: Job, seconds: float = SECONDS) -> Found:
+def search(job: Job) -> Found:
     """The likeliest edit that makes every gradient right; without any, the lines that can be the mistake."""
-    start = time.process_time()
     seen = Observation(job)
     ranked = ranks(job, seen)
     edits = Candidates(job, seen, ranked)
-    found = run(job, edits, start + min(FIRST, seconds))
+    found = run(job, edits, seen.runs(FIRST))
     if found.patch is None:
         found.lines = solved_lines(job, seen, ranked)
         edits.promote([line.statement for line in found.lines])
         fitting = rewritten_lines(job, found.lines, edits.scopes)
-        later = run(job, itertools.chain(fitting, edits), start + seconds)
+        later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - found.runs)
         found = Found(later.edit, later.patch, found.lines, found.runs + later.runs)
     return found
 
 
-def run(job: Job, edits: Iterator[Edit], stop: float, partial: bool = False) -> Found:
-    """Run edits until one makes every gradient right, or the time is over."""
-    runs = 0
-    while time.process_time() < stop:
-        batch = Batch(job, list(itertools.islice(edits, SIZE)))
+def run(job: Job, edits: Iterator[Edit], most: int, partial: bool = False) -> Found:
+    """Run ``most`` edits, or fewer if one makes every gradient right."""
+    runs, stop = 0, time.process_time() + SECONDS
+    while runs < most and time.process_time() < stop:
+        batch = Batch(job, list(itertools.islice(edits, min(SIZE, most - runs))))
         if not batch.edits:
             break
         for n, edit in enumerate(batch.edits):

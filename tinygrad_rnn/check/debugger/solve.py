@@ -8,7 +8,6 @@ right, if there are any:  right = gradients + J (values' - values).  A line that
 from __future__ import annotations
 
 import ast
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,7 @@ MOST = 400  # values of a line at all its runs; more are not solved for
 SPARE = 6  # so many more equations than unknowns, or a line cannot be told apart from others
 RANK = 1.0  # the rank of the likeliest lines: all that is wrong changes with them
 REPEATS = 7  # of Newton's method, for lines in whose values the gradients are not linear
-SECONDS = 4.0  # of CPU time, for all lines
+WORK = 6000.0  # for all lines, in the unit of `Observation.runs`
 
 
 @dataclass
@@ -66,6 +65,7 @@ class Probe:
     values: list[Any] = field(default_factory=list)
     others: list[Any] = field(default_factory=list)
     seen: list[Any] = field(default_factory=list)
+    runs: int = 0
 
     def __post_init__(self) -> None:
         self.code = instrumented(self.job.units[self.unit], [self.node], 0, self._value)
@@ -79,7 +79,7 @@ class Probe:
 
     def run(self, others: Sequence[Any]) -> np.ndarray:
         """All gradients in a vector, with other values of the expression."""
-        self.others, self.seen = list(others), []
+        self.others, self.seen, self.runs = list(others), [], self.runs + 1
         with self.job.running({self.unit: self.code}):
             outcome = self.job.outcome()
         self.right = not outcome.wrong and self.job.same_outputs(outcome.outputs)
@@ -97,16 +97,18 @@ class Probe:
         return sum(np.size(x) for x in self.values) if floats else 0
 
 
-def solved_lines(job: Job, seen: Observation, ranked: dict[Place, float], seconds: float = SECONDS) -> list[Solved]:
+def solved_lines(job: Job, seen: Observation, ranked: dict[Place, float]) -> list[Solved]:
     """The lines that mend everything by themselves, the likeliest first, and of equal ones the first that runs."""
-    stop, found = time.process_time() + seconds, []
+    left = seen.runs(WORK)
+    found: list[Solved] = []
     whole, names = job.with_all_elements(), [unit.function.__name__ for unit in job.units]
-    for k, unit in enumerate(job.units):
-        for n, (_, _, statement) in enumerate(bodies(unit.node)):
-            if ranked.get((k, n), 2.0) < RANK and seen.ran(k, statement):
-                for node in values(statement, names):
-                    line = solved(whole, (k, n), statement, node, ranked[k, n], stop)
-                    found += [line] if line else []
+    statements = {(k, n): statement for k, unit in enumerate(job.units)
+                  for n, (_, _, statement) in enumerate(bodies(unit.node))}  # fmt: skip
+    for place in sorted(statements, key=lambda place: ranked.get(place, 2.0)):
+        for node in values(statements[place], names) if ranked.get(place, 2.0) < RANK else []:
+            line, runs = solved(whole, place, statements[place], node, ranked[place], left)
+            left -= runs
+            found += [line] if line else []
     found = [line for line in found if line.distinct] or found
     order = {key: n for n, key in enumerate(seen.kinds)}  # of their first runs
     return sorted(found, key=lambda line: (not line.follows, line.rank, line.begins(), order.get(id(line.node), 0)))
@@ -123,44 +125,53 @@ def follows(job: Job, place: Place, node: ast.expr) -> bool:
                for a, b in zip(other, Probe(job, place[0], node).values))  # fmt: skip
 
 
-def solved(job: Job, place: Place, statement: ast.stmt, node: ast.expr, rank: float, stop: float) -> Solved | None:
-    """A line with the values that mend everything; None if there are none, or the time is over."""
+def solved(job: Job, place: Place, at: ast.stmt, node: ast.expr, rank: float, most: int) -> tuple[Solved | None, int]:
+    """A line with the values that mend everything, or None if there are none; and how many runs that took.
+
+    At most ``most`` runs, and a few.
+    """
     try:
         probe = Probe(job, place[0], node)
     except Exception:  # of the user's code, which is instrumented
-        return None
+        return None, 1
     if not 0 < probe.size() <= MOST:
-        return None
-    right = np.concatenate([slope.values for slope in job.right.values()])
+        return None, 1
+    right, spare = _newton(probe, most)
+    if right is None:
+        return None, probe.runs
+    line = Solved(place, at, node, probe.values, right, spare >= SPARE, follows(job, place, node), rank)
+    return line, probe.runs
+
+
+def _newton(probe: Probe, most: int) -> tuple[list[np.ndarray] | None, int]:
+    """The values that mend everything, or None; and how many equations there are to spare."""
+    right = np.concatenate([slope.values for slope in probe.job.right.values()])
     now, base = [np.asarray(x, np.float64) for x in probe.values], probe.base
     for _ in range(REPEATS):
-        J = jacobian(probe, now, base, stop)
+        J = jacobian(probe, now, base) if probe.runs + probe.size() <= most else None
         if J is None or not np.isfinite(J).all() or not np.isfinite(base).all():
-            return None
+            break
         step, *_, singular = np.linalg.lstsq(J, right - base, rcond=1e-9)
         before, now = base, _moved(now, step)
         moved = _run(probe, now)
         if moved is None or not np.isfinite(moved).all():
-            return None
+            break
         base = moved
         if probe.right:
-            spare = int(np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0]))
-            return Solved(place, statement, node, probe.values, now, spare >= SPARE, follows(job, place, node), rank)
+            return now, int(np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0]))
         linear = np.linalg.norm(before + J @ step - base) < 1e-3 * np.linalg.norm(base - before)
         if linear and np.linalg.norm(right - base) > 1e-3 * np.linalg.norm(right - before):
-            return None
-    return None
+            break
+    return None, 0
 
 
-def jacobian(probe: Probe, now: Sequence[np.ndarray], base: np.ndarray, stop: float) -> np.ndarray | None:
-    """The derivatives of all gradients by all values, by differences; None if the time is over."""
+def jacobian(probe: Probe, now: Sequence[np.ndarray], base: np.ndarray) -> np.ndarray | None:
+    """The derivatives of all gradients by all values, by differences; None if the code does not run with others."""
     columns = []
     scale = max((float(np.max(np.abs(x), initial=0)) for x in now), default=0) or 1.0
     h = 1e-4 * scale
     size = sum(x.size for x in now)
     for j in range(size):
-        if j % 32 == 0 and time.process_time() > stop:
-            return None
         row = _run(probe, _moved(now, h * (np.arange(size) == j)))
         if row is None:
             return None

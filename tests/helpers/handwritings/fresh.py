@@ -52,4 +52,20 @@ FRESH = [
         ("wrong steps", "grad_V = np.einsum('tk,ti->ki', err, h[1:])", "grad_V = np.einsum('tk,ti->ki', err, h[:-1])"),
         ("not reversed", "for t in range(T)[::-1]:", "for t in range(T):"),
     ]),
+    Handwriting("jordan_mgu", lambda m, r: layer(m.JordanMGU(
+        {"gate": r(D + 4, H) / 2, "gate_bias": r(H), "cand": r(D + 4, H) / 2, "cand_bias": r(H),
+         "out": r(H, 4) / 2, "skip": r(D, 4)}), r(T, N, D), r(N, 4), r(N, H)), [
+        ("feedback dropped", "g_proj = g_out + g_y", "g_proj = g_out"),
+        ("square missing", "pre = g_proj * (1 - proj ** 2)", "pre = g_proj * (1 - proj)"),
+        ("wrong activations", "g['out'] += new_m.T @ pre", "g['out'] += old_m.T @ pre"),
+        ("a way missing", "g_m = g_m + pre @ w['out'].T", "g_m = pre @ w['out'].T"),
+        ("1 - keep for keep", "a_cand = g_m * (1 - keep) * (1 - cand ** 2)", "a_cand = g_m * keep * (1 - cand ** 2)"),
+        ("another activation", "a_keep = g_keep * keep * (1 - keep)", "a_keep = g_keep * (1 - keep ** 2)"),
+        ("= for +=", "g['cand_bias'] += a_cand.sum(0)", "g['cand_bias'] = a_cand.sum(0)"),
+        ("a block's bounds", "g_y = g_joined[:, size:]", "g_y = g_joined[:, :g_y.shape[1]]"),
+        ("another weight", "g_joined = a_keep @ w['gate'].T + a_cand @ w['cand'].T", "g_joined = a_keep @ w['gate'].T + a_cand @ w['gate'].T"),
+        ("the residual ignored", "g_seq.append(g_joined[:, :size] + g_out @ w['skip'].T)", "g_seq.append(g_joined[:, :size])"),
+        ("carry dropped", "g_m = g_m * keep", "pass"),
+        ("not reversed", "return np.array(g_seq[::-1]), g_y, g_m", "return np.array(g_seq), g_y, g_m"),
+    ]),
 ]  # fmt: skip

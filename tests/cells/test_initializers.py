@@ -151,7 +151,8 @@ def test_built_in_cells_start_with_the_numbers_of_the_plain_scheme(builtin):
 # -- what is refused -------------------------------------------------------------------------------------------------
 
 INITS = {
-    "missing size": ({"D": 3}, "InvalidType: lstm.init: missing size H"),
+    "missing size": (
+        {"D": 3}, "InvalidType: lstm.init: missing size H, should be given, such as H=100, or be a number in Param"),
     "unknown size": ({"D": 3, "H": 4, "P": 2}, "InvalidType: lstm.init: has no size P, only D, H"),
     "parameter as size": ({"D": 3, "H": 4, "Wx": 2}, "InvalidType: lstm.init: has no size Wx, only D, H"),
     "float": ({"D": 3, "H": 4.0}, "InvalidValue: lstm.init: H is 4.0, should be a whole number from 1"),

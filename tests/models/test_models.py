@@ -47,6 +47,19 @@ def test_better_rnnlm_has_two_layers_dropout_and_one_matrix():
     assert len(losses) == 4 and len({model.loss(IDS, NEXT)[0].item() for _ in range(4)}) == 1
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_sizes_of_the_cell_beside_d_and_h_are_given_by_letter(layers):
+    @tg.cell
+    def narrow(x, h, *, Wx=tg.Param("D K"), Wo=tg.Param("K H")):
+        return tg.tanh(x @ Wx @ Wo + h)
+
+    model = models.LanguageModel(narrow, 7, 4, 6, layers=layers, rng=0, K=3)
+    shapes = [p.shape for name, p in model.params.items() if name.endswith("Wx")]
+    assert shapes == [(4, 3), (6, 3)][:layers]
+    with pytest.raises(tg.Error, match=r"^narrow\.init: missing size K, should be given, such as K=100, or"):
+        models.LanguageModel(narrow, 7, 4, 6, layers=layers, rng=0)
+
+
 def test_dropout_is_below_between_and_above_the_layers():
     model, draw = models.BetterRnnlm(7, 4, dropout=0.5, rng=0), np.random.default_rng()
     draw.bit_generator.state = next(iter(model.rngs.values())).bit_generator.state

@@ -305,7 +305,11 @@ REFUSED = {
     ),
     "a missing size": (
         lambda: Recurrent(tg.lstm, D=3, rng=np.random.default_rng(0)),
-        "lstm.init: missing size H",
+        "lstm.init: missing size H, should be given, such as H=100, or be a number in Param",
+    ),
+    "a cell without its sizes": (
+        lambda: Recurrent("lstm", rng=0),
+        "lstm.init: missing size D, H, should be given, such as D=100, H=100, or be a number in Param",
     ),
     "too few states at the call": (
         lambda: layer()(xs(), np.zeros((N, H))),

@@ -44,9 +44,11 @@ def _sizes(cell: Cell, init: Mapping[str, Any], sizes: Mapping[str, Any]) -> dic
         if name not in cell.params:
             raise InvalidType(f"{cell.name}.init: has no parameter {name}, only {', '.join(cell.params)}")
     complete = linked(cell, sizes) if len(sizes) < len(known) or probe(cell).links else dict(sizes)
-    for letter in needed:
-        if letter not in complete:
-            raise InvalidType(f"{cell.name}.init: missing size {letter}")
+    missing = [letter for letter in needed if letter not in complete]
+    if missing:
+        given = ", ".join(f"{letter}=100" for letter in missing)
+        what = f"missing size {', '.join(missing)}, should be given, such as {given}, or be a number in Param"
+        raise InvalidType(f"{cell.name}.init: {what}")
     return complete
 
 

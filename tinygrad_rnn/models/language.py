@@ -30,8 +30,9 @@ class LanguageModel(Module):
     mask holds for all steps of a call (Gal and Ghahramani 2016). ``tied=True`` needs D = H (Press and Wolf 2017).
 
     ``mode`` is that of `scan`: "auto" runs the layers in a planned loop, quicker and equal but for the last bits.
-    ``init`` has schemes by parameter of the cell. ``embedding`` is the scheme of the word vectors: the default is the
-    book's, for SGD with a large learning rate; "normal" suits Adam.
+    ``sizes`` are those of the cell beside D and H, by letter. ``init`` has schemes by parameter of the cell.
+    ``embedding`` is the scheme of the word vectors: the default is the book's, for SGD with a large learning rate;
+    "normal" suits Adam.
     """
 
     def __init__(
@@ -49,16 +50,16 @@ class LanguageModel(Module):
         rng: Any,
         init: Mapping[str, Any] | None = None,
         embedding: Any = schemes.embedding,
+        **sizes: int,
     ):
         rng = generator(rng, type(self).__name__)
         self.embed = Embedding(V, D, rng=rng, init=embedding)
         self.drop = (VariationalDropout if variational else Dropout)(dropout, rng=rng)
+        options = {"D": D, "H": H, "rng": rng, "init": init, "mode": mode, **sizes}
         self.recurrent: Recurrent | Stacked = (
-            Recurrent(cell, D=D, H=H, rng=rng, init=init, mode=mode)
+            Recurrent(cell, **options)
             if layers == 1
-            else Stacked(
-                cell, layers=layers, D=D, H=H, dropout=dropout, variational=variational, rng=rng, init=init, mode=mode
-            )
+            else Stacked(cell, layers=layers, dropout=dropout, variational=variational, **options)
         )
         self.affine = Linear(H, V, rng=rng, tied=self.embed if tied else None)
 

@@ -1,6 +1,7 @@
 """Options, fixtures and the sampling of tests: what holds for every test."""
 
 import gc
+import os
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -17,6 +18,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough", action="store_true", help="run the random tests and the sampled grids in full (takes long)"
     )
+
+
+def pytest_configure() -> None:
+    """Set the environment of the worker processes, and of the processes that tests start.
+
+    The workers fill the processors: threads of their own for the products of NumPy would wait for each other. A process
+    that keeps no compiled modules spends most of its time on compiling the package.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -280,8 +281,14 @@ def test_plot_draws_the_metrics(trained, capsys):
     assert Path("runs/lstm/curves.svg").read_bytes() == before
     assert main.main(["plot", "runs/lstm", "--out=a.png", "--ylim=0:100"]) == 0
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
-    Path("runs/lstm/metrics.jsonl").write_text("")
     capsys.readouterr()
+    shutil.copytree("runs/lstm", "runs/other")
+    assert main.main(["plot", "runs/lstm", "runs/other", "--out=both.svg"]) == 0
+    assert capsys.readouterr().out == "both.svg: 2 runs\n" and Path("both.svg").read_bytes().startswith(b"<?xml")
+    assert main.main(["plot", "runs/lstm", "runs/other", "runs/../runs/lstm"]) == 2
+    said = "tinygrad-rnn plot: the run runs/lstm is named 2 times, should be named once\n"
+    assert capsys.readouterr().err == said and not Path("curves.svg").exists()
+    Path("runs/lstm/metrics.jsonl").write_text("")
     assert main.main(["plot", "runs/lstm"]) == 2
     said = "runs/lstm/metrics.jsonl has no rows yet: nothing is saved so far, should be drawn later"
     assert capsys.readouterr().err == f"tinygrad-rnn plot: {said}\n"

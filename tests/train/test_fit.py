@@ -15,7 +15,7 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.data import grammar, windows
 from tinygrad_rnn.models import LanguageModel
 from tinygrad_rnn.optim import ASGD, SGD, Adam, clip_grad_norm
-from tinygrad_rnn.train import History, Position, Progress, fit, mean_loss
+from tinygrad_rnn.train import History, Position, Progress, fit, mean_loss, plot_histories
 
 V, N, T = 144, 4, 7
 IDS = grammar(400).ids
@@ -215,6 +215,26 @@ def test_the_plot_has_the_curves_and_is_the_same_file_each_time(tmp_path):
     assert training.get_ydata().tolist() == [row["perplexity"] for row in history.rows if "batch" in row]
     assert valid.get_ydata().tolist() == [row["valid_perplexity"] for row in history.epochs]
     assert figure.axes[1].lines[0].get_ydata().tolist() == [0.1, 0.025, 0.00625]
+
+
+def test_a_plot_of_several_trainings_has_a_line_for_each(tmp_path):
+    pytest.importorskip("matplotlib")
+    histories = {}
+    for name, lr, valid in (("slow", 0.01, pairs(2)), ("quick", 0.1, pairs(2)), ("blind", 0.1, None)):
+        trained = Regression()
+        optimizer = SGD(trained, lr=lr)
+        histories[name] = fit(trained, pairs(3), optimizer, epochs=3, valid=valid, report=False)
+    figure = plot_histories(histories, tmp_path / "a.svg", ylim=(0, 50))
+    plot_histories(histories, tmp_path / "b.svg", ylim=(0, 50))
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    lines = figure.axes[0].lines
+    assert [line.get_label() for line in lines] == ["slow", "quick", "blind (training)"]
+    for line, history in zip(lines, histories.values()):
+        assert line.get_xdata().tolist() == [1, 2, 3]
+        key = "valid_perplexity" if history is not histories["blind"] else "perplexity"
+        assert line.get_ydata().tolist() == [row[key] for row in history.epochs]
+    with pytest.raises(tg.Error, match=r"^plot_histories: new has no complete epoch, should have at least one$"):
+        plot_histories({"new": History()})
 
 
 # -- continued ---------------------------------------------------------------------------------------------------------

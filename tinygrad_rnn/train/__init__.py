@@ -2,7 +2,7 @@
 
 from .evaluate import generate, mean_loss, perplexity, stream
 from .fit import fit
-from .history import History
+from .history import History, plot_histories
 from .progress import Position, Progress
 from .store import load_model, save_model
 
@@ -15,6 +15,7 @@ __all__ = [
     "load_model",
     "mean_loss",
     "perplexity",
+    "plot_histories",
     "save_model",
     "stream",
 ]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any
 
+from ..errors import InvalidValue
 from ..figures import figure
 
-TRAINING, VALIDATION = "#0072B2", "#D55E00"  # for colour-blind readers (Okabe and Ito 2008)
+#: for colour-blind readers (Okabe and Ito 2008)
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+TRAINING, VALIDATION = COLOURS[:2]
+MARKERS = "sov^Dx"
 
 
 class History:
@@ -64,6 +69,37 @@ def exp(loss: float) -> float:
     return math.exp(min(loss, 700.0))
 
 
+def plot_histories(
+    histories: Mapping[str, History],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    ylim: tuple[float, float] | None = None,
+) -> Any:
+    """A matplotlib Figure of the perplexity by epoch of several trainings, to compare them.
+
+    Each history is a line with its name: of the validation perplexity, or of the training perplexity where a history
+    has no validation. ``path``, ``ylim`` and the axis are those of `History.plot`. Raises InvalidValue for a history
+    without a complete epoch.
+    """
+    for name, history in histories.items():
+        if not history.epochs:
+            raise InvalidValue(f"plot_histories: {name} has no complete epoch, should have at least one")
+    with figure(7, 4.5, path) as drawn:
+        axes, shown = drawn.subplots(), []
+        for k, (name, history) in enumerate(histories.items()):
+            epochs = history.epochs
+            values = [row.get("valid_perplexity", row["perplexity"]) for row in epochs]
+            label = name if "valid" in epochs[0] else f"{name} (training)"
+            axes.plot([row["epoch"] for row in epochs], values, color=COLOURS[k % len(COLOURS)],
+                      marker=MARKERS[k % len(MARKERS)], label=label)  # fmt: skip
+            shown += values
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="epoch", ylabel="perplexity of the validation")
+        _scale(axes, shown, ylim)
+        axes.legend()
+    return drawn
+
+
 def _curves(axes: Any, rows: list[dict[str, Any]], ylim: tuple[float, float] | None) -> None:
     epochs = [row for row in rows if "batch" not in row]
     parts = [row for row in rows if "batch" in row] or epochs
@@ -76,10 +112,7 @@ def _curves(axes: Any, rows: list[dict[str, Any]], ylim: tuple[float, float] | N
         axes.plot([row["epoch"] for row in valid], values, color=VALIDATION, marker="s", label="validation")
     axes.set(xlabel="epoch", ylabel="perplexity")
     shown = [row["perplexity"] for row in parts] + [row["valid_perplexity"] for row in valid]
-    if ylim:
-        axes.set_ylim(*ylim)
-    elif shown and max(shown) > 10 * min(shown):
-        axes.set_yscale("log")
+    _scale(axes, shown, ylim)
     lr = [row["lr"] for row in parts]
     if shown and min(lr) < max(lr):
         rate = axes.twinx()
@@ -88,3 +121,11 @@ def _curves(axes: Any, rows: list[dict[str, Any]], ylim: tuple[float, float] | N
         rate.set(ylabel="learning rate (dotted)", yscale="log")
     if shown:
         axes.legend(frameon=False)
+
+
+def _scale(axes: Any, shown: list[float], ylim: tuple[float, float] | None) -> None:
+    """Set the range of the perplexity, and a logarithmic axis where it spans more than a factor of 10."""
+    if ylim:
+        axes.set_ylim(*ylim)
+    elif shown and max(shown) > 10 * min(shown):
+        axes.set_yscale("log")

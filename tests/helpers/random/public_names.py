@@ -144,6 +144,7 @@ tg.models.CountingNetwork models/test_models.py::test_the_counting_network_of_th
 tg.models.Seq2seq models/test_seq2seq.py::test_the_loss_and_its_gradients_are_those_of_pytorch
 tg.train.Progress train/test_fit.py::test_every_batch_and_every_epoch_are_reported
 tg.train.mean_loss train/test_evaluate.py::test_a_label_of_minus_1_is_no_target
+tg.train.plot_histories train/test_fit.py::test_a_plot_of_several_trainings_has_a_line_for_each
 tg.train.stream train/test_evaluate.py::test_a_stream_is_what_generate_draws
 tg.train.fit train/test_fit.py::test_fit_is_the_loop_of_its_docstring_bit_for_bit
 tg.train.generate train/test_evaluate.py::test_words_come_as_often_as_the_model_says

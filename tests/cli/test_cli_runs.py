@@ -303,6 +303,14 @@ def test_without_matplotlib_a_run_has_no_curves_and_says_so_once(at_home, capsys
     assert sorted(os.listdir("runs/lstm")) == [name for name in FILES if name != "curves.svg"]
 
 
+def test_a_model_that_has_diverged_is_saved_without_its_gates(at_home, capsys):
+    write_texts(at_home / "texts")
+    with np.errstate(all="ignore"):
+        assert main.main(["train", "--data", "texts", *SMALL, "--lr=1e30", "--clip=0"]) == 0
+    rows = [json.loads(line) for line in Path("runs/lstm/metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["epoch"] == 2 and "saturated" not in rows[-1] and rows[-1]["valid_perplexity"] > 1e300
+
+
 def test_a_training_text_alone_is_trained_and_evaluated(at_home, capsys):
     write_texts(at_home / "texts")
     for name in ("valid.txt", "test.txt"):

@@ -14,7 +14,7 @@ import numpy as np
 from .. import gradient_flow, trace_nans
 from ..cells.cell import Cell
 from ..data import Corpus, Splits
-from ..errors import InvalidValue
+from ..errors import InvalidValue, NanError, NumericalError
 from ..files import read_whole
 from ..train import saved
 from ..train.evaluate import perplexity
@@ -130,14 +130,21 @@ def trained(folder: Path) -> tuple[Any, dict[str, Any], Corpus]:
 
 
 def gates(model: Any, batches: Any) -> dict[str, Any]:
-    """The share of saturated elements by gate, over the first window of the text: ``{"saturated": {"f": 0.12}}``."""
+    """The share of saturated elements by gate, over the first window of the text: ``{"saturated": {"f": 0.12}}``.
+
+    Nothing where a number is not finite: such a model has diverged, as its perplexity says, and its run goes on.
+    """
     ids, targets = (array[:MEASURED] for array in next(iter(batches)))
     training = model.training
     model.eval()
-    with trace_nans():  # what is watched runs step by step, also where the run has a plan
-        loss = model.loss(ids, targets)[0]
-    flow = gradient_flow(loss, jacobian=False)
-    model.train(training)
+    try:
+        with trace_nans():  # what is watched runs step by step, also where the run has a plan
+            loss = model.loss(ids, targets)[0]
+        flow = gradient_flow(loss, jacobian=False)
+    except (NanError, NumericalError):
+        return {}
+    finally:
+        model.train(training)
     several = len(flow.layers) > 1
     return {"saturated": {f"{layer.name}.{name}" if several else name: round(sum(shares) / len(shares), 4)
                           for layer in flow.layers for name, shares in layer.gates.items()}}  # fmt: skip

@@ -3,7 +3,7 @@
 import gc
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -54,5 +54,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """The collected tests live as long as the run: a garbage collection in a test need not look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_lives_on_is_not_collected_again() -> Iterator[None]:
+    """After each module, what the tests have imported and cached joins the objects that no collection looks at."""
+    yield
     gc.collect()
     gc.freeze()

@@ -29,6 +29,8 @@ def refused(error, text, batches=None, **options):
     ({"batches": (pair for pair in pairs(2))}, f"fit: batches is a generator, {AGAIN}"),
     ({"batches": 3}, f"fit: batches is a int, {AGAIN}"),
     ({"valid": (pair for pair in pairs(2)), "epochs": 2}, f"fit: valid is a generator, {AGAIN}"),
+    ({"batches": np.arange(9)}, "fit: batches is an array (9,), should hold batches: data.windows(ids, N, T)"),
+    ({"valid": np.arange(9)}, "fit: valid is an array (9,), should hold batches: data.windows(ids, N, T)"),
     ({"optimizer": SGD}, "fit: optimizer is the class SGD, should be an Optimizer, such as optim.SGD(model, lr=0.1)"),
     ({"optimizer": "adam"}, "fit: optimizer is 'adam', should be an Optimizer, such as optim.SGD(model, lr=0.1)"),
     ({"schedule": Cosine}, "fit: schedule is the class Cosine, should be a schedule of the optimizer, such as "
@@ -65,6 +67,13 @@ def test_what_is_out_of_range_or_belongs_to_another_model(options, text):
 def test_a_batch_that_the_loss_cannot_be_called_with(batch, text):
     refused(TypeError, f"fit: got a batch {text}, should be a tuple of what loss(xs, ts) takes", batches=[batch],
             loss=lambda xs, ts: None)  # fmt: skip
+
+
+def test_the_loss_is_told_without_its_annotations():
+    def loss(xs: np.ndarray, ts: "np.ndarray", weight: float = 1.0) -> tg.Tensor: ...
+
+    refused(TypeError, "fit: got a batch that is a list (missing a required argument: 'ts'), should be a tuple of what "
+            "loss(xs, ts, weight=1.0) takes", batches=[[XS, TS]], loss=loss)  # fmt: skip
 
 
 def test_a_loss_of_predictions_and_targets_is_no_loss_of_a_batch():

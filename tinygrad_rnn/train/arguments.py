@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from ..errors import InvalidType, InvalidValue
 from ..optim import Optimizer
 
@@ -18,6 +20,8 @@ def check_batches(batches: Any, valid: Any) -> None:
         if isinstance(given, Iterator) or not (hasattr(given, "__iter__") and hasattr(given, needed)):
             should = "a list, or an object with __iter__ and __len__, since every epoch iterates over it"
             raise InvalidType(f"fit: {name} is a {type(given).__name__}, should be {should}")
+        if isinstance(given, np.ndarray) and given.ndim == 1:
+            raise InvalidType(f"fit: {name} is an array {given.shape}, should hold batches: data.windows(ids, N, T)")
         if hasattr(given, "__len__") and not len(given):
             raise InvalidValue(f"fit: {name} is empty, should have at least one batch")
 

@@ -42,7 +42,8 @@ class Loss:
             self.signature.bind(*arguments, **({"state": None} if self.carries else {}))
         except TypeError as error:
             what = f"of {len(batch)} arrays" if isinstance(batch, tuple) else f"that is a {type(batch).__name__}"
-            should = f"should be a tuple of what loss{self.signature} takes"
+            plain = [p.replace(annotation=inspect.Parameter.empty) for p in self.signature.parameters.values()]
+            should = f"should be a tuple of what loss{inspect.Signature(plain)} takes"
             raise InvalidType(f"fit: got a batch {what} ({error}), {should}") from None
 
 

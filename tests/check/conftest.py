@@ -4,7 +4,7 @@ import pytest
 
 from tinygrad_rnn.check import mistakes
 
-LINES = ("test_debugger", "test_lines")
+LINES = ("test_debugger", "test_lines", "test_quantity")
 
 
 @pytest.fixture

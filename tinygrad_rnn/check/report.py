@@ -53,7 +53,7 @@ class Diagnosis:
     The right gradient with this mistake differs from the checked gradient by ``match``. ``group`` is the number of the
     mistake. ``way`` is the wrong backward edge, if there is one: (value, its reader). A mistake that was found in the
     user's source has the ``file``, the ``line``, the ``column``, the ``function``, the ``old`` lines and the ``new``
-    ones, with which every gradient is right, and the ``diff``.
+    ones, with which every gradient is right, the ``diff``, and what the line ``holds`` when it is right, in words.
     """
 
     kind: str
@@ -69,6 +69,7 @@ class Diagnosis:
     new: str | None = None
     diff: str = ""
     column: int | None = None  # of ``line``, from 1: where ``old`` and ``new`` begin to differ
+    holds: str = ""
 
     def __post_init__(self) -> None:
         if self.line is not None and self.column is None:
@@ -201,9 +202,8 @@ def _case(smallest: dict[str, Any]) -> str:
 
 
 def _at(worst: dict[str, Any] | None) -> str:
-    if not worst:
-        return ""
-    return f"; worst at {worst['index']}: {worst['got'] + 0.0:.6g}, should be {worst['right'] + 0.0:.6g}"
+    text = "; worst at {index}: {got:.6g}, should be {right:.6g}"
+    return text.format(**worst | {key: worst[key] + 0.0 for key in ("got", "right")}) if worst else ""
 
 
 def _plain(x: Any) -> Any:

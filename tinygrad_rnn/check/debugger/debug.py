@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..report import Diagnosis
+from .holds import should_hold, target_of
 from .job import Job
 from .place import source_line, told
+from .quantity import gradient_by
 from .search import search, several
 from .solve import Solved
 
@@ -21,14 +23,19 @@ def diagnoses(job: Job) -> list[Diagnosis]:
         return []
     found = search(job)
     patches = [found.patch] if found.patch else [] if found.lines else several(job)
+    if found.patch:
+        job.accept(found.patch.unit, found.patch.text)
+    for patch in patches:
+        patch.holds = should_hold(job, patch)
     if patches:
         return [Diagnosis("line", "", str(patch), 0.0, k, None, patch.file, patch.line, patch.function, patch.old,
-                          patch.new, patch.diff()) for k, patch in enumerate(patches)]  # fmt: skip
+                          patch.new, patch.diff(), holds=patch.holds) for k, patch in enumerate(patches)]  # fmt: skip
     return [place(job, found.lines)] if found.lines else []
 
 
 def place(job: Job, lines: Sequence[Solved]) -> Diagnosis:
     """The line that can be the only mistake, without a patch."""
     unit, statement = job.units[lines[0].place[0]], lines[0].statement
-    return Diagnosis("line", "", told(job, lines), 0.0, 0, None, unit.file, statement.lineno, unit.name,
-                     source_line(unit, statement))  # fmt: skip
+    holds = gradient_by(job, lines[0].right, target_of(statement))
+    return Diagnosis("line", "", told(job, lines, holds), 0.0, 0, None, unit.file, statement.lineno, unit.name,
+                     source_line(unit, statement), holds=holds)  # fmt: skip

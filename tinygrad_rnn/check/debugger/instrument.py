@@ -17,10 +17,15 @@ MARK = "\0callback"
 Callback = Callable[..., Any]  # of the number and the value
 
 
-def instrumented(unit: Unit, wanted: Sequence[ast.expr], first: int, callback: Callback) -> CodeType:
-    """The code of a function that passes the values of ``wanted`` on; they are numbered from ``first``."""
+def instrumented(
+    unit: Unit, wanted: Sequence[ast.expr], first: int, callback: Callback, tree: ast.FunctionDef | None = None
+) -> CodeType:  # fmt: skip
+    """The code of a function that passes the values of ``wanted`` on; they are numbered from ``first``.
+
+    ``tree`` takes the place of the definition of the function.
+    """
     numbers = {id(node): first + k for k, node in enumerate(wanted)}
-    return with_constant(unit.compiled(_Marked(numbers).visit(unit.node)), callback)
+    return with_constant(unit.compiled(_Marked(numbers).visit(tree or unit.node)), callback)
 
 
 class _Marked(ast.NodeTransformer):

@@ -31,6 +31,8 @@ class Patch:
     before: str
     count: int = 0
     rank: tuple[int, int] = (1, 1)  # which of how many patches that are needed together
+    unit: int = 0  # of the job
+    holds: str = ""  # what the line should hold, in words, if that is known
 
     def diff(self) -> str:
         """The change as a unified diff that ``git apply`` takes."""
@@ -49,7 +51,8 @@ class Patch:
         change = "this change" if total == 1 else f"the {number} changes up to here" if number > 1 else "this change"
         many = many if number == total else "more gradients are"
         proof = f"    with {change} {many} right, on {1 + len(SEEDS)} inputs"
-        return "\n".join([f"{where}: {first}", *minus, *plus, proof])
+        holds = [f"    it should hold {self.holds}"] if self.holds else []
+        return "\n".join([f"{where}: {first}", *holds, *minus, *plus, proof])
 
 
 def patch_of(job: Job, edit: Edit, partial: bool = False) -> Patch | None:
@@ -61,7 +64,9 @@ def patch_of(job: Job, edit: Edit, partial: bool = False) -> Patch | None:
     for text in texts(unit, edit):
         code = compiled(unit, text)
         if code is not None and confirmed(job, edit.unit, code, partial):
-            return changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
+            patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
+            patch.unit = edit.unit
+            return patch
     return None
 
 

@@ -33,18 +33,30 @@ class DerivationAdapter(Adapter):
     def inner_slopes(self, dys: Sequence[Any], seed: int, elements: int) -> dict[str, Any]:
         if not self.lines:
             return {}
-        given, rng = dict(zip(self.input_names, self.inputs)), np.random.default_rng(seed + 6)
-        case = self.subject.case_of({name: self.floats.get(name, x) for name, x in given.items()}, rng)
-        reached = [dy for k, dy in enumerate(case.problem.dys) if k not in self.subject.unreached]
-        for dy, new in zip(reached, dys):
-            dy[...] = new
-        totals, slopes = case.tape.back(case.groups), {}
+        rng, slopes = np.random.default_rng(seed + 6), {}
+        case, totals = self._totals(dys)
         for name, line in self.lines.items():
             g = np.ravel(case.gradient(line, totals))
             some = rng.permutation(g.size)[:elements]
             along = np.concatenate([rng.standard_normal((2, g.size)), np.eye(g.size)[some]])
             slopes[name] = Slopes(along, along @ g, np.zeros(len(along)), True)
         return slopes
+
+    def known_gradients(self, dys: Sequence[Any]) -> dict[str, list[np.ndarray]]:
+        case, totals = self._totals(dys)
+        runs = {case.labels.spelled(numbers[-1]): numbers for numbers in case.tape.lines.values()}
+        return {name: [np.asarray(totals[n]) for n in numbers] for name, numbers in runs.items()
+                if name and all(n in totals for n in numbers)}  # fmt: skip
+
+    def _totals(self, dys: Sequence[Any]) -> tuple[Case, dict[int, Any]]:
+        """The tape for cotangents, and the gradients by all values on it."""
+        given = dict(zip(self.input_names, self.inputs))
+        case = self.subject.case_of({name: self.floats.get(name, x) for name, x in given.items()},
+                                    np.random.default_rng(0))  # fmt: skip
+        reached = [dy for k, dy in enumerate(case.problem.dys) if k not in self.subject.unreached]
+        for dy, new in zip(reached, dys):
+            dy[...] = new
+        return case, case.tape.back(case.groups)
 
 
 def as_layer(subject: Subject, given: Mapping[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ...formula.numpy_functions import traits
 from .tape import Tape
@@ -24,11 +25,21 @@ class Labels:
 
     def inside(self, number: int) -> str:
         """``A_z`` for the sum inside of ``z = sigmoid(...)``, unless it is a slice, which is called as its block."""
-        if self.tape.values[number].op in ("getitem", ""):
-            return ""
-        gates = [target for target in self.readers.get(number, []) if is_activation(self.tape.values[target].op)]
-        gate = self.tape.values[gates[0]].name.replace("'", "") if gates else ""
+        gates = self.gates(number) if self.tape.values[number].op not in ("getitem", "") else []
+        gate = gates[0].name.replace("'", "") if gates else ""
         return f"A_{gate}" if gate else ""
+
+    def gates(self, number: int) -> list[Any]:
+        """The activations of a value."""
+        return [value for value in map(self.tape.values.__getitem__, self.readers.get(number, []))
+                if is_activation(value.op)]  # fmt: skip
+
+    def spelled(self, number: int) -> str:
+        """A value in words: by its name, or as what goes into an activation with a name; "" for any other."""
+        value, gate = self.tape.values[number], next(iter(self.gates(number)), None)
+        if value.kind == "constant" or value.name:
+            return value.name if value.kind != "constant" else ""
+        return f"{gate.name}, before the {gate.op}" if gate is not None and gate.name else ""
 
     def block(self, number: int) -> str:
         """``A.f`` for the part of a stacked sum that belongs to a gate."""

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from ...engine.pytree import flatten
-from ...errors import InvalidType, Uncheckable
+from ...errors import Uncheckable
 from ..numeric.inputs import argument_names, paths
 from .arguments import refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
-from .copies import arrays_in, copy_with, like
+from .copies import copy_with, like
 
 Reset = Callable[[Any], Any]
 OTHER = 0.3
@@ -101,6 +101,10 @@ class Adapter:
         """The right derivatives by values inside of forward, by name; nothing for a layer that returns none."""
         return {}
 
+    def known_gradients(self, dys: Sequence[Any]) -> dict[str, list[np.ndarray]]:
+        """The right gradients by values inside of forward at all their runs, by name, where a tape has them."""
+        return {}
+
     def run(
         self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = (), fill: float | None = None
     ) -> Run:  # fmt: skip
@@ -139,23 +143,6 @@ class Adapter:
         finally:
             np.random.set_state(before)
             random.setstate(plain)
-
-    def on_tensors(self, floats: Mapping[str, Any]) -> list[Any]:
-        """The outputs of a fresh copy with the Tensors ``floats`` as parameters and inputs."""
-        memo: dict[int, Any] = {id(p): floats.get(name, p) for name, p in zip(self.param_names, self.params)}
-        for array in arrays_in(self.layer):
-            if id(array) not in memo and any(np.may_share_memory(array, p) for p in self.params):
-                raise InvalidType("it keeps a view of a parameter")
-        with self.seeded():
-            layer = copy.deepcopy(self.layer, memo)
-            if self.reset is not None:
-                self.reset(layer)
-            inputs = [floats.get(name, x) for name, x in zip(self.input_names, self.inputs)]
-            return [leaf for top in tops(layer.forward(*self.build(inputs))) for leaf in flatten(top)[0]]
-
-    def codes(self) -> list[Any]:
-        """The code of forward: its local variables name the values."""
-        return [getattr(getattr(self.layer.forward, "__func__", None), "__code__", None)]
 
     def run_backward(self, run: Run, dys: Sequence[Any]) -> Run:
         """Run backward on the layer of a run, in its present state."""

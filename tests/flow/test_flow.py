@@ -298,7 +298,7 @@ def test_a_cell_without_gates():
 @pytest.mark.parametrize("one", [*CELLS, in_blocks], ids=lambda one: one.name)
 def test_the_jacobian_of_a_step(one):
     xs, params = given(one)
-    y = by_scan(one, xs, params, weighted())
+    y = by_scan(one, xs, params, weighted(), mode="eager")
     (layer,), (row,) = gradient_flow(y).layers, steps_of(y)
     arrays = {name: own.numpy() for name, own in params.items()}
     state, right = [np.zeros((1, H))] * len(one.states), []
@@ -336,7 +336,7 @@ def test_large_states_have_no_jacobian_and_say_so():
 @pytest.mark.parametrize("one", [tg.rnn, tg.lstm, tg.peephole_lstm, in_blocks], ids=lambda one: one.name)
 def test_truncation_is_detach_before_every_kth_step(one):
     xs, params = given(one)
-    y = by_scan(one, xs, params, weighted())
+    y = by_scan(one, xs, params, weighted(), mode="eager")
     flow, cut = gradient_flow(y), Cut(newest_first([y.node]), steps_of(y))
     full = truncated_gradients(one, xs, params, weighted(), T)
     assert list(flow.truncation) == [1, 2, 4]
@@ -352,7 +352,7 @@ def test_truncation_is_detach_before_every_kth_step(one):
 
 def test_one_window_is_all_of_the_gradient():
     xs, params = given(tg.gru)
-    y = by_scan(tg.gru, xs, params, weighted())
+    y = by_scan(tg.gru, xs, params, weighted(), mode="eager")
     found = Cut(newest_first([y.node]), steps_of(y)).gradients([one.node for one in params.values()], T)
     y.backward()
     for g, one in zip(found, params.values()):

@@ -1,5 +1,6 @@
 """A state that is carried on without detach: each way it can go wrong says which state it was."""
 
+import re
 import warnings
 
 import numpy as np
@@ -9,24 +10,30 @@ import tinygrad_rnn as tg
 from tinygrad_rnn.sequence.scan import MANY
 
 
-def windows(count, retain_graph=False, backward=True, cut=False):
+def windows(count, retain_graph=False, backward=True, cut=False, mode="auto"):
     """``count`` windows of an LSTM, the state carried."""
     rng = np.random.default_rng(0)
     params, xs, state = tg.lstm.init(rng, D=3, H=4), rng.standard_normal((2, 3, 3)).astype("f"), None
     for _ in range(count):
-        hs, state = tg.scan(tg.lstm, xs, tg.detach(state) if cut else state, params)
+        hs, state = tg.scan(tg.lstm, xs, tg.detach(state) if cut else state, params, mode=mode)
         if backward:
             hs.sum().backward(retain_graph=retain_graph)
 
 
-def test_the_second_backward_names_the_state_it_came_through():
-    with pytest.raises(tg.GraphError, match=r"^backward\(\): c \(the output \(2, 4\) of add\) belongs to a graph"):
-        windows(2)
+@pytest.mark.parametrize(
+    "mode, state", [("eager", "c (the output (2, 4) of add)"), ("plan", "h (the output (2, 4) of scan)")]
+)
+def test_the_second_backward_names_the_state_it_came_through(mode, state):
+    with pytest.raises(tg.GraphError, match=rf"^backward\(\): {re.escape(state)} belongs to a graph"):
+        windows(2, mode=mode)
 
 
-def test_a_graph_that_is_retained_and_grows_is_warned_of():
-    with pytest.warns(UserWarning, match=r"grows with every iteration, through h \(the output \(2, 4\) of multiply\)"):
-        windows(4, retain_graph=True)
+@pytest.mark.parametrize(
+    "mode, state", [("eager", "h (the output (2, 4) of multiply)"), ("plan", "c (the output (2, 4) of scan)")]
+)
+def test_a_graph_that_is_retained_and_grows_is_warned_of(mode, state):
+    with pytest.warns(UserWarning, match=f"grows with every iteration, through {re.escape(state)}"):
+        windows(4, retain_graph=True, mode=mode)
 
 
 def test_a_state_carried_through_many_windows_is_warned_of_once():

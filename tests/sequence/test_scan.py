@@ -26,8 +26,8 @@ def test_scan_is_the_loop_of_its_docstring(one, N):
         new = one(s.xs[:, t], *state, **s.params)
         state = new if isinstance(new, tuple) else (new,)
         hs.append(state[0])
-    assert_same(tg.scan(one, s.xs, s.state, s.params), (np.stack(hs, axis=1), state))
-    assert_same(everything(scanned(one), s), everything(looped(one), s), rtol=1e-13, atol=1e-15)
+    assert_same(tg.scan(one, s.xs, s.state, s.params, mode="eager"), (np.stack(hs, axis=1), state))
+    assert_same(everything(scanned(one, mode="eager"), s), everything(looped(one), s), rtol=1e-13, atol=1e-15)
 
 
 @each_cell
@@ -111,7 +111,7 @@ def test_gradients_reach_only_what_asks_for_them():
 def nodes(one, steps):
     """How many values a scan of so many steps records."""
     s = sample(one, N=2, T=steps)
-    hs, _ = tg.scan(one, s.xs, None, leaves(s.params))
+    hs, _ = tg.scan(one, s.xs, None, leaves(s.params), mode="eager")
     seen, todo = {hs.node: None}, [hs.node]
     while todo:
         for edge in todo.pop().edges:
@@ -130,7 +130,7 @@ def test_every_step_records_the_same_number_of_nodes(one):
 def test_a_parameter_is_sliced_once_for_all_steps():
     """gru reads nine blocks: their slices are no part of the cost of a step."""
     per_step = nodes(tg.gru, 9) - nodes(tg.gru, 8)
-    hs, _ = tg.scan(tg.gru, sample(tg.gru, T=4).xs, None, leaves(sample(tg.gru).params))
+    hs, _ = tg.scan(tg.gru, sample(tg.gru, T=4).xs, None, leaves(sample(tg.gru).params), mode="eager")
     slices, todo, seen = 0, [hs.node], {}
     while todo:
         node = todo.pop()
@@ -143,13 +143,15 @@ def test_a_parameter_is_sliced_once_for_all_steps():
     assert per_step < 30
 
 
-def test_a_thousand_steps_are_freed_without_the_collector():
+@pytest.mark.parametrize("mode", ["eager", "plan"])
+def test_a_thousand_steps_are_freed_without_the_collector(mode):
     s = sample(tg.lstm, N=1, T=1000)
+    tg.scan(tg.lstm, s.xs, None, leaves(s.params), mode=mode)  # makes the plan
     gc.collect()
     gc.disable()
     try:
         before = len(gc.get_objects())
-        hs, last = tg.scan(tg.lstm, s.xs, None, leaves(s.params))
+        hs, last = tg.scan(tg.lstm, s.xs, None, leaves(s.params), mode=mode)
         del hs, last
         assert len(gc.get_objects()) - before < 100
     finally:

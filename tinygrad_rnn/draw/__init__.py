@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import InvalidType, InvalidValue
 
+import contextlib
 import inspect
 from collections.abc import Iterable
 from dataclasses import replace
@@ -106,8 +107,7 @@ def draw(
         watch = steps == 1 or level == "op"
         return of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
 
-    with resting():  # until the captured graph is freed
-        run = captured()
+    with resting(), contextlib.closing(captured()) as run:  # until the captured graph is freed
         graph = view(run, level, fold=fold, unfold=unfold, affine=affine)
         opened = _opened(run, graph, affine)
         check_marks(graph, marks)

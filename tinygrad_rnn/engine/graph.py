@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -31,10 +30,11 @@ class Node:
     ``parents`` are those of the edges; a leaf has none. After a backward pass, ``edges`` is `USED`.
     """
 
-    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "gradient", "name", "op", "parents", "passed", "run",
-                 "scope", "seq", "shape")  # fmt: skip
+    __slots__ = ("__weakref__", "attrs", "dtype", "edges", "gradient", "inside", "name", "op", "parents", "passed",
+                 "run", "scope", "seq", "shape")  # fmt: skip
     edges: Any
     gradient: Any  # of a leaf: an array, a RowGradient, or None
+    inside: Callable[..., Any]  # of a node that stands for a computation: records it (see `expanded`)
     name: str | None
     scope: tuple[str, ...]  # the names of the scopes that were open, if any were
     passed: int  # the time of the first backward pass that retained it
@@ -51,7 +51,8 @@ class Node:
 
     def label(self) -> str:
         """The label of this value in messages: its name, and the operation that computed it."""
-        origin = f"the output {self.shape} of {self.op.name}" if self.op else f"a tensor of shape {self.shape}"
+        op = self.op.name if self.op else (self.attrs or {}).get("of")
+        origin = f"the output {self.shape} of {op}" if op else f"a tensor of shape {self.shape}"
         name = getattr(self, "name", None)
         return f"{name} ({origin})" if name else origin
 
@@ -100,14 +101,20 @@ def newest_first(
             continue
         if node.edges is USED and not used:
             raise GraphError(
-                f"backward(): {node.label()} belongs to a graph that an earlier backward() has used up. A state that "
-                "is carried on needs state = detach(state); to go twice, the first call needs retain_graph=True"
+                f"backward(): {shown(node, nodes).label()} belongs to a graph that an earlier backward() has used up. "
+                "A state that is carried on needs state = detach(state); to go twice, the first call needs "
+                "retain_graph=True"
             )
         for parent in node.parents:
             if parent not in seen and (not since or parent.seq >= since):
                 seen[parent] = None
                 nodes.append(parent)
     return sorted(nodes, key=operator.attrgetter("seq"), reverse=True)
+
+
+def shown(node: Node, nodes: Iterable[Node]) -> Node:
+    """The node that a message names: for a computation with several outputs, an output that ``nodes`` has."""
+    return node if node.shape is not None else next(output for output in nodes if node in output.parents)
 
 
 def on_path_to(order: list[Node], wanted: Iterable[Node]) -> dict[Node, None]:
@@ -227,23 +234,3 @@ def _settle(node: Node, totals: Totals) -> None:
     for rule, calls in rules.items():
         g = rule.fn(*calls[0]) if len(calls) == 1 else rule.sum_over_uses(*zip(*calls))
         totals.add(node, fitted(g, node))
-
-
-def warn_if_growing(order: list[Node]) -> None:
-    """Warn when the graph, newest first, has grown after each of the last three passes through it.
-
-    A state that is carried on without detach adds new nodes in every iteration, after the previous pass. Several losses
-    on one trunk give two generations of nodes, and losses at several depths of one graph are older than the first pass.
-    """
-    now, newest = clock(), dict[int, Node]()  # by the time of the first pass over them
-    for node in order:
-        if node.parents:
-            node.passed = getattr(node, "passed", now)
-            newest.setdefault(node.passed, node)
-    times = sorted(newest)
-    if sum(newest[after].seq > before for before, after in itertools.pairwise(times)) == 3 and times[-1] == now:
-        warnings.warn(
-            f"backward(): the graph grows with every iteration, through {newest[times[-2]].label()}, made before "
-            "the last backward() and carried on. Cut it there: state = detach(state)",
-            stacklevel=3,
-        )

@@ -14,7 +14,9 @@ import numpy as np
 
 from ..errors import GraphError, InvalidAttribute, InvalidType, InvalidValue
 from . import versions
-from .graph import Node, backpropagate, context, newest_first, warn_if_growing
+from .expansion import expanded
+from .graph import Node, backpropagate, context, newest_first
+from .growth import warn_if_growing
 from .numpy_protocol import Border
 from .pickling import Portable
 from .pytree import flatten
@@ -152,7 +154,11 @@ class Tensor(Border, Portable):
         dy = np.array(np.broadcast_to(dy, self.shape))
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
-        gradients = backpropagate({self.node: dy}, retain=retain_graph)
+        if context.observer is None:
+            gradients = backpropagate({self.node: dy}, retain=retain_graph)
+        else:  # it is shown the steps of every loop
+            with expanded([self.node]) as swaps:
+                gradients = backpropagate({swaps.get(self.node, self.node): dy}, retain=retain_graph)
         leaves = [leaf for leaf in gradients if hasattr(leaf, "gradient")]  # not the leaves of grad, vjp, ...
         grads = [accumulated(leaf.gradient, gradients[leaf]) for leaf in leaves]
         deque(map(setattr, leaves, repeat("gradient"), grads), maxlen=0)  # in C: Ctrl-C comes before all or after

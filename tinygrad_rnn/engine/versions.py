@@ -47,9 +47,9 @@ _Temporary()[0] = None
 OF_TEMPORARY = _Temporary.count  # seen in __setitem__, by holders((self,), 0)
 
 _lock = threading.RLock()
-_written: dict[int, tuple[weakref.ref, int]] = {}  # id of the memory -> (the memory, the clock at the last write)
+_written: dict[int, tuple[weakref.ref, float]] = {}  # id of the memory -> (the memory, the clock at the last write)
 _watched: dict[int, list[weakref.ref]] = {}  # id of the memory -> the arrays through which user code can write to it
-_newest = 0  # the clock at the newest write
+_newest: float = 0  # the clock at the newest write
 _sweep_at = 64  # the size of _written at which entries of freed memory are dropped
 _forget_at = 64  # the size of _watched at which arrays that are no longer alive are dropped
 
@@ -62,7 +62,7 @@ def memory(array: Any) -> Any:
 # -- writes of the library -------------------------------------------------------------------------------------------
 
 
-def bump(array: np.ndarray, now: int) -> None:
+def bump(array: np.ndarray, now: float) -> None:
     """Record that the library writes to ``array`` at ``now``."""
     global _newest, _sweep_at
     owner = memory(array)
@@ -73,6 +73,14 @@ def bump(array: np.ndarray, now: int) -> None:
             for key in [key for key, (owner_ref, _) in _written.items() if owner_ref() is None]:
                 del _written[key]
             _sweep_at = 64 + 2 * len(_written)
+
+
+def move(start: int, at: Callable[[float], float]) -> None:
+    """Move the writes since ``start`` on the clock to the places ``at``."""
+    with _lock:
+        for key, (owner_ref, when) in list(_written.items()):
+            if when > start:
+                _written[key] = owner_ref, at(when)
 
 
 def check(order: Sequence[Any], ends: Any, along: Any) -> None:

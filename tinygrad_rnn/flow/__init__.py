@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cells.cell import Cell, advice
 from ..errors import GraphError
+from ..engine.expansion import expanded
 from ..engine.graph import Node, newest_first
 from ..tracing.recurrences import recurrences
 from ..engine.tensor import Tensor
@@ -72,7 +73,15 @@ def gradient_flow(
         raise InvalidType(f"gradient_flow: a Tensor has the steps and sizes it has; got {', '.join(asked)}")
     else:
         title = f"gradient of {target.name or 'the loss' if target.size == 1 else 'the sum of the elements'}"
-    order = _order(target)
+    if target.node is None:
+        raise GraphError("gradient_flow: this tensor depends on nothing that was made with requires_grad=True")
+    with expanded([target.node]) as swaps:
+        return _measured(title, swaps.get(target.node, target.node), threshold, jacobian)
+
+
+def _measured(title: str, root: Node, threshold: float, jacobian: bool) -> Flow:
+    """The flow from a node back through every recurrence behind it."""
+    order = _order(root)
     tables = [StepTable(recurrence) for recurrence in recurrences(order[::-1])]
     if not tables:
         raise GraphError("gradient_flow: no cell ran on the way to this tensor; it should be made by a scan, or by a "
@@ -80,12 +89,10 @@ def gradient_flow(
     return measure(title, order, tables, threshold, jacobian)
 
 
-def _order(target: Tensor) -> list[Node]:
+def _order(root: Node) -> list[Node]:
     """The graph, newest first."""
-    if target.node is None:
-        raise GraphError("gradient_flow: this tensor depends on nothing that was made with requires_grad=True")
     try:
-        return newest_first([target.node])
+        return newest_first([root])
     except GraphError:
         raise GraphError("gradient_flow: a backward() has used this graph up; call gradient_flow before backward(), "
                          "or backward(retain_graph=True)") from None  # fmt: skip

@@ -47,15 +47,15 @@ class StepTable:
         used = {**read, **dict.fromkeys(whole)}
         return {node: name for node, name in self.recurrence.param_names().items() if node in used}
 
-    def _slices(self) -> list[int]:
+    def _slices(self) -> list[float]:
         """When the slices that the steps read were recorded, in order."""
         read = {parent: None for node in self.step_of for parent in node.parents if parent is not None}
         return sorted(node.seq for node in read if node not in self.step_of and slice_index(node) is not None)
 
-    def _after(self, seq: int, t: int) -> int:
+    def _after(self, seq: float, t: int) -> int:
         """How much was recorded in step t after the time ``seq``, without slices, which only some steps make."""
-        end = self.recurrence.steps[t].end
-        return end - seq - (bisect.bisect(self.slices, end) - bisect.bisect(self.slices, seq))
+        end, tick = self.recurrence.steps[t].end, self.recurrence.steps[t].tick
+        return int((end - seq) / tick) - (bisect.bisect(self.slices, end) - bisect.bisect(self.slices, seq))
 
     def same(self, t: int, after: int) -> Node | None:
         """The node of step t at the place ``after`` of a node of the model step; None for another operation."""

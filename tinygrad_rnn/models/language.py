@@ -46,7 +46,7 @@ class LanguageModel(Module):
         dropout: float = 0.0,
         variational: bool = False,
         tied: bool = False,
-        mode: str = "eager",
+        mode: str = "auto",
         rng: Any,
         init: Mapping[str, Any] | None = None,
         embedding: Any = schemes.embedding,

@@ -45,7 +45,7 @@ class Recurrent(Module):
         rng: Any,
         stateful: bool = False,
         reverse: bool = False,
-        mode: str = "eager",
+        mode: str = "auto",
         init: Mapping[str, Any] | None = None,
         dtype: Any = np.float32,
         **sizes: int,

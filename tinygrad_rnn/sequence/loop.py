@@ -36,7 +36,17 @@ def run_loop(run: StepRun, xs: Tensor, state: Any, bound: Any, mask: Any) -> tup
             run.states.append(positions(new))
     finally:
         running.step, run.end = before, clock()
-    return stack(hs, axis=1), tuple(state)
+    outputs = stack(hs, axis=1)
+    label(run, outputs, state)
+    return outputs, tuple(state)
+
+
+def label(run: StepRun, hs: Tensor, state: Sequence[Tensor]) -> None:
+    """Name the last state, for messages about it, and leave the run on its nodes."""
+    for name, tensor in zip(run.cell.states[::-1], state[::-1], strict=True):  # of two names the first stays
+        if run.is_newer(tensor):
+            tensor.node.name = name  # type: ignore[union-attr]
+    run.mark(*state, hs)
 
 
 def twins(state: Sequence[Tensor]) -> list[Tensor]:

@@ -29,7 +29,7 @@ def scan(
     *,
     lengths: Any = None,
     reverse: bool = False,
-    mode: str = "eager",
+    mode: str = "auto",
 ) -> tuple[Any, tuple[Any, ...]]:
     """Run ``cell`` over time: xs (N, T, D) -> hs (N, T, H), last state.
 
@@ -50,10 +50,10 @@ def scan(
     finite at x = 0. ``reverse`` starts at the last step, in a short row at the last step of the row; hs stays in the
     order of xs.
 
-    ``mode="plan"`` runs a planned loop, which equals this one but for rounding: products and elementwise operations
-    that need not be in the loop are computed for all steps at once (see `plan`). It raises PlanError for a cell that
-    decides by values or does more than compute. "auto" runs the plan where there is one. A planned scan is one node of
-    the graph, so pictures and `gradient_flow` of its loss do not show its steps.
+    ``mode="auto"`` runs a planned loop where there is one, which equals this one but for rounding: products and
+    elementwise operations that need not be in the loop are computed for all steps at once (see `plan`). "plan" raises
+    PlanError for a cell that decides by values or does more than compute. "eager" runs this loop. Inside `trace_nans`,
+    `trace_mutations` and recorders every mode is this loop. Pictures and `gradient_flow` show the steps in every mode.
 
     Arrays give arrays; any Tensor gives Tensors. Raises InvalidType, InvalidValue and ShapeError, in the names of the
     cell, for arguments that do not fit.
@@ -77,6 +77,7 @@ def scan(
     mask = None if lengths is None else length_mask(lengths, N, T)
     windows = 1 + max((tensor.node.run.windows for tensor in state if hasattr(tensor.node, "run")), default=0)
     hs, state = _run(cell, xs, state, params, mask, reverse, mode, windows)
+    _warn_if_long(cell, state, windows)
     return (hs._array, tuple(tensor._array for tensor in state)) if arrays else (hs, state)
 
 
@@ -86,30 +87,22 @@ def _run(
     """Run by the plan where there is one, else by the loop; an observer sees the loop."""
     if mode != "eager" and context.observer is None:
         try:
-            return planned(cell, xs, state, params, mask, reverse)
+            return planned(cell, xs, state, params, mask, reverse, windows)
         except PlanError as error:
             if mode == "plan":
                 raise PlanError(f"scan: {cell.name} cannot be planned: {error}") from None
     bound = cell.bind(params)
     run = StepRun(cell, range(xs.shape[1])[:: -1 if reverse else 1], state, bound, windows)
-    hs, state = run_loop(run, xs, state, bound, mask)
-    _carry(run, hs, state)
-    return hs, state
+    return run_loop(run, xs, state, bound, mask)
 
 
-def _carry(run: StepRun, hs: Tensor, state: Sequence[Tensor]) -> None:
-    """Name the last state, for messages about it, and warn if the graphs of many windows hang on it."""
-    for name, tensor in zip(
-        run.cell.states[::-1], state[::-1], strict=True
-    ):  # of two names the first stays
-        if run.is_newer(tensor):
-            tensor.node.name = name  # type: ignore[union-attr]
-    run.mark(*state, hs)
-    if run.windows == MANY and any(tensor.node is not None for tensor in state):
+def _warn_if_long(cell: Cell, state: Sequence[Tensor], windows: int) -> None:
+    """Warn if the graphs of many windows hang on the last state."""
+    if windows == MANY and any(tensor.node is not None for tensor in state):
         warnings.warn(
-            f"scan: the state {', '.join(run.cell.states)} of {run.cell.name} has been carried through {MANY} calls "
+            f"scan: the state {', '.join(cell.states)} of {cell.name} has been carried through {MANY} calls "
             "without detach, and the graph grows with each. Cut it: state = detach(state); to evaluate, use no_grad()",
-            stacklevel=4,
+            stacklevel=3,
         )
 
 

@@ -37,6 +37,7 @@ class TimeStep:
     untracked: tuple[str, ...] = ()
     cut: bool = False  # whether it starts from a state that was detached
     nodes: list[Node] = field(default_factory=list)  # oldest first
+    tick: float = 1  # the time that the clock takes from one recorded value to the next
 
     def computed(self, node: Node) -> bool:
         """Whether the step computed this state, rather than passed it on."""
@@ -86,7 +87,7 @@ def recurrences(order: Sequence[Node], detached: Detached = MappingProxyType({})
 
     Where a state is ``detached``, a recurrence is cut, and continues.
     """
-    runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run")))
+    runs = _outermost(dict.fromkeys(node.run for node in order if hasattr(node, "run") and node.run.end))
     at = {node.seq: node for node in order}
     every = [_recurrence(run, at) for run in runs]
     waiting = sorted((step for recurrence in every for step in recurrence.steps), key=lambda step: -step.start)
@@ -108,6 +109,8 @@ def _recurrence(run: StepRun, at: Mapping[int, Node]) -> Recurrence:
               for places in run.states]  # fmt: skip
     untracked = [tuple(name for name, place in zip(names, places) if place is None) for places in run.states[1:]]
     steps = [TimeStep(*fields) for fields in zip(run.times, run.starts, ends, states, states[1:], untracked)]
+    for step in steps:
+        step.tick = run.tick
     params = {name: at[place] for name, place in zip(run.cell.params, run.params) if place is not None and place in at}
     computed = {place: None for places in run.states[1:] for place in places
                 if place is not None and place > run.starts[0]}  # fmt: skip

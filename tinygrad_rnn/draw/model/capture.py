@@ -22,6 +22,7 @@ import numpy as np
 from ...cells.cell import Cell
 from ...cells.probe import choose
 from ...cells.sizes import letters_in
+from ...engine.expansion import expanded
 from ...engine.graph import Node, newest_first
 from ...engine.higher_order import recording_on
 from ...engine.tensor import Tensor, detach, value
@@ -47,6 +48,11 @@ class Captured:
     order: list[Node] = field(default_factory=list)  # oldest first
     recurrences: list[Recurrence] = field(default_factory=list)
     calls: dict[Node, Call] = field(default_factory=dict)  # of functions of the user's
+    expansion: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # of planned loops; see `close`
+
+    def close(self) -> None:
+        """Let the graph be as it was before the loops in it were expanded."""
+        self.expansion.close()
 
     @functools.cached_property
     def numbers(self) -> dict[Node, int]:
@@ -185,7 +191,7 @@ def _run(cell: Cell, arguments: Mapping[str, Any], steps: int, truncate: int | N
     length = truncate or steps
     for start in range(0, steps, length):
         part = x if length >= steps else x[:, start : start + length]
-        hs, state = scan(cell, part, detach(state) if windows else state, params)
+        hs, state = scan(cell, part, detach(state) if windows else state, params, mode="eager")
         windows.append((f"{cell.states[0]}s" + f"[:, {start}:{start + length}]" * (length < steps), hs))
     return {**dict(windows), **dict(zip([f"{name}_T" for name in cell.states], state))}
 
@@ -204,6 +210,9 @@ def _complete(captured: Captured) -> Captured:
         cut = {k: nodes[detached[source]] for k, source in enumerate(equation.args) if source in detached}
         if cut and number in nodes:
             captured.detached[nodes[number]] = cut
+    swaps = captured.expansion.enter_context(expanded(captured.cotangents))
+    captured.cotangents = _sums([(swaps.get(node, node), dy) for node, dy in captured.cotangents.items()])
+    captured.outputs = {name: swaps.get(node, node) for name, node in captured.outputs.items()}
     captured.order = newest_first(captured.cotangents, used=True)[::-1]
     captured.recurrences = recurrences(captured.order, captured.detached)
     for recurrence in captured.recurrences:

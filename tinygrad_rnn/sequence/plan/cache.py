@@ -99,7 +99,8 @@ def _new(request: Request) -> Plan | PlanError:
         arrays = {name: np.array(value(tensor)) for name, tensor in request.tensors.items()}
         xs = arrays[request.cell.input]
         step = {**arrays, request.cell.input: xs[:, 0]}
-        built = build(request.cell, step, request.config, request.outer, request.wanted, request.masked)
+        with np.errstate(all="ignore"):
+            built = build(request.cell, step, request.config, request.outer, request.wanted, request.masked)
         plan = Plan(request.cell.name, built)
         verify(plan, request.cell, arrays, request.config, request.outer, request.masked)
         return plan

@@ -19,19 +19,21 @@ from ...engine.graph import Node, Rule
 from ...engine.higher_order import backpropagate_recorded, recording_on
 from ...engine.tensor import Tensor, make, value
 from ...errors import MutationError
-from ..loop import run_loop
+from ..loop import label
 from .cache import Request, plan_for
 from .compiled import Plan
-from .verify import copied, leading
+from .unplanned import Loop
+from .verify import leading
 
 
 class Planned:
     """A scan that a plan has run: what its backward pass needs."""
 
-    def __init__(self, request: Request, plan: Plan, xs: Tensor, state: Sequence[Tensor], mask: Any, reverse: bool):
+    def __init__(self, request: Request, plan: Plan, xs: Tensor, state: Sequence[Tensor], mask: Any, reverse: bool,
+                 windows: int):  # fmt: skip
         self.cell, self.plan, self.xs, self.state, self.mask = request.cell, plan, xs, state, mask
         self.request, self.reverse = request, reverse
-        self.config = copied(request.config) if request.wanted else request.config
+        self.loop = Loop(request, mask, reverse, windows)
         self.saved: Any = None
         self.since = 0
 
@@ -92,15 +94,10 @@ class Planned:
     def _recorded(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
         """The gradients as Tensors: those of the loop, run again."""
         self._check()
-        bound = self.cell.bind(
-            {**{name: self.request.tensors[name] for name in self.cell.params}, **copied(self.config)}
-        )
         with recording_on(0):
-            times = range(self.xs.shape[1])[:: -1 if self.reverse else 1]
-            run = StepRun(self.cell, times, self.state, bound)
-            hs, last = run_loop(run, self.xs, self.state, bound, self.mask)
+            results = self.loop.run(self.request.tensors)
         roots: dict[Node, Any] = {}
-        for y, dy in zip((hs, *last), parts, strict=True):
+        for y, dy in zip(results, parts, strict=True):
             if dy is not None and y.node is not None:
                 roots[y.node] = roots[y.node] + dy if y.node in roots else dy
         gradients = backpropagate_recorded(roots, list(outer))
@@ -115,24 +112,32 @@ def _secured(x: Any, recorded: bool) -> Any:
     return array
 
 
-def planned(cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Any, mask: Any, reverse: bool) -> Any:
+def planned(
+    cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Any, mask: Any, reverse: bool, windows: int = 1
+) -> Any:
     """The outputs and the last states as Tensors, by the plan of the cell. Raises PlanError if there is none."""
     request = Request(cell, xs, state, params, mask is not None)
     plan = plan_for(request)
-    this = Planned(request, plan, xs, state, mask, reverse)
+    this = Planned(request, plan, xs, state, mask, reverse, windows)
     hs, last = this.run()
-    tensors = [make(array, None) for array in (*last, hs)]
+    tensors = [make(array, None) for array in (hs, *last)]
     if request.wanted:
-        nodes = [
-            tensor.node for tensor in {**request.tensors, **request.outer}.values() if getattr(tensor, "node", None)
-        ]
-        outer = list(dict.fromkeys(nodes))
-        hub = Node([(node, _gradient(k, outer), (this,)) for k, node in enumerate(outer)], None, None)
-        this.since = hub.seq
-        for k, tensor in enumerate(tensors):
-            place = (k + 1) % len(tensors)
-            tensor.node = Node([(hub, PART, (place, len(tensors)))], tensor.shape, tensor.dtype)
-    return tensors[-1], tuple(tensors[:-1])
+        _record(this, tensors)
+        run = StepRun(cell, range(0), state, cell.bind(params), windows)
+        run.starts.append(this.since)
+        label(run, tensors[0], tensors[1:])
+    return tensors[0], tuple(tensors[1:])
+
+
+def _record(this: Planned, tensors: Sequence[Tensor]) -> None:
+    """Record the node of the scan, and those of its outputs."""
+    known = {**this.request.tensors, **this.request.outer}.values()
+    outer = list(dict.fromkeys(tensor.node for tensor in known if getattr(tensor, "node", None)))
+    hub = Node([(node, _gradient(k, outer), (this,)) for k, node in enumerate(outer)], None, None)
+    hub.inside, this.since = this.loop.inside, hub.seq
+    for k, tensor in enumerate(tensors):
+        edges, attrs = [(hub, PART, (k, len(tensors)))], {"part": k, "of": "scan"}
+        tensor.node = Node(edges, tensor.shape, tensor.dtype, attrs=attrs)
 
 
 def _gradient(k: int, outer: Sequence[Node]) -> Rule:

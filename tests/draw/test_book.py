@@ -1,18 +1,16 @@
 """The book's form of a gated cell, measured on the SVG: no crossing, no line through a box, no text on a line."""
 
 import itertools
-import re
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.seen import Seen, crossings, on_lines, on_texts, through_boxes
 from tinygrad_rnn import Param, draw, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.draw.scene.book.parts import Parts
 
-SVG = "{http://www.w3.org/2000/svg}"
 CELLS = ["rnn", "lstm", "gru", "gru_after", "peephole_lstm", "mgu"]
 
 
@@ -60,59 +58,6 @@ DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swappe
          "coupled_lstm": coupled_lstm, "iofg_lstm": iofg_lstm}  # fmt: skip
 
 
-class Seen:
-    """The pieces of lines, the boxes and the texts of an SVG, as rectangles (left, top, right, bottom)."""
-
-    def __init__(self, svg):
-        root = ET.fromstring(svg)
-        self.boxes, self.lines, self.texts, self.sizes = {}, {}, [], []
-        self.view = [float(part) for part in root.get("viewBox").split()]
-        for group in root.iter(f"{SVG}g"):
-            kind = group.get("class").split()[0]
-            point = group.get("class").startswith(("node dot", "node joint"))
-            for part in group:
-                if part.tag == f"{SVG}text":
-                    self.add_text(part)
-                elif kind == "node" and part.tag in (f"{SVG}rect", f"{SVG}circle") and not point:
-                    self.boxes.setdefault(group.get("id"), rectangle(part))
-                elif part.tag == f"{SVG}path" and kind == "edge":
-                    points = [tuple(map(float, pair.split())) for pair in re.split("[ML]", part.get("d"))[1:]]
-                    self.lines[group.get("id")] = list(itertools.pairwise(points))
-        for part in root.findall(f"{SVG}text"):
-            self.add_text(part)
-
-    def add_text(self, part):
-        size, text = float(part.get("font-size")), part.text
-        x, y, wide = float(part.get("x")), float(part.get("y")), 0.5 * size * len(text)
-        self.sizes.append(size)
-        self.texts.append((text, (x - wide / 2, y - 0.72 * size, x + wide / 2, y + 0.05 * size)))
-
-
-def rectangle(part):
-    number = {key: float(value) for key, value in part.items() if re.fullmatch(r"-?[\d.]+", value)}
-    if part.tag == f"{SVG}circle":
-        x, y, r = number["cx"], number["cy"], number["r"]
-        return x - r, y - r, x + r, y + r
-    return number["x"], number["y"], number["x"] + number["width"], number["y"] + number["height"]
-
-
-def touch(a, b, by=0.0):
-    """Do two rectangles share more than ``by``?"""
-    return min(a[2], b[2]) - max(a[0], b[0]) > by and min(a[3], b[3]) - max(a[1], b[1]) > by
-
-
-def around(piece):
-    (ax, ay), (bx, by) = piece
-    return min(ax, bx) - 0.01, min(ay, by) - 0.01, max(ax, bx) + 0.01, max(ay, by) + 0.01
-
-
-def crossings(lines):
-    """Pairs of lines whose pieces share a point that is inside of both."""
-    pieces = [(id, around(piece)) for id, line in lines.items() for piece in line]
-    return [(a, b) for (a, first), (b, second) in itertools.combinations(pieces, 2)
-            if a[1:] != b[1:] and touch(first, second)]  # fmt: skip
-
-
 def seen(name, **options):
     return Seen(draw(DRAWN[name], layout="book", legend=False, **options).svg())
 
@@ -121,18 +66,15 @@ def seen(name, **options):
 def test_no_line_crosses_another_and_none_runs_through_a_box(name):
     found = seen(name)
     assert len(found.lines) > 6 and crossings(found.lines) == []
-    through = [(id, box) for id, line in found.lines.items() for piece in line
-               for box, edges in found.boxes.items() if touch(around(piece), edges, 1.2)]  # fmt: skip
-    assert through == []
+    assert through_boxes(found) == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_lies_on_a_line_or_on_a_text(name, theme):
     found = seen(name, theme=theme)
-    pieces = [around(piece) for line in found.lines.values() for piece in line]
-    assert [text for text, place in found.texts if any(touch(place, piece) for piece in pieces)] == []
-    assert [(a, b) for (a, one), (b, two) in itertools.combinations(found.texts, 2) if touch(one, two)] == []
+    assert on_lines(found) == []
+    assert on_texts(found) == []
 
 
 def test_a_line_through_a_box_and_a_text_on_a_line_are_seen():

@@ -78,7 +78,7 @@ def _row(recurrence: Recurrence, by_step: Measured, steps: dict[Node, Group]) ->
     """The gradients of a recurrence, by time."""
     cell = recurrence.cell
     in_time = sorted(recurrence.steps, key=lambda step: step.time)
-    row = RowOfSteps(cell.name, recurrence.reverse, len(in_time), list(cell.states))
+    row = RowOfSteps(cell.name, recurrence.reverse, len(in_time), list(cell.states), input=cell.input)
     for name in cell.states:
         row.gradients[f"d{name}"] = [norm_after(by_step, step, name) for step in in_time]
         row.carried[f"d{name}"] = [_part(by_step, step.before[name], step, steps) for step in in_time]

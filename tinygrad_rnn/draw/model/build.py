@@ -18,7 +18,7 @@ from ...tracing.measure import Measured, Size, size
 from ...tracing.slices import is_time_slice, slice_text
 from . import values
 from .capture import Captured
-from .graph import Edge, Fold, Graph, Vertex
+from .graph import Edge, Fold, Graph, Vertex, extremes
 from .groups import Group
 
 INFIX = {"+": "+", "-": "−", "⊙": "⊙", "/": "/", "@": "@"}
@@ -54,7 +54,9 @@ class Builder:
             vertex.id = f"n{number}"
         for key, (edge, source, target) in self.edges.items():
             edge.source, edge.target = source.id, target.id
-            edge.gradient, edge.gradient_sum = _only_size(self.passed.get(key, {}))
+            passed = list(self.passed.get(key, {}).values())
+            edge.gradient, edge.gradient_sum = passed[0] if len(passed) == 1 else (None, None)  # else behind a fold
+            edge.extremes = extremes(part.norm for part in passed) if len(passed) > 1 else None
 
     def graph(self, level: str) -> Graph:
         """The vertices and edges as plain data."""
@@ -160,7 +162,8 @@ class Builder:
         else:
             key = (origin, group) if group else (origin, node, k)
         if key not in self.edges:
-            edge = Edge("", "", k, self.argument(origin, node, k), origin.shape)
+            state = group.state_of(origin) if group else ""
+            edge = Edge("", "", k, self.argument(origin, node, k), origin.shape, state=state)
             if group is None and len(node.parents) <= FEW:
                 edge.formula, edge.short = self.formula(node, k)
             self.edges[key] = edge, self.source(origin), target
@@ -174,16 +177,15 @@ class Builder:
         """What the value is called where it is used."""
         if node not in self.drawn:
             return values.argument_of(node, k)
-        steps = self.drawn[node].steps
-        state = next((name for name, before in steps[0].before.items() if before is origin), "") if steps else ""
-        names = state, self.states.get(origin), getattr(origin, "name", None), self.captured.names.get(origin)
-        return next(filter(None, names), "")
+        known = self.states.get(origin) or getattr(origin, "name", None) or self.captured.names.get(origin)
+        return self.drawn[node].state_of(origin) or known or ""
 
     def cut(self, parent: Node, node: Node, k: int, target: Vertex) -> None:
         """Add an edge from a value that was detached on its way: no gradient comes back."""
         group = self.drawn.get(node)
         if group is None or self.drawn.get(parent) is not group:
-            edge = Edge("", "", k, self.states.get(parent, ""), parent.shape, cut=True)
+            state = self.states.get(parent, "")
+            edge = Edge("", "", k, state, parent.shape, cut=True, state=state)
             self.edges[parent, group or node, "cut"] = edge, self.source(parent), target
 
     def constant(self, node: Node, k: int, target: Vertex) -> None:
@@ -235,11 +237,6 @@ class Builder:
         """An operand that is a number, as text."""
         x = values.operand_of(self.captured, node, k)
         return f"{x:g}" if isinstance(x, (int, float, np.generic)) and np.ndim(x) == 0 else ""
-
-
-def _only_size(passed: dict[Any, Size]) -> tuple[float | None, float | None]:
-    """The size of the gradient along an edge; unknown where several steps behind a fold use the value."""
-    return next(iter(passed.values())) if len(passed) == 1 else (None, None)
 
 
 def _scope(node: Node) -> str:

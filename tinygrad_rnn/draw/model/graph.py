@@ -48,7 +48,11 @@ class Vertex:
 
 @dataclass
 class Edge:
-    """``source`` is operand ``operand`` of ``target``, named ``argument`` there; ``gradient`` is what comes back."""
+    """``source`` is operand ``operand`` of ``target``, named ``argument`` there; ``gradient`` is what comes back.
+
+    A step reads it as its state ``state``. Where several steps behind a fold read it, ``extremes`` are the least and
+    the greatest norm that comes back from them.
+    """
 
     source: str
     target: str
@@ -60,6 +64,8 @@ class Edge:
     formula: str = ""  # of the gradient rule: "dx = df ⊙ (1 − f²)"
     short: str = ""  # the same for an arrow: "⊙ (1 − f²)"
     cut: bool = False  # detached: no gradient comes back
+    state: str = ""
+    extremes: tuple[float, float] | None = None
 
 
 @dataclass
@@ -88,6 +94,7 @@ class RowOfSteps:
     weights: dict[str, list[float | None]] = field(default_factory=dict)
     totals: dict[str, float | None] = field(default_factory=dict)  # the gradients by the parameters
     cuts: list[int] = field(default_factory=list)  # steps that start from a detached state
+    input: str = "x"  # what the cell calls its input
 
 
 @dataclass

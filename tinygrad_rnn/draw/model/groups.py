@@ -32,6 +32,11 @@ class Group:
     steps: list[TimeStep] = field(default_factory=list)
     scope: str = ""
 
+    def state_of(self, value: Node) -> str:
+        """The state as which its first step reads a value."""
+        before = self.steps[0].before if self.steps else {}
+        return next((name for name, node in before.items() if node is value), "")
+
 
 def groups(
     captured: Captured, level: str, folds: Mapping[int, Sequence[tuple[int, int]]], affine: bool,

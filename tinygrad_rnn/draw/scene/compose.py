@@ -9,18 +9,18 @@ from ...errors import InvalidValue
 from ..model import Edge, Graph, Vertex
 from .aspect import add_warning, fit, ratio_of, readable
 from .book import book
-from .geometry import BACK, Frame, Note, Scene, Shape
+from .geometry import BACK, Frame, Note, Scene, Shape, stacked
 from .labels import plain, tame
 from .legend import draw_legend
 from .links import End, Style
-from .norm_plot import norm_plot, parameter_sums
+from .norm_plot import norm_plots, parameter_sums
 from .panel import Panel
 from .state_lanes import state_lane, state_lanes
 from .theme import SIZES, block, scale_of
+from .timeline import over_time
 from .unrolled import StepRow
 
 LONGEST = 120  # characters of a title
-AIR = 18.0  # vertical space between the parts
 NO_BOOK = (
     "draw: layout is 'book', but this is no step of a cell with gates that are activations of affine maps, "
     "or its lines would cross; should be 'layered' or 'auto'"
@@ -59,7 +59,7 @@ def compose(
         raise InvalidValue(NO_BOOK)
     if drawn and layout == "auto" and any(not _has_line(drawn, number) for number in marks):
         drawn = None  # it is inside of a box
-    parts = [drawn] if drawn else step_rows(graph, style) if timed else [single_panel(graph, style)]
+    parts = [drawn] if drawn else time_parts(graph, style) if timed else [single_panel(graph, style)]
     scene = stacked([heading(title, graph.note), *parts])
     for line in scene.lines:
         if line.look in BACK and any(number in marks for number in (line.about, *line.edges)):
@@ -88,17 +88,6 @@ def hide(scene: Scene) -> None:
     scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look not in BACK]
 
 
-def stacked(parts: list[Scene]) -> Scene:
-    """The parts stacked from top to bottom."""
-    scene = Scene()
-    for part in parts:
-        if part.width:
-            scene.add(part.shift(0, scene.height + (AIR if scene.height else 0)))
-            scene.height += part.height + (AIR if scene.height else 0)
-            scene.width = max(scene.width, part.width)
-    return scene
-
-
 def heading(title: str, note: str) -> Scene:
     """The title, and the note of the graph below it."""
     text = plain(title)[:LONGEST]
@@ -109,6 +98,11 @@ def heading(title: str, note: str) -> Scene:
         scene.notes.append(Note(width / 2, 36, [note], SIZES["text"], "faint"))
         scene.width, scene.height = max(scene.width, width), 46.0
     return scene
+
+
+def time_parts(graph: Graph, style: Style) -> list[Scene]:
+    """The parts of a picture over time: steps as boxes, or each with its operations."""
+    return over_time(graph, style) if graph.level == "cell" else step_rows(graph, style)
 
 
 def step_rows(graph: Graph, style: Style) -> list[Scene]:
@@ -123,12 +117,9 @@ def step_rows(graph: Graph, style: Style) -> list[Scene]:
             scene = stacked([heading(label, ""), scene])
         parts.append(scene)
     parts.append(outside_panel(graph, style, stages.get(len(graph.rows), []), "o_"))
+    sums = [parameter_sums(graph, number) for number in range(len(graph.rows))]
     width = max((part.width for part in parts), default=600.0)
-    for number, row in enumerate(graph.rows):
-        title = "norm of the gradient by step" + (f", layer {number + 1}" if len(graph.rows) > 1 else "")
-        plot = norm_plot(row, number, min(max(width, 500.0), 1500.0), title)
-        parts += [parameter_sums(graph, number), plot]
-    return parts
+    return [*parts, *sums, *norm_plots(graph, min(max(width, 500.0), 1500.0))]
 
 
 def _stages(graph: Graph) -> dict[int, list[Vertex]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Point = tuple[float, float]
+AIR = 18.0  # space between the parts of a picture
 
 
 @dataclass
@@ -120,3 +121,23 @@ class Scene:
     def shape(self, id: str) -> Shape:
         """The shape with this id."""
         return next(shape for shape in self.shapes if shape.id == id)
+
+
+def stacked(parts: list[Scene]) -> Scene:
+    """The parts stacked from top to bottom."""
+    scene = Scene()
+    for part in parts:
+        if part.width:
+            scene.add(part.shift(0, scene.height + (AIR if scene.height else 0)))
+            scene.height += part.height + (AIR if scene.height else 0)
+            scene.width = max(scene.width, part.width)
+    return scene
+
+
+def side_by_side(parts: list[Scene]) -> Scene:
+    """The parts from left to right, with their middles at one height."""
+    scene = Scene(0.0, max((part.height for part in parts), default=0.0))
+    for part in parts:
+        scene.add(part.shift(scene.width, (scene.height - part.height) / 2))
+        scene.width += part.width + AIR
+    return scene

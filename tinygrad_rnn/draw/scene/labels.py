@@ -77,7 +77,8 @@ def tame(graph: Graph) -> Graph:
                      state=short(vertex.state)) for vertex in graph.nodes]  # fmt: skip
     outputs = {short(name): id for name, id in graph.outputs.items()}
     cotangents = {short(name): norm for name, norm in graph.cotangents.items()}
-    edges = [replace(edge, argument=short(edge.argument), short=cut(plain(edge.short))) for edge in graph.edges]
+    edges = [replace(edge, argument=short(edge.argument), state=short(edge.state), short=cut(plain(edge.short)))
+             for edge in graph.edges]  # fmt: skip
     rows = [replace(row, cell=short(row.cell), states=list(map(short, row.states)), gradients=short.keys(row.gradients),
                     carried=short.keys(row.carried), weights=short.keys(row.weights), totals=short.keys(row.totals))
             for row in graph.rows]  # fmt: skip

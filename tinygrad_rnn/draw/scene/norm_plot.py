@@ -16,6 +16,13 @@ FAR = 1e3  # a gradient this many times smaller or larger than at the last step 
 FEW = 6  # steps whose norms are written out
 
 
+def norm_plots(graph: Graph, width: float) -> list[Scene]:
+    """The plots of the norms by step, one for each row."""
+    titles = [f", {title}" if len(graph.rows) > 1 else "" for title in graph.titles]
+    return [norm_plot(row, number, width, f"norm of the gradient by step{titles[number]}")
+            for number, row in enumerate(graph.rows)]  # fmt: skip
+
+
 def norm_plot(row: RowOfSteps, number: int, width: float, title: str) -> Scene:
     """The norms by step on a log axis, with marks where they vanish or explode; empty if no norm is known."""
     curves = {name: thinned(norms) for name, norms in row.gradients.items()}
@@ -59,6 +66,7 @@ class _NormPlot:
         self.least, self.greatest = math.floor(math.log10(least)), math.ceil(math.log10(greatest))
         self.greatest += self.least == self.greatest
         self.scene = Scene(width, HEIGHT + 58)
+        self.labels: list[float] = []  # the y of the names of curves
         self.free = 0.0  # the x at which the next note above the plot may begin
 
     def at(self, step: float, norm: float) -> tuple[float, float]:
@@ -85,7 +93,10 @@ class _NormPlot:
             else:
                 self.line(path, f"curve {level}")
                 path = []
-        self.note(self.right + 40, label_y + 7 * (number or -1), f"‖{name}‖", f"level {level}")
+        while any(abs(label_y - y) < 15 for y in self.labels):
+            label_y += 1.0
+        self.labels.append(label_y)
+        self.note(self.right + 40, label_y, f"|{name}|", f"level {level}")
         self.note_not_finite(name, points)
         for text, step, norm in marks(name, points):
             x, y = self.at(step, norm)
@@ -98,7 +109,7 @@ class _NormPlot:
             steps = [step for step, norm in points if is_kind(norm)]
             if steps:
                 where = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps, {steps[0]} to {steps[-1]}"
-                text = f"‖{name}‖ is {kind} at {where}"
+                text = f"|{name}| is {kind} at {where}"
                 width = block([text], SIZES["small"])[0]
                 self.note(self.free + width / 2, 10, text, "bad")
                 self.free += width + 24

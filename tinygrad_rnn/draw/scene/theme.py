@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 FONT = "Helvetica"
-SIZES = {"title": 20.0, "name": 15.0, "text": 12.0, "small": 11.0, "symbol": 16.0}
+SIZES = {"title": 20.0, "name": 15.0, "text": 12.0, "small": 12.0, "symbol": 16.0}
 WIDE = "@%mwMWΣσ⊙‖…×→▁▂▃▄▅▆▇█"
 
 

@@ -5,17 +5,14 @@ A tile repeats the values from outside as texts and boxes inside: the states tha
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 from ..model import Edge, Graph, Vertex
 from .geometry import Scene
-from .labels import size_text, subscript
+from .labels import subscript
 from .links import End, Style
 from .panel import Panel
 from .state_lanes import state_lane, state_lanes
-from .step_box import CellTile
-from .theme import SIZES, block
 
 
 @dataclass
@@ -29,7 +26,6 @@ class Tile:
     scene: Scene = field(default_factory=Scene)
     ins: dict[str, str] = field(default_factory=dict)  # the id of the shape at which each state enters
     outs: dict[str, str] = field(default_factory=dict)  # the id of the shape at which each state leaves
-    lane_y: dict[str, float] = field(default_factory=dict)  # the y of each lane, where a shape has several
     loop: dict[str, tuple[str, str]] = field(default_factory=dict)  # where each state enters and finally leaves
     down: float = 0.0  # how far the scene was moved down
     left: float = 0.0  # the left edge of its frame
@@ -71,7 +67,6 @@ class Filler:
         if self.about.reverse:
             self.tiles.reverse()  # the order in which they ran
         self.nodes, self.into, self.out = graph.known, graph.into, graph.out
-        self.folds = {fold.id: fold for fold in graph.folds if fold.row == row}
 
     def fill(self, tile: Tile, before: Tile | None, after: Tile | None) -> None:
         """Make the scene of a tile: its vertices, and texts and boxes for the values from outside."""
@@ -113,65 +108,6 @@ class Filler:
     def end(self, tile: Tile) -> int:
         """The step of a tile that ran last."""
         return tile.first if self.about.reverse else tile.last
-
-    def fill_cell(self, tile: Tile, before: Tile | None, after: Tile | None) -> None:
-        """Make the scene of a tile that is drawn as one box."""
-        main = next(vertex for vertex in tile.members.values() if vertex.kind in ("cell", "fold"))
-        fold = self.folds.get(main.id)
-        back = [edge.gradient for _, edge in self.into.get(main.id, []) if self.nodes[edge.source].kind == "input"]
-        room = max((block([size_text(norm)], SIZES["small"])[0] for norm in back), default=0.0)
-        cell_tile = CellTile(self.name_of(tile), main, self.about.states, self.style, fold, room)
-        self.feed_cell(cell_tile, tile, before, main)
-        for state in self.about.states[::-1]:
-            self.give_cell(cell_tile, tile, after, state)
-        tile.scene = cell_tile.finished()
-        tile.ins = {state: shape.id for state, shape in cell_tile.ins.items()}
-        tile.outs = {state: shape.id for state, shape in cell_tile.outs.items()}
-        tile.lane_y, tile.loop = cell_tile.lane_y, cell_tile.loop
-
-    def feed_cell(self, cell_tile: CellTile, tile: Tile, before: Tile | None, main: Vertex) -> None:
-        """Draw what enters a cell: the first states on their lanes, the input and the parameters from below."""
-        start, one_step, fed = self.start(tile), tile.count == 1, False
-        ends = [subscript(time) if not self.graph.full else "" for time in (tile.first, tile.last)]
-        for number, edge in self.into.get(main.id, []):
-            source = self.nodes[edge.source]
-            if source.kind == "state" and edge.argument in self.about.states and before is None:
-                cell_tile.enter(edge.argument, source.name, source, edge, number)
-            elif source.kind != "parameter" and not (before and source.id in before.members) and not fed:
-                fed = True
-                known = source.kind == "input" or edge.argument in self.about.states
-                letter = edge.argument if known else "x"
-                texts = [f"d{letter}{ends[0]}", size_text(edge.gradient)] if edge.gradient is not None else []
-                label = " … ".join(dict.fromkeys(f"{letter}{end}" for end in ends))
-                cell_tile.feed(label, "text", source, edge, number, texts, 18 - cell_tile.width / 2)
-        if self.about.weights:
-            texts = [f"{name} {size_text(norms[start])}" for name, norms in self.about.weights.items()] * one_step
-            weights = Edge("", "", gradient=self.norm_of(start) if one_step else None)
-            label = " ".join(name[1:] for name in self.about.weights)
-            cell_tile.feed(label, "parameter", None, weights, None, texts, cell_tile.width / 2 - 14)
-
-    def give_cell(self, cell_tile: CellTile, tile: Tile, after: Tile | None, state: str) -> None:
-        """Draw a state that a cell returns: on its lane to the next step, and out of the row."""
-        value = next((vertex for vertex in tile.members.values() if vertex.state == state), None)
-        if value is None:
-            return
-        others = tile.members if after is None else {**tile.members, **after.members}
-        leaving = [(number, edge) for number, edge in self.out.get(value.id, []) if edge.target not in others]
-        ends = self.graph.results.get(value.id, [])
-        carried = self.about.carried[f"d{state}"][self.start(after)] if after is not None else None
-        terms: list[tuple[str, float | None]] = [("next", carried)] if carried is not None else []
-        terms += [("output", edge.gradient) for _, edge in leaving]
-        terms += [("T", self.graph.cotangents[name]) for name in ends]
-        label = f"{state}'" if self.graph.full else f"{state}{subscript(self.end(tile))}"
-        cell_tile.give(state, label, value.gradient, terms, value, [number for number, _ in leaving])
-        for name in ends:
-            cell_tile.leave(state, name, self.graph.cotangents[name], value)
-
-    def norm_of(self, time: int) -> float | None:
-        """The norm of a step's gradient by all parameters together; None if it is zero or unknown."""
-        norms = [norms[time] for norms in self.about.weights.values()]
-        known = [norm for norm in norms if norm is not None]
-        return math.nan if any(map(math.isnan, known)) else math.hypot(*known) if any(known) else None
 
     def outside(self, source: Vertex, edge: Edge, before: Tile | None, time: int) -> Vertex:
         """The vertex that stands in a tile for a value from outside."""

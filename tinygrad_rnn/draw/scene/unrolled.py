@@ -26,9 +26,8 @@ class StepRow(Filler):
     def scene(self) -> Scene:
         """All tiles with their frames, joined by the lines of the states."""
         all_tiles = tiles(self.graph, self.row)[:: -1 if self.about.reverse else 1]
-        fill = self.fill_cell if self.graph.level == "cell" else self.fill
         for k, tile in enumerate(self.tiles):
-            fill(tile, self.tiles[k - 1] if k else None, all_tiles[k + 1] if k + 1 < len(all_tiles) else None)
+            self.fill(tile, self.tiles[k - 1] if k else None, all_tiles[k + 1] if k + 1 < len(all_tiles) else None)
             if self.about.reverse:
                 tile.scene.mirror()
         scene = Scene()
@@ -68,8 +67,7 @@ class StepRow(Filler):
         """Draw each state's loop around the body, from its end to its entry. Returns the new top and bottom."""
         frame, room = scene.frames[-1], 30.0 + 8 * len(self.about.states)
         frame.title = f"×{self.about.steps}: every step"
-        if self.graph.level == "op":
-            frame.title += f"; the numbers are of step {self.tiles[0].first}"
+        frame.title += f"; the numbers are of step {self.tiles[0].first}"
         for k, name in enumerate(self.about.states[::-1]):
             last = k == len(self.about.states) - 1
             y = bottom + 18 if last else top - 18 - 26 * k
@@ -92,7 +90,7 @@ class StepRow(Filler):
         scene.lines.append(Line(f"fr{self.row}loop{name}", start.id, end.id, path, straight=True))
         if norms:
             least, greatest = extremes(norms)
-            text += f"   ‖d{name}‖ {number_text(least)} … {number_text(greatest)}"
+            text += f"   |d{name}| {number_text(least)} … {number_text(greatest)}"
             side = -5 if below else 5
             offsets = [(0, 5), (5, 5), (5, side), (-5, side), (-5, 5), (0, 5)]
             inner = [(x + dx, at + dy) for (x, at), (dx, dy) in zip(reversed(path), offsets)]
@@ -102,8 +100,6 @@ class StepRow(Filler):
 
     def entry_y(self, tile: Tile, name: str) -> float:
         """The y at which a state enters a tile."""
-        if name in tile.lane_y:
-            return tile.lane_y[name]
         return tile.scene.shape(tile.ins[name]).y if name in tile.ins else 0.0
 
     def carry(self, scene: Scene, before: Tile, after: Tile, name: str) -> None:
@@ -112,9 +108,7 @@ class StepRow(Filler):
             return
         start, end = before.scene.shape(before.outs[name]), after.scene.shape(after.ins[name])
         sign = -1 if end.x < start.x else 1
-        out = start.width / 2 if start.look in ("box", "fold") else 0.0
-        leave_y, enter_y = before.lane_y.get(name, start.y - before.down), after.lane_y.get(name, end.y - after.down)
-        path = [(start.x + sign * out, leave_y + before.down), (end.x - sign * end.width / 2, enter_y + after.down)]
+        path = [(start.x, start.y), (end.x - sign * end.width / 2, end.y)]
         time = self.start(after)
         gradient, id = self.about.carried[f"d{name}"][time], f"r{self.row}c{after.first}{name}"
         cut = time in self.about.cuts

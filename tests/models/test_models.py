@@ -60,6 +60,12 @@ def test_sizes_of_the_cell_beside_d_and_h_are_given_by_letter(layers):
         models.LanguageModel(narrow, 7, 4, 6, layers=layers, rng=0)
 
 
+def test_word_vectors_of_the_better_model_have_h_numbers():
+    assert models.BetterRnnlm(7, D=4, H=4, rng=0).embed.W.shape == (7, 4)
+    with pytest.raises(tg.Error, match="^BetterRnnlm: D should be H = 4, the numbers of a word vector"):
+        models.BetterRnnlm(7, D=3, H=4, rng=0)
+
+
 def test_dropout_is_below_between_and_above_the_layers():
     model, draw = models.BetterRnnlm(7, 4, dropout=0.5, rng=0), np.random.default_rng()
     draw.bit_generator.state = next(iter(model.rngs.values())).bit_generator.state

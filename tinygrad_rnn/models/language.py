@@ -11,6 +11,7 @@ from ..cells import initializers as schemes
 from ..cells.builtin import lstm, rnn
 from ..cells.cell import Cell
 from ..engine.tensor import Tensor, value
+from ..errors import InvalidValue
 from ..nn import Dropout, Embedding, Linear, Module, Recurrent, Stacked, VariationalDropout
 from ..nn.evaluating import evaluating
 from ..nn.parameter import generator
@@ -114,7 +115,8 @@ class Rnnlm(LanguageModel):
 class BetterRnnlm(LanguageModel):
     """The book's BetterRnnlm (section 6.5): two layers of `lstm`, dropout, tied weights.
 
-    H units and word vectors of H numbers. ``variational=True`` draws one mask for all steps of a call.
+    H units and word vectors of H numbers; raises InvalidValue for another D.
+    ``variational=True`` draws one mask for all steps of a call.
     """
 
     def __init__(
@@ -129,5 +131,7 @@ class BetterRnnlm(LanguageModel):
         rng: Any,
         **options: Any,
     ):
+        if options.pop("D", H) != H:
+            raise InvalidValue(f"BetterRnnlm: D should be H = {H}, the numbers of a word vector; LanguageModel has both")
         super().__init__(lstm, V, H, H, layers=layers, dropout=dropout, variational=variational, tied=tied, rng=rng,
                          **options)  # fmt: skip

@@ -62,7 +62,7 @@ def test_sizes_of_the_cell_beside_d_and_h_are_given_by_letter(layers):
 
 def test_word_vectors_of_the_better_model_have_h_numbers():
     assert models.BetterRnnlm(7, D=4, H=4, rng=0).embed.W.shape == (7, 4)
-    with pytest.raises(tg.Error, match="^BetterRnnlm: D should be H = 4, the numbers of a word vector"):
+    with pytest.raises(tg.Error, match=r"^BetterRnnlm: D should be H = 4, the size of a word vector"):
         models.BetterRnnlm(7, D=3, H=4, rng=0)
 
 

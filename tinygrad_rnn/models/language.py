@@ -132,6 +132,6 @@ class BetterRnnlm(LanguageModel):
         **options: Any,
     ):
         if options.pop("D", H) != H:
-            raise InvalidValue(f"BetterRnnlm: D should be H = {H}, the numbers of a word vector; LanguageModel has both")
+            raise InvalidValue(f"BetterRnnlm: D should be H = {H}, the size of a word vector; LanguageModel has both")
         super().__init__(lstm, V, H, H, layers=layers, dropout=dropout, variational=variational, tied=tied, rng=rng,
                          **options)  # fmt: skip

@@ -37,6 +37,7 @@ class Cell:
     inner: Cell | None = None  # the cell inside of a wrapper
     wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` gives an equal cell
     probed: Probe | None = None  # see `probe`
+    fitting: tuple[list[Any], dict[str, int]] = [], {}  # the shapes that were checked last, and their sizes
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -135,6 +136,15 @@ class Cell:
             if isinstance(arg, Mapping):
                 wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
                 raise InvalidType(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
+        shapes = [np.shape(value(arg)) for arg in (x, *state)]
+        shapes += [(name, np.shape(value(arg)) if name in self.params else ()) for name, arg in params.items()]
+        known = self.fitting
+        if known[0] != shapes:
+            known = self.fitting = shapes, self._fit(x, state, params)
+        return {**known[1]}
+
+    def _fit(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
+        """See `check`: what it computes from the shapes."""
         sizes = self.sizes(params)
         if len(state) != len(self.states):
             got = f"{len(state)} state{'s' * (len(state) != 1)}"

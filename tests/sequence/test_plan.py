@@ -75,6 +75,26 @@ def test_random_cells(part, trials):
     assert_all_right(plan_cells.failure, seeds(part, trials(60, 20_000)))
 
 
+@pytest.mark.parametrize(
+    "cell", [tg.lstm, *(cell for cell in ODD if cell.name != "in_place")], ids=lambda cell: cell.name
+)
+def test_what_needs_a_gradient_and_gets_one(cell):
+    """As in the graph of the loop: an output that depends on nothing, an argument that has no effect on the loss."""
+    s = sample(cell) if cell is tg.lstm else odd_sample(cell)
+    arguments = {"xs": s.xs, **dict(zip(cell.states, s.state)), **s.params}
+    for wanted in [[name] for name in arguments] + [list(arguments)]:
+        results = []
+        for mode in ("plan", "eager"):
+            given = {name: tg.tensor(array, requires_grad=name in wanted) for name, array in arguments.items()}
+            params = {name: given[name] for name in s.params}
+            hs, last = tg.scan(cell, given["xs"], [given[name] for name in cell.states], params, mode=mode)
+            known = [y.requires_grad for y in (hs, *last)]
+            if hs.requires_grad:
+                tg.sum(hs).backward()
+            results.append((known, {name: tensor.grad is None for name, tensor in given.items()}))
+        assert results[0] == results[1], wanted
+
+
 def test_masks_of_a_sequence():
     cell = tg.variational_dropout(tg.zoneout(tg.lstm, h=0.3), x=0.4, h=0.3)
     s = odd_sample(cell)

@@ -1,7 +1,8 @@
 """Nodes that stand for a whole computation, and the graph in which they are expanded.
 
 A planned `scan` is a single node, the *hub*, and a node for each output. ``hub.inside`` can record the steps of the
-loop. Tools that show the steps look at the graph inside `expanded`: it is the graph that the loop would have recorded.
+loop: ``inside.record(hub, in_place_of)`` gives its results, and ``inside.outputs()`` the nodes of the outputs. Tools
+that show the steps look at the graph inside `expanded`: it is the graph that the loop would have recorded.
 """
 
 from __future__ import annotations
@@ -27,15 +28,12 @@ def expanded(roots: Iterable[Node]) -> Iterator[dict[Node, Node]]:
     on the clock of the graph after the hub and before the next node. An output keeps its node.
     """
     roots = list(roots)
-    outputs: dict[Node, list[Node]] = {}
-    for node in newest_first(roots, used=True):
-        for hub in (parent for parent in node.parents if hasattr(parent, "inside")):
-            outputs.setdefault(hub, []).append(node)
+    hubs = [node for node in newest_first(roots, used=True)[::-1] if hasattr(node, "inside")]
     before: dict[Node, dict[str, Any]] = {}
     swaps: dict[Node, Node | None] = {}
     try:
-        for hub in sorted(outputs, key=lambda hub: hub.seq):
-            _expand(hub, outputs[hub], before, swaps)
+        for hub in hubs:
+            _expand(hub, before, swaps)
         if swaps:
             _redirect(roots, before, swaps)
         places = {root: _resolved(root, swaps) for root in roots}
@@ -45,19 +43,20 @@ def expanded(roots: Iterable[Node]) -> Iterator[dict[Node, Node]]:
             _restore(node, slots)
 
 
-def _expand(hub: Node, outputs: Sequence[Node], before: dict[Node, Any], swaps: dict[Node, Node | None]) -> None:
+def _expand(hub: Node, before: dict[Node, Any], swaps: dict[Node, Node | None]) -> None:
     """Give the outputs of a hub the edges that the computation records; ``swaps`` are nodes in the place of others."""
     start, given = clock(), (context.observer, context.recording)
     try:
         context.observer, context.recording = None, True
         with np.errstate(all="ignore"):
-            results = hub.inside(hub, lambda node: _resolved(node, swaps))
+            results = hub.inside.record(hub, lambda node: _resolved(node, swaps))
     finally:
         context.observer, context.recording = given
     nodes: Sequence[Node | None] = [tensor.node for tensor in results]
     _move([node for node in nodes if node is not None and node.seq > start], start, hub)
-    for output in sorted(outputs, key=lambda node: node.seq):
-        node = nodes[output.attrs["part"]]
+    for output, node in zip(hub.inside.outputs(), nodes, strict=True):
+        if output is None:
+            continue
         if node is None or node.seq < hub.seq or node in swaps:
             swaps[output] = node
             continue

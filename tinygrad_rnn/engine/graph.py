@@ -34,7 +34,7 @@ class Node:
                  "run", "scope", "seq", "shape")  # fmt: skip
     edges: Any
     gradient: Any  # of a leaf: an array, a RowGradient, or None
-    inside: Callable[..., Any]  # of a node that stands for a computation: records it (see `expanded`)
+    inside: Any  # of a node that stands for a computation: what can record it (see `expanded`)
     name: str | None
     scope: tuple[str, ...]  # the names of the scopes that were open, if any were
     passed: int  # the time of the first backward pass that retained it
@@ -69,6 +69,7 @@ class Rule:
     the operation holds. ``sum_over_uses(dys, *saved)`` is the sum over several uses of one array: the gradient of a
     weight that every time step uses is one large product instead of T small ones. ``rows(dy, *saved)`` is the same as
     a `RowGradient`, or None if ``accumulate_into``, which it comes with, is better.
+    A rule with a cheaper form may return None: no gradient flows.
     ``sources[k]`` says where saved value k came from: the number of an input, "y", "xs", or None for a plain value.
     """
 

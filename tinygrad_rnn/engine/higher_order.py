@@ -74,6 +74,8 @@ def backpropagate_recorded(roots: dict[Node, Tensor], wanted: Sequence[Node]) ->
             if edge is not None and edge[0] in along:
                 parent, rule, saved = edge
                 g = rule.fn(dy, *_lifted(node, rule, saved))
+                if g is None:
+                    continue
                 g = fitted(g, parent)
                 total[parent] = g if parent not in total else total[parent] + g
     return gradients

@@ -15,6 +15,7 @@ from .adjoint import CARRIED, KNOWN, STATIC, Adjoint, classes, leaf_classes
 from .directions import Direction, Step, backward_leaves, write_backward, write_forward
 from .merge import copied, merge
 from .program import Program
+from .reach import Names, dependencies
 from .record import as_program, compare, fresh, record_step
 from .regroup import regrouped
 from .schedule import is_view
@@ -71,17 +72,22 @@ def _masked(step: Step, cell: Cell) -> Step:
 
 @dataclass
 class Built:
-    """Both directions of a plan: `backward` gives the gradients by the states, then those of ``returns``."""
+    """Both directions of a plan: `backward` gives the gradients by the states, then those of ``returns``.
+
+    ``depends``: see `dependencies`.
+    """
 
     forward: Direction
     backward: Direction | None
     returns: list[str]
+    depends: dict[str, Names]
 
 
 def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
           wanted: Sequence[str], masked: bool) -> Built:  # fmt: skip
     """The plan of ``cell`` for arrays of these shapes; ``wanted`` names the leaves that need a gradient."""
     step = recorded(cell, arrays, config, outer, masked)
+    depends = dependencies(step, cell.states)
     step = step.moved(*merge(step.program, [step.output, *step.new]))
     step = step.moved(*regrouped(step.program, leaf_classes(step.program), [step.output, *step.new]))
     mark = len(step.program.values)
@@ -102,7 +108,7 @@ def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], oute
         of = {name: None if number is None else place[number] for name, number in zip(names, adjoint.of.values())}
         known = {again[moved[number]]: name for name, number in step.leaves.items() if moved.get(number) in again}
         backward = write_backward(back, carries, of, again[moved[adjoint.incoming]], saved, known)
-    return Built(write_forward(cell, step, states, saved), backward, names)
+    return Built(write_forward(cell, step, states, saved), backward, names, depends)
 
 
 def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, carried: Sequence[int]) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...engine.codegen import run_source
 from .build import Built
+from .reach import Names, reached
 
 _count = itertools.count(1).__next__
 
@@ -25,9 +26,16 @@ class Plan:
         directions = [built.forward, *([built.backward] if built.backward else [])]
         self.source = "\n\n\n".join(direction.text for direction in directions) + "\n"
         self.files = [f"<plan {_count()} of {name}>" for _ in directions]
+        self._reached: dict[int, list[Names]] = {}
         self.functions = []
         for direction, label, file in zip(directions, ("forward", "backward"), self.files):
             self.functions.append(run_source(direction.text, file, dict(direction.space))[label])
+
+    def reached(self, wanted: Sequence[str], T: int) -> list[Names]:
+        """See `reached`; known after the first call."""
+        if T not in self._reached:
+            self._reached[T] = reached(self.built.depends, wanted, T)
+        return self._reached[T]
 
     def forward(
         self, xs: np.ndarray, state: Sequence[np.ndarray], leaves: Mapping[str, Any], rng: Any = None

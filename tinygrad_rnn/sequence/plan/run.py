@@ -6,6 +6,7 @@ runs again eagerly and its graph is used.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ class Planned:
         self.cell, self.plan, self.xs, self.state, self.mask = request.cell, plan, xs, state, mask
         self.request, self.reverse = request, reverse
         self.loop = Loop(request, mask, reverse, windows)
+        self.reached = plan.reached(request.wanted, xs.shape[1])  # by the outputs, then by each last state
         self.saved: Any = None
         self.since = 0
 
@@ -121,7 +123,7 @@ def planned(
     this = Planned(request, plan, xs, state, mask, reverse, windows)
     hs, last = this.run()
     tensors = [make(array, None) for array in (hs, *last)]
-    if request.wanted:
+    if any(this.reached):
         _record(this, tensors)
         run = StepRun(cell, range(0), state, cell.bind(params), windows)
         run.starts.append(this.since)
@@ -131,22 +133,33 @@ def planned(
 
 def _record(this: Planned, tensors: Sequence[Tensor]) -> None:
     """Record the node of the scan, and those of its outputs."""
-    known = {**this.request.tensors, **this.request.outer}.values()
-    outer = list(dict.fromkeys(tensor.node for tensor in known if getattr(tensor, "node", None)))
-    hub = Node([(node, _gradient(k, outer), (this,)) for k, node in enumerate(outer)], None, None)
-    hub.inside, this.since = this.loop.inside, hub.seq
+    known = {**this.request.tensors, **this.request.outer}
+    outer: dict[Node, list[str]] = {}
+    for name in {name: None for names in this.reached for name in names}:
+        outer.setdefault(known[name].node, []).append(name)
+    hub = Node([(node, _gradient(k, list(outer), outer[node]), (this,)) for k, node in enumerate(outer)], None, None)
+    hub.inside, this.since = this.loop, hub.seq
     for k, tensor in enumerate(tensors):
-        edges, attrs = [(hub, PART, (k, len(tensors)))], {"part": k, "of": "scan"}
-        tensor.node = Node(edges, tensor.shape, tensor.dtype, attrs=attrs)
+        if this.reached[k]:
+            tensor.node = Node([(hub, PART, (k, len(tensors)))], tensor.shape, tensor.dtype, attrs={"of": "scan"})
+        this.loop.nodes.append(tensor.node and weakref.ref(tensor.node))
 
 
-def _gradient(k: int, outer: Sequence[Node]) -> Rule:
-    """The gradient by node k; the first call computes those by all nodes."""
+def _gradient(k: int, outer: Sequence[Node], names: Sequence[str]) -> Rule:
+    """The gradient by node k, the arguments ``names``; the first call computes those by all nodes.
+
+    None if no output that has a gradient depends on it.
+    """
 
     def fn(parts: Parts, this: Planned) -> Any:
+        reached = [known for known, dy in zip(this.reached, parts) if dy is not None]
+        if not any(name in known for known in reached for name in names):
+            return None
         if not hasattr(parts, "done"):
             parts.done = this.gradients(parts, outer)  # type: ignore[attr-defined]
         g, parts.done[k] = parts.done[k], None  # type: ignore[attr-defined]
         return g
 
-    return Rule(fn)
+    rule = Rule(fn)
+    rule.cheaper(inplace_dy=fn)  # such a rule may return None
+    return rule

@@ -22,6 +22,7 @@ class Loop:
     def __init__(self, request: Request, mask: Any, reverse: bool, windows: int):
         self.cell, self.mask, self.reverse, self.windows = request.cell, mask, reverse, windows
         self.config, self.scope = copied(request.config), context.scope
+        self.nodes: list[Any] = []  # weak references to the nodes of the outputs
         self.leaves: dict[str, tuple[Any, Any, Any]] = {}
         for name, tensor in request.tensors.items():
             array = np.asarray(value(tensor))
@@ -36,7 +37,11 @@ class Loop:
         hs, last = run_loop(StepRun(cell, times, state, bound, self.windows), xs, state, bound, self.mask)
         return hs, *last
 
-    def inside(self, hub: Node, in_place_of: Callable[[Any], Any]) -> tuple[Tensor, ...]:
+    def outputs(self) -> list[Node | None]:
+        """The nodes of the outputs and of the last states, as far as they are alive."""
+        return [node and node() for node in self.nodes]
+
+    def record(self, hub: Node, in_place_of: Callable[[Any], Any]) -> tuple[Tensor, ...]:
         """The same on the nodes in the place of those of the arguments, for the node of the planned scan.
 
         Where a backward pass has used it up, the numbers are ones.

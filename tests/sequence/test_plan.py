@@ -95,6 +95,20 @@ def test_what_needs_a_gradient_and_gets_one(cell):
         assert results[0] == results[1], wanted
 
 
+def test_a_weight_that_changes_between_the_runs_of_a_checkpoint_is_refused():
+    s = sample(tg.lstm)
+    Wh = s.params["Wh"].copy()
+    params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items() if name != "Wh"}
+
+    def loss(xs):
+        return tg.sum(tg.scan(tg.lstm, xs, s.state, {**params, "Wh": Wh}, mode="plan")[0])
+
+    y = tg.checkpoint(loss)(s.xs)
+    Wh *= 2
+    with pytest.raises(tg.MutationError, match="gave another result when run again"):
+        y.backward()
+
+
 def test_masks_of_a_sequence():
     cell = tg.variational_dropout(tg.zoneout(tg.lstm, h=0.3), x=0.4, h=0.3)
     s = odd_sample(cell)

@@ -125,6 +125,8 @@ def _fingerprint(x: Any, arrays: dict[int, Any]) -> Any:
         return tuple([_fingerprint(part, arrays) for part in x])
     if isinstance(x, _Replay):
         return tuple(x.fingerprints)
+    if hasattr(x, "reads"):  # a planned scan
+        return _fingerprint(tuple(x.reads()), arrays)
     plain = isinstance(x, (int, float, str, slice, np.generic, np.dtype)) or x is None or x is Ellipsis
     return repr(x) if plain else type(x).__name__
 

@@ -84,6 +84,10 @@ class Planned:
                 totals[node] = totals[node] + g if node in totals else g
         return [totals[node] if node in totals else np.zeros(node.shape, node.dtype) for node in outer]
 
+    def reads(self) -> list[Any]:
+        """The arrays that the backward pass depends on, besides those that the forward pass has computed."""
+        return [*self.leaves.values(), *(tensor._array for tensor in self.state)]
+
     def _check(self) -> None:
         """Raise MutationError if an argument was changed by the library after the forward pass."""
         for name, array in self.leaves.items():

@@ -197,7 +197,7 @@ def test_an_aspect_or_shapes_of_another_kind_are_refused():
     for aspect in ("round", 0, -1.0, float("nan"), True):
         with pytest.raises(ValueError, match=r"draw: aspect is .*, should be one of slide, page, strip, or width / he"):
             draw(tg.lstm, aspect=aspect)
-    with pytest.raises(ValueError, match="draw: shapes is 'some', should be one of changes, none"):
+    with pytest.raises(ValueError, match="draw: shapes is 'some', should be one of changes, all, none"):
         draw(tg.lstm, shapes="some")
 
 

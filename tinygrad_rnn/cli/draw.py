@@ -50,6 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--layout", choices=LAYOUTS, help="book: as books draw a gated cell; layered: in columns (book if it can)")
     add("--aspect", type=aspect, metavar="A", help=f"{', '.join(RATIOS)} or width/height (slide; with --steps: strip)")
     add("--shapes", choices=SHAPES, default="changes", help="the shapes of which values are written (%(default)s)")
+    add("--values", action="store_true", help="write the values of small arrays")
     add("--scale", type=float, nargs=2, metavar=("LEAST", "MOST"), help="the range of norms that the colours cover")
     add("--theme", choices=list(THEMES), default="light", help="colours (%(default)s)")
     add("--title", help="text above the picture (default: the cell and its sizes)")
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
             expand=options.expand, fold=options.fold, unfold=options.unfold, truncate=options.truncate,
             last=options.last, affine=options.affine, scale=tuple(options.scale) if options.scale else None,
             theme=options.theme, title=options.title, layout=options.layout, aspect=options.aspect,
-            shapes=options.shapes, seed=options.seed, **options.sizes,
+            shapes=options.shapes, values=options.values, seed=options.seed, **options.sizes,
         )  # fmt: skip
     if options.out == "-" or (options.out is None and options.format == "text"):
         form = options.format or "text"

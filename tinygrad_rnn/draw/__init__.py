@@ -21,7 +21,7 @@ from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
 
-SHAPES = ("changes", "none")
+SHAPES = ("changes", "all", "none")
 LAYOUTS = ("auto", "book", "layered")
 MANY = 2000  # vertices; the text of a larger graph is too small at every level
 COARSER = "drawn with {1}: the text of a picture with level={0!r} would be too small for a slide"
@@ -48,6 +48,7 @@ def draw(
     layout: str | None = None,
     aspect: str | float | None = None,
     shapes: str = "changes",
+    values: bool = False,
     seed: int = 0,
     **sizes: Any,
 ) -> Picture:
@@ -75,7 +76,9 @@ def draw(
     upright), "strip" (as wide and as high as it is, the default over time), or width / height. Where the smallest text
     would be below 1/60 of a slide's height, the next coarser level is drawn; a level that was asked for is kept. The
     picture says so in both cases. ``shapes``: "changes" writes the shapes of
-    arguments and results, in columns also those along the lines; "none" writes no shape.
+    arguments and results, in columns also where an operation changes the shape; "all" writes all that have room, "none"
+    writes none. ``values=True`` writes the values of arrays of at most 12 numbers in columns; scalars and small
+    constants have theirs always.
 
     ``scale=(least, greatest)`` fixes the range of norms for the colours, so that two pictures can be compared.
     ``backward=False`` hides the backward edges; everything else keeps its place. ``theme`` is "light" or "dark".
@@ -112,7 +115,7 @@ def draw(
         opened = _opened(run, graph, affine)
         check_marks(graph, marks)
         options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks, layout,
-                          aspect or _aspect(graph), shapes)  # fmt: skip
+                          aspect or _aspect(graph), shapes, values)  # fmt: skip
         picture = Picture(graph, options, opened)
         return picture if layout != "auto" or marks else _readable(run, picture)
 

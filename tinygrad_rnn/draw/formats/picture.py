@@ -42,6 +42,7 @@ class Options:
     layout: str = "layered"
     aspect: str | float = "strip"
     shapes: str = "changes"
+    values: bool = False
 
 
 class Picture:
@@ -60,7 +61,7 @@ class Picture:
         return compose(self.graph, options.title, backward=options.backward, adjoint=options.adjoint,
                        within=options.scale, legend=options.legend,
                        marks=marked(self.graph, options.marks), layout=options.layout,
-                       aspect=options.aspect, shapes=options.shapes)  # fmt: skip
+                       aspect=options.aspect, shapes=options.shapes, values=options.values)  # fmt: skip
 
     @functools.cached_property
     def digraph(self) -> graphviz.Digraph:

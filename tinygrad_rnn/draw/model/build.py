@@ -111,7 +111,7 @@ class Builder:
     def described(self, vertex: Vertex, node: Node) -> Vertex:
         """The vertex, with the shape, the values and the gradient of the node."""
         vertex.shape, vertex.dtype, vertex.summary = node.shape, str(node.dtype), values.summary(self.arrays.get(node))
-        vertex.state = self.states.get(node, "")
+        vertex.state, vertex.values = self.states.get(node, ""), values.small(self.arrays.get(node))
         vertex.gradient, vertex.gradient_sum = self.measured.totals.get(node, (None, None))
         return vertex
 
@@ -199,6 +199,7 @@ class Builder:
             self.vertices[key] = Vertex("", "constant", name, summary=values.summary(array))
             if array is not None:
                 self.vertices[key].shape, self.vertices[key].dtype = np.shape(array), str(np.asarray(array).dtype)
+                self.vertices[key].values = values.small(array) if is_array else ()
         edge = Edge("", "", k, values.argument_of(node, k), self.vertices[key].shape)
         self.edges["constant", node, k] = edge, self.vertices[key], target
 

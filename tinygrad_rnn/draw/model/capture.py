@@ -60,8 +60,9 @@ class Captured:
         return {self.trace.nodes[number]: number for number in self.trace.equations if number in self.trace.nodes}
 
     def arrays(self) -> dict[Node, Any]:
-        """The values of the operations that were watched."""
-        return {node: self.trace.arrays[number] for node, number in self.numbers.items()}
+        """The values that were watched."""
+        return {self.trace.nodes[number]: array for number, array in self.trace.arrays.items()
+                if number in self.trace.nodes}  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from ...errors import UnknownName
 
 FORMAT = "tinygrad_rnn.graph/1"
+SMALL = 12  # numbers of an array that is shown with its values
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Vertex:
     gradient_sum: float | None = None
     operations: int = 0  # how many it stands for
     state: str = ""  # the name of the cell's state that it is
+    values: tuple[float, ...] = ()  # of an array of at most `SMALL` numbers, if they are known
 
 
 @dataclass

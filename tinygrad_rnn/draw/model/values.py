@@ -12,6 +12,7 @@ from ...tracing.recurrences import Recurrence, TimeStep
 from ...tracing.step_names import match_steps
 from ...tracing.trace import norm
 from .capture import Captured
+from .graph import SMALL
 
 if TYPE_CHECKING:
     from .groups import Group
@@ -72,6 +73,13 @@ def summary(x: Any) -> dict[str, float] | None:
         exact = array.astype(np.float64)
         return {"norm": norm(exact), "min": float(exact.min()), "max": float(exact.max()),
                 "mean": float(exact.mean())}  # fmt: skip
+
+
+def small(x: Any) -> tuple[float, ...]:
+    """The numbers of a small array of at most two axes; () if it is unknown or larger."""
+    array = np.asarray(x) if x is not None else np.zeros(0)
+    shown = array.dtype.kind in "fiub" and array.size <= SMALL and array.ndim <= 2
+    return tuple(map(float, array.ravel())) if shown else ()
 
 
 def name_steps(captured: Captured, recurrence: Recurrence, steps: Sequence[TimeStep]) -> None:

@@ -10,7 +10,7 @@ from ..model import Edge, Graph, Vertex
 from .aspect import add_warning, fit, ratio_of, readable
 from .book import book
 from .geometry import BACK, Frame, Note, Scene, Shape, stacked
-from .labels import plain, tame
+from .labels import plain, tame, value_text
 from .legend import draw_legend
 from .links import End, Style
 from .norm_plot import norm_plots, parameter_sums
@@ -40,11 +40,13 @@ def compose(
     layout: str = "layered",
     aspect: str | float = "strip",
     shapes: str = "changes",
+    values: bool = False,
 ) -> Scene:
     """The scene of a graph.
 
     ``layout``: "book" draws a gated cell as books do, "layered" everything in columns, "auto" the former if it applies.
-    ``aspect``: "slide", "page", "strip", or width / height. ``shapes``: "changes" or "none".
+    ``aspect``: "slide", "page", "strip", or width / height. ``shapes``: "changes", "all" or "none". ``values`` writes
+    those of small arrays.
 
     ``backward=False`` leaves the backward lines out; everything else keeps its place. ``adjoint`` shows the arithmetic
     of the gradient rules. ``within`` fixes the range of norms. ``marks`` are the numbers of the edges to highlight.
@@ -52,7 +54,7 @@ def compose(
     graph = tame(graph)
     used = {edge.source for edge in graph.edges}
     norms = [edge.gradient for edge in graph.edges] + [vertex.gradient for vertex in graph.nodes if vertex.id in used]
-    style = Style(scale_of(norms, within), backward, adjoint, shapes)
+    style = Style(scale_of(norms, within), backward, adjoint, shapes, values)
     timed = any(row.steps > 1 for row in graph.rows) and graph.level != "module"
     drawn = book(graph, style) if layout != "layered" else None
     if layout == "book" and drawn is None:
@@ -195,8 +197,10 @@ def single_panel(graph: Graph, style: Style) -> Scene:
         state = name.removesuffix("'")
         lane = state_lane(states, state) if state in states else None
         tag = "next" if state in states else "output"
-        lines = [name, str(shown[id].shape)] if style.shapes != "none" else [name]
-        ends.append(End(id, tag, lines, graph.cotangents[name], lane))
+        vertex, norm = shown[id], graph.cotangents[name]
+        value = value_text(vertex, style.values)
+        lines = [name, value or str(vertex.shape)] if style.shapes != "none" or value else [name]
+        ends.append(End(id, tag, lines, norm, lane, gradient_sum=norm if vertex.shape == () else None))
     scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
     scene.frames += scope_frames(scene, shown)
     return scene

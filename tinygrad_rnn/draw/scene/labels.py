@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..model import Graph
+from ..model import Graph, Vertex
 
 BARS = "▁▂▃▄▅▆▇█"  # sizes, from small to large
 UNITS = ("cell", "fold", "module", "affine")  # kinds of vertices that stand for several operations
@@ -25,6 +25,25 @@ def size_text(x: float | None) -> str:
     if math.isnan(x):
         return "NaN"
     return f"‖{x:.2g}‖" if math.isfinite(x) else "inf"
+
+
+def gradient_text(name: str, vertex: Vertex, part: Any = None) -> str:
+    """The gradient by a value, or the ``part`` of it along an edge: ``|dx| 0.23``, of a scalar with its sign."""
+    part = part or vertex
+    if part.gradient is None:
+        return ""
+    if vertex.shape == () and part.gradient_sum is not None:
+        return f"grad {'NaN' if math.isnan(part.gradient_sum) else f'{part.gradient_sum:.3g}'}"
+    return f"|d{name}| {number_text(part.gradient)}" if name else number_text(part.gradient)
+
+
+def value_text(vertex: Vertex, all_values: bool = False) -> str:
+    """The value of a scalar; with ``all_values`` also those of a small array, row by row: ``1 2; 3 4``."""
+    if not vertex.values or (vertex.shape != () and not all_values):
+        return ""
+    wide = vertex.shape[-1] if vertex.shape else 1
+    texts = ["NaN" if math.isnan(x) else f"{x:.3g}" for x in vertex.values]
+    return "; ".join(" ".join(texts[k : k + wide]) for k in range(0, len(texts), wide))
 
 
 def number_text(x: float) -> str:

@@ -5,7 +5,7 @@
               c'
     (+) ─────────────► (tanh)
         ◄ ─ ─ ─ ─ ─ ─
-        dc' (1, 5) ‖1.0‖
+          |dc'| 1.0
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class End:
     lines: Sequence[str] = ()
     gradient: float | None = None
     lane: float | None = None
+    gradient_sum: float | None = None  # of a scalar
     about: int | None = None
 
 
@@ -40,6 +41,7 @@ class Style:
     backward: bool = True
     adjoint: bool = False
     shapes: str = "changes"
+    values: bool = False  # of small arrays
 
     @property
     def apart(self) -> float:
@@ -52,8 +54,8 @@ class LabelledLink(Link):
     """A link of the layout with the texts beside it."""
 
     name: str = ""  # of the value, above the lines
-    above: list[str] = field(default_factory=list)  # texts about the gradient, above the lines
-    below: list[str] = field(default_factory=list)  # and below them
+    above: list[str] = field(default_factory=list)  # the shape, above the lines
+    below: list[str] = field(default_factory=list)  # texts about the gradient, below the lines
     gradient: float | None = None
     formula: str = ""
     about: int | None = None
@@ -90,6 +92,8 @@ def draw_link(scene: Scene, id: str, link: LabelledLink, shapes: Mapping[str, Sh
     up, above, down = _texts(link)
     if link.name:
         line.notes = [Note(x, y - style.apart - above[1] - up[1] / 2 - 1, [link.name], SIZES["name"])]
+    if link.above:
+        line.notes.append(Note(x, y - style.apart - above[1] / 2 - 1, link.above, SIZES["small"], "faint"))
     scene.lines.append(line)
     if link.cut:
         scene.notes.append(Note(x, y + 2 + down[1] / 2, link.below, SIZES["small"], "faint"))
@@ -99,14 +103,13 @@ def draw_link(scene: Scene, id: str, link: LabelledLink, shapes: Mapping[str, Sh
 
 def _draw_back(scene: Scene, id: str, link: LabelledLink, source: Shape, target: Shape, style: Style) -> None:
     """Add the backward line, through a box if the arithmetic is shown."""
-    (x, y), (_, above, down), box = link.at, _texts(link), boxed(link, style)
+    (x, y), (*_, down), box = link.at, _texts(link), boxed(link, style)
     points = _ends(_moved(link.points, style.apart), source, target)[::-1]
     look, level = kind(link.gradient), style.scale.level(link.gradient or 0.0)
     line = Line(f"b{id}", target.id, source.id, points, look, level, link.about, head=source.look != "dot")
     colour = {"backward": f"level {level}", "bad": "bad"}.get(look, "faint")
     drop = style.apart + (10.0 if box else 1.0)
-    places = ((link.below, y + drop + down[1] / 2), (link.above, y - style.apart - above[1] / 2 - 1))
-    line.notes = [Note(x, at, texts, SIZES["small"], colour) for texts, at in places if texts]
+    line.notes = [Note(x, y + drop + down[1] / 2, link.below, SIZES["small"], colour)] if link.below else []
     if not box:
         scene.lines.append(line)
         return

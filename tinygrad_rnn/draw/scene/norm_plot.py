@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..model import Graph, RowOfSteps, extremes
 from .geometry import Line, Note, Scene, Shape
-from .labels import BARS, number_text, size_text
+from .labels import BARS, number_text
 from .theme import LEVELS, SIZES, block
 
 HEIGHT, MARGIN, TOP = 120.0, 70.0, 26.0
@@ -135,7 +135,8 @@ def parameter_sums(graph: Graph, row: int) -> Scene:
     totals = graph.rows[row].totals
     for name, norms in graph.rows[row].weights.items():
         known = [norm for norm in norms if norm is not None]
-        lines = [f"{name} = Σₜ {name}⁽ᵗ⁾   {size_text(totals.get(name))}", "by step: " + norms_text(known)]
+        total = totals.get(name)
+        lines = [name if total is None else f"|{name}| {number_text(total)}", "by step: " + norms_text(known)]
         width, height = block(lines, SIZES["small"])
         shape = Shape(f"sum{row}_{name}", "parameter", x + width / 2 + 8, height / 2 + 6, width + 16, height + 12,
                       lines, SIZES["small"])  # fmt: skip
@@ -148,7 +149,7 @@ def parameter_sums(graph: Graph, row: int) -> Scene:
 def norms_text(norms: Sequence[float]) -> str:
     """The norms, or if there are many, their range and a bar chart."""
     if len(norms) <= FEW:
-        return "  ".join(size_text(norm) for norm in norms)
+        return "  ".join(number_text(norm) for norm in norms)
     top = max((norm for norm in norms if math.isfinite(norm)), default=0.0) or 1.0
     stride = math.ceil(len(norms) / 24)
     shown = [extremes(norms[k : k + stride])[1] for k in range(0, len(norms), stride)]

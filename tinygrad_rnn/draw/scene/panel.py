@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from ..model import Edge, Vertex
 from .geometry import Scene, Shape
-from .labels import TERMS, UNITS, size_text
+from .labels import UNITS, gradient_text, value_text
 from .layout import Box, place
 from .links import End, LabelledLink, Style, draw_link, reserve
 from .theme import SIZES, block
@@ -110,16 +110,26 @@ class Panel:
         if vertex.kind in UNITS:
             count = f"{vertex.operations} operations" if vertex.operations > 1 and vertex.kind != "affine" else ""
             return [text for text in (vertex.op or vertex.name, vertex.detail, count) if text], "box", SIZES["text"] + 1
-        if vertex.kind == "constant" and vertex.shape == ():
-            return [vertex.name or "constant"], "text", SIZES["text"]
-        known = [text for text in (vertex.name or vertex.kind, shape) if text]
+        value = value_text(vertex, self.style.values or vertex.kind == "constant")
+        if vertex.shape == () and vertex.kind in ("constant", "input", "state", "parameter"):
+            shape, value = "", "" if value == vertex.name else value
+            known = [" ".join(filter(None, [vertex.name, value])) or vertex.kind]
+        else:
+            known = [text for text in (vertex.name or vertex.kind * (not value), shape, value) if text]
         if vertex.gradient is not None and not any(edge.gradient is not None for _, edge in self.uses[vertex.id]):
-            known.append(f"d{vertex.name} {size_text(vertex.gradient)}")  # a leaf, after the backward pass
+            known.append(gradient_text(vertex.name, vertex))  # a leaf, after the backward pass
         return known, "text" if vertex.kind in TEXTS else "parameter", SIZES["text"]
 
     def shape_text(self, vertex: Vertex) -> str:
-        """The shape of a value, if shapes are shown."""
-        return str(vertex.shape) if vertex.shape is not None and self.style.shapes != "none" else ""
+        """The shape of a value, if shapes are shown; of a scalar the value says it."""
+        known = vertex.shape is not None and not (vertex.shape == () and vertex.values)
+        return str(vertex.shape) if known and self.style.shapes != "none" else ""
+
+    def changes_shape(self, vertex: Vertex) -> bool:
+        """Does an operation give a value of another shape than its operands, parameters apart?"""
+        operands = [edge.shape for edge in self.edges.values() if edge.target == vertex.id
+                    and self.vertices[edge.source].kind not in ("parameter", "block", "constant")]  # fmt: skip
+        return vertex.kind == "operation" and bool(operands) and vertex.shape not in operands
 
     # -- links
 
@@ -133,31 +143,35 @@ class Panel:
         if slices:
             edge = Edge(vertex.id, f"{vertex.id}s", gradient=vertex.gradient, shape=vertex.shape)
             uses.insert(0, (slices[0][0], edge))
-        name = vertex.name if vertex.kind in ("operation", "value") else ""
+        name = self.value_name(vertex) if vertex.kind in ("operation", "value") else ""
         if len(uses) > 1:
             dot = f"{vertex.id}d"
             height = 7.0 if not self.style.adjoint else 2 * self.style.apart + 7.0  # so that both lines meet the dot
             self.boxes[dot] = Box(dot, 7.0, height, lane=self.lanes.get(vertex.id))
             self.shapes[dot] = Shape(dot, "dot", about=vertex.id)
-            head, *terms = self.sum_text(vertex, uses) or [""]
-            back = vertex.gradient is not None
-            self.links.append(LabelledLink(box, dot, port, name=name, above=[head] if head else [], below=terms,
+            head, back = gradient_text(vertex.name, vertex), vertex.gradient is not None
+            self.links.append(LabelledLink(box, dot, port, name=name, below=[head] if head else [],
                                            gradient=vertex.gradient, formula="+", back=back))  # fmt: skip
             box, port, name = dot, "", ""
         tags = self.tags(uses)
         for number, use in uses:
-            part = f"d{vertex.name}" if vertex.name else ""
-            part += f"_{tags[id(use)]}" if vertex.name and len(uses) > 1 else ""
-            self.links.append(self.link_to_use(vertex, box, port, number, use, name, part))
+            self.links.append(self.link_to_use(vertex, box, port, number, use, name, tags.get(id(use), "")))
+
+    def value_name(self, vertex: Vertex) -> str:
+        """The name of a computed value, and the value where it is shown."""
+        return " ".join(filter(None, [vertex.name, value_text(vertex, self.style.values)]))
 
     def link_to_use(
-        self, vertex: Vertex, box: str, port: str, number: int | None, use: Edge | End, name: str, part: str
+        self, vertex: Vertex, box: str, port: str, number: int | None, use: Edge | End, name: str, tag: str
     ) -> LabelledLink:
-        """The link to a use."""
-        shape = self.shape_text(vertex)
+        """The link to a use; ``tag`` says which use it is, if there are several."""
         link = LabelledLink(box, "", port, name=name, gradient=use.gradient, about=number)
+        shapes = self.style.shapes
+        if shapes == "all" or (shapes == "changes" and not isinstance(use, End) and self.changes_shape(vertex)):
+            link.above = [text for text in [self.shape_text(vertex)] if text]
         if use.gradient is not None:
-            link.above, link.below, link.back = [f"{part} {shape}".strip()], [size_text(use.gradient)], True
+            text = gradient_text("" if tag else vertex.name, vertex, use)
+            link.below, link.back = [f"via {tag} {text}" if tag else text], True
         if isinstance(use, End):
             self.end_counts[use.source] += 1
             key = f"{use.source}e{self.end_counts[use.source] - 1}"
@@ -183,7 +197,7 @@ class Panel:
         for _, use in uses if len(uses) > 1 else ():
             tag = use.tag if isinstance(use, End) else self.next_name(use.target)
             seen[tag] += 1
-            tags[id(use)] = f"{tag}·{seen[tag]}" if seen[tag] > 1 else tag
+            tags[id(use)] = f"{tag} ({seen[tag]})" if seen[tag] > 1 else tag
         return tags
 
     def next_name(self, id: str) -> str:
@@ -197,16 +211,6 @@ class Panel:
             vertex = self.next_named.get(vertex.id, vertex)
         self.next_named.update(dict.fromkeys(passed, vertex))
         return vertex.name if vertex and vertex.name else (start.symbol or start.op) if start else "slices"
-
-    def sum_text(self, vertex: Vertex, uses: Sequence[tuple[int | None, Edge | End]]) -> list[str]:
-        """The gradient at a branch as a sum: its terms are the gradients along the uses."""
-        if vertex.gradient is None:
-            return []
-        tags, d = self.tags(uses), f"d{vertex.name}" if vertex.name else "d"
-        terms = [f"{d}_{tags[id(use)]} {size_text(use.gradient)}" for _, use in uses if use.gradient is not None]
-        more = [f"+ {len(terms) - TERMS} more"] if len(terms) > TERMS else []
-        head = f"{d} {size_text(vertex.gradient)} ="
-        return [head, *(f"{'+ ' if k else ''}{term}" for k, term in enumerate(terms[:TERMS])), *more]
 
     # -- the scene
 

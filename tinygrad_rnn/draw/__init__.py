@@ -12,7 +12,7 @@ from typing import Any
 
 from ..cells.cell import Cell, advice
 from ..engine.tensor import Tensor
-from .model import Captured, Graph, of_cell, of_function, of_tensor, resting, view
+from .model import Captured, Graph, is_layer, of_cell, of_function, of_layer, of_tensor, resting, view
 from .scene.aspect import ratio_of, readable
 from .scene.theme import THEMES
 from .scene.marks import check_marks
@@ -60,6 +60,8 @@ def draw(
       from random gradients of all outputs and last states; with ``last``, of the last output only. ``truncate=k``
       detaches the state after every k steps.
     - a function: it runs on ``inputs``, arrays or Tensors. The backward pass starts from ones.
+    - a layer of NumPy, as `check_layer` takes it: its ``forward`` runs on ``inputs``, with Tensors for all arrays that
+      it holds; its ``backward`` is not called.
     - a Tensor: its graph is drawn as it is, before or after ``backward()``. The backward pass starts from ones.
 
     ``level``: "op" draws every operation, "cell" draws a step as one box (the default for several steps), "module"
@@ -150,18 +152,18 @@ def _captured(target: Any, inputs: Any) -> Captured:
         if inputs:
             raise InvalidType(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
         return of_tensor(target)
-    more = advice(target, "draw")
-    if not callable(target) or (isinstance(target, type) and not inputs):
+    more, layer = advice(target, "draw"), is_layer(target)
+    if not (layer or callable(target)) or (isinstance(target, type) and not inputs):
         kind = type(target).__name__
         raise InvalidType(f"draw: target is a {kind}, should be a cell, a function or a Tensor{more}")
     try:
-        names = list(inspect.signature(target).bind(*inputs).arguments)
+        names = list(inspect.signature(target.forward if layer else target).bind(*inputs).arguments)
     except (TypeError, ValueError) as error:
         name = getattr(target, "__name__", type(target).__name__)
         hint = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)
         raise InvalidType(f"draw: {name} cannot be called with these inputs: {error}{hint}") from None
     names += [f"x{k}" for k in range(len(inputs) - len(names))]
-    return of_function(target, inputs, names)
+    return of_layer(target, inputs, names) if layer else of_function(target, inputs, names)
 
 
 def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:

@@ -12,12 +12,14 @@ from ...engine.graph import USED, Node
 from ...tracing.measure import Measured, measure
 from ...tracing.recurrences import Recurrence, TimeStep
 from .build import Builder
-from .capture import Captured, of_cell, of_function, of_tensor, resting
+from .capture import Captured, of_function, of_layer, of_tensor, resting
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
 from .groups import LEVELS, Group, choose_folds, groups, norm_after
+from .instance import is_layer
+from .steps import of_cell
 
-__all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "of_cell",
-           "of_function", "of_tensor", "resting", "view"]  # fmt: skip
+__all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "is_layer",
+           "of_cell", "of_function", "of_layer", "of_tensor", "resting", "view"]  # fmt: skip
 
 FOLDS = ("auto", "none", "full")
 USED_UP = "backward() has let go of the arrays, so only leaves have gradients: draw before it, or use retain_graph=True"
@@ -49,6 +51,9 @@ def view(
         measured = _measured(captured, fine)
     graph = Builder(captured, drawn, fine, measured).graph(level)
     graph.rows = [_row(recurrence, by_step or measured, steps) for recurrence in captured.recurrences]
+    if captured.states and not graph.rows:
+        graph.rows = [RowOfSteps(captured.title, False, 1, list(captured.states),
+                                 results=list(captured.states.values()))]  # fmt: skip
     for folded in graph.folds:
         _set_range(folded, graph.rows[folded.row])
     graph.full = fold == "full" and bool(graph.folds)

@@ -1,7 +1,8 @@
 """A computation that has run, ready to be drawn: its graph, its time steps, and the names of its values.
 
-`of_cell` runs a cell, for several time steps if asked to, on small random inputs; `of_function` runs a user's function;
-`of_tensor` takes the graph behind a Tensor as it is. The result holds the graph, for as long as it is drawn.
+`of_cell` runs a cell, for several time steps if asked to, on small random inputs; `of_function` runs a user's function,
+`of_layer` a layer of NumPy; `of_tensor` takes the graph behind a Tensor as it is. The result holds the graph, for as
+long as it is drawn.
 
 Names are those in the user's code, by the rule of the recorder (`record`). The names in a cell come from a recorded
 step of it (`match_steps`), so steps that ran unwatched have them too.
@@ -13,25 +14,21 @@ import contextlib
 import copy
 import functools
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...cells.cell import Cell
-from ...cells.probe import choose
-from ...cells.sizes import letters_in
 from ...engine.expansion import expanded
 from ...engine.graph import Node, newest_first
-from ...engine.higher_order import recording_on
-from ...engine.tensor import Tensor, detach, value
+from ...engine.tensor import Tensor, value
 from ...errors import GraphError, InvalidType
-from ...sequence.scan import scan
 from ...tracing.record import Recorder, untaken, user_name, watching
 from ...tracing.recurrences import Recurrence, recurrences
-from ...tracing.sample import codes, sample
+from ...tracing.sample import codes
 from .helpers import Call, CallRecorder
+from .instance import Instance
 
 
 @dataclass
@@ -48,6 +45,7 @@ class Captured:
     order: list[Node] = field(default_factory=list)  # oldest first
     recurrences: list[Recurrence] = field(default_factory=list)
     calls: dict[Node, Call] = field(default_factory=dict)  # of functions of the user's
+    states: dict[str, str] = field(default_factory=dict)  # of a step of a layer: the result of each state
     expansion: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # of planned loops; see `close`
 
     def close(self) -> None:
@@ -82,24 +80,51 @@ def of_tensor(y: Tensor) -> Captured:
     if y.node is None:
         raise GraphError("draw: this tensor depends on nothing that was made with requires_grad=True")
     name = y.name or "y"
-    return _complete(Captured(y.name or "graph", {y.node: np.ones(y.shape, y.dtype)}, {name: y.node}))
+    return complete(Captured(y.name or "graph", {y.node: np.ones(y.shape, y.dtype)}, {name: y.node}))
 
 
 def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str]) -> Captured:
-    """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results."""
-    f, tensors = _apart(f), [_leaf(name, x) for name, x in zip(names, inputs)]
-    recorder = CallRecorder(codes(f))
+    """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results.
+
+    The parameters of a module are named by their paths, ``embed.W``.
+    """
+    f = _apart(f)
+    params = getattr(getattr(f, "__self__", f), "params", None)
+    paths = {x.node: path for path, x in params.items() if isinstance(x, Tensor)} if hasattr(params, "items") else {}
+    return _of_call(f, inputs, names, getattr(f, "__name__", type(f).__name__), paths)
+
+
+def of_layer(layer: Any, inputs: Sequence[Any], names: Sequence[str]) -> Captured:
+    """A layer that computes with NumPy: its ``forward`` runs on Tensors, with a leaf for each array that it holds."""
+    instance = Instance(layer)
+    with instance.numpy():
+        captured = _of_call(instance.forward, inputs, names, type(layer).__name__, instance.paths)
+    results = list(captured.outputs.values())
+    states = names[1:]
+    nodes = {name: node for node, kind in captured.kinds.items() if kind == "input" for name in [captured.names[node]]}
+    if states and [nodes[name].shape for name in states if name in nodes] == [node.shape for node in results]:
+        captured.states = dict(zip(states, captured.outputs))
+        captured.kinds |= {nodes[name]: "state" for name in states}
+    return captured
+
+
+def _of_call(
+    f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str], title: str, paths: Mapping[Any, str]
+) -> Captured:
+    """What ``f(*inputs)`` computes; ``paths`` are the names of parameters by their nodes."""
+    recorder, tensors = CallRecorder(codes(f)), [_leaf(name, x) for name, x in zip(names, inputs)]
+    for name, x in zip(names, tensors):
+        if isinstance(x, (Tensor, np.ndarray)):
+            recorder.leaf(x, getattr(x, "name", None) or name, "input")
     with watching(recorder, codes(f)):
         results = f(*tensors)
-    title = getattr(f, "__name__", type(f).__name__)
     results = list(results) if isinstance(results, (tuple, list)) else [results]
     stem = title if title.isidentifier() and title not in names else "y"
     tracked = {k: y for k, y in enumerate(results) if getattr(y, "node", None) is not None}
     outputs = {stem if len(results) == 1 else f"{stem}{k}": y for k, y in tracked.items()}
     if not outputs:
         raise GraphError(_no_gradient(title, inputs, names, results))
-    dys = _sums([(y.node, np.ones(y.shape, y.dtype)) for y in outputs.values()])
-    captured = Captured(title, dys, {}, trace=recorder)
+    captured = Captured(title, _ones(outputs.values()), {}, trace=recorder)
     captured.kinds = {x.node: "input" for x in tensors if isinstance(x, Tensor) and x.node is not None}
     for y in outputs.values():
         recorder.number(y)  # it may have been computed before
@@ -110,7 +135,8 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
         if y.node not in captured.outputs.values():
             known = user_name(y.node) or captured.names.get(y.node, name)
             captured.outputs[untaken(known, captured.outputs)] = y.node
-    return _complete(captured)
+    complete(captured).names.update(paths)
+    return captured
 
 
 def _leaf(name: str, x: Any) -> Any:
@@ -140,40 +166,12 @@ def _no_gradient(title: str, inputs: Sequence[Any], names: Sequence[str], result
     return f"draw: what {title} returns depends on no input with floating values, and on no parameter"
 
 
-def of_cell(
-    cell: Cell, steps: int = 1, *, seed: int = 0, truncate: int | None = None, last: bool = False,
-    watch: bool = True, **sizes: Any
-) -> Captured:  # fmt: skip
-    """``steps`` steps of a cell on random inputs of ``sizes``, with random gradients at its outputs and last states.
-
-    With ``last`` a gradient comes in at the last output only. With ``truncate`` the state is detached after every so
-    many steps. Without ``watch`` the values are not kept, which is much faster.
-    """
-    rng = np.random.default_rng(seed)
-    config = {name: copy.deepcopy(sizes.pop(name)) for name in list(sizes) if name in cell.config}  # a generator stays
-    arguments = sample(cell, rng, sizes)
-    N, D = arguments[cell.input].shape
-    if steps > 1:
-        arguments[cell.input] = rng.standard_normal((N, steps, D))
-    leaves = {name: Tensor(array, requires_grad=True, name=name) for name, array in arguments.items()}
-    recorder = CallRecorder(codes(cell))
-    with watching(recorder) if watch or truncate else recording_on(0):
-        results = _run(cell, {**leaves, **config}, steps, truncate)
-        dys = _sums([(y.node, rng.standard_normal(y.shape)) for y in results.values()])
-    if last:
-        output = list(results.values())[-len(cell.states) - 1 if steps > 1 else 0].node
-        dys = {node: dy * 0 if node is not output else _only_last(dy) if steps > 1 else dy for node, dy in dys.items()}
-    full, shown_letters = choose(cell, sizes), letters_in(["N", "D", *cell.words[cell.states[0]], *sizes])
-    shown = " ".join(f"{letter}={full[letter]}" for letter in shown_letters)
-    title = f"{cell.name}: {'one step' if steps == 1 else f'{steps} steps'}, {shown}"
-    captured = Captured(title, dys, {name: y.node for name, y in results.items()}, trace=recorder)
-    captured.calls = recorder.by_node()
-    kinds = {cell.input: "input", **dict.fromkeys(cell.states, "state")}
-    captured.kinds = {x.node: kinds.get(name, "parameter") for name, x in leaves.items() if x.node is not None}
-    return _complete(captured)
+def _ones(results: Iterable[Tensor]) -> dict[Node, np.ndarray]:
+    """Gradients of ones at the results."""
+    return sums([(y.node, np.ones(y.shape, y.dtype)) for y in results if y.node is not None])
 
 
-def _sums(dys: Sequence[tuple[Node, np.ndarray]]) -> dict[Node, np.ndarray]:
+def sums(dys: Sequence[tuple[Node, np.ndarray]]) -> dict[Node, np.ndarray]:
     """The gradients by node; the gradients of a value that is returned twice are added."""
     totals: dict[Node, np.ndarray] = {}
     for node, dy in dys:
@@ -181,30 +179,7 @@ def _sums(dys: Sequence[tuple[Node, np.ndarray]]) -> dict[Node, np.ndarray]:
     return totals
 
 
-def _run(cell: Cell, arguments: Mapping[str, Any], steps: int, truncate: int | None) -> dict[str, Any]:
-    """The results by name: the new states of one step, or all outputs and the last states."""
-    x, state = arguments[cell.input], tuple(arguments[name] for name in cell.states)
-    params = {name: x for name, x in arguments.items() if name not in (cell.input, *cell.states)}
-    if steps == 1:
-        new = cell(x, *state, **params)
-        return dict(zip([f"{name}'" for name in cell.states], new if isinstance(new, tuple) else (new,)))
-    windows: list[tuple[str, Any]] = []
-    length = truncate or steps
-    for start in range(0, steps, length):
-        part = x if length >= steps else x[:, start : start + length]
-        hs, state = scan(cell, part, detach(state) if windows else state, params, mode="eager")
-        windows.append((f"{cell.states[0]}s" + f"[:, {start}:{start + length}]" * (length < steps), hs))
-    return {**dict(windows), **dict(zip([f"{name}_T" for name in cell.states], state))}
-
-
-def _only_last(dy: np.ndarray) -> np.ndarray:
-    """The gradient with zeros at all time steps but the last."""
-    only = np.zeros_like(dy)
-    only[:, -1] = dy[:, -1]
-    return only
-
-
-def _complete(captured: Captured) -> Captured:
+def complete(captured: Captured) -> Captured:
     """Fill in the rest: the nodes in order, the time steps, and the names of leaves."""
     detached, nodes = captured.trace.detached(), captured.trace.nodes
     for number, equation in captured.trace.equations.items():
@@ -212,7 +187,7 @@ def _complete(captured: Captured) -> Captured:
         if cut and number in nodes:
             captured.detached[nodes[number]] = cut
     swaps = captured.expansion.enter_context(expanded(captured.cotangents))
-    captured.cotangents = _sums([(swaps.get(node, node), dy) for node, dy in captured.cotangents.items()])
+    captured.cotangents = sums([(swaps.get(node, node), dy) for node, dy in captured.cotangents.items()])
     captured.outputs = {name: swaps.get(node, node) for name, node in captured.outputs.items()}
     captured.order = newest_first(captured.cotangents, used=True)[::-1]
     captured.recurrences = recurrences(captured.order, captured.detached)

@@ -97,6 +97,7 @@ class RowOfSteps:
     totals: dict[str, float | None] = field(default_factory=dict)  # the gradients by the parameters
     cuts: list[int] = field(default_factory=list)  # steps that start from a detached state
     input: str = "x"  # what the cell calls its input
+    results: list[str] = field(default_factory=list)  # the new states, if the code does not call them h', c'
 
 
 @dataclass
@@ -162,6 +163,12 @@ class Graph:
             if vertex.row is not None:
                 members.setdefault(vertex.row, []).append(vertex)
         return members
+
+    def state_of(self, result: str) -> str:
+        """The state of the only row whose new value a result is."""
+        row = self.rows[0] if len(self.rows) == 1 else RowOfSteps("", False, 0)
+        states = dict(zip(row.results or [f"{name}'" for name in row.states], row.states))
+        return states.get(result, "")
 
     @functools.cached_property
     def titles(self) -> list[str]:

@@ -40,7 +40,7 @@ class CallRecorder(Recorder):
         latest, self._latest = self._latest, at
         if latest is None or at[:2] != latest[:2] or at[2] <= latest[2]:
             self._count += 1
-        self.calls[max(self.equations)] = frame.f_code.co_name, self._count
+        self.calls[max(self.equations)] = called(frame), self._count
 
     def _helper(self, frame: FrameType | None) -> FrameType | None:
         """The outermost frame of a function of the user's below the target; None if the target itself computes."""
@@ -54,6 +54,14 @@ class CallRecorder(Recorder):
     def by_node(self) -> dict[Node, Call]:
         """The calls by the nodes of the graph."""
         return {self.nodes[number]: call for number, call in self.calls.items() if number in self.nodes}
+
+
+def called(frame: FrameType) -> str:
+    """The name of the function of a frame; of the main method of an object, that of its class."""
+    name, arguments = frame.f_code.co_name, frame.f_code.co_varnames
+    if name in ("forward", "__call__") and arguments:
+        return type(frame.f_locals.get(arguments[0])).__name__
+    return name
 
 
 def single_valued(calls: dict[Node, Call], order: Sequence[Node], results: dict[Node, str]) -> dict[Call, list[Node]]:

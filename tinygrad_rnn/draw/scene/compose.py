@@ -189,12 +189,13 @@ def single_panel(graph: Graph, style: Style) -> Scene:
     states = graph.rows[0].states if len(graph.rows) == 1 and graph.level == "op" else []
     outside = [vertex for vertex in graph.nodes if vertex.row is None]
     inputs = {vertex.name: vertex.id for vertex in outside if vertex.kind in ("state", "input")}
-    if all(f"{name}'" in graph.outputs and name in inputs for name in states):
-        paths = {state_lane(states, name): (inputs[name], graph.outputs[f"{name}'"]) for name in states}
+    news = {graph.state_of(name): id for name, id in graph.outputs.items()}
+    if all(name in news and name in inputs for name in states):
+        paths = {state_lane(states, name): (inputs[name], news[name]) for name in states}
         lanes, first = state_lanes(shown, list(edges.values()), paths), list(inputs.values())
     ends = []
     for name, id in graph.outputs.items():
-        state = name.removesuffix("'")
+        state = graph.state_of(name)
         lane = state_lane(states, state) if state in states else None
         tag = "next" if state in states else "output"
         vertex, norm = shown[id], graph.cotangents[name]

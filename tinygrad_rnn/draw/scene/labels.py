@@ -98,7 +98,8 @@ def tame(graph: Graph) -> Graph:
     cotangents = {short(name): norm for name, norm in graph.cotangents.items()}
     edges = [replace(edge, argument=short(edge.argument), state=short(edge.state), short=cut(plain(edge.short)))
              for edge in graph.edges]  # fmt: skip
-    rows = [replace(row, cell=short(row.cell), states=list(map(short, row.states)), gradients=short.keys(row.gradients),
+    rows = [replace(row, cell=short(row.cell), states=list(map(short, row.states)),
+                    results=list(map(short, row.results)), gradients=short.keys(row.gradients),
                     carried=short.keys(row.carried), weights=short.keys(row.weights), totals=short.keys(row.totals))
             for row in graph.rows]  # fmt: skip
     folds = [replace(fold, least=short.keys(fold.least), greatest=short.keys(fold.greatest)) for fold in graph.folds]

@@ -19,6 +19,7 @@ from .theme import SIZES, block
 
 TEXTS = ("input", "state", "constant")
 CIRCLE = 36.0
+FEW = 4  # numbers of a constant that is drawn with its values
 
 
 class Panel:
@@ -110,7 +111,7 @@ class Panel:
         if vertex.kind in UNITS:
             count = f"{vertex.operations} operations" if vertex.operations > 1 and vertex.kind != "affine" else ""
             return [text for text in (vertex.op or vertex.name, vertex.detail, count) if text], "box", SIZES["text"] + 1
-        value = value_text(vertex, self.style.values or vertex.kind == "constant")
+        value = value_text(vertex, self.style.values or (vertex.kind == "constant" and len(vertex.values) <= FEW))
         if vertex.shape == () and vertex.kind in ("constant", "input", "state", "parameter"):
             shape, value = "", "" if value == vertex.name else value
             known = [" ".join(filter(None, [vertex.name, value])) or vertex.kind]

@@ -31,7 +31,7 @@ def book(graph: Graph, style: Style) -> Scene | None:
     parts = Parts(graph)
     kinds = [part.kind for part in parts.parts.values()]
     named = {graph.known[id].name for id in parts.order if parts.kinds[id] == "argument"}
-    if "gate" not in kinds or list(graph.outputs) != [f"{name}'" for name in states] or not named >= set(states):
+    if "gate" not in kinds or [graph.state_of(name) for name in graph.outputs] != states or not named >= set(states):
         return None
     drawing = Drawing(parts, style)
     for order in _orders(_heads(parts)):

@@ -132,7 +132,7 @@ class Drawing:
             place = aside if vertex.kind == "state" else (JOINT, -66.0)
             ends.append((id, vertex.name, vertex, place))
         for name, id in self.graph.outputs.items():
-            place = (self.placement.right + self.reach + 24, self.placement.level(name.removesuffix("'")))
+            place = (self.placement.right + self.reach + 24, self.placement.level(self.graph.state_of(name)))
             ends.append((name, name, self.graph.known[id], place))
         for id, name, vertex, (x, y) in ends:
             lines = [name, str(vertex.shape)] if shown and vertex.shape is not None else [name]

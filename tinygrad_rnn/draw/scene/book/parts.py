@@ -79,7 +79,8 @@ class Parts:
             if self.kinds[id] not in ("argument", "constant"):
                 self._add(parts, id)
         place = {id: k for k, id in enumerate(self.order)}
-        self.parts = dict(sorted(parts.items(), key=lambda item: place[item[1].members[-1]]))
+        first = {id: place[part.members[0 if part.kind == "gate" else -1]] for id, part in parts.items()}
+        self.parts = dict(sorted(parts.items(), key=lambda item: first[item[0]]))
         self.uses: dict[str, list[tuple[Part, Feed]]] = {}
         for part in self.parts.values():
             self._feed(part)

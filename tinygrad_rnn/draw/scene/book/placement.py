@@ -52,8 +52,9 @@ class Placement:
 
     def _find_rail(self) -> tuple[str, list[Part]]:
         """The memory, and the operations from it to its new value: the last state that has such a path."""
+        news = {self.graph.state_of(name): id for name, id in self.graph.outputs.items()}
         for state in self.states[::-1]:
-            start, end = self.arguments.get(state, ""), self.parts.root.get(self.graph.outputs.get(f"{state}'", ""), "")
+            start, end = self.arguments.get(state, ""), self.parts.root.get(news.get(state, ""), "")
             paths: list[list[Part]] = [[part] for part, _ in self.parts.uses.get(start, []) if part.kind == "op"]
             for path in paths:  # which grows
                 if path[-1].id == end:

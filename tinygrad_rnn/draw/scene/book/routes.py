@@ -100,7 +100,7 @@ class Routes:
             ]
             wires.append(Wire(id, BUS, edges, start if vertex.kind == "state" else [(JOINT, -52.0), (JOINT, 0.0)]))
         for name, id in self.graph.outputs.items():
-            part, y = self.all[self.parts.root[id]], self.at.level(name.removesuffix("'"))
+            part, y = self.all[self.parts.root[id]], self.at.level(self.parts.graph.state_of(name))
             x = self.at.right
             end = [(x, y), (self.at.right + self.reach, y)]
             route = [*self._leave(part, x), *end]

@@ -89,11 +89,18 @@ def test_lines_of_two_folders_are_both_the_users(run, tmp_path):
 
 @pytest.mark.parametrize("line", ["while True: pass", "import time; time.sleep(1000)",
                                   "import os; os.closerange(3, 99)\n    while True: pass"])  # fmt: skip
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "check"])
 def test_a_file_that_hangs_is_ended(command, line, run):
     code, out, err = run(command, line, "", "--timeout", "0.5")
     text = f"tinygrad-rnn {command}: mine.py took longer than 0.5 seconds and was ended; --timeout gives it more\n"
     assert (code, out, err) == (2, "", text)
+
+
+@pytest.mark.parametrize("line", ["while True: pass", "import time; time.sleep(1000)"])
+def test_a_check_names_the_line_that_hangs(line, run):
+    code, out, err = run("check", line, "", "--timeout", "0.5")
+    text = r"mine.py:mine_backward: a call runs for longer than 0.45 s, at mine.py:\d+ in mine: " + re.escape(line)
+    assert (code, out) == (2, "") and re.search(text, err), err
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "soon"])

@@ -20,16 +20,18 @@ from .derivation.case import Case
 from .derivation.kinks import right_at_kinks
 from .derivation.subjects import OfCell, OfFunction, Subject
 from .layer import checked
+from .layers.arguments import with_signature
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
 from .mistakes import explain
 from .numeric.compare import CLOSE, EMPTY, ROUNDED
 from .report import Report, Row, distance, row
+from .timeout import SECONDS, limited, with_limit
 from .whole import whole_gradient
 
 
 def check_backward(
     forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, seed: int = 0,
-    sizes: Mapping[str, int] | None = None, dtype: Any = None, **params: Any,
+    sizes: Mapping[str, int] | None = None, dtype: Any = None, timeout: float = SECONDS, **params: Any,
 ) -> Report:  # fmt: skip
     """Compare the gradients of a hand-derived ``backward`` with autograd's, and autograd's with numbers.
 
@@ -57,17 +59,21 @@ def check_backward(
     Returns a `Report`: the first wrong gradient, those that are wrong only because of it, the smallest case that fails,
     and the wrong line of the source with a patch that was run, if there is one. It also checks the contract of
     a backward: that it repeats, modifies nothing, is linear in the cotangents, and keeps rows of the batch and steps
-    apart. A violation is a diagnosis of kind "protocol: ...". Raises `Uncheckable` for arguments that do not fit.
+    apart. A violation is a diagnosis of kind "protocol: ...". Raises `Uncheckable` for arguments that do not fit, and
+    if a call of forward or backward takes longer than ``timeout`` seconds.
     """
     subject: Subject
+    forward, backward = with_signature(forward), with_signature(backward)
     right_way_round(forward, backward, inputs)
     if takes_cache(backward) and not isinstance(forward, Cell):
-        return checked(pair_as_layer(forward, backward), inputs, None, dtype=dtype)
+        return checked(pair_as_layer(forward, backward), inputs, None, dtype=dtype, timeout=timeout)
     if isinstance(forward, Cell):
         subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)
     else:
         subject = OfFunction(forward, backward, inputs, dtype, seed)
-    case = subject.case(seed)
+    subject.backward = with_limit(subject.name, backward, timeout)
+    with limited(subject.name, timeout):
+        case = subject.case(seed)
     case.compare()
     report = Report(f"{subject.name}: hand-derived gradients against autograd and numbers")
     case.take(subject.ask(case))

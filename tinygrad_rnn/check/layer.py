@@ -26,12 +26,13 @@ from .layers.problem import NONE, LayerProblem
 from .mistakes import explain, other_forward
 from .numeric.compare import EMPTY, compared
 from .report import Diagnosis, Report, Row
+from .timeout import SECONDS
 from .whole import sizes_of, whole_gradient
 
 
 def check_layer(
     layer: Any, *inputs: Any, cell: Cell | None = None, seed: int | None = None, reset: Reset | None = None,
-    accumulates: bool | None = None, dtype: Any = None,
+    accumulates: bool | None = None, dtype: Any = None, timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
     """Compare the gradients of a layer by every floating input and parameter with numbers, and check its contract.
 
@@ -56,19 +57,21 @@ def check_layer(
     needs ``seed``, which seeds both before each forward, or ``reset``, which is called with the layer before each
     forward. A layer that always computes in float32 gets at best the verdict "precision"; ``notes`` say so.
 
-    Returns a `Report`. Raises `Uncheckable` if ``layer`` is no layer, or the inputs do not fit.
+    Returns a `Report`. Raises `Uncheckable` if ``layer`` is no layer, if the inputs do not fit, or if a call of forward
+    or backward takes longer than ``timeout`` seconds.
     """
     layer = operation_as_layer(layer) if is_operation(layer) else layer
-    return checked(layer, inputs, as_cell("check_layer", cell), seed, reset, accumulates, dtype)
+    return checked(layer, inputs, as_cell("check_layer", cell), seed, reset, accumulates, dtype, timeout=timeout)
 
 
 def checked(
     layer: Any, inputs: Sequence[Any], cell: Cell | None, seed: int | None = None, reset: Reset | None = None,
-    accumulates: bool | None = None, dtype: Any = None, guess: bool = False,
+    accumulates: bool | None = None, dtype: Any = None, guess: bool = False, timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
     """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
     roots = getattr(layer, "user_functions", [layer])
     adapter = Adapter(AttributeLayer(layer) if needs_names(layer) else layer, inputs, reset, seed, dtype)
+    adapter.timeout = timeout
     if cell is not None:
         adapter.name_parameters(cell)
     report = Report(f"{type(layer).__name__}: hand-derived gradients against numbers")

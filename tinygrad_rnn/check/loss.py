@@ -7,12 +7,13 @@ from typing import Any
 
 from ..errors import Uncheckable
 from .layer import checked
-from .layers.arguments import binds, parameters, refuse_deferred
+from .layers.arguments import binds, parameters, refuse_deferred, with_signature
 from .layers.loss_function import LossLayer
 from .report import Report
+from .timeout import SECONDS
 
 
-def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = None) -> Report:
+def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = None, timeout: float = SECONDS) -> Report:
     """Compare the gradients that a function returns after its loss with the numerical derivatives of the loss.
 
     loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
@@ -22,16 +23,18 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
     lists, tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global
     generators before each call.
 
-    Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, or returns no loss.
+    Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, returns no loss, or if a call
+    takes longer than ``timeout`` seconds.
     """
     name = getattr(function, "__name__", type(function).__name__)
     if isinstance(function, type) or not callable(function):
         raise Uncheckable(f"check_loss: it is handed a {type(function).__name__}, should be a function that returns "
                           "the loss, then gradients")  # fmt: skip
     refuse_deferred("check_loss", function)
+    function = with_signature(function)
     if not binds(function, inputs):
         wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
         raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be check_loss({name}, {wanted})")
-    report = checked(LossLayer(function, inputs), inputs, None, seed)
+    report = checked(LossLayer(function, inputs), inputs, None, seed, timeout=timeout)
     report.title = f"{name}: the gradients that it returns against numbers of its loss"
     return report

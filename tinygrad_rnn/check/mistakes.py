@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from types import FunctionType
 from typing import Any
@@ -17,6 +18,8 @@ from .layers.adapter import Adapter
 from .report import Diagnosis, Report
 from .smallest import smallest_case
 
+EDIT = 5.0  # seconds of a call with an edit: a loop may never end with it
+
 
 def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Sequence[str]) -> None:
     """Add to the report what the wrong gradients come from.
@@ -28,6 +31,7 @@ def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Seq
     if not wrong:
         return
     try:
+        adapter.timeout = min(adapter.timeout, EDIT)
         adapter.keep_apart()
         job = Job(adapter, roots)
         constants = meant(job) if job.first.wrong else ""
@@ -38,7 +42,7 @@ def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Seq
         report.smallest, report.evidence = smallest_case(job, batched)
         if job.first.wrong and job.units:
             report.diagnoses, report.searched = diagnoses(job) + report.diagnoses, True
-        if not report.lines and not any(unit.function is roots[-1] for unit in job.units):
+        if not report.lines and not any(unit.function is inspect.unwrap(roots[-1]) for unit in job.units):
             report.notes += no_source(roots[-1])
     except Exception as error:  # the verdict stands even if the search fails
         report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")

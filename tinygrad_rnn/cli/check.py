@@ -15,6 +15,7 @@ from ..check.backward import check_backward
 from ..check.layer import checked as check_layer
 from ..check.layers.arguments import is_backward, parameters
 from ..check.report import Report
+from ..check.timeout import limited
 from ..draw import draw
 from ..errors import Uncheckable, UserFileError
 from ..exercise.grading import graded
@@ -61,6 +62,8 @@ examples:
 exit codes: 0 right, 1 wrong or not finished, 2 could not be checked (said in one paragraph; with --json also as
 {"ok": false, "verdict": "unchecked", "error": ...})"""
 
+SOONER = 0.9  # of the time limit: so that the line is told before the process is ended
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
@@ -95,7 +98,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if not options.place:
         raise UserFileError("no file is named, should be FILE.py:NAME, or --template CELL for an exercise")
-    with contextlib.redirect_stdout(sys.stderr):  # what the user's code prints is no part of the report
+    limit = limited(options.place, SOONER * options.timeout)
+    with contextlib.redirect_stdout(sys.stderr), limit:  # what the user's code prints is no part of the report
         report, cell = check_place(options, level)
     if report.verdict == "unchecked" and not options.json:
         raise Uncheckable(f"{options.place} could not be checked:\n{report}")

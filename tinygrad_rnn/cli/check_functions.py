@@ -24,7 +24,8 @@ def check_functions(options: argparse.Namespace, names: Mapping[str, Any], targe
     forward, seed = forward_of(name, names), options.seed
 
     def inputs(function: Any, run: Any, skip: int = 0) -> list[Any]:
-        return guessed_inputs(name, function, run, rng, options.sizes, options.inputs, skip)
+        title = getattr(function, "__name__", name)
+        return guessed_inputs(title, function, run, rng, options.sizes, options.inputs, skip)
 
     if is_operation(target):
         layer = operation_as_layer(target)

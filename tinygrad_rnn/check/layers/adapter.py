@@ -14,6 +14,7 @@ import numpy as np
 from ...engine.pytree import flatten
 from ...errors import Uncheckable
 from ..numeric.inputs import argument_names, paths
+from ..timeout import SECONDS, limited
 from .arguments import refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
@@ -46,6 +47,7 @@ class Adapter:
     """A user-defined layer and its inputs; ``floats`` are its floating inputs and parameters by name."""
 
     fill = 0.0  # what ``grads`` hold before each run
+    timeout = SECONDS  # of each call of forward and backward
 
     def __init__(
         self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None
@@ -121,7 +123,7 @@ class Adapter:
 
     def rerun(self, run: Run, floats: Mapping[str, Any], dys: Sequence[Any] = ()) -> Run:
         """Run forward and backward on the layer of a run, in its present state."""
-        with np.errstate(all="ignore"), self.seeded():
+        with np.errstate(all="ignore"), self.seeded(), limited(type(self.layer).__name__, self.timeout):
             inputs = [_copy(floats.get(name, x)) for name, x in zip(self.input_names, self.inputs)]
             if self.reset is not None:
                 self.reset(run.layer)
@@ -148,7 +150,8 @@ class Adapter:
         """Run backward on the layer of a run, in its present state."""
         run.dys = [_copy(dy)[()] for dy in dys]
         args, named = bound(self.layer, cotangents(self.layer.backward, run.result, run.dys))
-        returned = run.layer.backward(*args, **named)
+        with limited(type(self.layer).__name__, self.timeout):
+            returned = run.layer.backward(*args, **named)
         run.returned, run.count = gradients_by_input(returned, self.arguments, self.trees)
         run.grads = _listed(run.layer.grads, self.layer.params)
         return run

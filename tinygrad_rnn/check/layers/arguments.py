@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,20 @@ def refuse_deferred(where: str, *functions: Any) -> None:
             raise Uncheckable(f"{where}: {name} is a generator, should return its result: it has a yield")
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise Uncheckable(f"{where}: {name} is async, should be a plain def")
+
+
+def with_signature(function: Any) -> Any:
+    """The function; with the signature of the function that a decorator has replaced by ``inner(*args, **kwargs)``."""
+    kinds = [parameter.kind for parameter in parameters(function).values()]
+    hidden = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    replaced = [part for part in hidden if inspect.isfunction(part)]
+    if kinds != [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD] or len(replaced) != 1:
+        return function
+
+    def call(*args: Any, **named: Any) -> Any:
+        return function(*args, **named)
+
+    return functools.update_wrapper(call, replaced[0])
 
 
 def plain(name: str) -> str:

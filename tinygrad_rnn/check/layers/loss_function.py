@@ -32,6 +32,7 @@ class LossLayer:
         self.arguments, self.returned = argument_names(function, len(inputs)), returned_names(function)
         self.kept: tuple[Any, ...] = ()
         self.inputs: tuple[Any, ...] = ()
+        self.__class__ = type(getattr(function, "__name__", "function"), (LossLayer,), {})
 
     @property
     def forward(self) -> Any:

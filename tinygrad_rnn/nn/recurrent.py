@@ -25,7 +25,7 @@ class Recurrent(Module):
     ``Recurrent(lstm, D=100, H=100, rng=rng)`` takes sizes by the letters of the cell's parameters; a built-in cell may
     be given by its name. ``init`` overrides schemes by parameter (``{"b": {"f": 1.0}}``). xs and state are cast to the
     dtype of the parameters; xs may be a list over time of arrays (N, D). A call equals
-    ``scan(cell, xs, state, params)`` and takes its ``lengths``.
+    ``scan(cell, xs, state, params)`` and takes its ``lengths``; ``mode`` and ``checkpoint`` are those of `scan`.
 
     A cell that draws random numbers (`variational_dropout`, `zoneout`) does so in training mode, from the generator
     ``rng`` of the constructor: masks are drawn once a call, so they hold for all steps of a sequence, or of a window in
@@ -46,13 +46,14 @@ class Recurrent(Module):
         stateful: bool = False,
         reverse: bool = False,
         mode: str = "auto",
+        checkpoint: int | None = None,
         init: Mapping[str, Any] | None = None,
         dtype: Any = np.float32,
         **sizes: int,
     ):
         cell, rng = as_cell(cell, "Recurrent"), generator(rng, "Recurrent")
         self.cell, self.stateful, self.reverse, self.mode = cell, stateful, reverse, mode
-        self.sizes = sizes
+        self.sizes, self.checkpoint = sizes, checkpoint
         self.rng = rng if draws(cell) else None
         self.state: tuple[Tensor, ...] | None = None
         for name in cell.params:
@@ -72,7 +73,8 @@ class Recurrent(Module):
         if state is not None:
             state = [as_dtype(part, self._dtype) for part in (state if isinstance(state, (tuple, list)) else (state,))]
         given = {**params, **self._drawn(len(xs._array) if xs.ndim else 0, config), **config}
-        hs, state = scan(self.cell, xs, state, given, lengths=lengths, reverse=self.reverse, mode=self.mode)
+        hs, state = scan(self.cell, xs, state, given, lengths=lengths, reverse=self.reverse, mode=self.mode,
+                         checkpoint=self.checkpoint)  # fmt: skip
         if self.stateful:
             self.state = detach(state)
         return hs, state

@@ -12,7 +12,7 @@ import numpy as np
 from ...cells.cell import Cell
 from ...errors import PlanError
 from .adjoint import CARRIED, KNOWN, STATIC, Adjoint, classes, leaf_classes
-from .directions import Direction, Step, backward_leaves, write_backward, write_forward
+from .directions import MASK, Direction, Step, backward_leaves, write_backward, write_forward
 from .merge import copied, merge
 from .program import Program
 from .reach import Names, dependencies
@@ -58,7 +58,7 @@ def _masked(step: Step, cell: Cell) -> Step:
     """The step in which rows beyond their length keep their state, and have zeros as output."""
     program = step.program
     N = program.shape(step.leaves[cell.input])[0]
-    mask = step.leaves["mask"] = program.leaf("input", "mask", np.arange(N)[:, None] % 2 == 0)
+    mask = step.leaves[MASK] = program.leaf("input", "mask", np.arange(N)[:, None] % 2 == 0)
 
     def where(new: int, old: int) -> int:
         rank = len(program.shape(new))

@@ -37,7 +37,7 @@ class Request:
         self.tensors: dict[str, Any] = {cell.input: xs, **dict(zip(cell.states, state))}
         self.tensors.update({name: params[name] for name in cell.params})
         self.config = {name: arg for name, arg in params.items() if name not in cell.params}
-        taken = [*self.tensors, *self.config, "mask"]
+        taken = [*self.tensors, *self.config]
         self.outer = {f"{name}_outside" if name in taken else name: array for name, array in reads.arrays.items()}
         nodes = {**self.tensors, **self.outer}
         self.wanted = [name for name, tensor in nodes.items() if getattr(tensor, "node", None) is not None]

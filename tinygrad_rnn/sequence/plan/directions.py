@@ -15,6 +15,7 @@ from .texts import Texts
 from .write import Carry
 from .write_loop import Writer
 
+MASK = "mask of the lengths"  #: the name of the leaf, which no argument can have
 CLASS_OF_SAVED = {"saved": KNOWN, "saved once": STATIC, "incoming": KNOWN, "carried": CARRIED, "input": KNOWN}
 
 

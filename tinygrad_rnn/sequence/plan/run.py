@@ -23,6 +23,8 @@ from ...errors import MutationError
 from ..loop import label
 from .cache import Request, plan_for
 from .compiled import Plan
+from .directions import MASK
+from .segments import Segments
 from .unplanned import Loop
 from .verify import leading
 
@@ -31,8 +33,9 @@ class Planned:
     """A scan that a plan has run: what its backward pass needs."""
 
     def __init__(self, request: Request, plan: Plan, xs: Tensor, state: Sequence[Tensor], mask: Any, reverse: bool,
-                 windows: int):  # fmt: skip
-        self.cell, self.plan, self.xs, self.state, self.mask = request.cell, plan, xs, state, mask
+                 windows: int, checkpoint: int | None):  # fmt: skip
+        self.plan: Plan | Segments = plan if checkpoint is None else Segments(plan, checkpoint, request.cell.input)
+        self.cell, self.xs, self.state, self.mask = request.cell, xs, state, mask
         self.request, self.reverse = request, reverse
         self.loop = Loop(request, mask, reverse, windows)
         self.reached = plan.reached(request.wanted, xs.shape[1])  # by the outputs, then by each last state
@@ -46,7 +49,7 @@ class Planned:
         leaves.update({name: _secured(arg, recorded) for name, arg in {**request.config, **request.outer}.items()})
         xs = self.xs._array if self.mask is None else np.where(self.mask, self.xs._array, 0)
         leaves[self.cell.input] = self._in_order(xs)
-        leaves["mask"] = None if self.mask is None else self._in_order(self.mask)
+        leaves[MASK] = None if self.mask is None else self._in_order(self.mask)
         state = [np.asarray(tensor._array) for tensor in self.state]
         hs, last, saved = self.plan.forward(leaves[self.cell.input], state, leaves, request.config.get("rng"))
         if recorded:
@@ -119,12 +122,19 @@ def _secured(x: Any, recorded: bool) -> Any:
 
 
 def planned(
-    cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Any, mask: Any, reverse: bool, windows: int = 1
+    cell: Cell,
+    xs: Tensor,
+    state: Sequence[Tensor],
+    params: Any,
+    mask: Any,
+    reverse: bool,
+    windows: int = 1,
+    checkpoint: int | None = None,
 ) -> Any:
     """The outputs and the last states as Tensors, by the plan of the cell. Raises PlanError if there is none."""
     request = Request(cell, xs, state, params, mask is not None)
     plan = plan_for(request)
-    this = Planned(request, plan, xs, state, mask, reverse, windows)
+    this = Planned(request, plan, xs, state, mask, reverse, windows, checkpoint)
     hs, last = this.run()
     tensors = [make(array, None) for array in (hs, *last)]
     if any(this.reached):

@@ -16,6 +16,7 @@ from ...engine.tensor import Tensor, make, value
 from ...errors import PlanError
 from ..loop import run_loop
 from .compiled import Plan
+from .directions import MASK
 
 STEPS = 3
 #: How far a plan may be from the loop, relative to the norm, by the size of a number in bytes.
@@ -71,7 +72,7 @@ def _planned(plan: Plan, cell: Cell, given: Mapping[str, Any], config: Mapping[s
     leaves = {**given, **{name: value(arg) for name, arg in {**config, **outer}.items()}}
     xs = given[cell.input] if mask is None else np.where(mask, given[cell.input], 0)
     leaves[cell.input] = leading(xs)
-    leaves["mask"] = None if mask is None else leading(mask)
+    leaves[MASK] = None if mask is None else leading(mask)
     state = [given[name] for name in cell.states]
     hs, last, saved = plan.forward(leaves[cell.input], state, leaves, config.get("rng"))
     result: list[Any] = [leading(hs), *last]

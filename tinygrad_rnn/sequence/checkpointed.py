@@ -1,0 +1,49 @@
+"""The eager loop in segments of k steps, each a `checkpoint`: only the states between them are saved."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..cells.cell import Cell
+from ..cells.step_run import StepRun
+from ..engine.checkpoint import checkpoint
+from ..engine.tensor import Tensor
+from ..ops import concatenate
+from .loop import run_loop
+
+
+def run_in_segments(
+    cell: Cell, xs: Tensor, state: Any, params: Mapping[str, Any], mask: Any, reverse: bool, k: int
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The outputs and the last states, as `run_loop` gives them."""
+    T = xs.shape[1]
+    ends = range(T, 0, -k) if reverse else range(k, T + k, k)
+    outputs = []
+    for end in ends:
+        part = slice(max(end - k, 0), min(end, T))
+        segment = _segment(cell, params, None if mask is None else mask[:, part], reverse)
+        hs, *state = segment(xs[:, part], *state, **{name: params[name] for name in cell.params})
+        outputs.append(hs)
+    return concatenate(outputs[:: -1 if reverse else 1], axis=1), tuple(state)
+
+
+def _segment(cell: Cell, params: Mapping[str, Any], mask: Any, reverse: bool) -> Any:
+    """The loop over a segment, which draws the same random numbers when it runs again."""
+    rng = params.get("rng")
+    before = copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else None
+    runs = 0
+
+    def segment(xs: Tensor, *state: Tensor, **parameters: Any) -> tuple[Tensor, ...]:
+        nonlocal runs
+        runs += 1
+        drawn = {} if before is None else {"rng": rng if runs == 1 else copy.deepcopy(before)}
+        bound = cell.bind({**params, **parameters, **drawn})
+        run = StepRun(cell, range(xs.shape[1])[:: -1 if reverse else 1], state, bound)
+        hs, last = run_loop(run, xs, state, bound, mask)
+        return hs, *last
+
+    return checkpoint(segment)

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..cells.cell import Cell, advice
 from ..engine.tensor import Tensor
-from .model import Captured, Graph, is_layer, of_cell, of_function, of_layer, of_tensor, resting, view
+from ..sequence.plan.explain import Explained
+from .model import Captured, Graph, is_layer, of_cell, of_function, of_layer, of_plan, of_tensor, resting, view
 from .scene.aspect import ratio_of, readable
 from .scene.theme import THEMES
 from .scene.marks import check_marks
@@ -62,6 +63,7 @@ def draw(
     - a function: it runs on ``inputs``, arrays or Tensors. The backward pass starts from ones.
     - a layer of NumPy, as `check_layer` takes it: its ``forward`` runs on ``inputs``, with Tensors for all arrays that
       it holds; its ``backward`` is not called.
+    - the plan of a cell: a box for what runs before the loop over time, in it and after it.
     - a Tensor: its graph is drawn as it is, before or after ``backward()``. The backward pass starts from ones.
 
     ``level``: "op" draws every operation, "cell" draws a step as one box (the default for several steps), "module"
@@ -105,6 +107,10 @@ def draw(
         raise InvalidType(
             f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function"
         )
+    options = Options(title or "", backward, expand == "adjoint", scale, theme, legend, marks, layout,
+                      aspect or "", shapes, values)  # fmt: skip
+    if isinstance(target, Explained):
+        return _drawn(of_plan(target), replace(options, layout="layered", aspect=aspect or "strip"), None)
 
     def captured() -> Captured:
         if not isinstance(target, Cell):
@@ -115,11 +121,15 @@ def draw(
     with resting(), contextlib.closing(captured()) as run:  # until the captured graph is freed
         graph = view(run, level, fold=fold, unfold=unfold, affine=affine)
         opened = _opened(run, graph, affine)
-        check_marks(graph, marks)
-        options = Options(title or graph.title, backward, expand == "adjoint", scale, theme, legend, marks, layout,
-                          aspect or _aspect(graph), shapes, values)  # fmt: skip
-        picture = Picture(graph, options, opened)
+        picture = _drawn(graph, options, opened)
         return picture if layout != "auto" or marks else _readable(run, picture)
+
+
+def _drawn(graph: Graph, options: Options, opened: Graph | None) -> Picture:
+    """The picture of a graph, with its title and its aspect where none was asked for."""
+    check_marks(graph, options.marks)
+    return Picture(graph, replace(options, title=options.title or graph.title, aspect=options.aspect or _aspect(graph)),
+                   opened)  # fmt: skip
 
 
 def _aspect(graph: Graph) -> str:

@@ -16,10 +16,11 @@ from .capture import Captured, of_function, of_layer, of_tensor, resting
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
 from .groups import LEVELS, Group, choose_folds, groups, norm_after
 from .instance import is_layer
+from .planned import of_plan
 from .steps import of_cell
 
 __all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "is_layer",
-           "of_cell", "of_function", "of_layer", "of_tensor", "resting", "view"]  # fmt: skip
+           "of_cell", "of_function", "of_layer", "of_plan", "of_tensor", "resting", "view"]  # fmt: skip
 
 FOLDS = ("auto", "none", "full")
 USED_UP = "backward() has let go of the arrays, so only leaves have gradients: draw before it, or use retain_graph=True"

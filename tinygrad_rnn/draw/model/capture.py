@@ -89,7 +89,7 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     The parameters of a module are named by their paths, ``embed.W``.
     """
     f = _apart(f)
-    params = getattr(getattr(f, "__self__", f), "params", None)
+    params: Any = getattr(getattr(f, "__self__", f), "params", None)
     paths = {x.node: path for path, x in params.items() if isinstance(x, Tensor)} if hasattr(params, "items") else {}
     return _of_call(f, inputs, names, getattr(f, "__name__", type(f).__name__), paths)
 

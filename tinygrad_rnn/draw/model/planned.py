@@ -70,12 +70,13 @@ class _Direction:
         """The box of a part, with its products."""
         products = [f"{self.names[s.args[0]]} @ {self.names[s.args[1]]}" for s in statements if s.op == "matmul"]
         count = sum(statement.op not in VIEWS for statement in statements)
-        return self.vertex("module", f"{self.scope}: {TITLES[name]}", ", ".join(products[:FEW]) + " …" * (len(products) > FEW), count)
+        detail = ", ".join(products[:FEW]) + " …" * (len(products) > FEW)
+        return self.vertex("module", f"{self.scope}: {TITLES[name]}", detail, count)
 
     def vertex(self, kind: str, text: str, detail: str = "", count: int = 0) -> Vertex:
         """A new vertex of the graph."""
-        is_box = kind == "module"
-        vertex = Vertex(f"n{len(self.graph.nodes)}", kind, "" if is_box else text, text if is_box else "", "", detail, operations=count)  # fmt: skip
+        label, module = ("", text) if kind == "module" else (text, "")
+        vertex = Vertex(f"n{len(self.graph.nodes)}", kind, label, module, "", detail, operations=count)
         self.graph.nodes.append(vertex)
         return vertex
 

@@ -50,7 +50,7 @@ def run(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_the_only_thing_of_a_file_is_checked_and_git_applies_the_patch(run, tmp_path):
+def test_the_only_thing_of_a_file_is_checked_and_git_applies_the_patch(run, tmp_path, searched):
     code, out = run(SQUARE, "mine.py", "--patch", "mine.diff")
     assert code == 1 and "mistake: mine.py:10 in Square.backward: return dy * x\n" in out
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True, capture_output=True)
@@ -58,7 +58,7 @@ def test_the_only_thing_of_a_file_is_checked_and_git_applies_the_patch(run, tmp_
     assert run((tmp_path / "mine.py").read_text())[0] == 0
 
 
-def test_json_has_the_place_and_both_texts(run):
+def test_json_has_the_place_and_both_texts(run, searched):
     (line,) = json.loads(run(SQUARE, "mine.py", "--json")[1])["diagnoses"]
     assert (line["file"].rpartition("/")[2], line["line"], line["column"]) == ("mine.py", 10, 16)
     assert (line["old"].strip(), line["new"].strip()) == ("return dy * x", "return 2 * dy * x")

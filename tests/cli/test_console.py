@@ -16,6 +16,8 @@ from tinygrad_rnn.cli.console import printable
 
 ENCODINGS = ["ascii", "cp1252", "latin-1", "utf-8"]
 RIGHT, WRONG = (f"{CHECKOUT / 'examples' / f'lstm_{kind}.py'}:lstm_bptt" for kind in ("right", "wrong"))
+#: A wrong layer of one line.
+SLIP = f"{CHECKOUT / 'tests' / 'helpers' / 'user_layers.py'}:tripler --inputs 3,4"
 #: Exit codes of commands that print what ASCII does not have.
 COMMANDS = {
     f"check {RIGHT}": 0, f"check {WRONG}": 1, f"check {WRONG} --json": 1, "check --template lstm -o -": 0,
@@ -118,7 +120,7 @@ def shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProce
 
 @pytest.mark.sampled(every=9, by=lambda **_: [])
 @pytest.mark.parametrize(("command", "code"), [
-    (f"check {RIGHT}", 0), (f"check {WRONG}", 1), ("derive lstm --loop", 0), ("draw lstm -o - --format html", 0),
+    (f"check {RIGHT}", 0), (f"check {SLIP}", 1), ("derive lstm --loop", 0), ("draw lstm -o - --format html", 0),
     ("--help", 0)])  # fmt: skip
 @pytest.mark.parametrize("reader", ["head -c 1", "true"])
 def test_a_reader_that_goes_away_changes_no_code_and_ends_nothing(command, code, reader, tmp_path):
@@ -137,7 +139,7 @@ def test_a_full_device_is_an_error_in_one_line(command, tmp_path):
 @pytest.mark.sampled(every=4, by=lambda **_: [])
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_a_stream_that_is_closed_changes_no_code(closed, tmp_path):
-    assert shell(f"tinygrad-rnn check {WRONG} {closed}", tmp_path).returncode == 1
+    assert shell(f"tinygrad-rnn check {SLIP} {closed}", tmp_path).returncode == 1
 
 
 NO_UTF8 = "na\udcefve.py"  # a name that is no UTF-8
@@ -145,7 +147,7 @@ NO_UTF8 = "na\udcefve.py"  # a name that is no UTF-8
 
 @pytest.mark.sampled(every=5, by=lambda **_: [])
 @pytest.mark.parametrize(("command", "code"), [
-    (f"check {WRONG}", 1), ("derive lstm", 0), (f"check {NO_UTF8}:f", 2), (f"check {NO_UTF8}:g", 2)],
+    (f"check {SLIP}", 1), ("derive lstm", 0), (f"check {NO_UTF8}:f", 2), (f"check {NO_UTF8}:g", 2)],
     ids=["check", "derive", "f", "g"])  # fmt: skip
 @pytest.mark.parametrize("environment", [
     {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"},

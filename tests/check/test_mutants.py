@@ -63,7 +63,7 @@ def test_an_edit_that_does_not_stand_once_is_refused():
         Mutant("rnn in the loop", (("Wh", "Wx"),)).function()
 
 
-@pytest.mark.sampled(every=EVERY, first=0, by=lambda name, finals: [(MUTANTS[name].by, finals)])
+@pytest.mark.sampled(every=EVERY, first=0, by=lambda name, finals: [MUTANTS[name].by, finals])
 @FORMS
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_mutant_is_caught(name, finals):

@@ -142,7 +142,7 @@ def test_json_has_everything_and_no_nan():
 HOSTILE = ["a\nb", "\ud800", "a\udc80", "$a$b^", "$", "50%", "x" * 300, "\0", "\u202e", "<b>"]
 
 
-@pytest.mark.sampled(every=3, by=lambda **_: [])
+@pytest.mark.sampled(every=5, by=lambda **_: [])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_any_name_can_be_shown_and_read_back(name, tmp_path):
     @tg.cell
@@ -215,10 +215,10 @@ def test_odd_numbers_can_be_shown(flow, tmp_path):
 def test_a_file_is_the_same_every_time(tmp_path):
     pytest.importorskip("matplotlib")
     for name in ("one", "two"):
-        bidirectional().plot(tmp_path / f"{name}.svg")
+        gradient_flow(tg.rnn, steps=4).plot(tmp_path / f"{name}.svg")
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     ET.parse(tmp_path / "one.svg")
-    bidirectional().plot(str(tmp_path / "one.png"))
+    gradient_flow(tg.rnn, steps=4).plot(str(tmp_path / "one.png"))
     assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..check.debugger.edits import Scope
 from ..check.debugger.observe import Kind, expressions, kind_of
+from ..check.debugger.scope import Scope
 from ..check.debugger.statement_edits import Edit, of_statement
 from ..check.gradients import CLOSE
 from ..check.report import distance

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from .observe import Kind, Observation
+from .observe import Kind
+from .scope import Scope
 
 Edits = Iterator[tuple[float, Any]]
 SUMS = {"mean": "sum", "sum": "mean", "ones": "zeros", "ones_like": "zeros_like", "max": "sum", "append": "insert"}
+OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 OTHER: dict[type, Any] = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+OTHER_KIND = 2.4  # the cost of a variable of another shape
 ATOMS = (ast.Name, ast.Attribute, ast.Subscript)
 
 
@@ -52,71 +54,14 @@ def _filled(node: Any, parts: dict[str, ast.expr]) -> Any:
     return type(node)(**{name: _filled(part, parts) for name, part in ast.iter_fields(node)})
 
 
-class Scope:
-    """What is visible in a unit: its atoms by kind, the helpers of one argument, the name of NumPy."""
-
-    def __init__(self, seen: Observation, k: int):
-        self.seen, self.k = seen, k
-        self.by_kind: dict[Kind, list[str]] = {}
-        for text, kind in seen.atoms[k].items():
-            self.by_kind.setdefault(kind, []).append(text)
-        units = seen.job.units
-        self.helpers = list(dict.fromkeys(
-            unit.function.__name__ for unit in units if unit.function.__code__.co_argcount == 1 and not unit.around
-        ))  # fmt: skip
-        names = seen.job.units[k].function.__globals__
-        self.numpy = next((name for name, x in names.items() if getattr(x, "__name__", "") == "numpy"), "np")
-        self.unread = unread(units[k].node)
-        self.slices = list({ast.dump(node): node for node in ast.walk(units[k].node)
-                            if isinstance(node, ast.Slice)}.values())  # fmt: skip
-
-    def same_kind(self, part: ast.expr, node: ast.expr) -> bool:
-        """Have two expressions values of the same kind, as far as is known?"""
-        return self.seen.kinds.get(id(part)) == self.seen.kinds.get(id(node))
-
-    def is_square(self, node: ast.expr) -> bool:
-        """Is it a square matrix? Any other could not stand transposed where it stands."""
-        _, shape = self.seen.kinds.get(id(node), ("", ()))
-        return len(shape) == 2 and shape[0] == shape[1]
-
-    target = ""  # what the statement assigns
-
-    def hint(self, atom: str) -> float:
-        """A lower cost for the variable that the assigned gradient is by, ``f`` for ``df``, and for unread ones."""
-        stem, base = stem_of(self.target), re.split(r"\W", atom)[0]
-        named = stem and stem in (stem_of(atom), f"a{stem_of(atom)}")
-        return (-0.8 if named else 0.0) - (0.8 if base in self.unread else 0.0)
-
-    def like(self, kind: Kind | None, but: str = "") -> list[str]:
-        """The atoms of a kind."""
-        return [text for text in self.by_kind.get(kind, []) if text != but] if kind else []
-
-
-def unread(function: ast.FunctionDef) -> list[str]:
-    """The arguments and variables of a function that nothing is computed from, their shapes apart."""
-    shapes = [node.value for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == "shape"]
-    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-    read = [node.id for node in names if isinstance(node.ctx, ast.Load) and not any(node is part for part in shapes)]
-    stored = [node.id for node in names if isinstance(node.ctx, ast.Store)]
-    return [name for name in dict.fromkeys([*(arg.arg for arg in function.args.args), *stored]) if name not in read]
-
-
-def stem_of(text: str) -> str:
-    """The variable in an atom: ``f`` of ``df``, ``grad_f``, ``f_s[t]``, ``s['f']`` and ``self.f``."""
-    keys = re.findall(r"\['(\w+)'\]", text)
-    name = keys[-1] if keys else text.split("[")[0].split(".")[-1]
-    for prefix in ("grad_", "delta_", "d_", "d"):
-        if name.startswith(prefix) and name != prefix:
-            name = name[len(prefix) :]
-            break
-    return re.sub(r"(_s|_t|_raw|_prev|_next|s)$", "", name) or name
-
-
 def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
     """The edits of an expression; ``top`` if it is no factor of a product, so that a factor can be added here."""
     kind, text = scope.seen.kinds.get(id(node)), ast.unparse(node)
     yield from _operators(node, scope)
     yield from _calls(node, scope)
+    if isinstance(node, ast.Name):
+        others = [name for name in scope.names if name != text and name not in scope.like(kind)]
+        yield from ((OTHER_KIND + scope.hint(name) / 2, ast.Name(name, ast.Load())) for name in others)
     if kind is None:
         return
     for atom in scope.like(kind, text):
@@ -143,8 +88,10 @@ def _operators(node: ast.expr, scope: Scope) -> Edits:
         for part in (node.left, node.right):
             if scope.same_kind(part, node):
                 yield 1, part
-        if type(node.op) in OTHER:
-            yield 1, ast.BinOp(node.left, OTHER[type(node.op)](), node.right)
+        for op in OPERATORS if isinstance(node.op, OPERATORS) else ():
+            if not isinstance(node.op, op):
+                yield 1 if OTHER.get(type(node.op)) is op else 1.4, ast.BinOp(node.left, op(), node.right)
+        yield from _grouped(node)
         if isinstance(node.op, ast.Sub):
             yield 0.9, ast.BinOp(node.right, node.op, node.left)
         if isinstance(node.op, ast.MatMult) and scope.is_square(node.left) and scope.is_square(node.right):
@@ -156,6 +103,18 @@ def _operators(node: ast.expr, scope: Scope) -> Edits:
             yield 1.2, ast.UnaryOp(ast.USub(), ast.Constant(-value)) if value < 0 else ast.Constant(value)
     elif isinstance(node, ast.Attribute) and node.attr == "T" and scope.is_square(node):
         yield 1, node.value
+
+
+def _grouped(node: ast.BinOp) -> Edits:
+    """Other brackets, ``a * (1 - b)`` for ``a * 1 - b``, also with another operator inside of them."""
+    if isinstance(node.left, ast.BinOp):
+        a, b, c = node.left.left, node.left.right, node.right
+        yield 1.1, ast.BinOp(a, node.left.op, ast.BinOp(b, node.op, c))
+        for op in OPERATORS:
+            yield 1.7, ast.BinOp(a, node.left.op, ast.BinOp(b, op(), c))
+    if isinstance(node.right, ast.BinOp):
+        a, b, c = node.left, node.right.left, node.right.right
+        yield 1.1, ast.BinOp(ast.BinOp(a, node.op, b), node.right.op, c)
 
 
 def _calls(node: ast.expr, scope: Scope) -> Edits:

@@ -7,7 +7,8 @@ if all wrong gradients change with it. The fewer right ones change too, the like
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from .instrument import instrumented
 from .job import Job
 from .observe import Observation
+from .scope import names_of
 from .statement_edits import bodies
 
 UNKNOWN = 0.6  # the rank of a line whose value cannot be moved, such as the header of a loop
@@ -23,26 +25,51 @@ FEW = 0.05  # of what is wrong, so much may be so little changed that it does no
 Place = tuple[int, int]  # a unit, and the number of a statement in it
 
 
-def ranks(job: Job, seen: Observation, partial: bool = False) -> dict[Place, float]:
-    """For each statement that ran: 0 if its value influences exactly what is wrong, to 2 if nothing of it.
+@dataclass
+class Ranks:
+    """How likely it is that a statement, or the value of an expression, is the mistake: 0 if so, to 2 if not.
+
+    ``places`` are the ranks of statements that ran, ``nodes`` those of expressions by the id of their node. Those of
+    ``variables``, by unit and name, are of the values wherever they are read: a statement that changes the variable
+    can be missing.
+    """
+
+    places: dict[Place, float]
+    nodes: dict[int, float]
+    variables: dict[tuple[int, str], float]  # if forward and backward are one function, of the reads from some line on
+
+
+def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
+    """The ranks of all statements: 0 if the value influences exactly what is wrong, to 2 if nothing of it.
 
     If ``partial``, there are several mistakes, and a statement may influence only a part of what is wrong. A loop has
     the rank of the likeliest statement inside of it.
     """
     wrong = differences(job, job.first.gradients)
-    best: dict[Place, float] = {}
+    found = Ranks({}, {}, {})
     names = [unit.function.__name__ for unit in job.units]
     for k, unit in enumerate(job.units):
         numbered = [(n, statement) for n, (_, _, statement) in enumerate(bodies(unit.node)) if seen.ran(k, statement)]
+        listed = [node for _, statement in numbered for node in values(statement, names)]
+        for node, changed in zip(listed, influences(job, k, [[node] for node in listed])):
+            if changed is not None:
+                found.nodes[id(node)] = rank(wrong, changed, partial)
+        reads = reads_of(unit.node)
+        for first in range(1 if seen.following else max(map(len, reads.values()), default=0)):
+            reads = {name: nodes[min(first, 1) :] for name, nodes in reads.items() if len(nodes) > min(first, 1)}
+            for name, changed in zip(reads, influences(job, k, list(reads.values()))):
+                if changed is not None:
+                    least = found.variables.get((k, name), 2.0)
+                    found.variables[k, name] = min(least, rank(wrong, changed, partial))
         for n, statement in numbered:
-            changes = [influence(job, k, node) for node in values(statement, names)]
-            known = [rank(wrong, changed, partial) for changed in changes if changed is not None]
-            best[k, n] = min(known, default=UNKNOWN + (0.3 if isinstance(statement, (ast.If, ast.Return)) else 0))
+            known = [found.nodes[id(node)] for node in values(statement, names) if id(node) in found.nodes]
+            found.places[k, n] = min(known, default=UNKNOWN + 0.3 * isinstance(statement, (ast.If, ast.Return)))
         for n, statement in numbered:
             if isinstance(statement, ast.For):
                 last = statement.end_lineno or 0
-                best[k, n] = min(best[k, m] for m, other in numbered if statement.lineno <= other.lineno <= last)
-    return best
+                inside = [m for m, other in numbered if statement.lineno <= other.lineno <= last]
+                found.places[k, n] = min(found.places[k, m] for m in inside)
+    return found
 
 
 def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float:
@@ -54,39 +81,72 @@ def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float
 
 
 def values(statement: ast.stmt, names: Sequence[str] = ()) -> list[ast.expr]:
-    """The expressions whose values a statement computes: the parts of a tuple apart.
+    """The expressions whose values a statement computes: the parts of a tuple, a list or a dict apart.
 
-    Also what it hands to user-defined functions, given by their ``names``: it may influence more than their results.
+    Also what it hands to user-defined functions, given by their ``names``, and to a method: this may influence more
+    than the result.
     """
     value = getattr(statement, "value", None)
-    if not isinstance(value, ast.expr) or isinstance(value, ast.Constant):
-        return []
-    parts = value.elts if isinstance(value, ast.Tuple) else [value]
-    for part in list(parts):
-        name = getattr(part.func, "attr", getattr(part.func, "id", "")) if isinstance(part, ast.Call) else ""
-        parts = [*parts, *part.args] if name in names else parts  # type: ignore[attr-defined]
-    return [part for part in parts if not isinstance(part, (ast.Constant, ast.Starred))]
+    if isinstance(statement, ast.Expr) and isinstance(value, ast.Call):
+        return [node for part in value.args for node in _members(part, names)]
+    return list(_members(value, names)) if isinstance(value, ast.expr) else []
 
 
-def influence(job: Job, k: int, node: ast.expr) -> np.ndarray | None:
-    """Which parts of the gradients change if the value of an expression does; None if it cannot, or outputs change."""
-    rng, moved = np.random.default_rng(0), []
+def _members(node: ast.expr, names: Sequence[str]) -> Iterator[ast.expr]:
+    inside: list[Any] = []
+    if isinstance(node, (ast.Tuple, ast.List)):
+        inside = node.elts
+    elif isinstance(node, ast.Dict):
+        inside = node.values
+    elif isinstance(node, ast.Call):
+        yield node
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        inside = [part for part in node.args if name in names or isinstance(part, (ast.Tuple, ast.List))]
+    elif not isinstance(node, ast.Starred) and isinstance(getattr(node, "value", 0), (int, float, ast.expr)):
+        yield node
+    for part in inside:
+        yield from _members(part, names)
 
-    def callback(_: int, x: Any) -> Any:
+
+def reads_of(function: ast.FunctionDef) -> dict[str, list[ast.expr]]:
+    """Where each variable of a function is read, from the first line on."""
+    reads: dict[str, list[ast.expr]] = {name: [] for name in names_of(function)}
+    nodes = [node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    for node in sorted(nodes, key=lambda node: (node.lineno, node.col_offset)):
+        if node.id in reads:
+            reads[node.id].append(node)
+    return reads
+
+
+def influences(job: Job, k: int, groups: Sequence[Sequence[ast.expr]]) -> Iterator[np.ndarray | None]:
+    """Which parts of the gradients change if the values of some expressions do, for each of ``groups``.
+
+    None if the values cannot be changed; nothing if the outputs change.
+    """
+    nodes = [node for group in groups for node in group]
+    group_of = [number for number, group in enumerate(groups) for _ in group]
+    chosen, moved = [0], [False]
+
+    def callback(n: int, x: Any) -> Any:
+        if group_of[n] != chosen[0]:
+            return x
         new = shaken(x, rng)
         moved.append(new is not x)
         return new
 
-    try:
-        with job.running({k: instrumented(job.units[k], [node], 0, callback)}):
-            outcome = job.outcome()
-    except Exception:  # of the user's code, with other numbers than usual
-        return None
-    if not any(moved):
-        return None
-    if not job.same_outputs(outcome.outputs):
-        return np.zeros(len(differences(job, job.first.gradients)), bool)
-    return differences(job, outcome.gradients, job.first.gradients)
+    code = instrumented(job.units[k], nodes, 0, callback)
+    for chosen[0] in range(len(groups)):
+        rng, moved = np.random.default_rng(0), []
+        try:
+            with job.running({k: code}):
+                outcome = job.outcome()
+        except Exception:  # of the user's code, with other numbers than usual
+            yield None
+            continue
+        if any(moved) and not job.same_outputs(outcome.outputs):
+            yield np.zeros(len(differences(job, job.first.gradients)), bool)
+        else:
+            yield differences(job, outcome.gradients, job.first.gradients) if any(moved) else None
 
 
 def differences(job: Job, gradients: dict[str, Any], other: dict[str, Any] | None = None) -> np.ndarray:
@@ -109,8 +169,10 @@ def _of(slope: Any, g: Any) -> np.ndarray:
 
 
 def shaken(x: Any, rng: np.random.Generator) -> Any:
-    """Floats with other numbers, also inside of tuples, lists and dicts; anything else as the same object."""
-    if isinstance(x, (np.ndarray, np.generic)) and np.asarray(x).dtype.kind == "f" and np.size(x):
+    """Floats and ints with other numbers, also inside of tuples, lists and dicts; anything else as the same object."""
+    if type(x) is int:  # an initial value
+        return x + 0.1 + rng.random()
+    if isinstance(x, (np.ndarray, np.generic, float)) and np.asarray(x).dtype.kind == "f" and np.size(x):
         scale = float(np.max(np.abs(np.nan_to_num(x)))) or 1.0
         return x + 0.1 * scale * rng.standard_normal(np.shape(x))
     if isinstance(x, (tuple, list)) and x:

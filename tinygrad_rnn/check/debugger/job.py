@@ -72,6 +72,10 @@ class Job:
         gradients = self.adapter.gradients(run)
         return Outcome(run.outputs, gradients, {name: self.error(name, g) for name, g in gradients.items()})
 
+    def gradients(self) -> dict[str, Any]:
+        """Run forward and backward as the units are now: the gradients."""
+        return self.adapter.gradients(self.adapter.run(self.adapter.floats, self.dys))
+
     def is_right(self) -> bool:
         """Run forward and backward as the units are now: are all gradients right, and the outputs as before?"""
         run = self.adapter.run(self.adapter.floats, self.dys)

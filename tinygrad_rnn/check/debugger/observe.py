@@ -22,7 +22,10 @@ Kind = tuple[str, tuple[int, ...]]  # "f" or "i", and the shape
 
 
 class Observation:
-    """A run of a job: ``kinds`` of expressions by the id of their node, ``atoms`` and ``lines`` by unit."""
+    """A run of a job: ``kinds`` of expressions by the id of their node, ``atoms`` and ``lines`` by unit.
+
+    ``following`` are the expressions whose values change with the gradients by the outputs.
+    """
 
     def __init__(self, job: Job):
         self.job = job
@@ -30,26 +33,37 @@ class Observation:
         self.atoms: list[dict[str, Kind]] = [{} for _ in job.units]
         self.calls: dict[int, int] = {}
         self.lines: list[dict[int, int]] = [{} for _ in job.units]
-        self.evaluated = self.numbers = 0  # expressions in a run, and the numbers in their values
         self.expressions = [list(expressions(unit.node)) for unit in job.units]
         self.texts = [texts(unit) for unit in job.units]
-        nodes = [node for listed in self.expressions for node in listed]
+        self.nodes = [node for listed in self.expressions for node in listed]
+        first, other = self._values(job.dys), self._values([2.0 * dy + 1 for dy in job.dys])
+        self.following = {id(node) for k, node in enumerate(self.nodes) if first.get(k) != other.get(k)}
+
+    def _values(self, dys: list[Any]) -> dict[int, int]:
+        """Run with some gradients by the outputs: a hash of the values of each expression."""
+        hashes: dict[int, int] = {}
+        self.evaluated = self.numbers = 0
 
         def callback(k: int, x: Any) -> Any:
-            kind = kind_of(x)
+            kind, node = kind_of(x), id(self.nodes[k])
             self.evaluated, self.numbers = self.evaluated + 1, self.numbers + np.size(x if kind else 0)
-            if kind is not None and (kind[1] or id(nodes[k]) not in self.kinds):
-                self.kinds.setdefault(id(nodes[k]), kind)
-                if self.kinds[id(nodes[k])] == ("i", ()):  # a 0 in the place of the first gradient
-                    self.kinds[id(nodes[k])] = kind
+            if kind is not None:
+                hashes[k] = hash((hashes.get(k), np.asarray(x).tobytes()))
+                if self.kinds.get(node) in (None, ("i", ())):  # a 0 in the place of the first gradient
+                    self.kinds[node] = kind
             return x
 
         codes, first = {}, 0
-        for k, (unit, listed) in enumerate(zip(job.units, self.expressions)):
+        for k, (unit, listed) in enumerate(zip(self.job.units, self.expressions)):
             codes[k] = instrumented(unit, listed, first, callback)
             first += len(listed)
-        with job.running(codes), self._tracing({code: k for k, code in codes.items()}):
-            job.outcome()
+        before, self.job.dys = self.job.dys, dys
+        try:
+            with self.job.running(codes), self._tracing({code: k for k, code in codes.items()}):
+                self.job.outcome()
+        finally:
+            self.job.dys = before
+        return hashes
 
     @contextmanager
     def _tracing(self, codes: dict[Any, int]) -> Iterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .job import Job
-from .solve import Solved
+from .solve import Solved, shape_of
 from .source import Unit, shown
 
 MOST = 4  # lines that are named beside the first
@@ -50,7 +50,11 @@ def holds(line: Solved, quantity: str = "") -> str:
     quantity = f"{quantity}, " if quantity else ""
     runs = len(line.values)
     for n in line.wrong_runs()[:1]:
-        now, right = np.asarray(line.values[n]), np.asarray(line.right[n])
+        now, right = line.values[n], np.asarray(line.right[n])
+        shape = shape_of(now)
+        if shape != right.shape:
+            what = type(now).__name__ if not shape else f"array {shape}"
+            return f"it should hold an array {right.shape}, is a {what}"
         error = np.abs(now - right)
         index = np.unravel_index(int(np.argmax(error)), error.shape)
         at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""

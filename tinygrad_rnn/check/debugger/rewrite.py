@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .edits import Scope, expression
+from .edits import expression
 from .job import Job
+from .scope import Scope
 from .solve import Probe, Solved
 from .statement_edits import Edit, inner_places
 

@@ -6,24 +6,26 @@ import ast
 import functools
 import heapq
 import itertools
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .batch import SIZE, Batch
-from .edits import Scope
-from .influence import UNKNOWN, Place, ranks
-from .insertions import COST, insertions
+from .influence import UNKNOWN, Ranks, ranks
+from .insertions import COST, insertions, missing
 from .job import Job
 from .observe import Observation
 from .patch import Patch, patch_of
 from .rewrite import rewritten_lines
-from .solve import Solved, solved_lines
+from .scope import Scope
+from .shrink import smaller
+from .solve import RANK, Solved, solved_lines
 from .statement_edits import Edit, bodies, of_statement
 
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
-FIRST = 2500.0  # so much of it before the lines are solved for
+FIRST = 1000.0  # so much of it before the lines are solved for
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
 MISTAKES = 4  # so many are looked for, one after another
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
@@ -46,7 +48,7 @@ def several(job: Job) -> list[Patch]:
     while job.first.wrong and len(patches) < MISTAKES:
         seen = Observation(job)
         edits = Candidates(job, seen, ranks(job, seen, partial=True))
-        found = run(job, edits, seen.runs(WORK / 2), partial=True)
+        found = run(job, edits, seen.runs(WORK / 2), job, partial=True)
         if found.edit is None or found.patch is None:
             return []
         job.accept(found.edit.unit, found.patch.text)
@@ -57,30 +59,34 @@ def several(job: Job) -> list[Patch]:
 
 
 def search(job: Job) -> Found:
-    """The likeliest edit that makes every gradient right; without any, the lines that can be the mistake."""
-    seen = Observation(job)
-    ranked = ranks(job, seen)
-    edits = Candidates(job, seen, ranked)
-    found = run(job, edits, seen.runs(FIRST))
+    """The likeliest edit that makes every gradient right; without any, the lines that can be the mistake.
+
+    Edits are run on smaller inputs, if the same gradients are wrong there; what helps there is run on the given ones.
+    """
+    small = smaller(job)
+    seen = Observation(small)
+    ranked = ranks(small, seen)
+    edits = Candidates(job, seen if small is job else Observation(job), ranked)
+    found = run(job, edits, seen.runs(FIRST), small)
     if found.patch is None:
-        found.lines = solved_lines(job, seen, ranked)
+        found.lines = solved_lines(small, seen, ranked)
         edits.promote([line.statement for line in found.lines])
-        fitting = rewritten_lines(job, found.lines, edits.scopes)
-        later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - found.runs)
+        fitting = rewritten_lines(small, found.lines, edits.scopes)
+        later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - found.runs, small)
         found = Found(later.edit, later.patch, found.lines, found.runs + later.runs)
     return found
 
 
-def run(job: Job, edits: Iterator[Edit], most: int, partial: bool = False) -> Found:
-    """Run ``most`` edits, or fewer if one makes every gradient right."""
+def run(job: Job, edits: Iterator[Edit], most: int, small: Job, partial: bool = False) -> Found:
+    """Run ``most`` edits on the inputs of ``small``, or fewer if one makes every gradient right on those of ``job``."""
     runs, stop = 0, time.process_time() + SECONDS
     while runs < most and time.process_time() < stop:
-        batch = Batch(job, list(itertools.islice(edits, min(SIZE, most - runs))))
+        batch = Batch(small, list(itertools.islice(edits, min(SIZE, most - runs))))
         if not batch.edits:
             break
         for n, edit in enumerate(batch.edits):
             runs += 1
-            helps = mends(job, edit.unit, batch.code(n), partial)
+            helps = mends(small, edit.unit, batch.code(n), partial)
             patch = patch_of(job, edit, partial) if helps else None
             if patch is not None:
                 return Found(edit, patch, [], runs)
@@ -90,7 +96,7 @@ def run(job: Job, edits: Iterator[Edit], most: int, partial: bool = False) -> Fo
 class Candidates:
     """The edits of all statements that ran, ordered by cost and by how likely the statement is wrong."""
 
-    def __init__(self, job: Job, seen: Observation, ranked: dict[Place, float]):
+    def __init__(self, job: Job, seen: Observation, ranked: Ranks):
         # the least cost of the edits of a statement, what its rank adds to their costs, and what gives them
         self.sources: list[tuple[float, int, float, ast.stmt, Any]] = []
         self.queue: list[tuple[float, int, Edit]] = []
@@ -99,11 +105,15 @@ class Candidates:
         for k, unit in enumerate(job.units):
             scope = self.scopes[k]
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
-                likely = WEIGHT * ranked.get((k, n), 2.0)
+                likely = WEIGHT * ranked.places.get((k, n), 2.0)
                 if likely < 1.9 * WEIGHT:
                     self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))
-                    late = min(likely, WEIGHT * UNKNOWN)
-                    self._add(COST - 1.0, late, statement, functools.partial(insertions, k, unit.node, body, at, scope))
+                for name in missing(unit.node, body, at, scope):
+                    variable = re.split(r"\W", name)[0]
+                    late = WEIGHT * ranked.variables.get((k, variable), UNKNOWN)
+                    edits = functools.partial(insertions, k, unit.node, body, at, scope, name)
+                    if late < RANK * WEIGHT:
+                        self._add(COST - 2.0, late, statement, edits)
         heapq.heapify(self.sources)
 
     def _add(self, least: float, offset: float, statement: ast.stmt, edits: Any) -> None:
@@ -122,14 +132,14 @@ class Candidates:
         return heapq.heappop(self.queue)[2]
 
     def promote(self, statements: Sequence[ast.stmt]) -> None:
-        """Run the edits of some statements earlier."""
+        """Run the edits of some statements earlier, and those that put a statement in."""
 
-        def less(statement: ast.stmt) -> float:
-            return PROMOTED if any(statement is other for other in statements) else 0.0
+        def less(at: ast.stmt, puts_in: bool) -> float:
+            return PROMOTED if puts_in or any(at is other for other in statements) else 0.0
 
-        self.sources = [(least - less(at), n, offset - less(at), at, edits)
-                        for least, n, offset, at, edits in self.sources]  # fmt: skip
-        self.queue = [(cost - less(edit.statement), n, edit) for cost, n, edit in self.queue]
+        sources = [(less(source[3], source[4].func is insertions), source) for source in self.sources]
+        self.sources = [(least - gain, n, offset - gain, at, edits) for gain, (least, n, offset, at, edits) in sources]
+        self.queue = [(cost - less(edit.statement, edit.puts_in()), n, edit) for cost, n, edit in self.queue]
         heapq.heapify(self.sources)
         heapq.heapify(self.queue)
 

@@ -8,15 +8,15 @@ right, if there are any:  right = gradients + J (values' - values).  A line that
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .influence import Place, values
+from .influence import Place, Ranks, values
 from .instrument import instrumented
-from .job import Job
+from .job import CLOSE, Job
 from .observe import Observation
 from .statement_edits import bodies
 
@@ -24,6 +24,7 @@ MOST = 400  # values of a line at all its runs; more are not solved for
 SPARE = 6  # so many more equations than unknowns, or a line cannot be told apart from others
 RANK = 1.0  # the rank of the likeliest lines: all that is wrong changes with them
 REPEATS = 7  # of Newton's method, for lines in whose values the gradients are not linear
+HOPELESS = 0.02  # of what is wrong: a line whose values leave more than that cannot mend everything
 WORK = 6000.0  # for all lines, in the unit of `Observation.runs`
 
 
@@ -46,9 +47,12 @@ class Solved:
 
     def wrong_runs(self) -> list[int]:
         """The runs in which the line holds another value than it should."""
-        pairs = enumerate(zip(self.values, self.right))
-        return [n for n, (now, right) in pairs
-                if np.max(np.abs(now - right), initial=0) > 1e-6 * np.max(np.abs(right), initial=1e-300)]  # fmt: skip
+        scale = max(float(np.max(np.abs(right), initial=1e-300)) for right in self.right)
+        return [
+            n
+            for n, (now, right) in enumerate(zip(self.values, self.right))
+            if shape_of(now) != shape_of(right) or np.max(np.abs(now - right), initial=0) > 1e-6 * scale
+        ]
 
     def begins(self) -> float:
         """When the line goes wrong first, between 0 and 1: a line that goes wrong later is a consequence."""
@@ -69,7 +73,10 @@ class Probe:
 
     def __post_init__(self) -> None:
         self.code = instrumented(self.job.units[self.unit], [self.node], 0, self._value)
-        self.base = self.run([])
+        right, needless = self.job.right, self.job.needless
+        self.names = [name for name in right if name not in needless and np.isfinite(right[name].values).all()]
+        self.right = np.concatenate([right[name].values for name in self.names])
+        self.run([])
         self.values = list(self.seen)
 
     def _value(self, _: int, x: Any) -> Any:
@@ -81,88 +88,91 @@ class Probe:
         """All gradients in a vector, with other values of the expression."""
         self.others, self.seen, self.runs = list(others), [], self.runs + 1
         with self.job.running({self.unit: self.code}):
-            outcome = self.job.outcome()
-        self.right = not outcome.wrong and self.job.same_outputs(outcome.outputs)
-        return np.concatenate([self._row(name, outcome.gradients[name]) for name in self.job.right])
+            gradients = self.job.gradients()
+        return np.concatenate([self._row(name, gradients[name]) for name in self.names])
+
+    def is_right(self, others: Sequence[Any]) -> bool:
+        """Is everything right with other values of the expression?"""
+        self.others, self.seen, self.runs = list(others), [], self.runs + 1
+        with self.job.running({self.unit: self.code}):
+            return self.job.is_right()
 
     def _row(self, name: str, g: Any) -> np.ndarray:
         slope = self.job.right[name]
         fits = g is not None and np.size(g) == slope.along.shape[1]
         return np.asarray(slope.of(np.asarray(g, np.float64))) if fits else np.zeros(len(slope.values))
 
-    def size(self) -> int:
-        """How many numbers the values have; 0 if one is no array of floats."""
-        floats = all(isinstance(x, (np.ndarray, np.floating, float)) and np.asarray(x).dtype.kind == "f"
-                     for x in self.values)  # fmt: skip
-        return sum(np.size(x) for x in self.values) if floats else 0
+    def starts(self, among: Sequence[tuple[int, ...]]) -> Iterator[list[np.ndarray]]:
+        """Values to start from: those of the expression, or zeros of some shapes if it has none that are floats."""
+        kinds = [
+            np.asarray(x).dtype.kind if isinstance(x, (np.ndarray, np.number, float, int)) else "" for x in self.values
+        ]
+        if all(kind == "f" for kind in kinds) or kinds == ["i"]:
+            yield [np.asarray(x, np.float64) for x in self.values]
+        if len(self.values) == 1:
+            yield from ([np.zeros(shape)] for shape in among if shape != shape_of(self.values[0]))
 
 
-def solved_lines(job: Job, seen: Observation, ranked: dict[Place, float]) -> list[Solved]:
+def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
     """The lines that mend everything by themselves, the likeliest first, and of equal ones the first that runs."""
-    left = seen.runs(WORK)
+    left, whole = seen.runs(WORK), job.with_all_elements()
+    names = [unit.function.__name__ for unit in job.units]
+    nodes = [((k, n), at, node) for k, unit in enumerate(job.units) for n, (_, _, at) in enumerate(bodies(unit.node))
+             for node in values(at, names) if ranked.nodes.get(id(node), 2.0) < RANK]  # fmt: skip
     found: list[Solved] = []
-    whole, names = job.with_all_elements(), [unit.function.__name__ for unit in job.units]
-    statements = {(k, n): statement for k, unit in enumerate(job.units)
-                  for n, (_, _, statement) in enumerate(bodies(unit.node))}  # fmt: skip
-    for place in sorted(statements, key=lambda place: ranked.get(place, 2.0)):
-        for node in values(statements[place], names) if ranked.get(place, 2.0) < RANK else []:
-            line, runs = solved(whole, place, statements[place], node, ranked[place], left)
-            left -= runs
-            found += [line] if line else []
+    for place, at, node in sorted(nodes, key=lambda line: (_is_forward(seen, line[2]), ranked.nodes[id(line[2])])):
+        probe, right, spare = solved(whole, place[0], node, left)
+        left -= probe.runs if probe else 1
+        if probe and right is not None:
+            follows, rank = id(node) in seen.following, ranked.nodes[id(node)]
+            found.append(Solved(place, at, node, probe.values, right, spare >= SPARE, follows, rank))
     found = [line for line in found if line.distinct] or found
     order = {key: n for n, key in enumerate(seen.kinds)}  # of their first runs
     return sorted(found, key=lambda line: (not line.follows, line.rank, line.begins(), order.get(id(line.node), 0)))
 
 
-def follows(job: Job, place: Place, node: ast.expr) -> bool:
-    """Do the values of an expression change with the gradients by the outputs?"""
-    before, job.dys = job.dys, [2.0 * dy + 1 for dy in job.dys]
-    try:
-        other = Probe(job, place[0], node).values
-    finally:
-        job.dys = before
-    return any(np.shape(a) != np.shape(b) or not np.array_equal(a, b)
-               for a, b in zip(other, Probe(job, place[0], node).values))  # fmt: skip
+def solved(job: Job, k: int, node: ast.expr, most: int) -> tuple[Probe | None, list[np.ndarray] | None, int]:
+    """The values of an expression with which everything is right, or None; and how many equations there are to spare.
 
-
-def solved(job: Job, place: Place, at: ast.stmt, node: ast.expr, rank: float, most: int) -> tuple[Solved | None, int]:
-    """A line with the values that mend everything, or None if there are none; and how many runs that took.
-
-    At most ``most`` runs, and a few.
+    At most ``most`` runs, and a few; the probe has counted them.
     """
     try:
-        probe = Probe(job, place[0], node)
+        probe = Probe(job, k, node)
     except Exception:  # of the user's code, which is instrumented
-        return None, 1
-    if not 0 < probe.size() <= MOST:
-        return None, 1
-    right, spare = _newton(probe, most)
-    if right is None:
-        return None, probe.runs
-    line = Solved(place, at, node, probe.values, right, spare >= SPARE, follows(job, place, node), rank)
-    return line, probe.runs
+        return None, None, 0
+    shapes = dict.fromkeys(np.shape(job.adapter.floats[name]) for name in job.first.wrong if name in job.adapter.floats)
+    for start in probe.starts(list(shapes)):
+        right, spare = newton(probe, start, most)
+        if right is not None:
+            return probe, right, spare
+    return probe, None, 0
 
 
-def _newton(probe: Probe, most: int) -> tuple[list[np.ndarray] | None, int]:
-    """The values that mend everything, or None; and how many equations there are to spare."""
-    right = np.concatenate([slope.values for slope in probe.job.right.values()])
-    now, base = [np.asarray(x, np.float64) for x in probe.values], probe.base
+def newton(probe: Probe, now: list[np.ndarray], most: int) -> tuple[list[np.ndarray] | None, int]:
+    """Newton's method from some values: those that mend everything, or None; and the equations to spare."""
+    right, size = probe.right, sum(x.size for x in now)
+    base = _run(probe, now)
     for _ in range(REPEATS):
-        J = jacobian(probe, now, base) if probe.runs + probe.size() <= most else None
+        fits = base is not None and 0 < size <= min(MOST, most - probe.runs)
+        J = jacobian(probe, now, base) if fits else None
         if J is None or not np.isfinite(J).all() or not np.isfinite(base).all():
             break
         step, *_, singular = np.linalg.lstsq(J, right - base, rcond=1e-9)
-        before, now = base, _moved(now, step)
-        moved = _run(probe, now)
-        if moved is None or not np.isfinite(moved).all():
+        if np.linalg.norm(right - base - J @ step) > HOPELESS * np.linalg.norm(right - base):
             break
-        base = moved
-        if probe.right:
+        now = _moved(now, step)
+        base = _run(probe, now)
+        if base is None:
+            break
+        close = np.linalg.norm(right - base) <= CLOSE * np.linalg.norm(right)
+        if close and probe.is_right(now):
             return now, int(np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0]))
-        linear = np.linalg.norm(before + J @ step - base) < 1e-3 * np.linalg.norm(base - before)
-        if linear and np.linalg.norm(right - base) > 1e-3 * np.linalg.norm(right - before):
-            break
     return None, 0
+
+
+def shape_of(x: Any) -> tuple[int, ...] | None:
+    """The shape of an array or a number; None for anything else."""
+    return np.shape(x) if isinstance(x, (np.ndarray, np.generic, float, int)) else None
 
 
 def jacobian(probe: Probe, now: Sequence[np.ndarray], base: np.ndarray) -> np.ndarray | None:
@@ -187,8 +197,13 @@ def _moved(now: Sequence[np.ndarray], step: np.ndarray) -> list[np.ndarray]:
     return [x + part.reshape(x.shape) for x, part in zip(now, np.split(step, ends[:-1]))]
 
 
-def _run(probe: Probe, now: Sequence[np.ndarray]) -> np.ndarray | None:
+def _run(probe: Probe, now: Sequence[np.ndarray]) -> Any:
     try:
-        return probe.run([x if isinstance(y, np.ndarray) else x[()] for x, y in zip(now, probe.values)])
+        return probe.run([x if isinstance(y, np.ndarray) or x.ndim else x[()] for x, y in zip(now, probe.values)])
     except Exception:  # of the user's code, with other numbers than usual
         return None
+
+
+def _is_forward(seen: Observation, node: ast.expr) -> bool:
+    """Is it an expression of the forward, as far as is known?"""
+    return bool(seen.following) and id(node) not in seen.following

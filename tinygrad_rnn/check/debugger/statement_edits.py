@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .edits import ATOMS, Later, Scope, expression, of_expression
+from .edits import ATOMS, Later, expression, of_expression
+from .scope import Scope
 
 
 @dataclass
@@ -31,6 +32,10 @@ class Edit:
         """The new statements of an edit that puts statements in the place of some."""
         statements = self.new[2]
         return statements() if callable(statements) else statements
+
+    def puts_in(self) -> bool:
+        """Does it put statements in, and take none out?"""
+        return isinstance(self.new, tuple) and self.new[0] == self.new[1]
 
     def swap(self) -> None:
         """Do the change; a second call takes it back."""
@@ -150,6 +155,7 @@ def slices(node: ast.Slice, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
     for other in scope.slices:
         if ast.dump(other) != ast.dump(node):
             yield 2, other
+    yield from ((1.3, moved) for moved in map(functools.partial(_shifted, node), (-1, 1)) if moved)
     for low, high in ((node.lower, node.upper),):
         if low is not None and high is None:
             bound = low.operand if isinstance(low, ast.UnaryOp) else low
@@ -157,6 +163,25 @@ def slices(node: ast.Slice, scope: Scope) -> Iterator[tuple[float, ast.expr]]:
         if high is not None and low is None:
             yield 1.3, ast.Slice(high, None, node.step)
             yield 1.3, ast.Slice(ast.UnaryOp(ast.USub(), high), None, node.step)
+
+
+def _shifted(node: ast.Slice, step: int) -> ast.Slice | None:
+    """The block beside another: ``2*H:3*H`` for ``H:2*H`` and for ``1*H:2*H``; None if it has no such bounds."""
+    counts = [_count(bound) for bound in (node.lower, node.upper)]
+    low, high = [pair[0] + step if pair else -1 for pair in counts]
+    units = [pair[1] for pair in counts if pair and pair[1] is not None]
+    if low < 0 or high < 0 or not units or any(ast.dump(unit) != ast.dump(units[0]) for unit in units):
+        return None
+    return ast.Slice(*(ast.BinOp(ast.Constant(count), ast.Mult(), units[0]) for count in (low, high)))
+
+
+def _count(bound: ast.expr | None) -> tuple[int, ast.expr | None] | None:
+    """2 and H of ``2*H``, 1 and H of ``H``, 0 and nothing of 0 and of no bound; None for anything else."""
+    if bound is None or (isinstance(bound, ast.Constant) and bound.value == 0):
+        return 0, None
+    if isinstance(bound, ast.BinOp) and isinstance(bound.op, ast.Mult) and isinstance(bound.left, ast.Constant):
+        return int(bound.left.value), bound.right  # type: ignore[arg-type]
+    return (1, bound) if isinstance(bound, ast.Name) else None
 
 
 def loops(node: ast.expr) -> Iterator[tuple[float, Any]]:

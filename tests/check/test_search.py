@@ -1,0 +1,95 @@
+"""What the search of a mistake tries, and which lines it can name without a patch."""
+
+import ast
+
+import numpy as np
+import pytest
+
+from helpers.handwritings.fresh import FRESH
+from helpers.handwritings.table import BY_NAME, changed, made
+from tinygrad_rnn.check.debugger.influence import ranks
+from tinygrad_rnn.check.debugger.job import Job
+from tinygrad_rnn.check.debugger.observe import Observation
+from tinygrad_rnn.check.debugger.search import search
+from tinygrad_rnn.check.debugger.shrink import smaller
+from tinygrad_rnn.check.debugger.solve import Probe, solved_lines
+from tinygrad_rnn.check.debugger.statement_edits import slices
+from tinygrad_rnn.check.layers.adapter import Adapter
+from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
+from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
+from tinygrad_rnn.check.layers.loss_function import LossLayer
+
+ALL = {**BY_NAME, **{handwriting.name: handwriting for handwriting in FRESH}}
+
+
+def job_of(folder, name, old, new):
+    """A handwriting with a changed line, as a job, and the number of the line."""
+    text, line = changed(ALL[name].text, old, new)
+    kind, function, backward, inputs = made(ALL[name], text, folder / f"{name}.py")
+    if kind == "layer":
+        layer = AttributeLayer(function) if needs_names(function) else function
+    else:
+        layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
+    return Job(Adapter(layer, inputs), [function, backward]), line
+
+
+@pytest.mark.parametrize(("name", "old", "new", "patched"), [
+    ("book_gru", "dh = dh_prev", "pass", "dh = dh_prev"),
+    ("vector_lstm", "err = err / T", "pass", "err = err / T"),
+    ("attribute_rnn", "return dx, carry", "return dx, H", "return dx, carry"),
+    ("attribute_rnn", "total = dh[:, t] + carry", "total = dh[:, t] + N", "total = dh[:, t] + carry"),
+    ("cs231n_rnn", "dtanh = dnext_h * (1 - next_h**2)", "dtanh = dnext_h * 1 - next_h**2",
+     "dtanh = dnext_h * (1 - next_h ** 2)"),
+])  # fmt: skip
+def test_the_patch_is_what_was_changed(name, old, new, patched, tmp_path):
+    job, _ = job_of(tmp_path, name, old, new)
+    assert search(job).patch.new.strip() == patched
+
+
+def lines_of(job):
+    seen = Observation(job)
+    return [line.statement.lineno for line in solved_lines(job, seen, ranks(job, seen))]
+
+
+def test_a_line_of_a_loss_is_solved_for_though_some_inputs_have_no_gradient(tmp_path):
+    job, line = job_of(tmp_path, "min_char_lstm", "df = dsigmoid(f_s[t]) * df", "df = dsigmoid(i_s[t]) * df")
+    assert len(job.needless) > 1
+    assert line in lines_of(job)
+
+
+def test_a_line_that_returns_an_array_of_another_shape_is_solved_for(tmp_path):
+    job, line = job_of(tmp_path, "attribute_rnn", "return dx, carry", "return dx, N")
+    assert lines_of(job) == [line]
+
+
+def test_a_variable_is_ranked_by_what_its_reads_change(tmp_path):
+    """The gradient of a mean taken as of a sum: the error is read by the loss, and then by all gradients."""
+    job, _ = job_of(tmp_path, "vector_lstm", "err = err / T", "pass")
+    variables = ranks(job, Observation(job)).variables
+    assert min((rank, name) for (_, name), rank in variables.items()) == (0.0, "err")
+
+
+def test_the_blocks_beside_a_block():
+    texts = {"H:2 * H": ["2 * H:3 * H", "0 * H:1 * H"], ":H": ["1 * H:2 * H"], "1:n": [], "3 * H:": []}
+    for text, others in texts.items():
+        node = ast.parse(f"a[{text}]", mode="eval").body.slice
+        assert set(others) <= {ast.unparse(new) for cost, new in slices(node, NoSlices) if cost == 1.3}
+
+
+class NoSlices:
+    slices = ()
+
+
+def test_the_values_that_a_line_should_hold(tmp_path):
+    """Those of the line as it was."""
+    old = "da = total * (1 - self.h[:, t + 1] ** 2)"
+    job, line = job_of(tmp_path, "attribute_rnn", old, old.replace("2", "3"))
+    job = smaller(job)
+    seen = Observation(job)
+    (solved,) = [found for found in solved_lines(job, seen, ranks(job, seen)) if found.statement.lineno == line]
+    right, _ = job_of(tmp_path, "attribute_rnn", old, old + "  # right")
+    right.adapter = job.adapter
+    right.dys = job.dys
+    unit = right.units[solved.place[0]]
+    (node,) = [node.value for node in ast.walk(unit.node) if isinstance(node, ast.Assign) and node.lineno == line]
+    assert all(map(np.allclose, solved.right, Probe(right, solved.place[0], node).values))

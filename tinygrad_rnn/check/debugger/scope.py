@@ -1,0 +1,79 @@
+"""What is visible in a function of the user's: its variables and atoms by kind, its helpers, the name of NumPy."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from .observe import Kind, Observation
+
+
+class Scope:
+    """What is visible in a unit: its atoms by kind, the helpers of one argument, the name of NumPy."""
+
+    def __init__(self, seen: Observation, k: int):
+        self.seen, self.k = seen, k
+        self.by_kind: dict[Kind, list[str]] = {}
+        for text, kind in seen.atoms[k].items():
+            self.by_kind.setdefault(kind, []).append(text)
+        units = seen.job.units
+        self.helpers = list(dict.fromkeys(
+            unit.function.__name__ for unit in units if unit.function.__code__.co_argcount == 1 and not unit.around
+        ))  # fmt: skip
+        names = seen.job.units[k].function.__globals__
+        self.numpy = next((name for name, x in names.items() if getattr(x, "__name__", "") == "numpy"), "np")
+        self.unread = unread(units[k].node)
+        self.names = names_of(units[k].node)
+        self.slices = list({ast.dump(node): node for node in ast.walk(units[k].node)
+                            if isinstance(node, ast.Slice)}.values())  # fmt: skip
+
+    def same_kind(self, part: ast.expr, node: ast.expr) -> bool:
+        """Have two expressions values of the same kind, as far as is known?"""
+        return self.seen.kinds.get(id(part)) == self.seen.kinds.get(id(node))
+
+    def is_square(self, node: ast.expr) -> bool:
+        """Is it a square matrix? Any other could not stand transposed where it stands."""
+        _, shape = self.seen.kinds.get(id(node), ("", ()))
+        return len(shape) == 2 and shape[0] == shape[1]
+
+    def follows(self, text: str) -> bool:
+        """Does a variable change with the gradients by the outputs, or is that not known?"""
+        nodes = [node for node in self.seen.expressions[self.k] if ast.unparse(node) == text]
+        return not self.seen.following or not nodes or any(id(node) in self.seen.following for node in nodes)
+
+    target = ""  # what the statement assigns
+
+    def hint(self, atom: str) -> float:
+        """A lower cost for the variable that the assigned gradient is by, ``f`` for ``df``, and for unread ones."""
+        stem, base = stem_of(self.target), re.split(r"\W", atom)[0]
+        named = stem and stem in (stem_of(atom), f"a{stem_of(atom)}")
+        return (-0.8 if named else 0.0) - (0.8 if base in self.unread else 0.0)
+
+    def like(self, kind: Kind | None, but: str = "") -> list[str]:
+        """The atoms of a kind."""
+        return [text for text in self.by_kind.get(kind, []) if text != but] if kind else []
+
+
+def names_of(function: ast.FunctionDef) -> list[str]:
+    """The arguments and variables of a function."""
+    stored = [node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return list(dict.fromkeys([*(arg.arg for arg in function.args.args), *stored]))
+
+
+def unread(function: ast.FunctionDef) -> list[str]:
+    """The arguments and variables of a function that nothing is computed from, their shapes apart."""
+    shapes = [node.value for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == "shape"]
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    read = [node.id for node in names if isinstance(node.ctx, ast.Load) and not any(node is part for part in shapes)]
+    return [name for name in names_of(function) if name not in read]
+
+
+def stem_of(text: str) -> str:
+    """The variable in an atom: ``f`` of ``df``, ``grad_f``, ``f_s[t]``, ``s['f']`` and ``self.f``."""
+    keys = re.findall(r"\['(\w+)'\]", text)
+    name = keys[-1] if keys else text.split("[")[0].split(".")[-1]
+    for prefix in ("grad_", "delta_", "d_", "d"):
+        if name.startswith(prefix) and name != prefix:
+            name = name[len(prefix) :]
+            break
+    return re.sub(r"(_s|_t|_raw|_prev|_next|s)$", "", name) or name

@@ -36,6 +36,6 @@ def diagnoses(job: Job) -> list[Diagnosis]:
 def place(job: Job, lines: Sequence[Solved]) -> Diagnosis:
     """The line that can be the only mistake, without a patch."""
     unit, statement = job.units[lines[0].place[0]], lines[0].statement
-    holds = gradient_by(job, lines[0].right, target_of(statement))
+    holds = gradient_by(lines[0].job, lines[0].right, target_of(statement))
     return Diagnosis("line", "", told(job, lines, holds), 0.0, 0, None, unit.file, statement.lineno, unit.name,
                      source_line(unit, statement), holds=holds)  # fmt: skip

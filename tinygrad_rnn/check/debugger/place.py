@@ -54,7 +54,9 @@ def holds(line: Solved, quantity: str = "") -> str:
         shape = shape_of(now)
         if shape != right.shape:
             what = type(now).__name__ if not shape else f"array {shape}"
-            return f"it should hold an array {right.shape}, is a {what}"
+            return f"it should hold {quantity}an array {right.shape}, is a {what}"
+        if not line.unique:
+            break
         error = np.abs(now - right)
         index = np.unravel_index(int(np.argmax(error)), error.shape)
         at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..report import distance
-from .edits import stem_of
 from .instrument import instrumented
 from .job import Job, in_double
 from .observe import expressions, kind_of
+from .scope import stem_of
 from .statement_edits import bodies
 
 SAME = 1e-6  # relative; differences have about 1e-9

@@ -32,16 +32,19 @@ WORK = 6000.0  # for all lines, in the unit of `Observation.runs`
 class Solved:
     """A line that mends everything with the values ``right`` in the place of its ``values``, one for each run.
 
-    ``distinct`` is False if there are too few gradients to tell whether only a mistake here can explain them;
-    ``follows`` is True if the values depend on the gradients by the outputs.
+    ``distinct`` is False if there are too few gradients to tell whether only a mistake here can explain them,
+    ``unique`` if they do not determine the right values; ``follows`` is True if the values depend on the gradients by
+    the outputs. ``job`` is what the values are of.
     """
 
+    job: Job
     place: Place
     statement: ast.stmt
     node: ast.expr
     values: list[Any]
     right: list[Any]
     distinct: bool
+    unique: bool
     follows: bool
     rank: float
 
@@ -121,35 +124,36 @@ def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
              for node in values(at, names) if ranked.nodes.get(id(node), 2.0) < RANK]  # fmt: skip
     found: list[Solved] = []
     for place, at, node in sorted(nodes, key=lambda line: (_is_forward(seen, line[2]), ranked.nodes[id(line[2])])):
-        probe, right, spare = solved(whole, place[0], node, left)
+        probe, right, spare, free = solved(whole, place[0], node, left)
         left -= probe.runs if probe else 1
         if probe and right is not None:
             follows, rank = id(node) in seen.following, ranked.nodes[id(node)]
-            found.append(Solved(place, at, node, probe.values, right, spare >= SPARE, follows, rank))
+            found.append(Solved(job, place, at, node, probe.values, right, spare >= SPARE, not free, follows, rank))
     found = [line for line in found if line.distinct] or found
     order = {key: n for n, key in enumerate(seen.kinds)}  # of their first runs
     return sorted(found, key=lambda line: (not line.follows, line.rank, line.begins(), order.get(id(line.node), 0)))
 
 
-def solved(job: Job, k: int, node: ast.expr, most: int) -> tuple[Probe | None, list[np.ndarray] | None, int]:
-    """The values of an expression with which everything is right, or None; and how many equations there are to spare.
+def solved(job: Job, k: int, node: ast.expr, most: int) -> tuple[Probe | None, list[np.ndarray] | None, int, int]:
+    """The values of an expression with which everything is right, or None.
 
-    At most ``most`` runs, and a few; the probe has counted them.
+    And how many equations there are to spare, and how many numbers are not determined by them. It takes at most
+    ``most`` runs, and a few; the probe has counted them.
     """
     try:
         probe = Probe(job, k, node)
     except Exception:  # of the user's code, which is instrumented
-        return None, None, 0
+        return None, None, 0, 0
     shapes = dict.fromkeys(np.shape(job.adapter.floats[name]) for name in job.first.wrong if name in job.adapter.floats)
     for start in probe.starts(list(shapes)):
-        right, spare = newton(probe, start, most)
+        right, spare, free = newton(probe, start, most)
         if right is not None:
-            return probe, right, spare
-    return probe, None, 0
+            return probe, right, spare, free
+    return probe, None, 0, 0
 
 
-def newton(probe: Probe, now: list[np.ndarray], most: int) -> tuple[list[np.ndarray] | None, int]:
-    """Newton's method from some values: those that mend everything, or None; and the equations to spare."""
+def newton(probe: Probe, now: list[np.ndarray], most: int) -> tuple[list[np.ndarray] | None, int, int]:
+    """Newton's method from some values: those that mend everything, or None; the equations to spare; what is free."""
     right, size = probe.right, sum(x.size for x in now)
     base = _run(probe, now)
     for _ in range(REPEATS):
@@ -166,8 +170,9 @@ def newton(probe: Probe, now: list[np.ndarray], most: int) -> tuple[list[np.ndar
             break
         close = np.linalg.norm(right - base) <= CLOSE * np.linalg.norm(right)
         if close and probe.is_right(now):
-            return now, int(np.sum(np.any(J != 0, axis=1)) - np.sum(singular > 1e-9 * singular[0]))
-    return None, 0
+            known = int(np.sum(singular > 1e-9 * singular[0]))
+            return now, int(np.sum(np.any(J != 0, axis=1))) - known, size - known
+    return None, 0, 0
 
 
 def shape_of(x: Any) -> tuple[int, ...] | None:

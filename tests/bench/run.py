@@ -1,6 +1,6 @@
 """Every benchmark, one table after another, with the targets and whether they are reached.
 
-``python tests/bench/run.py [--rounds R] [--json FILE] [--only NAME ...] [--size LABEL ...]``
+``python tests/bench/run.py [--quick] [--rounds R] [--json FILE] [--only NAME ...] [--size LABEL ...]``
 """
 
 import better_lm
@@ -8,9 +8,10 @@ import embedding
 import lm_step
 import lstm
 import op_overhead
+import user_cells
 from table import main
 
-BENCHES = (lstm.BENCH, lm_step.BENCH, better_lm.BENCH, op_overhead.BENCH, embedding.BENCH)
+BENCHES = (lstm.BENCH, *user_cells.BENCHES, lm_step.BENCH, better_lm.BENCH, op_overhead.BENCH, embedding.BENCH)
 
 if __name__ == "__main__":
     main(*BENCHES)

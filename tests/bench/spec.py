@@ -1,6 +1,6 @@
 """What a benchmark is, as plain data: contenders by name, sizes by label, and the ratios that are wanted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -45,6 +45,7 @@ class Bench:
     sizes: Mapping[str, Mapping[str, Any]]
     targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     unit: str = "ms"
+    slow: Sequence[str] = ()  # contenders that ``--quick`` leaves out
 
 
 def library(name: str) -> Any:

@@ -14,41 +14,46 @@ from harness import Row, Verdict, measure, note, verdicts
 from spec import Bench
 
 PER_SECOND = {"ms": 1e3, "us": 1e6}
-LIBRARIES = ("numpy", "torch", "autograd", "mygrad", "numba")
+LIBRARIES = ("numpy", "torch", "jax", "autograd", "mygrad", "numba")
 
 
 def render(title: str, rows: Sequence[Row], judged: Sequence[Verdict], unit: str) -> str:
-    """A table of contenders, then a line for each target::
+    """A table of contenders in Markdown, then one of the targets::
 
-        contender            median       min    ratio    peak
-        book                  25.10     23.00     1.00      61
-        torch, nn.LSTM         6.02      5.55     0.24     310
-
-        ours, eager / book       0.83   target <= 0.95   reached
+        | contender      |  median |     min | ratio | peak |          |
+        |:---------------|--------:|--------:|------:|-----:|:---------|
+        | book           |   25.10 |   23.00 |  1.00 |   61 |          |
+        | torch, nn.LSTM |    6.02 |    5.55 |  0.24 |  310 | noisy    |
 
     ``peak`` is the largest resident memory of the contender's process in MB, with its libraries. ``noisy`` behind a row
     says that its median is far above its minimum: the machine was busy, run it again.
     """
-    wide = max(len(row.name) for row in rows) + 2
-    head = f"{'contender':{wide}}{'median':>10}{'min':>10}{'ratio':>9}{'peak':>8}"
-    lines = [title, f"{head}   ({unit}, MB; ratio to {rows[0].name})"]
-    lines += [f"{row.name:{wide}}{numbers(row, PER_SECOND[unit])}" for row in rows]
-    pairs = [f"{v.target.top} / {v.target.bottom}" for v in judged]
-    wide = max([0, *map(len, pairs)]) + 2
-    lines += [""] * bool(judged)
-    for pair, v in zip(pairs, judged, strict=True):
-        got = "-" if v.ratio is None else f"{v.ratio:.2f}"
-        lines.append(f"{pair:{wide}}{got:>9}   target <= {v.target.at_most:.2f}   {v.word}")
+    heads = ["contender", f"median ({unit})", f"min ({unit})", f"ratio to {rows[0].name}", "peak (MB)", ""]
+    lines = [f"### {title}", "", *markdown(heads, [[row.name, *numbers(row, PER_SECOND[unit])] for row in rows])]
+    if judged:
+        targets = [[f"{v.target.top} / {v.target.bottom}", "-" if v.ratio is None else f"{v.ratio:.2f}",
+                    f"≤ {v.target.at_most:.2f}", v.word] for v in judged]  # fmt: skip
+        lines += ["", *markdown(["ratio of medians", "measured", "target", ""], targets)]
     return "\n".join(lines) + "\n"
 
 
-def numbers(row: Row, per_second: float) -> str:
-    """Median, min and ratio of one row, or the reason why it has none."""
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table; the first and the last column are text, the others numbers."""
+    wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    last = len(heads) - 1
+    rules = [":" + "-" * (n + 1) if k in (0, last) else "-" * (n + 1) + ":" for k, n in enumerate(wide)]
+    lines = [[f" {cell:<{n}} " if k in (0, last) else f" {cell:>{n}} " for k, (cell, n) in enumerate(zip(row, wide))]
+             for row in (heads, *rows)]  # fmt: skip
+    return [f"|{'|'.join(cells)}|" for cells in (lines[0], rules, *lines[1:])]
+
+
+def numbers(row: Row, per_second: float) -> list[str]:
+    """Median, min, ratio and peak of one row, and a remark; or the reason why it has no numbers."""
     if row.status or not row.times:
-        return f"   {row.status or 'not measured'}"
+        return ["-", "-", "-", "-", row.status or "not measured"]
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
-    times = f"{row.median * per_second:10.2f}{min(row.times) * per_second:10.2f}"
-    return f"{times}{ratio:>9}{row.peak:8.0f}" + "   noisy" * row.noisy
+    times = [f"{row.median * per_second:.2f}", f"{min(row.times) * per_second:.2f}"]
+    return [*times, ratio, f"{row.peak:.0f}", "noisy" * row.noisy]
 
 
 def record(bench: Bench, label: str, rows: Sequence[Row], judged: Sequence[Verdict]) -> dict[str, Any]:
@@ -77,9 +82,10 @@ def installed(library: str) -> str | None:
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """``--rounds R --json FILE --only NAME ... --size LABEL ...``; names and labels match as parts of a name."""
+    """``--quick --rounds R --json FILE --only NAME ... --size LABEL ...``; names match by a part of them."""
     parser = argparse.ArgumentParser(description="Ratios of medians; each contender in a process of its own.")
-    parser.add_argument("--rounds", type=int, default=7, help="repetitions of each contender (7)")
+    parser.add_argument("--rounds", type=int, help="repetitions of each contender (7; 5 with --quick)")
+    parser.add_argument("--quick", action="store_true", help="without the slow contenders and the single operations")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measured time there")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders whose name contains one of these")
     parser.add_argument("--size", nargs="+", metavar="LABEL", help="sizes whose label contains one of these")
@@ -94,12 +100,15 @@ def chosen(names: Sequence[str], parts: Sequence[str] | None) -> list[str]:
 def main(*benches: Bench, argv: Sequence[str] | None = None) -> None:
     """Run the benchmarks, print a table for each size.  A slow result is a printed ``missed``, never a failure."""
     options = arguments(sys.argv[1:] if argv is None else argv)
-    records = []
+    rounds, records = options.rounds or (5 if options.quick else 7), []
     for bench in benches:
+        if options.quick and bench.unit == "us":
+            continue
+        known = [name for name in bench.contenders if not options.quick or name not in bench.slow]
         for label in chosen(list(bench.sizes), options.size):
             title = f"{bench.title}, {label}"
             note(title)
-            rows = measure(bench, bench.sizes[label], options.rounds, chosen(list(bench.contenders), options.only))
+            rows = measure(bench, bench.sizes[label], rounds, chosen(known, options.only))
             judged = verdicts(rows, bench.targets.get(label, ()))
             print(render(title, rows, judged, bench.unit), flush=True)
             records.append(record(bench, label, rows, judged))

@@ -49,7 +49,7 @@ BENCH = Bench(
         LONG: {"N": 1, "T": 200, "D": 32, "H": 32},
     },
     targets={SMALL: wanted(0.95, 0.7, (0.5, 0.45), (1.15, 0.6)), LARGE: wanted(0.85, 1.1, (0.6, 1.1), (1.7, 0.65)),
-             LONG: wanted(1.8, 0.7, (0.6, 0.2), (0.35, 0.35))},  # fmt: skip
+             LONG: wanted(1.8, 0.7, (0.6, 0.2), (0.35, 0.35))},
     slow=("book, leaner", "torch, nn.LSTMCell", "autograd", "mygrad", "ours, nine lines, eager"),
 )
 

@@ -216,4 +216,4 @@ def test_shapes_can_be_left_out(layout):
              for shapes in ("changes", "none")}  # fmt: skip
     assert "(1, 5)" in texts["changes"] and "(1, 5)" not in texts["none"]
     svg = draw(my_lstm, layout=layout, shapes="none").svg()
-    assert ">h<" in svg and "(1, 5)" not in svg
+    assert ">h<" in svg and "(1, 5)</text>" not in svg

@@ -1,9 +1,12 @@
 """Values of scalars and small arrays, and gradients with their sign."""
 
+import xml.etree.ElementTree as ET
+
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.seen import SVG
 from tinygrad_rnn import draw
 
 
@@ -52,3 +55,13 @@ def test_small_arrays_show_their_values_where_they_are_asked_for(size, shown):
 def test_a_small_constant_shows_its_values():
     shown = texts(draw(lambda x: x * np.array([1.0, -2.0]) + 0.25, np.ones(2)))
     assert "1 -2" in shown and "0.25" in shown
+
+
+def test_an_svg_tells_values_and_gradients_where_the_pointer_rests():
+    svg = ET.fromstring(draw(tg.lstm).svg())
+    titles = {group.get("id"): title.text for group in svg.iter(f"{SVG}g") for title in group.findall(f"{SVG}title")}
+    graph = draw(tg.lstm).graph
+    f, edge = graph["f"], next(edge for edge in graph.edges if edge.source == graph["f"].id)
+    assert f"|df| {f.gradient:.2g}" in titles[f.id] and f"{f.values[0]:.3g}" in titles[f.id]
+    assert any(f"|df| {edge.gradient:.2g}" in text and "(1, 5)" in text for id, text in titles.items() if id[0] == "b")
+    assert "|d" not in draw(tg.lstm, backward=False, legend=False).svg()

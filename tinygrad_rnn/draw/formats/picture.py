@@ -17,6 +17,7 @@ from ..scene.compose import compose
 from ..scene.geometry import Scene
 from ..scene.marks import marked
 from .dot import digraph
+from .hover import hover
 from .html import View, page
 from .mermaid import mermaid
 from .render import LIMIT, rendered
@@ -91,7 +92,8 @@ class Picture:
 
     def svg(self) -> str:
         """The picture as an SVG file."""
-        return svg(self.scene, self.options.title, self.options.theme)
+        texts = hover(self.graph, self.scene, self.options.backward)
+        return svg(self.scene, self.options.title, self.options.theme, texts)
 
     def html(self) -> str:
         """An HTML page that needs no network: pan, zoom, hover, and step through the backward pass."""

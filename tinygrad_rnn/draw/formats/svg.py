@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Container, Mapping, Sequence
+from types import MappingProxyType
 
 from ..scene.aspect import MARGIN
 from ..scene.geometry import Frame, Line, Note, Point, Scene, Shape
@@ -21,10 +22,10 @@ ABOUT = "The graph of a computation: solid arrows run forward, dashed ones backw
 DASHES = {"dashed": ' stroke-dasharray="5 2"', "dotted": ' stroke-dasharray="1 4"', "solid": ""}
 
 
-def svg(scene: Scene, title: str, theme: str = "light") -> str:
-    """The picture as an SVG file."""
+def svg(scene: Scene, title: str, theme: str = "light", hover: Mapping[str, str] | None = None) -> str:
+    """The picture as an SVG file; ``hover`` are the texts that are shown where the pointer rests, by id."""
     x, y, width, height = map(number, view_box(scene))
-    writer = Writer(dict(paints(THEMES[theme])))
+    writer = Writer(dict(paints(THEMES[theme])), hover=hover or {})
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" viewBox="{x} {y} {width} {height}" role="img" font-family="{FONTS}">\n'
@@ -48,11 +49,12 @@ class Writer:
     """Writes the parts of a scene.
 
     ``paints`` are the colours by name. ``prefix`` begins every id. Parts whose ids are not in ``marks`` get the class
-    ``still``; None gives it to none.
+    ``still``; None gives it to none. ``hover`` are the titles of parts, by id.
     """
 
-    def __init__(self, paints: Mapping[str, str], prefix: str = "", marks: Container[str] | None = None):
-        self.paints, self.prefix, self.marks = paints, prefix, marks
+    def __init__(self, paints: Mapping[str, str], prefix: str = "", marks: Container[str] | None = None,
+                 hover: Mapping[str, str] = MappingProxyType({})):  # fmt: skip
+        self.paints, self.prefix, self.marks, self.hover = paints, prefix, marks, hover
 
     def content(self, scene: Scene) -> str:
         """All parts: frames, lines, shapes, notes, in the order in which they cover each other."""
@@ -62,7 +64,9 @@ class Writer:
 
     def group(self, id: str, kind: str, inside: str) -> str:
         still = " still" if self.marks is not None and id not in self.marks else ""
-        return f'<g id="{escaped(self.prefix + id)}" class="{kind}{still}">{inside}</g>\n'
+        lines = self.hover.get(id, "").split("\n")
+        title = f"<title>{'&#10;'.join(map(escaped, lines))}</title>" if id in self.hover else ""
+        return f'<g id="{escaped(self.prefix + id)}" class="{kind}{still}">{title}{inside}</g>\n'
 
     def frame(self, frame: Frame) -> str:
         """A frame with its title."""

@@ -89,8 +89,9 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     The parameters of a module are named by their paths, ``embed.W``.
     """
     f = _apart(f)
-    params: Any = getattr(getattr(f, "__self__", f), "params", None)
-    paths = {x.node: path for path, x in params.items() if isinstance(x, Tensor)} if hasattr(params, "items") else {}
+    params = getattr(getattr(f, "__self__", f), "params", None)
+    named = params.items() if isinstance(params, Mapping) else ()
+    paths = {x.node: path for path, x in named if isinstance(x, Tensor)}
     return _of_call(f, inputs, names, getattr(f, "__name__", type(f).__name__), paths)
 
 

@@ -70,13 +70,13 @@ class _Direction:
         """The box of a part, with its products."""
         products = [f"{self.names[s.args[0]]} @ {self.names[s.args[1]]}" for s in statements if s.op == "matmul"]
         count = sum(statement.op not in VIEWS for statement in statements)
-        detail = ", ".join(products[:FEW]) + " …" * (len(products) > FEW)
-        return self.vertex("module", f"{self.scope}: {TITLES[name]}", detail, count)
+        text = ", ".join(products[:FEW]) + " …" * (len(products) > FEW)
+        return self.vertex("module", f"{self.scope}: {TITLES[name]}", text, count)
 
     def vertex(self, kind: str, text: str, detail: str = "", count: int = 0) -> Vertex:
         """A new vertex of the graph."""
-        label, module = ("", text) if kind == "module" else (text, "")
-        vertex = Vertex(f"n{len(self.graph.nodes)}", kind, label, module, "", detail, operations=count)
+        names = ("", text) if kind == "module" else (text, "")
+        vertex = Vertex(f"n{len(self.graph.nodes)}", kind, *names, detail=detail, operations=count)
         self.graph.nodes.append(vertex)
         return vertex
 

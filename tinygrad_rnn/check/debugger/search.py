@@ -29,6 +29,7 @@ FIRST = 1000.0  # so much of it before the lines are solved for
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
 MISTAKES = 4  # so many are looked for, one after another
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
+FORWARD = 0.3  # so much more an edit of the forward costs: the outputs stay as they are
 PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
 
 
@@ -105,7 +106,7 @@ class Candidates:
         for k, unit in enumerate(job.units):
             scope = self.scopes[k]
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
-                likely = WEIGHT * ranked.places.get((k, n), 2.0)
+                likely = WEIGHT * ranked.places.get((k, n), 2.0) + FORWARD * seen.is_forward(k)
                 if likely < 1.9 * WEIGHT:
                     self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))
                 for name in missing(unit.node, body, at, scope):

@@ -33,8 +33,7 @@ class Solved:
     """A line that mends everything with the values ``right`` in the place of its ``values``, one for each run.
 
     ``distinct`` is False if there are too few gradients to tell whether only a mistake here can explain them,
-    ``unique`` if they do not determine the right values; ``follows`` is True if the values depend on the gradients by
-    the outputs. ``job`` is what the values are of.
+    ``unique`` if they do not determine the right values. ``job`` is what the values are of.
     """
 
     job: Job
@@ -45,7 +44,6 @@ class Solved:
     right: list[Any]
     distinct: bool
     unique: bool
-    follows: bool
     rank: float
 
     def wrong_runs(self) -> list[int]:
@@ -123,15 +121,15 @@ def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
     nodes = [((k, n), at, node) for k, unit in enumerate(job.units) for n, (_, _, at) in enumerate(bodies(unit.node))
              for node in values(at, names) if ranked.nodes.get(id(node), 2.0) < RANK]  # fmt: skip
     found: list[Solved] = []
-    for place, at, node in sorted(nodes, key=lambda line: (_is_forward(seen, line[2]), ranked.nodes[id(line[2])])):
+    for place, at, node in sorted(nodes, key=lambda line: (seen.is_forward(line[0][0]), ranked.nodes[id(line[2])])):
         probe, right, spare, free = solved(whole, place[0], node, left)
         left -= probe.runs if probe else 1
         if probe and right is not None:
-            follows, rank = id(node) in seen.following, ranked.nodes[id(node)]
-            found.append(Solved(job, place, at, node, probe.values, right, spare >= SPARE, not free, follows, rank))
+            rank = ranked.nodes[id(node)] + 2 * seen.is_forward(place[0])
+            found.append(Solved(job, place, at, node, probe.values, right, spare >= SPARE, not free, rank))
     found = [line for line in found if line.distinct] or found
     order = {key: n for n, key in enumerate(seen.kinds)}  # of their first runs
-    return sorted(found, key=lambda line: (not line.follows, line.rank, line.begins(), order.get(id(line.node), 0)))
+    return sorted(found, key=lambda line: (line.rank, line.begins(), order.get(id(line.node), 0)))
 
 
 def solved(job: Job, k: int, node: ast.expr, most: int) -> tuple[Probe | None, list[np.ndarray] | None, int, int]:
@@ -207,8 +205,3 @@ def _run(probe: Probe, now: Sequence[np.ndarray]) -> Any:
         return probe.run([x if isinstance(y, np.ndarray) or x.ndim else x[()] for x, y in zip(now, probe.values)])
     except Exception:  # of the user's code, with other numbers than usual
         return None
-
-
-def _is_forward(seen: Observation, node: ast.expr) -> bool:
-    """Is it an expression of the forward, as far as is known?"""
-    return bool(seen.following) and id(node) not in seen.following

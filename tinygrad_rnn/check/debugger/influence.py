@@ -20,6 +20,7 @@ from .scope import names_of
 from .statement_edits import bodies
 
 UNKNOWN = 0.6  # the rank of a line whose value cannot be moved, such as the header of a loop
+ELSEWHERE = 1.6  # the rank of a value that influences a part of what is wrong
 WRONG, CHANGED = 1e-6, 1e-11  # a smaller error is that of the numbers; a smaller change is rounding
 FEW = 0.05  # of what is wrong, so much may be so little changed that it does not show
 Place = tuple[int, int]  # a unit, and the number of a statement in it
@@ -63,6 +64,9 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
                     found.variables[k, name] = min(least, rank(wrong, changed, partial))
         for n, statement in numbered:
             known = [found.nodes[id(node)] for node in values(statement, names) if id(node) in found.nodes]
+            known = (
+                [min(known[0], UNKNOWN), *known] if known and min(known) < ELSEWHERE and _indexed(statement) else known
+            )
             found.places[k, n] = min(known, default=UNKNOWN + 0.3 * isinstance(statement, (ast.If, ast.Return)))
         for n, statement in numbered:
             if isinstance(statement, ast.For):
@@ -70,6 +74,12 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
                 inside = [m for m, other in numbered if statement.lineno <= other.lineno <= last]
                 found.places[k, n] = min(found.places[k, m] for m in inside)
     return found
+
+
+def _indexed(statement: ast.stmt) -> bool:
+    """Does a statement assign to an element or a block, which may be another than it should be?"""
+    targets = [getattr(statement, "target", None), *getattr(statement, "targets", [])]
+    return any(isinstance(target, ast.Subscript) for target in targets)
 
 
 def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float:

@@ -55,19 +55,12 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
         for node, changed in zip(listed, influences(job, k, [[node] for node in listed])):
             if changed is not None:
                 found.nodes[id(node)] = rank(wrong, changed, partial)
-        reads = reads_of(unit.node)
-        for first in range(1 if seen.following else max(map(len, reads.values()), default=0)):
-            reads = {name: nodes[min(first, 1) :] for name, nodes in reads.items() if len(nodes) > min(first, 1)}
-            for name, changed in zip(reads, influences(job, k, list(reads.values()))):
-                if changed is not None:
-                    least = found.variables.get((k, name), 2.0)
-                    found.variables[k, name] = min(least, rank(wrong, changed, partial))
+        for name, changed in _variables(job, k, not seen.following):
+            least = found.variables.get((k, name), 2.0)
+            found.variables[k, name] = min(least, rank(wrong, changed, partial))
         for n, statement in numbered:
-            known = [found.nodes[id(node)] for node in values(statement, names) if id(node) in found.nodes]
-            known = (
-                [min(known[0], UNKNOWN), *known] if known and min(known) < ELSEWHERE and _indexed(statement) else known
-            )
-            found.places[k, n] = min(known, default=UNKNOWN + 0.3 * isinstance(statement, (ast.If, ast.Return)))
+            ranked = [found.nodes[id(node)] for node in values(statement, names) if id(node) in found.nodes]
+            found.places[k, n] = _place(statement, min(ranked, default=None))
         for n, statement in numbered:
             if isinstance(statement, ast.For):
                 last = statement.end_lineno or 0
@@ -76,10 +69,23 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
     return found
 
 
-def _indexed(statement: ast.stmt) -> bool:
-    """Does a statement assign to an element or a block, which may be another than it should be?"""
+def _place(statement: ast.stmt, least: float | None) -> float:
+    """The rank of a statement whose likeliest value has the rank ``least``."""
+    if least is None:
+        return UNKNOWN + 0.3 * isinstance(statement, (ast.If, ast.Return))
     targets = [getattr(statement, "target", None), *getattr(statement, "targets", [])]
-    return any(isinstance(target, ast.Subscript) for target in targets)
+    indexed = any(isinstance(target, ast.Subscript) for target in targets)  # perhaps the element or block is wrong
+    return min(least, UNKNOWN) if indexed and least < ELSEWHERE else least
+
+
+def _variables(job: Job, k: int, suffixes: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """What changes with the values of each variable where it is read, and if ``suffixes`` where it is read late."""
+    reads = reads_of(job.units[k].node)
+    for first in range(max(map(len, reads.values()), default=0) if suffixes else 1):
+        reads = {name: nodes[min(first, 1) :] for name, nodes in reads.items() if len(nodes) > min(first, 1)}
+        for name, changed in zip(reads, influences(job, k, list(reads.values()))):
+            if changed is not None:
+                yield name, changed
 
 
 def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float:

@@ -13,18 +13,20 @@ from ...engine.shape import reduced
 from ...formula.numpy_functions import traits
 from ...ops.index import basic
 from .merge import is_elementwise
-from .program import Program, Statement
+from .program import Program, Statement, writes_into
 
 
 class Call:
     """A statement for all steps: the texts of its operands, which of them have T in front, and the text writer."""
 
     def __init__(
-        self, program: Program, statement: Statement, texts: Sequence[str], timed: Sequence[bool], writer: Any
+        self, program: Program, statement: Statement, texts: Sequence[str], timed: Sequence[bool], writer: Any,
+        out: str = "",
     ):
         self.program, self.statement, self.texts, self.timed = program, statement, list(texts), list(timed)
         self.shapes = [program.shape(arg) for arg in statement.args]
         self.shape, self.attrs, self.writer = program.shape(statement.out), statement.attrs, writer
+        self.out = out  # what it writes over, if anything
 
     def aligned(self, k: int, rank: int) -> str:
         """Operand k with as many axes after T as ``rank``."""
@@ -37,6 +39,10 @@ class Call:
         """The call of the operation."""
         return self.writer.call(self.statement, args, attrs)
 
+    def new(self, shape: str) -> str:
+        """Memory for the result."""
+        return f"empty({shape}, '{self.program.values[self.statement.out].dtype.name}')"
+
     @property
     def time_shape(self) -> str:
         return self.writer.tuple(("T", *self.shape))
@@ -44,7 +50,10 @@ class Call:
 
 def _elementwise(call: Call) -> str:
     rank = len(call.shape)
-    return call.of([call.aligned(k, rank) for k in range(len(call.texts))], call.attrs)
+    args = [call.aligned(k, rank) for k in range(len(call.texts))]
+    if not writes_into(call.program, call.statement):
+        return call.of(args, call.attrs)
+    return call.writer.call(call.statement, args, call.attrs, call.out or call.new(call.time_shape))
 
 
 def _product(call: Call) -> str | None:
@@ -53,7 +62,11 @@ def _product(call: Call) -> str | None:
         return None
     if call.timed == [True, False] and ranks[1] == 2:
         rows = f"{call.texts[0]}.reshape(-1, {call.shapes[0][-1]})"
-        return f"np.dot({rows}, {call.texts[1]}).reshape({call.time_shape})"
+        out = ""
+        if writes_into(call.program, call.statement):
+            count = " * ".join(map(str, ["T", *call.shapes[0][:-1]]))
+            out = f", out={call.new(f'({count}, {call.shape[-1]})')}"
+        return f"np.dot({rows}, {call.texts[1]}{out}).reshape({call.time_shape})"
     rank = max(ranks)
     return f"np.matmul({', '.join(call.aligned(k, rank) for k in (0, 1))})"
 

@@ -8,33 +8,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ...engine.op import OPS
-from .program import Program, Statement
+from .program import Program, Statement, writes_into
 from .schedule import Schedule, is_view
 
 NEVER = 10**9
 
 
-def writes_into(program: Program, statement: Statement) -> bool:
-    """Can the statement write its value into an array that is there already?"""
-    value = program.values[statement.out]
-    if not value.shape or statement.kept or value.dtype.kind not in "fb":
-        return False
-    if statement.op == "matmul":
-        return all(len(program.shape(arg)) == 2 for arg in statement.args) and _one_dtype(program, statement)
-    if statement.op == "join":
-        return True
-    into = OPS[statement.op].into if statement.op in OPS else None
-    return isinstance(statement.function, np.ufunc) or (into is not None and _one_dtype(program, statement))
-
-
 def in_place(program: Program, statement: Statement) -> bool:
     """May the statement write over an operand of the same shape?"""
     return statement.op not in ("matmul", "join")
-
-
-def _one_dtype(program: Program, statement: Statement) -> bool:
-    return len({program.values[number].dtype for number in (*statement.args, statement.out)}) == 1
 
 
 class Buffers:

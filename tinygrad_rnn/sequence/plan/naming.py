@@ -9,7 +9,7 @@ from ...formula.line_breaks import identifier
 from ...formula.numpy_functions import traits
 from .program import Program, Statement
 
-RESERVED = ("np", "T", "t", "rng")
+RESERVED = ("np", "empty", "T", "t", "rng")
 
 #: Shorter names for values that the cell does not name.
 STEMS = {"part": "a", "prod": "p", "diff": "rest", "s": "sum"}

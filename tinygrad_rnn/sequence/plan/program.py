@@ -151,6 +151,23 @@ class Program:
         return {number: statement for number, statement in statements.items() if number in needed}
 
 
+def writes_into(program: Program, statement: Statement) -> bool:
+    """Can the statement write its value into an array that is there already?"""
+    value = program.values[statement.out]
+    if not value.shape or statement.kept or value.dtype.kind not in "fb":
+        return False
+    if statement.op == "matmul":
+        return all(len(program.shape(arg)) == 2 for arg in statement.args) and _one_dtype(program, statement)
+    if statement.op == "join":
+        return True
+    into = OPS[statement.op].into if statement.op in OPS else None
+    return isinstance(statement.function, np.ufunc) or (into is not None and _one_dtype(program, statement))
+
+
+def _one_dtype(program: Program, statement: Statement) -> bool:
+    return len({program.values[number].dtype for number in (*statement.args, statement.out)}) == 1
+
+
 def _is_array(part: Any) -> bool:
     return isinstance(part, (np.ndarray, np.generic))
 

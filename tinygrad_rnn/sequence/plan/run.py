@@ -24,9 +24,9 @@ from ..loop import label
 from .cache import Request, plan_for
 from .compiled import Plan
 from .directions import MASK
+from .pool import in_order
 from .segments import Segments
 from .unplanned import Loop
-from .verify import leading
 
 
 class Planned:
@@ -55,12 +55,12 @@ class Planned:
         if recorded:
             self.saved, self.leaves = saved, leaves
         hs = hs[::-1] if self.reverse else hs
-        return leading(hs), tuple(np.array(array) for array in last)
+        return np.array(np.swapaxes(hs, 0, 1), order="C"), tuple(np.array(array) for array in last)
 
     def _in_order(self, array: np.ndarray) -> np.ndarray:
         """(N, T, ...) as (T, N, ...), in the order in which the steps run."""
         array = np.swapaxes(array, 0, 1)
-        return np.ascontiguousarray(array[::-1] if self.reverse else array)
+        return in_order(array[::-1] if self.reverse else array)
 
     def gradients(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
         """The gradients by the nodes ``outer``."""

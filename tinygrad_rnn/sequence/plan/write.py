@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from .batch import Call, way
 from .buffers import Buffers
+from .bulk import BulkBuffers
 from .naming import Names, plural
+from .pool import empty
 from .program import Statement
 from .schedule import Schedule, is_view
 from .texts import Texts
@@ -38,6 +40,9 @@ class Sections:
         self.buffers = Buffers(plan, [carry.next for carry in carries], [])
         self.uses = Counter([arg for statement in plan.by_value.values() for arg in statement.args])
         self.uses.update(ends)
+        carried = [number for carry in carries for number in (carry.leaf, carry.next) if number is not None]
+        self.over = BulkBuffers(plan, [*ends, *carried]).over
+        texts.space["empty"] = empty
         self.lines: list[str] = []
         self.setup: dict[int, str] = {}  # views of buffers, which need no line in the loop
         self.bound: dict[int, None] = {}
@@ -73,7 +78,7 @@ class Sections:
     def add(self, line: str, number: int | None = None, timed: bool = False) -> None:
         """A line, with the shape of its value in the margin."""
         margin = "" if number is None else f"# {self.shape(number, timed)}"
-        self.lines.append(f"    {line:<72}{margin}".rstrip())
+        self.lines.append(f"    {line:<70}  {margin}".rstrip())
 
     # -- outside of the loop
 
@@ -103,7 +108,9 @@ class Sections:
             return texts[0]
         if any(timed):
             write = way(statement)
-            text = write(Call(self.program, statement, texts, timed, self.texts)) if write is not None else None
+            out = plural(self.names.of[self.over[statement.out]]) if statement.out in self.over else ""
+            call = Call(self.program, statement, texts, timed, self.texts, out)
+            text = write(call) if write is not None else None
             assert text is not None, statement.op
             return text
         return self.plain(statement, texts)

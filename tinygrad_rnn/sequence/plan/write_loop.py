@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .adjoint import STATIC
-from .buffers import copies, writes_into
+from .buffers import copies
 from .naming import plural
-from .program import Statement
+from .program import Statement, writes_into
 from .schedule import is_view
 from .write import Sections
 
@@ -84,14 +84,14 @@ class Writer(Sections):
         for carry in self.carries:
             name, first = self.names.of[carry.leaf], f"{self.names.of[carry.leaf]}_first"
             if carry.stored:
-                lines.append((f"{name}_all = np.empty((T + 1, *{first}.shape), {first}.dtype)", carry.leaf, True))
+                lines.append((f"{name}_all = empty((T + 1, *{first}.shape), {first}.dtype)", carry.leaf, True))
                 lines.append((f"{name}_all[{'T' if self.backwards else 0}] = {first}", carry.leaf, False))
             else:
                 lines.append((f"{name}, {name}_new = {first}.copy(), np.empty_like({first})", carry.leaf, False))
         for number in self.plan.histories:
             if self.stored_next(number) is None:
                 dtype = self.program.values[number].dtype.name
-                text = f"np.empty({self.shape(number, True)}, '{dtype}')"
+                text = f"empty({self.shape(number, True)}, '{dtype}')"
                 lines.append((f"{plural(self.names.of[number])} = {text}", number, True))
         lines += self._buffer_lines()
         return lines + [(f"{self.names.of[out]} = {text}", out, False) for out, text in self._views()]

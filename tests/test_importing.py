@@ -18,7 +18,7 @@ before = np.random.get_state()[1].tolist(), random.getstate(), sorted(os.listdir
 environment = dict(os.environ)
 import tinygrad_rnn
 after = np.random.get_state()[1].tolist(), random.getstate(), sorted(os.listdir()), np.geterr(), threading.enumerate()
-heavy = ["matplotlib", "tqdm", "safetensors", "pygraphviz", "torch", "numba", "tinygrad_rnn.cli.demo",
+heavy = ["matplotlib", "tqdm", "safetensors", "pygraphviz", "torch", "llvmlite", "tinygrad_rnn.cli.demo",
          "tinygrad_rnn.cli.main"]
 print(json.dumps({
     "same": [a == b for a, b in zip(before, after)] + [environment == dict(os.environ)],

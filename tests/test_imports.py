@@ -24,7 +24,7 @@ MAY = {
     "formula": "errors engine",  # a gradient rule as an expression
     "cells": "errors engine ops",
     "tracing": "errors engine formula cells",  # the recorded computation, its names and its adjoint
-    "sequence": "errors engine ops formula cells tracing",  # scan, and its plan
+    "sequence": "errors files engine ops formula cells tracing",  # scan, and its plan
     # the tools: no layer, no model, not each other
     "flow": "errors figures engine cells tracing",
     "derive": "errors engine formula cells tracing",
@@ -50,6 +50,7 @@ OUTSIDE = {
     "cairosvg": ("draw", "in a function"),
     "resvg_py": ("draw", "in a function"),
     "matplotlib": ("figures", "in a function"),
+    "llvmlite": ("sequence", "at the top"),  # of sequence/jit, whose modules are imported in a function
     "tqdm": ("train", "in a function"),
     "pytest": ("check", "in a function"),
     "safetensors": ("train", "in a function"),

@@ -1,0 +1,109 @@
+"""Compiled loops on disk, named by all that they depend on.
+
+The folder is ``$XDG_CACHE_HOME/tinygrad_rnn/jit``, by default ``~/.cache/tinygrad_rnn/jit``; it may be deleted. A loop
+is compiled anew for another source, other versions of Python, NumPy, llvmlite or this package, and another CPU. A file
+begins with the checksum of the rest; a damaged one is written anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numpy as np
+from llvmlite import binding
+
+from ...files import write_whole
+from .compile import HEADER, Argument, object_code, target_machine
+
+DIGEST = hashlib.sha256().digest_size
+
+
+def folder() -> Path:
+    """The folder of compiled loops."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "tinygrad_rnn" / "jit"
+
+
+@functools.cache
+def depends_on() -> str:
+    """All that a compiled loop depends on beside its source."""
+    here = Path(__file__).parent
+    texts = [file.read_text(encoding="utf-8") for file in sorted(here.glob("*.py"))]
+    features = binding.get_host_cpu_features().flatten()
+    versions = (platform.python_version(), llvmlite.__version__, np.__version__, str(HEADER))
+    return "\n".join([*texts, *versions, binding.get_host_cpu_name(), features])
+
+
+class Functions:
+    """Functions that are compiled together, when the first is called; ``title`` says what they are."""
+
+    def __init__(self, title: str):
+        self.title, self.sources = title, dict[str, tuple[str, Sequence[Argument]]]()
+
+    def add(self, name: str, text: str, arguments: Sequence[Argument]) -> Callable[..., None]:
+        """The function ``name`` of a text: ``function(T, *arrays)``. It runs without the lock of the interpreter."""
+        self.sources[name] = text, arguments
+
+        def function(*args: Any) -> None:
+            self.loaded[name](*args)
+
+        return function
+
+    @functools.cached_property
+    def loaded(self) -> dict[str, Any]:
+        """The functions in memory, from their file or compiled, which is said on stderr."""
+        path = self.path
+        code = _read(path)
+        if code is None:
+            kept = _prepared(path.parent)
+            text = f", once; kept in {path.parent}" if kept else f"; it cannot be kept in {path.parent}"
+            print(f"tinygrad_rnn: compiling {self.title}{text}", file=sys.stderr, flush=True)
+            code = object_code(self.sources)
+            if kept:
+                write_whole(path, hashlib.sha256(code).digest() + code)
+        return in_memory(code, {name: len(arguments) for name, (_, arguments) in self.sources.items()})
+
+    @property
+    def path(self) -> Path:
+        """The file of the functions."""
+        key = "\n".join([*(text for text, _ in self.sources.values()), depends_on()])
+        return folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.loop"
+
+
+def _read(path: Path) -> bytes | None:
+    """The machine code in a file; None if there is no such file, or a damaged one."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content[DIGEST:] if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST] else None
+
+
+def _prepared(folder: Path) -> bool:
+    """Make the folder of compiled functions; can files be written to it?"""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return os.access(folder, os.W_OK)
+
+
+def in_memory(code: bytes, counts: Mapping[str, int]) -> dict[str, Any]:
+    """The functions of an object file, by name; ``counts`` are their arrays."""
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target_machine())
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    result = {}
+    for name, count in counts.items():
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.py_object] * count)
+        result[name] = kind(engine.get_function_address(name))
+        result[name].engine = engine  # type: ignore[attr-defined]  # it owns the memory of the code
+    return result

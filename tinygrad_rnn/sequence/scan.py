@@ -18,7 +18,7 @@ from .checkpointed import run_in_segments
 from .loop import run_loop
 from .plan.run import planned
 
-MODES = ("auto", "eager", "plan")
+MODES = ("auto", "eager", "plan", "jit")
 MANY = 64  #: windows in one graph at which scan warns
 
 
@@ -54,8 +54,11 @@ def scan(
 
     ``mode="auto"`` runs a planned loop where there is one, which equals this one but for rounding: products and
     elementwise operations that need not be in the loop are computed for all steps at once (see `plan`). "plan" raises
-    PlanError for a cell that decides by values or does more than compute. "eager" runs this loop. Inside `trace_nans`,
-    `trace_mutations` and recorders every mode is this loop. Pictures and `gradient_flow` show the steps in every mode.
+    PlanError for a cell that decides by values or does more than compute. "eager" runs this loop. "jit" compiles the
+    planned loop by LLVM (the extra ``jit``), which takes a second at the first use ever; compiled loops are kept on
+    disk. It raises MissingDependency without llvmlite, and PlanError for operations that are not compiled. Inside
+    `trace_nans`, `trace_mutations` and recorders every mode is this loop. Pictures and `gradient_flow` show the steps
+    in every mode.
 
     ``checkpoint=k`` saves the state after every k steps alone, and runs k steps forward again before it runs them
     backward (Chen et al. 2016). With k near √T the saved memory grows with √T, beside xs and hs, for at most one more
@@ -103,9 +106,9 @@ def _run(
     """Run by the plan where there is one, else by the loop; an observer sees the loop."""
     if mode != "eager" and context.observer is None:
         try:
-            return planned(cell, xs, state, params, mask, reverse, windows, checkpoint)
+            return planned(cell, xs, state, params, mask, reverse, windows, checkpoint, mode == "jit")
         except PlanError as error:
-            if mode == "plan":
+            if mode in ("plan", "jit"):
                 raise PlanError(f"scan: {cell.name} cannot be planned: {error}") from None
     if checkpoint is not None:
         return run_in_segments(cell, xs, state, params, mask, reverse, checkpoint)

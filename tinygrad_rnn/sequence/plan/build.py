@@ -19,6 +19,7 @@ from .reach import Names, dependencies
 from .record import as_program, compare, fresh, record_step
 from .regroup import regrouped
 from .schedule import is_view
+from .write_loop import Writer
 
 
 def recorded(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
@@ -84,7 +85,7 @@ class Built:
 
 
 def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
-          wanted: Sequence[str], masked: bool) -> Built:  # fmt: skip
+          wanted: Sequence[str], masked: bool, writer: type[Writer] = Writer) -> Built:  # fmt: skip
     """The plan of ``cell`` for arrays of these shapes; ``wanted`` names the leaves that need a gradient."""
     step = recorded(cell, arrays, config, outer, masked)
     depends = dependencies(step, cell.states)
@@ -107,8 +108,8 @@ def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], oute
         carries = [(again[moved[leaf]], place.get(number or -1)) for leaf, number in zip(adjoint.carried, before)]
         of = {name: None if number is None else place[number] for name, number in zip(names, adjoint.of.values())}
         known = {again[moved[number]]: name for name, number in step.leaves.items() if moved.get(number) in again}
-        backward = write_backward(back, carries, of, again[moved[adjoint.incoming]], saved, known)
-    return Built(write_forward(cell, step, states, saved), backward, names, depends)
+        backward = write_backward(back, carries, of, again[moved[adjoint.incoming]], saved, known, writer)
+    return Built(write_forward(cell, step, states, saved, writer), backward, names, depends)
 
 
 def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, carried: Sequence[int]) -> Any:

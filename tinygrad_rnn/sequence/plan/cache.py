@@ -16,10 +16,12 @@ from ...engine.codegen import SIMPLE
 from ...engine.context import context
 from ...engine.tensor import Tensor, value
 from ...errors import Error, PlanError
+from ..jit import compiled_writer
 from .build import build
 from .compiled import Plan
 from .purity import Reads
 from .verify import verify
+from .write_loop import Writer
 
 MOST = 256  #: plans that are kept
 TRIES = 3  #: plans for one key, if arrays that the cell reads change, before the cell runs eagerly
@@ -31,9 +33,11 @@ _plans: OrderedDict[Any, tuple[Any, Plan | PlanError, int]] = OrderedDict()
 class Request:
     """A call of scan that asks for a plan: its arrays by name, its configuration, and its key."""
 
-    def __init__(self, cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Mapping[str, Any], masked: bool):
+    def __init__(self, cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Mapping[str, Any], masked: bool,
+                 jit: bool = False):  # fmt: skip
         reads = Reads(cell)
         self.cell, self.masked = cell, masked
+        self.writer: type[Writer] = compiled_writer() if jit else Writer
         self.tensors: dict[str, Any] = {cell.input: xs, **dict(zip(cell.states, state))}
         self.tensors.update({name: params[name] for name in cell.params})
         self.config = {name: arg for name, arg in params.items() if name not in cell.params}
@@ -53,7 +57,7 @@ class Request:
         if 0 in (len(value(xs)), *(n for shape in shapes for n in shape)):
             raise PlanError("an array is empty")
         config = [(name, _config_key(name, arg)) for name, arg in self.config.items()]
-        self.key = (*reads.key, *shapes, dtypes[0], *config, *self.wanted, masked)
+        self.key = (*reads.key, *shapes, dtypes[0], *config, *self.wanted, masked, jit)
 
     def contents(self) -> Any:
         """Checksums of the arrays that the cell reads besides its arguments; Python may decide by their values."""
@@ -99,10 +103,11 @@ def _new(request: Request) -> Plan | PlanError:
         arrays = {name: np.array(value(tensor)) for name, tensor in request.tensors.items()}
         xs = arrays[request.cell.input]
         step = {**arrays, request.cell.input: xs[:, 0]}
+        config, outer, masked = request.config, request.outer, request.masked
         with np.errstate(all="ignore"):
-            built = build(request.cell, step, request.config, request.outer, request.wanted, request.masked)
+            built = build(request.cell, step, config, outer, request.wanted, masked, request.writer)
         plan = Plan(request.cell.name, built)
-        verify(plan, request.cell, arrays, request.config, request.outer, request.masked)
+        verify(plan, request.cell, arrays, config, outer, masked)
         return plan
     except PlanError as error:
         return error

@@ -24,7 +24,8 @@ class Plan:
     def __init__(self, name: str, built: Built):
         self.name, self.built, self.returns = name, built, built.returns
         directions = [built.forward, *([built.backward] if built.backward else [])]
-        self.source = "\n\n\n".join(direction.text for direction in directions) + "\n"
+        loops = [direction.writer.loop_source for direction in directions if direction.writer.loop_source]
+        self.source = "\n\n\n".join([*(direction.text for direction in directions), *loops]) + "\n"
         self.files = [f"<plan {_count()} of {name}>" for _ in directions]
         self._reached: dict[int, list[Names]] = {}
         self.functions = []

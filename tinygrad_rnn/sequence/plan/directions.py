@@ -66,7 +66,8 @@ def _ordered(plan: Schedule) -> list[Statement]:
     return [statement for statements in plan.sections.values() for statement in statements]
 
 
-def write_forward(cell: Cell, step: Step, states: Sequence[int], saved: Mapping[int, int]) -> Direction:
+def write_forward(cell: Cell, step: Step, states: Sequence[int], saved: Mapping[int, int],
+                  kind: type[Writer] = Writer) -> Direction:  # fmt: skip
     program, new = step.program, step.new
     read = _read(program, states, [step.output, *new])
     roots = [step.output, *saved, *(new[k] for k in range(len(new)) if k not in read)]
@@ -74,7 +75,7 @@ def write_forward(cell: Cell, step: Step, states: Sequence[int], saved: Mapping[
     refs = _references(plan, roots)
     carries = [Carry(states[k], new[k], states[k] in refs or new[k] in refs) for k in read]
     names, texts = Names(program, _ordered(plan)), Texts(program)
-    writer = Writer(plan, names, texts, carries, roots, backwards=False)
+    writer = kind(plan, names, texts, carries, roots, backwards=False)
     writer.section("once", "once a sequence")
     writer.section("before", "all steps at once: what does not depend on the state")
     writer.loop()
@@ -110,14 +111,15 @@ def _timed_text(writer: Writer, number: int) -> str:
 
 
 def write_backward(back: Program, carries: Sequence[tuple[int, int | None]], of: Mapping[str, int | None],
-              incoming: int, saved: Mapping[int, int], known: Mapping[int, str]) -> Direction:  # fmt: skip
+              incoming: int, saved: Mapping[int, int], known: Mapping[int, str],
+              kind: type[Writer] = Writer) -> Direction:  # fmt: skip
     leaves = backward_leaves(back)
     roots = [number for number in of.values() if number is not None]
     plan = schedule(back, leaves, [number for _, number in carries if number is not None], roots)
     refs = _references(plan, roots)
     carried = [Carry(leaf, number, leaf in refs or number in refs) for leaf, number in carries]
     names, texts = Names(back, _ordered(plan)), Texts(back)
-    writer = Writer(
+    writer = kind(
         plan, names, texts, carried, [number for number in of.values() if number is not None], backwards=True
     )
     writer.section("once", "once a sequence")

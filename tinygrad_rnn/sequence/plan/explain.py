@@ -10,7 +10,7 @@ import numpy as np
 from ...cells.cell import Cell
 from ...cells.sizes import length
 from ...engine.tensor import Tensor
-from ...errors import PlanError
+from ...errors import InvalidValue, PlanError
 from .cache import Request, plan_for
 from .compiled import Plan
 from .directions import Direction
@@ -52,13 +52,17 @@ class Explained:
         )
 
 
-def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, **sizes: int) -> Explained:
+def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, mode: str = "plan", **sizes: int) -> Explained:
     """The plan of ``cell`` for arrays of these sizes: ``tg.plan(tg.lstm, N=20, T=35, D=100, H=100)``.
 
     It is what `scan` runs with ``mode="plan"``: ``plan.source`` is its NumPy source, ``plan.explain()`` says what runs
-    where, or why the cell runs eagerly. Sizes are letters of the cell's parameters. T is free: a plan is for any T.
-    Raises InvalidType and ShapeError, as ``cell.init`` does, for sizes that do not fit.
+    where, or why the cell runs eagerly. With ``mode="jit"`` it is that of the compiled loop: the source has the loops
+    too, and the explanation says how their products are computed. Sizes are letters of the cell's parameters. T is
+    free: a plan is for any T. Raises InvalidValue for another mode, InvalidType and ShapeError, as ``cell.init`` does,
+    for sizes that do not fit, and MissingDependency for "jit" without llvmlite.
     """
+    if mode not in ("plan", "jit"):
+        raise InvalidValue(f"plan: mode is {mode!r}, should be plan or jit")
     params = cell.init(np.random.default_rng(0), dtype=dtype, init=None, **sizes)
     known = {**cell.sizes({**dict.fromkeys(cell.config), **params}), **sizes, "N": N}
     rng = np.random.default_rng(1)
@@ -69,7 +73,7 @@ def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, **sizes: in
     xs = array(N, T, known.get("D", 1))
     state = [array(*(length(word, known) for word in cell.words[name])) for name in cell.states]
     try:
-        return Explained(cell, plan_for(Request(cell, xs, state, params, masked=False)))
+        return Explained(cell, plan_for(Request(cell, xs, state, params, masked=False, jit=mode == "jit")))
     except PlanError as error:
         return Explained(cell, None, str(error))
 
@@ -82,6 +86,7 @@ def _direction(direction: Direction) -> list[str]:
             texts = [_text(direction, statement) for statement in counted]
             lines.append(f"  {TITLES[name]}: {len(counted)} operations")
             lines += [f"    {text}" for text in texts if text]
+            lines += [f"    compiled: {text}" for text in direction.writer.choices if name == "loop"]
     return lines
 
 

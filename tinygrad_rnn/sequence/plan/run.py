@@ -130,9 +130,10 @@ def planned(
     reverse: bool,
     windows: int = 1,
     checkpoint: int | None = None,
+    jit: bool = False,
 ) -> Any:
     """The outputs and the last states as Tensors, by the plan of the cell. Raises PlanError if there is none."""
-    request = Request(cell, xs, state, params, mask is not None)
+    request = Request(cell, xs, state, params, mask is not None, jit)
     plan = plan_for(request)
     this = Planned(request, plan, xs, state, mask, reverse, windows, checkpoint)
     hs, last = this.run()

@@ -15,6 +15,9 @@ from .write import Sections
 class Writer(Sections):
     """The lines of the body of one direction."""
 
+    loop_source = ""  #: the source of the loop, if it is compiled
+    choices: Sequence[str] = ()  #: how the products of a compiled loop are computed
+
     def loop(self) -> None:
         """Arrays for all steps, buffers, and the loop."""
         body = [line for statement in self.plan.sections["loop"] for line in self.statement(statement)]

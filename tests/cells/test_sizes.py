@@ -242,3 +242,17 @@ def test_an_error_of_the_user_is_not_taken_for_sizes():
 
     assert (probe(raises).links, probe(raises).error) == ({}, None)
     assert refusal(tg.draw, raises) == "ValueError: mine"
+
+
+def test_what_a_cell_remembers_of_its_arguments_depends_on_all_their_shapes():
+    params = tg.rnn.init(np.random.default_rng(0), D=3, H=4)
+    x, h = np.ones((2, 3), np.float32), np.zeros((2, 4), np.float32)
+    first = tg.rnn.check(x, (h,), params)
+    first["H"] = 5  # a copy
+    assert tg.rnn.check(x, (h,), params) == {"D": 3, "H": 4, "N": 2}
+    assert tg.rnn.check(x[:1], (h[:1],), params)["N"] == 1
+    for wrong in ((x[:, :2], (h,)), (x, (h[:, :3],)), (x, (h[:1],)), (x, (h, h))):
+        with pytest.raises(tg.Error, match="^rnn: "):
+            tg.rnn.check(*wrong, params)
+    with pytest.raises(tg.Error, match="^rnn: missing parameter b$"):
+        tg.rnn.check(x, (h,), {name: array for name, array in params.items() if name != "b"})

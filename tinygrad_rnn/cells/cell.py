@@ -57,6 +57,7 @@ class Cell:
         self.input, *self.states = positional
         self.params = {name: p for name, p in named.items() if isinstance(p, Param)}
         self.config = {name: p for name, p in named.items() if not isinstance(p, Param)}
+        self._known: dict[Any, dict[str, int]] = {}  # sizes by shapes
         self.words = {name: words_of((states or {}).get(name, "N H"), f"{self.name}: {name}") for name in self.states}
 
     def __repr__(self) -> str:
@@ -92,6 +93,9 @@ class Cell:
 
         Raises InvalidType for a missing or unknown parameter, ShapeError where shapes do not fit.
         """
+        key = tuple([(name, np.shape(value(arg)) if name in self.params else ()) for name, arg in params.items()])
+        if key in self._known:
+            return dict(self._known[key])
         for name in self.params:
             if name not in params:
                 raise InvalidType(f"{self.name}: missing parameter {name}")
@@ -103,7 +107,14 @@ class Cell:
                 raise InvalidType(
                     f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}"
                 )
-        return solve(self.name, self._axes(params))
+        return self._note(key, solve(self.name, self._axes(params)))
+
+    def _note(self, key: Any, sizes: dict[str, int]) -> dict[str, int]:
+        """Remember the sizes for these shapes: a scan checks its arguments at each call."""
+        if len(self._known) > 256:
+            self._known.clear()
+        self._known[key] = dict(sizes)
+        return sizes
 
     def _axes(self, params: Mapping[str, Any]) -> list[Axis]:
         """The axes of all parameters. Raises ShapeError for an array with another number of axes."""
@@ -146,6 +157,9 @@ class Cell:
     def _fit(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
         """See `check`: what it computes from the shapes."""
         sizes = self.sizes(params)
+        key = (*sizes.items(), np.shape(value(x)), *[np.shape(value(array)) for array in state])
+        if key in self._known:
+            return dict(self._known[key])
         if len(state) != len(self.states):
             got = f"{len(state)} state{'s' * (len(state) != 1)}"
             raise InvalidType(f"{self.name}: got {got}, should be {len(self.states)}: {', '.join(self.states)}")
@@ -162,7 +176,7 @@ class Cell:
             want = self._lengths(words, sizes)
             if got != want:
                 raise ShapeError(f"{self.name}: {name} is {got}, should be ({', '.join(words)}) = {want}")
-        return solve(self.name, self._axes(params), sizes)
+        return self._note(key, solve(self.name, self._axes(params), sizes))
 
     def _lengths(self, words: Sequence[str], sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape of a state in numbers. Raises InvalidType for a size that no shape tells."""

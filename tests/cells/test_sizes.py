@@ -252,7 +252,7 @@ def test_what_a_cell_remembers_of_its_arguments_depends_on_all_their_shapes():
     assert tg.rnn.check(x, (h,), params) == {"D": 3, "H": 4, "N": 2}
     assert tg.rnn.check(x[:1], (h[:1],), params)["N"] == 1
     for wrong in ((x[:, :2], (h,)), (x, (h[:, :3],)), (x, (h[:1],)), (x, (h, h))):
-        with pytest.raises(tg.Error, match="^rnn: "):
+        with pytest.raises(tg.Error, match=r"^rnn: "):
             tg.rnn.check(*wrong, params)
-    with pytest.raises(tg.Error, match="^rnn: missing parameter b$"):
+    with pytest.raises(tg.Error, match=r"^rnn: missing parameter b$"):
         tg.rnn.check(x, (h,), {name: array for name, array in params.items() if name != "b"})

@@ -19,6 +19,7 @@ from .contractions import letters
 from .moves import MOVES, reshaped
 from .places import Place, part, whole
 from .products import Product
+from .rows import merged, of_one_row
 from .scalars import REDUCTIONS, element, is_elementwise, is_reduction, literal, reduced_axes
 from .storage import Storage
 
@@ -34,9 +35,23 @@ class Body:
         self.groups = chains(self.plan, statements)
         self.storage = Storage(writer, self.groups, stored, writer.buffers.next_of if carries else {})
         self.products: list[Product] = []
-        self.lines = [line for group in self.groups for line in self.group(group)]
+        self.added = self._added_up(statements)
+        lines = [line for group in self.groups if group[0].out not in self.added for line in self.group(group)]
         for carry in carries:
-            self.lines += self._next(carry)
+            lines += self._next(carry)
+        blocks = merged(lines)
+        for name in of_one_row(blocks, self.storage.buffers):
+            kept = self.storage.arrays[name]
+            self.storage.arrays[name] = replace(kept, shape=(1, *kept.shape[1:]))
+        self.lines = [line for block in blocks for line in block]
+
+    def _added_up(self, statements: Sequence[Statement]) -> dict[int, int]:
+        """Sums over rows that only a sum over time reads, with what they add up: both are one sum."""
+        inner = {statement.out: statement for statement in statements
+                 if statement.op == "sum" and statement.attrs.get("axis") in (0, (0,)) and len(statement.attrs) < 3
+                 and not statement.attrs.get("keepdims") and self.writer.uses[statement.out] == 1}  # fmt: skip
+        sums = [statement.args[0] for statement in statements if statement.op == "time_sum"]
+        return {number: inner[number].args[0] for number in sums if number in inner}
 
     def arguments(self) -> list[Argument]:
         """What the function is called with, after T."""
@@ -78,8 +93,11 @@ class Body:
         return [line for copy in moved for line in self._copy(*copy)]
 
     def _time_sum(self, statement: Statement) -> list[str]:
-        shape, total = self.program.shape(statement.out), self.storage.place(statement.out).index(INDICES)
-        return self._nested(shape, [f"{total} = {total} + {self.text(statement.args[0], shape)}"])
+        number = self.added.get(statement.args[0])
+        indices = INDICES if number is None else INDICES[1:]
+        number = statement.args[0] if number is None else number
+        shape, total = self.program.shape(number), self.storage.place(statement.out).index(indices)
+        return self._nested(shape, [f"{total} = {total} + {self.text(number, shape)}"])
 
     def _move(self, statement: Statement) -> list[str] | None:
         moves, zeros = MOVES.get(statement.op, (None, False))

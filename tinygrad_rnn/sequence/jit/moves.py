@@ -61,6 +61,8 @@ MOVES: dict[str, tuple[Callable[[Program, Statement, Place], Sequence[Copy] | No
 
 def reshaped(shape: tuple[int, ...], new: tuple[int, ...], indices: Sequence[str]) -> list[str]:
     """The indices in an array of ``shape`` of the element at ``indices`` of the same elements in the shape ``new``."""
+    if shape[:1] == new[:1] != ():
+        return [indices[0], *reshaped(shape[1:], new[1:], indices[1:])]
     terms, step = [], 1
     for index, n in zip(indices[: len(new)][::-1], new[::-1]):
         terms += [index if step == 1 else f"{step} * {index}"] * (n > 1)

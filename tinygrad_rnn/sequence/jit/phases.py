@@ -24,6 +24,21 @@ class Phase:
     statements: list[Statement] = field(default_factory=list)
 
 
+def sink(plan: Schedule, ends: Sequence[int]) -> None:
+    """Move statements that only the section after the loop reads into it, so that it need not read them."""
+    read = dict.fromkeys([*ends, *(arg for statement in plan.sections["loop"] for arg in statement.args)])
+    moved, stay = list[Statement](), list[Statement]()
+    for statement in reversed(plan.sections["before"]):
+        fits = is_view(statement) or is_compiled(plan, statement)
+        if plan.sections["after"] and fits and not any(out in read for out in statement.outs):
+            moved.append(statement)
+            plan.place[statement.out] = "after"
+        else:
+            stay.append(statement)
+            read.update(dict.fromkeys(statement.args))
+    plan.sections["before"], plan.sections["after"] = stay[::-1], [*moved[::-1], *plan.sections["after"]]
+
+
 def phases(plan: Schedule, statements: Sequence[Statement], fused: Mapping[int, str | None]) -> list[Phase]:
     """The phases of ``statements``; those that are ``fused`` with a sum over time are calls of NumPy."""
     fused = {out: text for out, text in fused.items() if not _adds_up(plan, statements, out)}

@@ -15,7 +15,7 @@ from ..plan.write import Carry
 from ..plan.write_loop import Writer
 from .body import Body
 from .chains import into_loop
-from .phases import Phase, phases, reads_of
+from .phases import Phase, phases, reads_of, sink
 from .store import Functions
 
 
@@ -33,6 +33,7 @@ class CompiledWriter(Writer):
 
     def __init__(self, plan: Any, names: Any, texts: Any, carries: Sequence[Carry], ends: Sequence[int],
                  backwards: bool):  # fmt: skip
+        sink(plan, [*ends, *(carry.next for carry in carries if carry.next is not None)])
         into_loop(plan, ends)
         for carry in carries:
             carry.stored = True

@@ -1,0 +1,71 @@
+"""Loops over the same rows as one loop, so that what a row is computed from is still in the first cache.
+
+::
+
+    for n_ in range(20):                        for n_ in range(20):
+        for j_ in range(400):                       for j_ in range(400):
+            a[n_, j_] = x[t, n_, j_] * 2    ->          a[0, j_] = x[t, n_, j_] * 2
+    for n_ in range(20):                            for j_ in range(400):
+        for j_ in range(400):                           y[t, n_, j_] = a[0, j_] + 1
+            y[t, n_, j_] = a[n_, j_] + 1
+
+A value of the step that only this loop uses needs memory for one row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+ELEMENT = re.compile(r"\b(\w+)\[([^\[\]]*)\]")
+HEAD = "for n_ in range("
+
+
+def merged(lines: Sequence[str]) -> list[list[str]]:
+    """The lines as blocks, each a loop with its body or a single line; neighbouring loops over rows are one."""
+    blocks: list[list[str]] = []
+    for line in lines:
+        if line.startswith(" "):
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    result: list[list[str]] = []
+    for block in blocks:
+        if result and block[0].startswith(HEAD) and block[0] == result[-1][0] and _fit(result[-1], block):
+            result[-1] += block[1:]
+        else:
+            result.append(block)
+    return result
+
+
+def _fit(first: Sequence[str], second: Sequence[str]) -> bool:
+    """May a row of the second loop be computed right after that row of the first?"""
+    one, two = _accesses(first), _accesses(second)
+    written = [name for name in one if name in two and (one[name][0] or two[name][0])]
+    return all(one[name][1] and two[name][1] for name in written)
+
+
+def _accesses(block: Sequence[str]) -> dict[str, tuple[bool, bool]]:
+    """For each array: is it written, and is each of its elements in the row of the loop?"""
+    result: dict[str, tuple[bool, bool]] = {}
+    local = [line.split()[0] for line in block if "= local(" in line]
+    for line in block:
+        left = line.partition(" = ")[0].strip()
+        for match in ELEMENT.finditer(line):
+            name, index = match.group(1), match.group(2).split(", ")
+            written, of_row = result.get(name, (False, True))
+            place = index[1:] if index[0] in ("t", "t + 1") else index
+            if name not in local:
+                result[name] = written or left == match.group(0), of_row and place[:1] == ["n_"]
+    return result
+
+
+def of_one_row(blocks: Sequence[list[str]], names: Iterable[str]) -> list[str]:
+    """Those of the arrays ``names`` that a single loop over rows uses; their index of the row becomes 0."""
+    result = []
+    for name in names:
+        users = [block for block in blocks if any(re.search(rf"\b{name}\b", line) for line in block)]
+        if len(users) == 1 and users[0][0].startswith(HEAD) and _accesses(users[0]).get(name, (True, False))[1]:
+            users[0][:] = [re.sub(rf"\b{name}\[n_\b", f"{name}[0", line) for line in users[0]]
+            result.append(name)
+    return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,7 @@ class Forward:
 def quantities(k: int, tree: ast.AST) -> Iterator[Quantity]:
     """The values in a function: of variables, of what goes into its calls, of each place that reads a variable."""
     named = dict(assigned(tree))
+    parents = {id(child): parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
     for target, node in named.items():
         yield Quantity(k, [node], target, 0)
         if isinstance(node, ast.Call) and len(node.args) == 1 and not isinstance(node.args[0], ast.Starred):
@@ -114,7 +115,7 @@ def quantities(k: int, tree: ast.AST) -> Iterator[Quantity]:
         if not partly:
             yield Quantity(k, nodes, text, READ)
         for node in nodes if len(nodes) > 1 or partly else []:
-            yield Quantity(k, [node], text, 4, around(tree, node))
+            yield Quantity(k, [node], text, 4, around(parents, node))
     for node in expressions(tree):
         if isinstance(node, (ast.BinOp, ast.Call)) and len(ast.unparse(node)) <= SHORT:
             yield Quantity(k, [node], ast.unparse(node), 3)
@@ -132,9 +133,8 @@ def assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 yield f"{ast.unparse(target)}[{ast.unparse(key) if key else ''}]", part
 
 
-def around(tree: ast.AST, node: ast.expr) -> str:
-    """The smallest operation that reads a node, or its line."""
-    parents = {id(child): parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+def around(parents: Mapping[int, ast.AST], node: ast.expr) -> str:
+    """The smallest operation that reads a node, or its line; ``parents`` are by the id of a node."""
     at: Any = parents.get(id(node))
     while at is not None and not isinstance(at, (ast.BinOp, ast.Call, ast.stmt)):
         at = parents.get(id(at))

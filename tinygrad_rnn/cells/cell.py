@@ -37,7 +37,6 @@ class Cell:
     inner: Cell | None = None  # the cell inside of a wrapper
     wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` gives an equal cell
     probed: Probe | None = None  # see `probe`
-    fitting: tuple[list[Any], dict[str, int]] = [], {}  # the shapes that were checked last, and their sizes
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -147,15 +146,6 @@ class Cell:
             if isinstance(arg, Mapping):
                 wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
                 raise InvalidType(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
-        shapes = [np.shape(value(arg)) for arg in (x, *state)]
-        shapes += [(name, np.shape(value(arg)) if name in self.params else ()) for name, arg in params.items()]
-        known = self.fitting
-        if known[0] != shapes:
-            known = self.fitting = shapes, self._fit(x, state, params)
-        return {**known[1]}
-
-    def _fit(self, x: Any, state: Sequence[Any], params: Mapping[str, Any]) -> dict[str, int]:
-        """See `check`: what it computes from the shapes."""
         sizes = self.sizes(params)
         key = (*sizes.items(), np.shape(value(x)), *[np.shape(value(array)) for array in state])
         if key in self._known:

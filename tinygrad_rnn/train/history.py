@@ -94,7 +94,7 @@ def plot_histories(
                       marker=MARKERS[k % len(MARKERS)], label=label)  # fmt: skip
             shown += values
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel="epoch", ylabel="perplexity of the validation")
+        axes.set(xlabel="epoch", ylabel="validation perplexity")
         _scale(axes, shown, ylim)
         axes.legend()
     return drawn

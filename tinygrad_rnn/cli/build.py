@@ -22,7 +22,7 @@ from .settings import nearest
 from .target import cell_at
 
 STORIES = "stories"  #: the name of the generated text, in the place of a folder
-STORY_TOKENS = (200_000, 20_000, 20_000)
+STORY_TOKENS = (400_000, 20_000, 20_000)
 CELL = "cell.py"  #: the copy of the user's file in the folder of a run
 
 

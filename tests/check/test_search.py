@@ -1,6 +1,7 @@
 """What the search of a mistake tries, and which lines it can name without a patch."""
 
 import ast
+import dataclasses
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.observe import Observation
 from tinygrad_rnn.check.debugger.search import search
 from tinygrad_rnn.check.debugger.shrink import smaller
-from tinygrad_rnn.check.debugger.solve import Probe, solved_lines
-from tinygrad_rnn.check.debugger.statement_edits import slices
+from tinygrad_rnn.check.debugger.solve import Probe, confirmed, solved_lines
+from tinygrad_rnn.check.debugger.statement_edits import bodies, slices
 from tinygrad_rnn.check.layers.adapter import Adapter
 from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
 from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
@@ -56,6 +57,17 @@ def test_a_line_of_a_loss_is_solved_for_though_some_inputs_have_no_gradient(tmp_
     job, line = job_of(tmp_path, "min_char_lstm", "df = dsigmoid(f_s[t]) * df", "df = dsigmoid(i_s[t]) * df")
     assert len(job.needless) > 1
     assert line in lines_of(job)
+
+
+def test_a_line_is_named_only_if_it_mends_everything_on_other_inputs_too(tmp_path):
+    old = "da = total * (1 - self.h[:, t + 1] ** 2)"
+    job, line = job_of(tmp_path, "attribute_rnn", old, old.replace("2", "3"))
+    job = smaller(job)
+    seen = Observation(job)
+    lines = solved_lines(job, seen, ranks(job, seen))
+    statements = [at for _, _, at in bodies(job.units[lines[0].place[0]].node) if isinstance(at, ast.AugAssign)]
+    other = dataclasses.replace(lines[0], node=statements[0].value)
+    assert confirmed(job, [other, *lines], 500) == lines and line in [found.statement.lineno for found in lines]
 
 
 def test_a_line_that_returns_an_array_of_another_shape_is_solved_for(tmp_path):

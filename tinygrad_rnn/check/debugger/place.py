@@ -11,8 +11,6 @@ from .job import Job
 from .solve import Solved, shape_of
 from .source import Unit, shown
 
-MOST = 4  # lines that are named beside the first
-
 
 def told(job: Job, lines: Sequence[Solved], quantity: str = "") -> str:
     """The first line with what it should hold, and the other lines that can be the mistake instead of it.
@@ -29,7 +27,7 @@ def told(job: Job, lines: Sequence[Solved], quantity: str = "") -> str:
     if others:
         text.append(f"    a mistake in {'one of these lines' if len(others) > 1 else 'this line'} could be the only "
                     "mistake as well:")  # fmt: skip
-        for other in others[:MOST]:
+        for other in others:
             at = job.units[other.place[0]]
             text.append(f"    {where(at, other.statement)}: {source_line(at, other.statement).strip()}")
     return "\n".join(text)

@@ -21,7 +21,7 @@ from .patch import Patch, patch_of
 from .rewrite import rewritten_lines
 from .scope import Scope
 from .shrink import smaller
-from .solve import RANK, Solved, solved_lines
+from .solve import RANK, Solved, confirmed, solved_lines
 from .statement_edits import Edit, bodies, of_statement
 
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
@@ -74,7 +74,8 @@ def search(job: Job) -> Found:
         edits.promote([line.statement for line in found.lines])
         fitting = rewritten_lines(small, found.lines, edits.scopes)
         later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - found.runs, small)
-        found = Found(later.edit, later.patch, found.lines, found.runs + later.runs)
+        lines = [] if later.patch else confirmed(small, found.lines, seen.runs(WORK))
+        found = Found(later.edit, later.patch, lines, found.runs + later.runs)
     return found
 
 

@@ -22,6 +22,8 @@ from .statement_edits import bodies
 
 MOST = 400  # values of a line at all its runs; more are not solved for
 SPARE = 6  # so many more equations than unknowns, or a line cannot be told apart from others
+SEED = 3  # of the other inputs on which a line is solved for
+TOLD = 5  # lines are told at most
 RANK = 1.0  # the rank of the likeliest lines: all that is wrong changes with them
 REPEATS = 7  # of Newton's method, for lines in whose values the gradients are not linear
 HOPELESS = 0.02  # of what is wrong: a line whose values leave more than that cannot mend everything
@@ -130,6 +132,13 @@ def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
     found = [line for line in found if line.distinct] or found
     order = {key: n for n, key in enumerate(seen.kinds)}  # of their first runs
     return sorted(found, key=lambda line: (line.rank, line.begins(), order.get(id(line.node), 0)))
+
+
+def confirmed(job: Job, lines: Sequence[Solved], most: int) -> list[Solved]:
+    """The lines that can mend everything on other inputs too, of the likeliest ones."""
+    other = job.with_seed(SEED).with_all_elements()
+    other.units = job.units
+    return [line for line in lines[:TOLD] if solved(other, line.place[0], line.node, most)[1] is not None]
 
 
 def solved(job: Job, k: int, node: ast.expr, most: int) -> tuple[Probe | None, list[np.ndarray] | None, int, int]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.handwritings.fresh import FRESH
+from helpers.handwritings.random_edits import random_cases
 from helpers.handwritings.table import BY_NAME, changed, made
 from tinygrad_rnn.check.debugger.influence import ranks
 from tinygrad_rnn.check.debugger.job import Job
@@ -26,12 +27,17 @@ ALL = {**BY_NAME, **{handwriting.name: handwriting for handwriting in FRESH}}
 def job_of(folder, name, old, new):
     """A handwriting with a changed line, as a job, and the number of the line."""
     text, line = changed(ALL[name].text, old, new)
-    kind, function, backward, inputs = made(ALL[name], text, folder / f"{name}.py")
+    return job_on(text, folder / f"{name}.py", name), line
+
+
+def job_on(text, file, name, seed=0):
+    """A text of a handwriting as a job."""
+    kind, function, backward, inputs = made(ALL[name], text, file, seed)
     if kind == "layer":
         layer = AttributeLayer(function) if needs_names(function) else function
     else:
         layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
-    return Job(Adapter(layer, inputs), [function, backward]), line
+    return Job(Adapter(layer, inputs), [function, backward])
 
 
 @pytest.mark.parametrize(("name", "old", "new", "patched"), [
@@ -46,6 +52,24 @@ def job_of(folder, name, old, new):
 def test_the_patch_is_what_was_changed(name, old, new, patched, tmp_path):
     job, _ = job_of(tmp_path, name, old, new)
     assert search(job).patch.new.strip() == patched
+
+
+def test_a_random_edit_is_patched_or_its_line_is_named(trials, tmp_path):
+    """Of each hundred edits that run and change a gradient; a patch mends the file on other inputs too."""
+    named, wrong = 0, 0
+    for name in list(BY_NAME)[:: trials(12, 1)]:
+        for n, (_, text, _) in enumerate(random_cases(BY_NAME[name], trials(4, 100), seed=8)):
+            try:
+                job = job_on(text, tmp_path / f"{name}{n}.py", name)
+            except Exception:  # of a file that does not run
+                continue
+            if job.first.wrong:
+                found, wrong = search(job), wrong + 1
+                named += found.patch is not None or bool(found.lines)
+                if found.patch is not None:
+                    again = job_on(found.patch.text, tmp_path / f"{name}{n}_mended.py", name, seed=7)
+                    assert not again.first.wrong, f"{text}\n{found.patch}"
+    assert wrong and named >= 0.95 * wrong, f"{named} of {wrong}"
 
 
 def lines_of(job):

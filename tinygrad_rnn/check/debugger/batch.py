@@ -39,15 +39,19 @@ class Batch:
                 self.single += together
 
     def _code(self, unit: int, numbers: Sequence[int]) -> Any:
+        tree = switched(self.job.units[unit].node, *self._alternatives(numbers))
+        return with_constant(self.job.units[unit].compiled(tree), self._is_chosen)
+
+    def _alternatives(self, numbers: Sequence[int]) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
+        """The statements of edits instead of others and after others, by the id of these, with their numbers."""
         instead: dict[int, list[Any]] = {}
         after: dict[int, list[Any]] = {}
         for n in numbers:
             where, statement, new = alternative(self.edits[n])
             (instead if where == "instead" else after).setdefault(id(statement), []).append((n, new))
-        tree = switched(self.job.units[unit].node, instead, after)
-        return with_constant(self.job.units[unit].compiled(tree), self._is_chosen)
+        return instead, after
 
-    def _is_chosen(self, n: int, _: Any = None) -> bool:
+    def _is_chosen(self, n: int, *_: Any) -> bool:
         return n == self.current
 
     def code(self, n: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..report import Diagnosis
+from .chain import chained
 from .holds import should_hold, target_of
 from .job import Job
 from .place import source_line, told
@@ -17,12 +18,13 @@ def diagnoses(job: Job) -> list[Diagnosis]:
     """The mistakes of a layer whose gradients are wrong, as diagnoses of kind "line".
 
     With a patch that was run, if there is any; else the line that can be the only mistake, whose ``new`` is None.
-    If no line can be the only mistake, up to four patches that make everything right together, or nothing.
+    If no line can be the only mistake, up to four patches that make everything right together, or nothing: of mistakes
+    in one chain of lines, or of mistakes that each have gradients of their own.
     """
     if not job.first.wrong or not job.units:
         return []
     found = search(job)
-    patches = [found.patch] if found.patch else [] if found.lines else several(job)
+    patches = [found.patch] if found.patch else chained(job) or ([] if found.lines else several(job))
     if found.patch:
         job.accept(found.patch.unit, found.patch.text)
     for patch in patches:

@@ -47,9 +47,8 @@ class Patch:
         minus = [f"    - {line}" for line in self.old.split("\n") if self.old]
         plus = [f"    + {line}" for line in self.new.split("\n") if self.new]
         many = f"all {self.count} gradients are" if self.count > 1 else "the gradient is"
-        number, total = self.rank
-        change = "this change" if total == 1 else f"the {number} changes up to here" if number > 1 else "this change"
-        many = many if number == total else "more gradients are"
+        total = self.rank[1]
+        change = "this change" if total == 1 else f"the {total} changes together"
         proof = f"    with {change} {many} right, on {1 + len(SEEDS)} inputs"
         holds = [f"    it should hold {self.holds}"] if self.holds else []
         return "\n".join([f"{where}: {first}", *holds, *minus, *plus, proof])

@@ -45,6 +45,14 @@ class Quantity:
             f"the gradient by {self.name}")  # fmt: skip
 
 
+@dataclass
+class Known:
+    """A value whose gradients at all its runs are on a tape."""
+
+    name: str
+    gradients: list[np.ndarray]
+
+
 class Forward:
     """The forward of a job, with what it computes: ``seen`` are the values of expressions by the id of their node."""
 

@@ -1,0 +1,209 @@
+"""Several mistakes in one chain of lines: the first that does not hold what its name says is mended, then the next.
+
+``df`` says that a line holds the gradient by ``f``, or by what goes into ``f``. While all lines before it are right, an
+edit of this line alone has to give that gradient. So two mistakes that are only right together are found one by one.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .batch import SIZE, Batch, is_single, switched
+from .edits import Scope
+from .instrument import MARK, with_constant
+from .job import Job
+from .observe import Observation
+from .patch import SEEDS, Patch, changed_lines, texts
+from .references import Line, References, lines_of
+from .source import Unit
+from .statement_edits import Edit, of_statement
+
+MISTAKES = 4
+EDITS = 600  # of a line
+RUNS = 2500  # of the backward, in all
+EARLIER = 4  # lines before a wrong one that are tried too
+
+
+def chained(job: Job) -> list[Patch]:
+    """Patches of lines, one after another, with which all gradients are right in the end; else nothing.
+
+    A name may mean something else: if it leads nowhere, the line that was mended first is taken as right.
+    """
+    jobs: list[Job] = [job, *job.others(SEEDS)]
+    before = [(list(each.units), dict(each.exact), each.first) for each in jobs]
+    chain = Chain(job)
+    for _ in range(MISTAKES):
+        patches = chain.in_turn()
+        if patches and not any(each.first.wrong for each in jobs) and job.same_outputs(before[0][2].outputs):
+            return in_order([patch for _, patch in patches], before[0][0])
+        for each, (units, exact, first) in zip(jobs, before):
+            each.units, each.exact, each.first = list(units), dict(exact), first
+        if not patches or chain.left <= 0:
+            break
+        chain.right.append(patches[0][0])
+    return []
+
+
+def in_order(patches: list[Patch], units: Sequence[Unit]) -> list[Patch]:
+    """The patches as changes of one text after another, with the place of each in the order."""
+    texts_now = {patch.unit: units[patch.unit].text for patch in patches}
+    for n, patch in enumerate(patches):
+        lines = texts_now[patch.unit].split("\n")
+        count = len(patch.old.split("\n"))
+        lines[patch.line - 1 : patch.line - 1 + count] = patch.new.split("\n")
+        patch.before, patch.text, patch.rank = texts_now[patch.unit], "\n".join(lines), (n + 1, len(patches))
+        texts_now[patch.unit] = patch.text
+    return patches
+
+
+Wrong = tuple[int, Line, int, list[Line]]  # when a line is wrong, the line, its run, and lines before it
+
+
+class Chain:
+    """The search: ``right`` are lines that count as right, ``least`` the runs at which a line has to be right."""
+
+    def __init__(self, job: Job):
+        self.job, self.left, self.references = job, RUNS, References(job)
+        self.right: list[str] = []
+        self.least: dict[str, int] = {}
+
+    def in_turn(self) -> list[tuple[str, Patch]]:
+        """Patch one line after another, up to four; each with the text of the line that was wrong."""
+        job, patches = self.job, dict[str, Patch]()
+        for _ in range(3 * MISTAKES):
+            wrong = list(self.wrong())
+            step = self.next(wrong, patches) if job.first.wrong and len(patches) < MISTAKES else None
+            if step is None:
+                break
+            key, unit, text, patch = step
+            before = job.units[unit].text
+            job.accept(unit, text)
+            if patch is None:  # a line is as it was
+                patches.pop(key)
+            elif job.first.wrong and len(wrong) > 1 and next(self.wrong(), wrong[1])[0] < wrong[1][0]:
+                self.right.append(key)  # it makes lines wrong that were right
+                job.accept(unit, before)
+            else:
+                patches[key] = patch
+        return list(patches.items())
+
+    def next(self, wrong: Sequence[Wrong], patches: dict[str, Patch]) -> tuple[str, int, str, Patch | None] | None:
+        """The likeliest edit that mends the first wrong line: the line, the unit, its text then, and the patch.
+
+        A line that was mended and is wrong at a later run is put back, without a patch, to be mended anew.
+        """
+        seen = Observation(self.job)
+        for _, line, run, earlier in wrong:
+            text, scope = ast.unparse(line.statement), Scope(seen, line.unit)
+            for key, old in patches.items():
+                if old.new.strip() == text:
+                    self.least[key] = run
+                    return key, old.unit, self.job.units[old.unit].text.replace(old.new, old.old, 1), None
+            for source in [line, *earlier]:
+                edit = self.mending(source, line, max(run, self.least.get(text, 0)), scope)
+                patch = changed(self.job, edit) if edit is not None else None
+                if patch is not None:
+                    return ast.unparse(source.statement), patch.unit, patch.text, patch
+        return None
+
+    def wrong(self) -> Iterator[Wrong]:
+        """The lines that do not hold a gradient of their name, in the order of their runs: when, the line, its first
+        wrong run, and the lines of the same function without a known name that ran before it, the last first.
+        """
+        lines, told = list(lines_of(self.job)), list[int]()
+        events = noted(self.job, lines)
+        for at, (n, run) in enumerate(events):
+            line = lines[n]
+            if n not in told and not self.references.hold(line, line.values[: run + 1], len(line.values), True):
+                told.append(n)
+                before = dict.fromkeys(m for m, _ in reversed(events[:at]) if lines[m].unit == line.unit and m != n)
+                nameless = [m for m in before if not self.references.of(lines[m], len(lines[m].values))]
+                if ast.unparse(line.statement) not in self.right:
+                    yield at, line, run, [lines[m] for m in nameless[:EARLIER]]
+
+    def mending(self, source: Line, line: Line, run: int, scope: Scope) -> Edit | None:
+        """The likeliest edit of a line with which another line is right up to a run."""
+        edits = (edit for edit in of_statement(source.unit, source.body, source.at, scope) if not is_single(edit))
+        most = EDITS if source is line else EDITS // 4
+        queue = iter(sorted(itertools.islice(edits, 4 * EDITS), key=lambda edit: edit.cost)[:most])
+        while self.left > 0 and (batch := NotedBatch(self.job, list(itertools.islice(queue, SIZE)), line)):
+            self.left -= len(batch.edits)
+            for n, edit in enumerate(batch.edits):
+                values = batch.held(n)
+                if len(values) > run and self.references.hold(line, values[: run + 1], len(values)):
+                    return edit
+        return None
+
+
+def changed(job: Job, edit: Edit) -> Patch | None:
+    """The edit as a patch."""
+    unit = job.units[edit.unit]
+    for text in texts(unit, edit):
+        patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
+        patch.unit = edit.unit
+        return patch
+    return None
+
+
+def note_after(line: Line, n: int) -> ast.stmt:
+    """A statement that passes on what a line has assigned, under a number."""
+    load: Any = ast.parse(line.target, mode="eval").body
+    return ast.fix_missing_locations(ast.Expr(ast.Call(ast.Constant(MARK), [ast.Constant(n), load], [])))
+
+
+def noted(job: Job, lines: Sequence[Line]) -> list[tuple[int, int]]:
+    """Run the job, and note what each line holds; the (line, run) in the order in which they happened."""
+    events: list[tuple[int, int]] = []
+
+    def note(n: int, *value: Any) -> bool:
+        if value and isinstance(value[0], (np.ndarray, np.floating)) and np.asarray(value[0]).dtype.kind == "f":
+            events.append((n, len(lines[n].values)))
+            lines[n].values.append(np.array(value[0]))
+        return True
+
+    codes = {}
+    for k in dict.fromkeys(line.unit for line in lines):
+        after = {id(line.statement): [(0, [note_after(line, n)])] for n, line in enumerate(lines) if line.unit == k}
+        codes[k] = with_constant(job.units[k].compiled(switched(job.units[k].node, {}, after)), note)
+    with job.running(codes):
+        job.outcome()
+    return events
+
+
+class NotedBatch(Batch):
+    """Edits of a line that note what the line holds."""
+
+    def __init__(self, job: Job, edits: Sequence[Edit], line: Line):
+        self.line, self.values = line, list[Any]()
+        super().__init__(job, edits)
+
+    def __bool__(self) -> bool:
+        return bool(self.edits)
+
+    def _alternatives(self, numbers: Sequence[int]) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
+        instead, after = super()._alternatives(numbers)
+        after.setdefault(id(self.line.statement), []).append((-1, [note_after(self.line, 0)]))
+        return instead, after
+
+    def _is_chosen(self, n: int, *value: Any) -> bool:
+        if value:
+            self.values.append(np.array(value[0]))
+        return n in (self.current, -1)
+
+    def held(self, n: int) -> list[Any]:
+        """What the line holds with edit ``n``; nothing if it does not run."""
+        self.values = []
+        code = self.code(n)
+        if code is None or n in self.single:
+            return []
+        try:
+            with self.job.running({self.edits[n].unit: code}), np.errstate(all="ignore"):
+                self.job.outcome()
+        except Exception:  # of the user's code with the edit
+            return []
+        return self.values

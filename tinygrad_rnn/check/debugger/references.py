@@ -1,0 +1,114 @@
+"""What the lines of a backward should hold by their names: ``df`` the gradient by ``f``, or by what goes into ``f``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .edits import stem_of
+from .job import Job
+from .quantity import Forward, Known, Quantity
+from .statement_edits import bodies
+
+SAME = 1e-6
+GRADIENT = re.compile(r".*?\b(d|grad_|delta_)\w+('\])?(\[[^'\]]*\])*$")  # df, self.d_f, grads['dW'], dA[:, t]
+BUFFER = re.compile(r"[\w.]*\b(empty|zeros|full)(_like)?\(")
+
+
+@dataclass
+class Line:
+    """A statement that assigns a gradient by its name, and the values that it holds at its runs."""
+
+    unit: int
+    body: list[ast.stmt]
+    at: int
+    target: str
+    filled: bool  # is it an empty buffer, or changed later in place?
+    values: list[Any] = field(default_factory=list)
+
+    @property
+    def statement(self) -> ast.stmt:
+        return self.body[self.at]
+
+
+def lines_of(job: Job) -> Iterator[Line]:
+    """The statements that assign a gradient by its name: ``df = ...``, ``df *= ...``; not what adds up."""
+    for k, unit in enumerate(job.units):
+        stored = [ast.unparse(node.value) for node in ast.walk(unit.node)
+                  if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)]  # fmt: skip
+        for body, at, statement in bodies(unit.node):
+            assigns = isinstance(statement, ast.Assign) and len(statement.targets) == 1
+            scales = isinstance(statement, ast.AugAssign) and isinstance(statement.op, (ast.Mult, ast.Div))
+            if not assigns and not scales:
+                continue
+            node: Any = statement.targets[0] if assigns else statement.target  # type: ignore[attr-defined]
+            if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
+                target, value = ast.unparse(node), ast.unparse(statement.value)  # type: ignore[attr-defined]
+                yield Line(k, body, at, target, target in stored or bool(BUFFER.match(value)))
+
+
+class References:
+    """The gradients by values of the forward, by the stems of their names, as derivatives along directions."""
+
+    def __init__(self, job: Job):
+        known = [Known(name, gradients) for name, gradients in job.adapter.known_gradients(job.dys).items()]
+        self.forward, self.cache = Forward(job), dict[Any, Any]()
+        self.by_stem: dict[str, list[Any]] = {}
+        quantities: list[Any] = [*known, *self.forward.quantities]
+        for quantity in quantities:
+            self.by_stem.setdefault(stem(quantity.name.split(",")[0]), []).append(quantity)
+        self.scale = float(job.dys[0]) if len(job.dys) == 1 and np.size(job.dys[0]) == 1 else 1.0
+
+    def of(self, line: Line, runs: int) -> list[tuple[Any, bool]]:
+        """The quantities with the name of a line, its shape and its number of runs; and whether time runs backwards."""
+        known = self.by_stem.get(stem(line.target), []) if GRADIENT.match(line.target) and not line.filled else []
+        fits = [quantity for quantity in known if line.values and len(self.runs(quantity)) == runs
+                and np.shape(self.runs(quantity)[0]) == np.shape(line.values[0])]  # fmt: skip
+        whole = [quantity for quantity in fits if not getattr(quantity, "way", "")]
+        return [(quantity, back) for quantity in whole or fits for back in (True, False)]
+
+    def runs(self, quantity: Any) -> list[Any]:
+        return quantity.gradients if isinstance(quantity, Known) else self.forward.runs(quantity)
+
+    def hold(self, line: Line, values: Sequence[Any], runs: int, otherwise: bool = False) -> bool:
+        """Are values at the first runs the gradients by a quantity of a line's name? ``otherwise`` if there is none."""
+        known = self.of(line, runs)
+        return any(all(self.equal(quantity, runs - 1 - run if back else run, x) for run, x in enumerate(values))
+                   for quantity, back in known) or (otherwise and not known)  # fmt: skip
+
+    def equal(self, quantity: Any, run: int, x: Any) -> bool:
+        """Is x the gradient by a run of a quantity?"""
+        shape = np.shape(self.runs(quantity)[run])
+        if np.shape(x) != shape:
+            return False
+        for w, slope in self.slopes(quantity, run, shape):
+            size = float(np.sqrt(np.sum(np.square(x)) * np.sum(w * w)))
+            if slope == 0 or not any(
+                abs(factor * float(np.sum(x * w)) - slope) <= SAME * size for factor in (1.0, self.scale)
+            ):
+                return False
+        return True
+
+    def slopes(self, quantity: Any, run: int, shape: Any) -> list[tuple[np.ndarray, float]]:
+        """Two directions, and the derivatives along them."""
+        key, rng = (id(quantity), run), np.random.default_rng(run)
+        if key not in self.cache:
+            ws = [rng.standard_normal(shape) for _ in range(2)]
+            self.cache[key] = [(w, self.slope(quantity, run, w)) for w in ws]
+        return self.cache[key]
+
+    def slope(self, quantity: Any, run: int, w: np.ndarray) -> float:
+        if isinstance(quantity, Quantity):
+            runs = len(self.runs(quantity))
+            return self.forward.slope(quantity, [w if n == run else 0 * w for n in range(runs)])
+        return float(np.sum(quantity.gradients[run] * w))
+
+
+def stem(name: str) -> str:
+    """The variable that a gradient is by, whatever says which step it is of: ``c`` of ``dnext_c`` and ``c_new``."""
+    return re.sub(r"^(next|prev|new|old)_|_(next|prev|new|old)$", "", stem_of(name))

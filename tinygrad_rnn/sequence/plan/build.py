@@ -48,11 +48,11 @@ def _is_float(arg: Any) -> bool:
 
 
 def _other(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other numbers of the same shape, dtype and scale."""
-    scale = 0.5 * float(np.std(array)) if array.size else 0.0
-    return (array * rng.uniform(0.7, 1.3, array.shape) + rng.standard_normal(array.shape) * (scale or 0.5)).astype(
-        array.dtype
-    )
+    """Other numbers of the same shape, dtype and scale, quickly: random factors and terms are those of a single row."""
+    row = array.shape[-1:]
+    scale = 0.5 * float(np.std(array[:1] if array.ndim else array)) if array.size else 0.0
+    factors, terms = rng.uniform(0.7, 1.3, row), rng.standard_normal(row) * (scale or 0.5)
+    return (np.flip(array) * factors.astype(array.dtype) + terms.astype(array.dtype)).astype(array.dtype)
 
 
 def _masked(step: Step, cell: Cell) -> Step:
@@ -75,13 +75,14 @@ def _masked(step: Step, cell: Cell) -> Step:
 class Built:
     """Both directions of a plan: `backward` gives the gradients by the states, then those of ``returns``.
 
-    ``depends``: see `dependencies`.
+    ``depends``: see `dependencies`; ``merged``: see `merge`, in words.
     """
 
     forward: Direction
     backward: Direction | None
     returns: list[str]
     depends: dict[str, Names]
+    merged: list[str]
 
 
 def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
@@ -109,7 +110,7 @@ def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], oute
         of = {name: None if number is None else place[number] for name, number in zip(names, adjoint.of.values())}
         known = {again[moved[number]]: name for name, number in step.leaves.items() if moved.get(number) in again}
         backward = write_backward(back, carries, of, again[moved[adjoint.incoming]], saved, known, writer)
-    return Built(write_forward(cell, step, states, saved, writer), backward, names, depends)
+    return Built(write_forward(cell, step, states, saved, writer), backward, names, depends, step.program.merged)
 
 
 def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, carried: Sequence[int]) -> Any:
@@ -128,7 +129,7 @@ def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, car
         if again and statement is not None:
             for arg in statement.args:
                 bring(arg)
-            copied(back, numbers, statement, value.name)
+            copied(program, back, numbers, statement)
         elif value.kind in ("operation", "state"):
             kind = "saved once" if of_class[number] == STATIC else "saved"
             numbers[number] = saved[number] = back.leaf(kind, value.name, value.array)

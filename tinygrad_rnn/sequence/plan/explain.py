@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ...errors import InvalidValue, PlanError
 from .cache import Request, plan_for
 from .compiled import Plan
 from .directions import Direction
+from .measure import peak, seconds_a_step
 from .program import Statement
 
 TITLES = {"once": "once a sequence",
@@ -34,17 +36,34 @@ class Explained:
             raise PlanError(f"plan: {self.cell.name} cannot be planned: {self.reason}")
         return self.plan.source
 
-    def explain(self) -> str:
-        """What is hoisted, kept in the loop and sunk, the products with their shapes, and the bytes saved a step."""
+    def explain(self, measure: bool = False) -> str:
+        """What is merged, hoisted, kept in the loop and sunk; the products with their shapes; the bytes saved a step.
+
+        Names are those of ``source``. With ``measure=True`` a pass forward and backward is timed, and the arithmetic of
+        its products is given as a share of what a large product reaches on this machine.
+        """
         if self.plan is None:
             return f"{self.cell.name} runs eagerly: {self.reason}\n"
         built = self.plan.built
-        lines = [f"plan of {self.cell.name}"]
+        lines = [f"plan of {self.cell.name}", *[f"merged: {text}" for text in built.merged]]
         for title, direction in (("forward", built.forward), ("backward", built.backward)):
             lines += ["", title, *_direction(direction)] if direction is not None else []
         saved, products = _bytes(built.backward), _flops(built.forward) + _flops(built.backward)
         lines += ["", f"saved for the backward pass: {saved} bytes a step; products: {products / 1e6:.3g} MFLOP a step"]
+        values = built.forward.plan.program.values
+        states = sum(np.asarray(value.array).nbytes for value in values if value.kind == "state")
+        lines.append(f"with checkpoint=k: {saved} bytes for each of k steps, {states} for every k-th step")
+        lines += [self._measured(products)] if measure else []
         return "\n".join(lines) + "\n"
+
+    def _measured(self, products: int) -> str:
+        """The time of a step, and the share of the peak that the arithmetic of its products is."""
+        assert self.plan is not None
+        dtype = next(value.dtype for value in self.plan.built.forward.plan.program.values if value.kind == "state")
+        seconds, most = seconds_a_step(self.plan, self.cell.input, list(self.cell.states)), peak(dtype.name)
+        rate, share = products / seconds / 1e9, 100 * products / seconds / most
+        return (f"measured: {seconds * 1e6:.0f} us a step, forward and backward: {rate:.1f} GFLOP/s, "
+                f"{share:.0f} % of the {most / 1e9:.0f} of a large product")  # fmt: skip
 
     def __repr__(self) -> str:
         return (
@@ -83,11 +102,17 @@ def _direction(direction: Direction) -> list[str]:
     for name, statements in direction.plan.sections.items():
         counted = [statement for statement in statements if not _is_slice(statement)]
         if counted:
-            texts = [_text(direction, statement) for statement in counted]
+            texts = [*(_text(direction, statement) for statement in counted), _others(direction, counted)]
             lines.append(f"  {TITLES[name]}: {len(counted)} operations")
             lines += [f"    {text}" for text in texts if text]
             lines += [f"    compiled: {text}" for text in direction.writer.choices if name == "loop"]
     return lines
+
+
+def _others(direction: Direction, statements: Sequence[Statement]) -> str:
+    """The names of all values that are no products, as the source has them."""
+    names = [direction.writer.names.of[statement.out] for statement in statements if not _work(direction, statement)]
+    return f"others: {', '.join(names)}" if names else ""
 
 
 def _is_slice(statement: Statement) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from ...engine.op import OPS
 from ...engine.shape import broadcast, equal
 from ...tracing.slices import BASIC
-from .program import Program, Statement
+from .program import Program, Statement, writes_into
 
 
 class Part(NamedTuple):
@@ -111,10 +111,21 @@ def _adjacent(program: Program, before: Any, after: Statement) -> bool:
     return all(a is not None and b is not None and a.stop == b.start for a, b in parts)
 
 
+def _described(program: Program, groups: dict[int, list[Statement]]) -> list[str]:
+    """Each group in words: ``matmul of Wx.f, Wx.g``, by its operands or results that have names."""
+    lines = []
+    for group in groups.values():
+        sides = [*zip(*(statement.args for statement in group)), [statement.out for statement in group]]
+        columns = [[program.values[number].name for number in side] for side in sides]
+        named = [names for names in columns if len(dict.fromkeys(names)) == len(group) and all(names)]
+        lines.append(f"{group[0].op} of {', '.join(named[0]) if named else f'{len(group)} blocks'}")
+    return lines
+
+
 def _rewritten(program: Program, groups: dict[int, list[Statement]]) -> tuple[Program, dict[int, int]]:
     """The program in which each group is one statement, and slices of its result."""
     members = {statement.out: (lead, group) for lead, group in groups.items() for statement in group}
-    new, numbers = Program(rng=program.rng), dict[int, int]()
+    new, numbers = Program(rng=program.rng, merged=[*program.merged, *_described(program, groups)]), dict[int, int]()
     for value in program.values:
         number = value.number
         statement = program.statements.get(number)
@@ -123,14 +134,19 @@ def _rewritten(program: Program, groups: dict[int, list[Statement]]) -> tuple[Pr
         elif statement is not None and number in members:
             numbers[number] = _member(program, new, numbers, statement, members[number][1])
         elif statement is not None:
-            copied(new, numbers, statement, value.name)
+            copied(program, new, numbers, statement)
     return new, numbers
 
 
-def copied(new: Program, numbers: dict[int, int], statement: Statement, name: str) -> None:
-    """Add a statement of an old program to a new one, and note the numbers of its values."""
-    args = [numbers[arg] for arg in statement.args]
-    out = new.add(statement.op, args, statement.attrs, name, statement.function, statement.draws)
+def copied(old: Program, new: Program, numbers: dict[int, int], statement: Statement) -> None:
+    """Add a statement of an old program to a new one, and note the numbers of its values.
+
+    A result that is never a view of an operand keeps its sample array.
+    """
+    args, name = [numbers[arg] for arg in statement.args], old.values[statement.out].name
+    fresh = not statement.kept and (statement.op == "matmul" or writes_into(old, statement))
+    known = [old.values[statement.out].array] if fresh else []
+    out = new.add(statement.op, args, statement.attrs, name, statement.function, statement.draws, known)
     numbers[statement.out] = out
     numbers.update(zip(statement.kept, new.statements[out].kept))
 

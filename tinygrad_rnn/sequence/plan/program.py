@@ -89,6 +89,7 @@ class Program:
     values: list[Value] = field(default_factory=list)
     statements: dict[int, Statement] = field(default_factory=dict)
     keys: dict[Any, int] = field(default_factory=dict)
+    merged: list[str] = field(default_factory=list)  # what `merge` has done, in words
     rng: Any = None
 
     def leaf(self, kind: str, name: str, array: Any) -> int:
@@ -104,20 +105,22 @@ class Program:
 
     def add(
         self, op: str, args: Sequence[int], attrs: Mapping[str, Any] | None = None, name: str = "",
-        function: Callable[..., Any] | None = None, draws: bool = False,
+        function: Callable[..., Any] | None = None, draws: bool = False, known: Sequence[Any] = (),
     ) -> int:  # fmt: skip
-        """Add a statement, unless an equal one is there; the number of its value."""
+        """Add a statement, unless an equal one is there; the number of its value. ``known`` is its sample array."""
         attrs = dict(attrs or {})
         key = None if draws else (op, *args, *((name, attr_key(attr)) for name, attr in attrs.items()))
         if key is not None and key in self.keys:
             self._name(self.keys[key], name)
             return self.keys[key]
         function = function_of(op) if op in OPS or function is None else function
-        given = {**attrs, "rng": self.rng} if draws else attrs
-        with np.errstate(all="ignore"):
-            result = function(*(self.values[arg].array for arg in args), **given)
         keeps = OPS[op].keeps if op in OPS else ()
-        out, *kept = result if keeps else (result,)
+        if not known:
+            given = {**attrs, "rng": self.rng} if draws else attrs
+            with np.errstate(all="ignore"):
+                result = function(*(self.values[arg].array for arg in args), **given)
+            known = result if keeps else (result,)
+        out, *kept = known
         number = self._value("operation", name, out)
         notes = {} if any(map(_is_array, kept)) else dict(zip(keeps, kept))
         places = [] if notes else [self._value("operation", "", part) for part in kept]

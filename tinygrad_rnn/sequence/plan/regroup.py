@@ -41,7 +41,7 @@ class Regrouped:
     """Builds the new program; ``numbers`` are those of the old values in it."""
 
     def __init__(self, program: Program, leaves: Mapping[int, int], roots: Sequence[int]):
-        self.old, self.new, self.numbers = program, Program(rng=program.rng), dict[int, int]()
+        self.old, self.new, self.numbers = program, Program(rng=program.rng, merged=program.merged), dict[int, int]()
         self.of_class = classes(program, leaves)
         live = program.used(roots)
         self.uses = Counter([arg for statement in live.values() for arg in statement.args] + list(roots))
@@ -60,7 +60,7 @@ class Regrouped:
             else:
                 for arg in live[number].args:
                     self.written(arg)
-                copied(self.new, self.numbers, live[number], value.name)
+                copied(program, self.new, self.numbers, live[number])
 
     def form(self, statement: Statement) -> Form | None:
         """The form of a carried sum or product; None for other statements."""

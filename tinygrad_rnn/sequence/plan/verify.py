@@ -102,13 +102,18 @@ def copied(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _distance(ours: Any, theirs: Any) -> float:
     """The distance, relative to the norm; infinite if one has NaN or inf where the other has not."""
-    ours = np.zeros(()) if ours is None else np.asarray(ours, float)
-    theirs = np.zeros(()) if theirs is None else np.asarray(theirs, float)
+    ours, theirs = (np.zeros(()) if y is None else np.asarray(y) for y in (ours, theirs))
     if ours.shape != theirs.shape and ours.ndim and theirs.ndim:
         return np.inf
-    finite = np.isfinite(theirs)
-    if not np.array_equal(np.isfinite(ours), finite) if ours.shape == theirs.shape else False:
-        return np.inf
-    difference = np.where(finite, ours - theirs, 0) if ours.shape == theirs.shape else ours - theirs
-    scale = float(np.linalg.norm(np.where(finite, theirs, 0)))
-    return float(np.linalg.norm(difference)) / max(scale, SMALL * np.sqrt(difference.size))
+    difference, scale = ours - theirs, _norm(theirs)
+    if not (np.isfinite(scale) and np.isfinite(_norm(ours))):
+        finite = np.isfinite(theirs)
+        if not np.array_equal(np.isfinite(ours) & np.ones_like(finite), finite):
+            return np.inf
+        difference, scale = np.where(finite, difference, 0), _norm(np.where(finite, theirs, 0))
+    return _norm(difference) / max(scale, SMALL * np.sqrt(difference.size))
+
+
+def _norm(array: np.ndarray) -> float:
+    flat = np.ravel(array)
+    return float(np.sqrt(np.dot(flat, flat)))

@@ -39,7 +39,7 @@ def layer(make: Callable[[Any], Any], mode: str) -> Callable[..., Job]:
     def setup(N: int, T: int, D: int, H: int) -> Job:
         tg = library("tinygrad_rnn")
         if mode == "jit":
-            library("numba")
+            library("llvmlite")
         cell, case = make(tg), lstm_case(N, T, D, H)
         xs = tg.tensor(case.xs, requires_grad=True)
         params = {name: tg.tensor(getattr(case, name), requires_grad=True) for name in ("Wx", "Wh", "b")}

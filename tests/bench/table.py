@@ -14,7 +14,7 @@ from harness import Row, Verdict, measure, note, verdicts
 from spec import Bench
 
 PER_SECOND = {"ms": 1e3, "us": 1e6}
-LIBRARIES = ("numpy", "torch", "jax", "autograd", "mygrad", "numba")
+LIBRARIES = ("numpy", "torch", "jax", "autograd", "mygrad", "llvmlite")
 
 
 def render(title: str, rows: Sequence[Row], judged: Sequence[Verdict], unit: str) -> str:

@@ -151,7 +151,7 @@ def test_what_is_reached_after_some_steps():
 
 def test_explain_names_what_each_pass_has_done():
     text = tg.plan(tg.gru, N=2, D=3, H=4).explain(measure=True)
-    for line in ("merged: matmul of Wx.z, Wx.r, Wx.h", "merged: sigmoid of z, r", "    xWx = x @ Wx    (2, 3) @ (3, 12)",
+    for line in ("merged: matmul of Wx.z, Wx.r, Wx.h", "merged: sigmoid of z, r", "xWx = x @ Wx    (2, 3) @ (3, 12)",
                  "with checkpoint=k: ", "32 for every k-th step", "measured: ", "of a large product"):  # fmt: skip
         assert line in text, line
     assert tg.plan(tg.gru, N=2, D=3, H=4).explain() == tg.plan(tg.gru, N=2, D=3, H=4).explain()

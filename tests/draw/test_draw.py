@@ -25,7 +25,6 @@ from tinygrad_rnn.draw.formats.html import Reader, View, page
 from tinygrad_rnn.draw.formats.mermaid import mermaid
 from tinygrad_rnn.draw.formats.terminal import terminal
 from tinygrad_rnn.draw.scene.compose import compose
-from tinygrad_rnn.draw.scene.theme import block
 
 GOLDEN = Path(__file__).parent / "golden"
 needs_renderer = pytest.mark.skipif(
@@ -56,57 +55,6 @@ def test_every_branching_value_has_one_dot():
     assert len(dots(lstm)) == 1  # c', out and into tanh; the slices of A are one box
     assert len(dots(tg.rnn)) == 0
     assert len(dots(tg.gru)) == 3  # x, h, z
-
-
-@pytest.mark.parametrize("options", [{}, {"steps": 20}, {"expand": "adjoint"}, {"steps": 3, "level": "op"}])
-def test_backward_can_be_hidden_and_moves_nothing(options):
-    both, forward = (draw(lstm, backward=shown, legend=False, **options).scene for shown in (True, False))
-    assert not [one for one in forward.lines if one.look == "backward"]
-    places = [[(one.id, one.x, one.y) for one in scene.shapes if one.look != "formula"] for scene in (both, forward)]
-    assert places[0] == places[1]
-
-
-SHOWN = {
-    "one step": {}, "adjoint": {"expand": "adjoint"}, "20 steps": {"steps": 20}, "full": {"steps": 20, "fold": "full"},
-    "op, full": {"steps": 5, "fold": "full", "level": "op"}, "cuts": {"steps": 9, "truncate": 3},
-    "affine": {"affine": True}, "module": {"steps": 4, "level": "module"}, "unrolled": {"steps": 3, "level": "op"},
-}  # fmt: skip
-
-
-@pytest.mark.sampled(every=4, by=lambda **_: [])
-@pytest.mark.parametrize("options", SHOWN.values(), ids=SHOWN)
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole_lstm"])
-def test_no_text_stands_on_another(name, options):
-    scene = draw(BUILT_IN[name], **options).scene
-    notes = [*scene.notes, *(note for line in scene.lines for note in line.notes)]
-    boxes = [(one.lines, one.x, one.y, *block(one.lines, one.size)) for one in notes]
-    boxes += [(one.lines or one.id, one.x, one.y, one.width, one.height) for one in scene.shapes
-              if one.look not in ("port", "dot") and (one.lines or one.ports)]  # fmt: skip
-    assert overlaps(boxes) == []
-
-
-def overlaps(boxes):
-    """Pairs of rectangles, given by their middle and size, that share more than a hair."""
-    found = []
-    for k, (name, x, y, wide, high) in enumerate(boxes):
-        for other, ox, oy, owide, ohigh in boxes[:k]:
-            if abs(x - ox) < (wide + owide) / 2 - 3 and abs(y - oy) < (high + ohigh) / 2 - 4:
-                found.append((name, other))
-    return found
-
-
-def test_texts_on_each_other_are_noticed():
-    assert overlaps([("a", 0, 0, 40, 12), ("b", 30, 4, 40, 12)]) == [("b", "a")]
-
-
-def test_every_text_of_the_file_finds_the_room_that_it_needs():
-    """No two texts of an LSTM overlap in the SVG either."""
-    svg = ET.fromstring(draw(lstm).pipe("svg"))
-    texts = list(svg.iter("{http://www.w3.org/2000/svg}text"))
-    boxes = [("".join(one.itertext()), float(one.get("x")), float(one.get("y")),
-              0.5 * float(one.get("font-size")) * len("".join(one.itertext())), float(one.get("font-size")))
-             for one in texts]  # fmt: skip
-    assert overlaps(boxes) == []
 
 
 FORMS, DRAWN = ["svg", "dot", "html", "json", "mermaid", "text"], ["rnn", "lstm", "gru", "peephole_lstm"]

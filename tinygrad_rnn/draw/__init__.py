@@ -190,7 +190,8 @@ def _readable(captured: Captured, picture: Picture) -> Picture:
     if picture.options.aspect != "slide" or len(graph.nodes) > MANY or readable(picture.scene):
         return picture
     affine_maps, scopes = any(node.op == "matmul" for node in graph), any(node.scope for node in graph)
-    coarse = [("op", True)] * affine_maps + [("cell", False)] * bool(graph.rows) + [("module", False)] * scopes
+    steps = len(graph.rows) > 1 or any(row.steps > 1 for row in graph.rows)  # one step as one box tells nothing
+    coarse = [("op", True)] * affine_maps + [("cell", False)] * steps + [("module", False)] * scopes
     for level, affine in coarse:
         coarser = view(captured, level, affine=affine)
         if 1 < len(coarser.nodes) < len(graph.nodes):

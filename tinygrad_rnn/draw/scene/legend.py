@@ -13,7 +13,7 @@ from .theme import LEVELS, block
 KINDS: tuple[tuple[tuple[str, ...], list[str], float, str], ...] = (
     (("operation", "long"), ["⊙"], 22.0, "operation"),
     (("parameter",), ["W"], 26.0, "parameter"),
-    (("dot",), [], 7.0, "used more than once: gradients add"),
+    (("dot",), [], 7.0, "several uses: gradients add"),
 )
 
 
@@ -50,7 +50,7 @@ def _samples(scene: Scene, style: Style) -> Iterator[tuple[str, str, int | None]
         yield "detached", "cut", None
     if not any(look in looks for look in BACK):
         return
-    yield "backward, |dx| is the norm of dx:", "", None
+    yield "backward, |dx| is its norm:", "", None
     if "backward" in looks or "marked" in looks:
         sizes = {number_text(low): 0, number_text((low * high) ** 0.5): LEVELS // 2, number_text(high): LEVELS - 1}
         yield from ((text, "backward", level) for text, level in sizes.items())

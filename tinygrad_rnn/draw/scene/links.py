@@ -67,7 +67,7 @@ def reserve(link: LabelledLink, style: Style) -> None:
     """Set the size of the slot of a link: the lines run through the middle, the texts are above and below."""
     up, head, down = _texts(link)
     box = block([link.formula], SIZES["small"])[0] + 14 if boxed(link, style) else 0.0
-    link.width = max(up[0], head[0], down[0], box, 12.0)
+    link.width = max(up[0], head[0], down[0], box, 4.0) + 10.0  # a line may bend at the end of its slot
     above, below = up[1] + head[1], down[1] + (10.0 if box else 0.0)
     link.height = 2 * (max(above, below) + style.apart + 1) if above or below else 8.0
 

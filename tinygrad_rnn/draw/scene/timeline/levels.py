@@ -80,7 +80,7 @@ class Levels:
         touched: dict[str, list[int]] = defaultdict(list)
         for wire in self.units.wires:
             for end, other in ((wire.source, wire.target), (wire.target, wire.source)):
-                if isinstance(end, Bar) and isinstance(other, StepBox):
+                if isinstance(end, Bar) and isinstance(other, StepBox) and wire not in self.back:
                     row = other.row
                     entry = row.high if row.reverse else row.low
                     touched[end.key].append(entry if wire.state and other is wire.target else other.column)

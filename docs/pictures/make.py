@@ -65,10 +65,9 @@ def gallery() -> str:
         for name, member in members.items():
             about = " ".join((member.__doc__ or "").split("\n\n")[0].split())
             picture = tg.draw(member(), title=name.replace("_", " ")) if title == "Models" else tg.draw(member)
-            svg = picture.svg()
             (HERE / "gallery").mkdir(exist_ok=True)
-            (HERE / "gallery" / f"{name}.svg").write_text(svg, encoding="utf-8", newline="\n")
-            text, aspect, crossed, over = measured(svg)
+            (HERE / "gallery" / f"{name}.svg").write_text(picture.svg(), encoding="utf-8", newline="\n")
+            text, aspect, crossed, over = measured(picture)
             rows.append(f"| [{name}](#{name}) | {text:.1f} px | {aspect:.2f} | {crossed} | {over} |")
             sections.append(f"### {name}\n\n{about}\n\n![{name}](pictures/gallery/{name}.svg)")
     return GALLERY.format(table="\n".join(rows), sections="\n\n".join(sections))

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.draw.scene.labels import size_text
+from tinygrad_rnn.draw.scene.labels import number_text
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver import ActionChains, Keys  # noqa: E402
@@ -100,7 +100,8 @@ def told(picture, number):
     edge = picture.graph.edges[number]
     source = next(one for one in picture.graph.nodes if one.id == edge.source)
     formula = f" = {edge.formula}" if edge.formula else ""
-    return f": d{source.name or edge.argument}{formula}  {size_text(edge.gradient)}"
+    name = f"d{source.name or edge.argument}"
+    return f": {name}{formula}  |{name}| {number_text(edge.gradient)}"
 
 
 def test_the_backward_pass_runs_edge_by_edge(opened, lstm):
@@ -166,7 +167,7 @@ def test_a_fold_that_cannot_be_opened_lists_its_norms(opened):
     page.one("g.fold").click()
     rows = [row.text.split() for row in page.driver.find_elements("css selector", "#norms tr")]
     norms = picture.graph.rows[0].gradients["dh"]
-    assert rows[0][:2] == ["step", "dh"] and rows[1][:2] == [str(fold.first), size_text(norms[fold.first])]
+    assert rows[0][:2] == ["step", "dh"] and rows[1][:2] == [str(fold.first), number_text(norms[fold.first])]
     assert 150 < len(rows) <= 201 and int(rows[-1][0]) <= fold.last
     page.press(Keys.ESCAPE)
     assert not page.seen("#norms")
@@ -175,13 +176,13 @@ def test_a_fold_that_cannot_be_opened_lists_its_norms(opened):
 def test_pointing_tells_what_a_node_and_an_edge_are(opened, lstm):
     page, gate = opened(lstm), lstm.graph["f"]
     page.point(f"#v0-{gate.id}")
-    for text in ("σ (f)", "sigmoid", "(1, 5)", "float64", f"mean {gate.summary['mean']:.2g}", size_text(gate.gradient)):
+    for text in ("σ (f)", "sigmoid", "(1, 5)", "float64", f"mean {gate.summary['mean']:.2g}", number_text(gate.gradient)):
         assert text in page.tip
     edge = next(edge for edge in lstm.graph.edges if edge.target == lstm.graph["h'"].id)
     number = lstm.graph.edges.index(edge)
     line = next(line for line in lstm.scene.lines if line.about == number and line.look == "backward")
     page.point(f"#v0-{line.id} text")
-    for text in ("σ (o) → ⊙ (h') as x", f"do = {edge.formula}", size_text(edge.gradient)):
+    for text in ("σ (o) → ⊙ (h') as x", f"do = {edge.formula}", number_text(edge.gradient)):
         assert text in page.tip
     page.point("#status")
     assert not page.seen("#tip")
@@ -249,6 +250,49 @@ def test_it_is_light_or_dark(opened, lstm):
     seen.append(page.driver.execute_script(paper))
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert seen == ["rgb(255, 255, 255)", "rgb(21, 25, 30)", "rgb(255, 255, 255)"]
+
+
+@pytest.fixture
+def phone(browser):
+    """A window of a telephone, which has fingers and no keys."""
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    yield browser
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_on_a_telephone_all_of_it_is_seen_and_fingers_do_what_keys_do(phone, opened, lstm):
+    page = opened(lstm)
+    assert page.place() == [0, 0, 1]
+    inner = "const a = document.querySelector('#v0-picture .world').getBoundingClientRect();"
+    seen = page.driver.execute_script(f"{inner} return [a.left, a.right, innerWidth, document.body.scrollWidth]")
+    assert 0 <= seen[0] and seen[1] <= seen[2] == seen[3] == 390
+    assert "Tap step ▶" in page.status
+    middle = page.one(f"#v0-{lstm.graph['f'].id}").rect
+    x, y = middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2
+    for kind, fingers in (("touchStart", [(x - 20, y), (x + 20, y)]), ("touchMove", [(x - 60, y), (x + 60, y)]),
+                          ("touchEnd", [])):  # fmt: skip
+        points = [{"x": left, "y": top, "id": k} for k, (left, top) in enumerate(fingers)]
+        page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert page.place()[2] == pytest.approx(3, rel=0.2)
+    page.one("#next").click()
+    assert page.status.startswith("1 of 25")
+    page.one("#help").click()
+    assert "pinch" in page.one("#keys").text and "Shift" not in page.one("#keys").text
+
+
+def test_a_print_has_the_whole_picture_and_no_buttons(opened, lstm):
+    page = opened(lstm)
+    page.press("+", "+", "+")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    rect = "const r = document.querySelector(arguments[0]).getBoundingClientRect(); return [r.left, r.right, r.width]"
+    left, right, wide = page.driver.execute_script(rect, "#v0-picture .world")
+    assert not page.seen("#next") and not page.seen("#status")
+    assert left >= 0 and right <= page.driver.execute_script("return innerWidth") and wide > 300
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert len(page.driver.print_page()) > 5000
 
 
 @pytest.mark.parametrize(

@@ -141,14 +141,14 @@ def forward(found):
     return {id: line for id, line in found.lines.items() if not id.rpartition("_")[2].startswith("b")}
 
 
-def measured(svg):
+def measured(picture):
     """What is told of a picture in the gallery: pixels of the smallest text on a slide, aspect, crossings, overlaps."""
-    found = Seen(svg)
+    found, ends = Seen(picture.svg()), {line.id: (line.source, line.target) for line in picture.scene.lines}
     found.lines = {id: line for id, line in found.lines.items() if not id.startswith(("strip", "key"))}
     width, height = found.view[2:]
     text = min(found.sizes) * min(1280 / width, 720 / height)
     pieces = [(id, piece) for id, line in forward(found).items() for piece in line]
     pairs = dict.fromkeys((a, b) for (a, first), (b, second) in itertools.combinations(pieces, 2)
                           if a != b and meet(first, second))  # fmt: skip
-    over = len(on_lines(found)) + len(on_texts(found)) + len(through_boxes(found))
+    over = len(on_lines(found)) + len(on_texts(found)) + len(through_boxes(found, 1.2, ends))
     return text, width / height, len(pairs), over

@@ -24,7 +24,8 @@ function short(x) { // in two digits, as the picture has it
   const far = power < -4 || power > 1;
   return far ? `${digits}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}` : String(+x.toPrecision(2));
 }
-const norm = (x) => (x == null ? "" : typeof x === "string" ? x : `‖${short(x)}‖`);
+const norm = (x) => (x == null ? "" : short(x));
+const touched = matchMedia("(pointer: coarse)").matches; // fingers and no keys
 const dims = (shape) => (shape ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "");
 const lower = (n) => String(n).replace(/\d/g, (c) => "₀₁₂₃₄₅₆₇₈₉"[c]);
 
@@ -38,29 +39,29 @@ const given = (edge) => `d${view.known.get(edge.source).name || edge.argument}${
 function stepText(edge, at) {
   const [source, target] = [edge.source, edge.target].map((id) => view.known.get(id));
   const way = target.kind === "value" ? `from ${called(target)} into ${called(source)}` : `through ${called(target)}`;
-  return `${at + 1} of ${view.order.length}: ${way}: ${given(edge)}  ${norm(edge.gradient)}`;
+  return `${at + 1} of ${view.order.length}: ${way}: ${given(edge)}  |d${source.name || edge.argument}| ${norm(edge.gradient)}`;
 }
 function aboutNode(node) {
   const values = node.summary || {}, range = ["min", "mean", "max"].filter((key) => key in values), fold = foldOf(node);
   const op = node.symbol && node.symbol !== node.op ? `${node.symbol} ${node.op}` : node.op;
-  const span = ([of, least]) => [`‖${of}‖`, `${short(least)} … ${short(fold.greatest[of])}`];
+  const span = ([of, least]) => [`|${of}|`, `${short(least)} … ${short(fold.greatest[of])}`];
   return [called(node), ["made by", [op || node.kind, node.detail].filter(Boolean).join(" ")],
     ["shape", dims(node.shape)], ["dtype", node.dtype],
-    ["values", norm(values.norm)], ["", range.map((key) => `${key} ${short(values[key])}`).join("   ")],
-    ["gradient", norm(node.gradient)], ...Object.entries(fold?.least || {}).map(span), ["step", view.timed && node.step != null ? String(node.step) : ""],
+    ["values", (node.values || []).map(short).join(" ")], ["norm", norm(values.norm)], ["", range.map((key) => `${key} ${short(values[key])}`).join("   ")],
+    ["|gradient|", norm(node.gradient)], ...Object.entries(fold?.least || {}).map(span), ["step", view.timed && node.step != null ? String(node.step) : ""],
     ["scope", node.scope], ["operations", node.operations > 1 ? String(node.operations) : ""],
-    ["", fold ? "click or Enter to open" : ""]];
+    ["", fold ? (touched ? "tap to open" : "click or Enter to open") : ""]];
 }
 function aboutEdge(edge) {
   const [source, target] = [edge.source, edge.target].map((id) => view.known.get(id));
   return [`${called(source)} → ${called(target)}${edge.argument ? ` as ${edge.argument}` : ""}`, ["shape", dims(edge.shape)],
-    ["back", edge.gradient == null ? "" : given(edge)], ["gradient", norm(edge.gradient)],
+    ["back", edge.gradient == null ? "" : given(edge)], ["|gradient|", norm(edge.gradient)],
     ["cut", edge.cut ? "detached: no gradient comes back" : ""]];
 }
 function about(mark) { // for each thing a head, and rows of two texts
   const edges = (mark.edges || []).map((k) => aboutEdge(view.graph.edges[k]));
   const all = edges.length ? edges : mark.of.map((id) => aboutNode(view.known.get(id)));
-  const told = (rows) => rows.filter(([key, text]) => text && ["shape", "back", "gradient"].includes(key));
+  const told = (rows) => rows.filter(([key, text]) => text && ["shape", "back", "|gradient|"].includes(key));
   return all.length < 2 ? all.map(([head, ...rows]) => [head, ...rows.filter(([, text]) => text)]) // else a row for each
     : [[`${all.length} ${edges.length ? "edges" : "values"}`,
       ...all.map(([head, ...rows]) => [head, told(rows).map(([, text]) => text).join("  ")])]];
@@ -153,7 +154,7 @@ function go(to) {
   for (const old of view.svg.querySelectorAll(".now, .near")) old.classList.remove("now", "near");
   for (const id of view.back) $(id).classList.toggle("done", view.marks[id].when <= at);
   $("status").textContent = at >= 0 ? stepText(view.graph.edges[edge], at)
-    : count ? `The backward pass goes through ${count} edges. Press n to follow it.` : "";
+    : count ? `The backward pass goes through ${count} edges. ${touched ? "Tap step ▶" : "Press n"} to follow it.` : "";
   if (at < 0) return;
   const lines = linesOf(edge), prefix = view.svg.id.replace("picture", ""), {source, target} = view.graph.edges[edge];
   const bare = view.ids.filter((id) => !view.marks[id].ends && view.marks[id].of.some((of) => of === source || of === target));
@@ -191,8 +192,10 @@ const ACTIONS = [ // id and text of the button, what it does, by which keys, and
 const ARROWS = {ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60]};
 const OTHERS = [["arrows, dragging", "move the picture"], ["Tab, pointing", "what a node or an arrow is"],
   ["Enter, click", "open a fold, or list the norms of its steps"]];
+const TOUCHES = [["pinch", "larger, smaller"], ["one finger", "move the picture"], ["tap", "what a node or an arrow is"],
+  ["tap a fold", "open it, or list the norms of its steps"], ["two taps", "show all of it"]];
 
-function start() { // where all of it would be too small to read, begin at its left
+function start() { // of an opened fold: where all of it would be too small to read, begin at its left
   if (view.k !== 1 || fitting() > 0.45) return;
   zoom(0.9 / fitting(), view.svg.getBoundingClientRect().x);
   pan(0, Math.max(stage.getBoundingClientRect().top + 10 - view.world.getBoundingClientRect().top, 0));
@@ -202,7 +205,9 @@ for (const [id, text, told, , act] of ACTIONS) {
   button.setAttribute("aria-label", told);
   $("bar").append(...(id === "reset" && view.back.length ? [make("span", "backward pass:")] : []), button);
 }
-for (const [keys, told] of [...ACTIONS.map(([, , told, keys]) => [keys.join(", ").replace("Arrow", ""), told]), ...OTHERS]) {
+const KEYS = [...ACTIONS.map(([, , told, keys]) => [keys.join(", ").replace("Arrow", ""), told]), ...OTHERS];
+const BUTTONS = ACTIONS.map(([, text, told]) => [text, told]);
+for (const [keys, told] of touched ? [...TOUCHES, ...BUTTONS] : KEYS) {
   $("keys").querySelector("table").append(make("tr", "", [make("th", keys), make("td", told)]));
 }
 for (const one of views) {
@@ -271,4 +276,3 @@ new ResizeObserver(() => { // sizes in pixels: with shares of the page, each new
   for (const {svg} of views) Object.assign(svg.style, size);
 }).observe(stage);
 go(-1);
-start();

@@ -10,6 +10,7 @@ import pytest
 from helpers.handwritings.table import BY_NAME, HANDWRITINGS, changed, made
 from tinygrad_rnn import check_backward, check_layer, check_loss
 from tinygrad_rnn.check.debugger import search, solve
+from tinygrad_rnn.check.debugger.chain import chained
 from tinygrad_rnn.check.debugger.instrument import instrumented
 from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.search import several

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .edits import stem_of
 from .job import Job
 from .quantity import Forward, Known, Quantity
+from .scope import stem_of
 from .statement_edits import bodies
 
 SAME = 1e-6
+HUGE = 1e100  # no gradient of an edit that makes sense
 GRADIENT = re.compile(r".*?\b(d|grad_|delta_)\w+('\])?(\[[^'\]]*\])*$")  # df, self.d_f, grads['dW'], dA[:, t]
 BUFFER = re.compile(r"[\w.]*\b(empty|zeros|full)(_like)?\(")
 
@@ -84,7 +85,8 @@ class References:
     def equal(self, quantity: Any, run: int, x: Any) -> bool:
         """Is x the gradient by a run of a quantity?"""
         shape = np.shape(self.runs(quantity)[run])
-        if np.shape(x) != shape:
+        x = np.asarray(x, np.float64)
+        if np.shape(x) != shape or not np.all(np.abs(x) < HUGE):
             return False
         for w, slope in self.slopes(quantity, run, shape):
             size = float(np.sqrt(np.sum(np.square(x)) * np.sum(w * w)))

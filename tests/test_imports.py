@@ -72,10 +72,13 @@ def imports(path: Path, root: Path) -> list[tuple[str, bool, int]]:
     Imports under TYPE_CHECKING never run, and are left out.
     """
     tree = ast.parse((root / path).read_text(encoding="utf-8"))
-    tests = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
+    nodes = list(ast.walk(tree))
+    tests = [node for node in nodes if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
     never = {node for test in tests for part in test.body for node in ast.walk(part)}
-    late = {node for function in ast.walk(tree) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)}
-    found = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in never]
+    found = [node for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in never]
+    indented = any(node.col_offset for node in found)
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)] if indented else []
+    late = {node for function in functions for node in ast.walk(function)}
     return [(name, node not in late, node.lineno) for node in found for name in names(node, path, root)]
 
 

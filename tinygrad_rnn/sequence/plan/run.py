@@ -37,7 +37,7 @@ class Planned:
         self.plan: Plan | Segments = plan if checkpoint is None else Segments(plan, checkpoint, request.cell.input)
         self.cell, self.xs, self.state, self.mask = request.cell, xs, state, mask
         self.request, self.reverse = request, reverse
-        self.loop = Loop(request, mask, reverse, windows)
+        self.loop: Any = Loop(request, mask, reverse, windows) if request.wanted else None
         self.reached = plan.reached(request.wanted, xs.shape[1])  # by the outputs, then by each last state
         self.saved: Any = None
         self.since = 0

@@ -176,7 +176,8 @@ def test_a_fold_that_cannot_be_opened_lists_its_norms(opened):
 def test_pointing_tells_what_a_node_and_an_edge_are(opened, lstm):
     page, gate = opened(lstm), lstm.graph["f"]
     page.point(f"#v0-{gate.id}")
-    for text in ("σ (f)", "sigmoid", "(1, 5)", "float64", f"mean {gate.summary['mean']:.2g}", number_text(gate.gradient)):
+    mean, gradient = f"mean {gate.summary['mean']:.2g}", number_text(gate.gradient)
+    for text in ("σ (f)", "sigmoid", "(1, 5)", "float64", mean, gradient):
         assert text in page.tip
     edge = next(edge for edge in lstm.graph.edges if edge.target == lstm.graph["h'"].id)
     number = lstm.graph.edges.index(edge)
@@ -268,7 +269,7 @@ def test_on_a_telephone_all_of_it_is_seen_and_fingers_do_what_keys_do(phone, ope
     assert page.place() == [0, 0, 1]
     inner = "const a = document.querySelector('#v0-picture .world').getBoundingClientRect();"
     seen = page.driver.execute_script(f"{inner} return [a.left, a.right, innerWidth, document.body.scrollWidth]")
-    assert 0 <= seen[0] and seen[1] <= seen[2] == seen[3] == 390
+    assert seen[0] >= 0 and seen[1] <= seen[2] == seen[3] == 390
     assert "Tap step ▶" in page.status
     middle = page.one(f"#v0-{lstm.graph['f'].id}").rect
     x, y = middle["x"] + middle["width"] / 2, middle["y"] + middle["height"] / 2

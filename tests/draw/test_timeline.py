@@ -36,7 +36,21 @@ def fed_back():
     return draw(tg.sum(x * x))
 
 
+def first_state_computed():
+    """The first state is an image, so to speak: computed by operations outside of the steps."""
+    rng = np.random.default_rng(0)
+    W = tg.tensor(rng.standard_normal((5, 4)).astype("f"), requires_grad=True, name="W0")
+    layer = tg.nn.Recurrent(tg.gru, D=3, H=4, rng=rng)
+    return draw(tg.sum(layer(np.ones((2, 3, 3), "f"), (tg.tanh(np.ones((2, 5), "f") @ W),))[0] ** 2))
+
+
+def padded_attention():
+    model = models.Seq2seq(6, 3, 4, start=0, reverse=True, layers=2, attention="general", rng=0)
+    return draw(model.loss(IDS[:, :3], TARGETS[:, :2], np.array([2, 3])))
+
+
 PICTURES = {
+    "first state": first_state_computed, "padded": padded_attention,
     "cell": lambda: draw(tg.lstm, steps=4), "folded": lambda: draw(tg.gru, steps=30),
     "full": lambda: draw(tg.peephole_lstm, steps=30, fold="full"),
     "truncated": lambda: draw(tg.lstm, steps=6, truncate=2), "last": lambda: draw(tg.rnn, steps=20, last=True),

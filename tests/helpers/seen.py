@@ -31,7 +31,7 @@ class Seen:
             self.add_text(part)
 
     def add_text(self, part):
-        size, text = float(part.get("font-size")), part.text
+        size, text = float(part.get("font-size")), part.text or ""
         x, y, wide = float(part.get("x")), float(part.get("y")), 0.5 * size * len(text)
         self.sizes.append(size)
         self.texts.append((text, (x - wide / 2, y - 0.72 * size, x + wide / 2, y + 0.05 * size)))

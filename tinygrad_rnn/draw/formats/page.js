@@ -154,7 +154,8 @@ function go(to) {
   for (const old of view.svg.querySelectorAll(".now, .near")) old.classList.remove("now", "near");
   for (const id of view.back) $(id).classList.toggle("done", view.marks[id].when <= at);
   $("status").textContent = at >= 0 ? stepText(view.graph.edges[edge], at)
-    : count ? `The backward pass goes through ${count} edges. ${touched ? "Tap step ▶" : "Press n"} to follow it.` : "";
+    : count ? `The backward pass goes through ${count} edges. ${touched ? "Tap step ▶" : "Press n"} to follow it.`
+      + (touched ? " Pinch to enlarge the picture." : "") : "";
   if (at < 0) return;
   const lines = linesOf(edge), prefix = view.svg.id.replace("picture", ""), {source, target} = view.graph.edges[edge];
   const bare = view.ids.filter((id) => !view.marks[id].ends && view.marks[id].of.some((of) => of === source || of === target));

@@ -143,13 +143,12 @@ class Drawing(Pen):
         far = place.far(wire) if wire in place.tracks else 0.0
         if isinstance(wire.source, StepBox):
             self.note(x - 8 - wide(head, NAME) / 2, below - far - 16, [head], "ink", NAME)
-        elif far and wire not in place.levels.back:
-            x = place.track_x(wire)
-            self.note(x - 6 - wide(gradient) / 2, below - far - 16, [gradient], self.ink(wire))
-            return
         elif far:
-            x = place.path(wire)[0][0]
-            far -= 8.0
+            start = place.path(wire)[0][0]
+            if start == place.track_x(wire):  # upright: the text is to the left, clear of what rises in the column
+                self.note(start - 6 - wide(gradient) / 2, below - far - 16, [gradient], self.ink(wire))
+                return
+            x, far = start, far - 16.0 if wire not in place.levels.back else far - 8.0
         self.beside(x, below - far - 16, gradient, wire)
 
     def run_on_lane(self, wire: Wire) -> None:
@@ -164,7 +163,7 @@ class Drawing(Pen):
         if isinstance(wire.target, StepBox) and isinstance(wire.source, StepBox):
             self.join(wire, shape, self.shape_of[wire.target], self.lane_path(wire, wire.target, start))
         else:
-            name = wire.target if isinstance(wire.target, str) and wire.source is box else wire.value.name
+            name = wire.target if isinstance(wire.target, str) and wire.source is box else wire.value.name or wire.state
             text = self.stub(wire, place.x[box.column + side], y, name, wire.value.id)
             near = (text.x - side * text.width / 2, y)
             if wire.source is box:
@@ -216,9 +215,12 @@ class Drawing(Pen):
         assert isinstance(wire.source, Bar) and isinstance(wire.target, StepBox)
         box, bar, row = self.shape_of[wire.target], self.shape_of[wire.source], wire.target.row
         side, y = (-1 if row.reverse else 1), self.place.lane(row, wire.state)
-        column = row.high if row.reverse else row.low
-        x = self.place.x[column] + side * 18.0 * self.graph.rows[row.number].states.index(wire.state)
-        edge = bar.y + (-1 if y < bar.y else 1) * bar.height / 2
-        self.join(wire, bar, box, [(x, edge), (x, y), (box.x - side * box.width / 2, y)])
+        column, place = (row.high if row.reverse else row.low), self.graph.rows[row.number].states.index(wire.state)
+        x = self.place.x[column] + side * (self.place.half[column] + 6.0 + 9.0 * place)  # beside the parameters
+        up = -1 if y < bar.y else 1
+        edge, start = bar.y + up * bar.height / 2, bar.x + side * min(18.0 * place, bar.width / 2 - 8)
+        turn = edge + up * (8.0 + 6.0 * place)
+        self.join(wire, bar, box, corners([(start, edge), (start, turn), (x, turn), (x, y),
+                                           (box.x - side * box.width / 2, y)]))  # fmt: skip
         text = self.texts.gradient(wire)
         self.note(box.x - side * (box.width / 2 + 13 + wide(text) / 2), y + side * (AWAY + 10), [text], self.ink(wire))

@@ -66,4 +66,5 @@ class Pen:
             self.note(x + AWAY + 6 + wide(text) / 2, y, [text], self.ink(wire))
 
     def note(self, x: float, y: float, lines: Sequence[str], look: str, size: float = SIZE) -> None:
-        self.out.notes.append(Note(x, y, lines, size, look))
+        if any(lines):
+            self.out.notes.append(Note(x, y, lines, size, look))

@@ -39,12 +39,12 @@ class Placement(Routes):
                 half[box.column] = max(half[box.column], self.box_width(box) / 2)
         narrow = Counter(bar.level for bar in self.units.bars if bar.low == bar.high)
         for bar in self.units.bars:
-            if bar.low == bar.high and narrow[bar.level] > 1:
+            if bar.low == bar.high and narrow[bar.level] > 1:  # others of its kind may stand beside it
                 half[bar.low] = max(half[bar.low], self.bar_width(bar) / 2)
-            for side, lines in enumerate(self.texts.leaves(bar)):
-                column = bar.high if side else bar.low - 1
-                if lines and column > 0:
-                    rooms[column] = max(rooms[column], max(map(wide, lines)) + 90)
+                for side, lines in enumerate(self.texts.leaves(bar)):
+                    column = bar.high if side else bar.low - 1
+                    if lines and column > 0:
+                        rooms[column] = max(rooms[column], max(map(wide, lines)) + 90)
         for wire in self.units.wires:
             self.make_room(wire, half, rooms)
         self.x, self.half, x = [], half, 0.0
@@ -73,7 +73,8 @@ class Placement(Routes):
             column = ends[0].column if ends else self.column(wire) if not isinstance(wire.source, str) else 1
             rooms[column] = max(rooms[column], text + 24 - half[column])
             return
-        text += LOOP if self.graph.full else 40.0 if wire.cut else 10.0
+        inner = len(ends) == 2 and ends[0].row is ends[1].row
+        text += LOOP if self.graph.full else 40.0 if wire.cut else 0.0 if inner else 10.0  # 10 to the frame
         for end in ends[:1] if isinstance(wire.source, StepBox) else ends:
             forward = (end is wire.source) is not end.row.reverse
             rooms[end.column - (not forward)] = max(rooms[end.column - (not forward)], text + 26.0)

@@ -19,7 +19,7 @@ from tinygrad_rnn.sequence.plan import cache
 
 pytest.importorskip("llvmlite")
 
-from tinygrad_rnn.sequence.jit import compile, store
+from tinygrad_rnn.sequence.jit import body, compile, store
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -123,7 +123,7 @@ def test_where_the_folder_cannot_be_written_to_the_loop_is_compiled_in_memory(tm
 def test_another_version_or_source_has_another_file(monkeypatch):
     functions = [store.Functions("a pass") for _ in range(2)]
     for k, each in enumerate(functions):
-        each.add("loop", f"def loop(T):\n    {k}\n", [])
+        each.add("loop", compile.Source(f"def loop(T):\n    {k}\n", []))
     first, other = (each.path for each in functions)
     assert first != other
     monkeypatch.setattr(store, "depends_on", lambda: "another version")
@@ -177,6 +177,24 @@ def test_dropout_draws_the_masks_of_the_loop():
     (ours, next_ours), (theirs, next_theirs) = zoned("jit"), zoned("eager")
     assert next_ours == next_theirs
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def gradients_by(threads, monkeypatch):
+    """The explanation, and the gradients of a cell whose loop two threads may share."""
+    cache._plans.clear()
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", threads)
+    monkeypatch.setattr(body, "LARGE", 1)
+    s = sample(tg.layer_norm_lstm, N=6)
+    gradients = flat(everything(scanned(tg.layer_norm_lstm, mode="jit"), s))
+    return next(plan.built.forward.writer.choices[0] for _, plan, _ in cache._plans.values()), gradients
+
+
+def test_two_threads_give_the_same_bits(monkeypatch):
+    (one, theirs), (two, ours) = (gradients_by(threads, monkeypatch) for threads in ("1", "2"))
+    assert one.endswith("packed once a sequence, one thread")
+    assert two.endswith("packed once a sequence, half of the rows on each of two threads")
+    for path, array in theirs.items():
+        np.testing.assert_array_equal(ours[path], array, err_msg=path)
 
 
 def test_what_cannot_be_compiled_says_why():

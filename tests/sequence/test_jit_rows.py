@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tinygrad_rnn.sequence.jit.rows import merged, of_one_row
+from tinygrad_rnn.sequence.jit.rows import apart, merged, of_one_row, of_part
 
 TWICE = ["for n_ in range(3):", "    for j_ in range(4):", "        a_now[n_, j_] = 2 * x[t, n_, j_]"]
 AFTER = ["for n_ in range(3):", "    for j_ in range(4):", "        y[t, n_, j_] = a_now[n_, j_] + 1"]
@@ -40,3 +40,26 @@ def test_what_a_product_reads_keeps_its_rows():
     blocks = merged([*TWICE, "multiply(cut_0, rows(a_now, 0, 4), packed_0, rows(y, 0, 4))"])
     assert len(blocks) == 2
     assert of_one_row(blocks, ["a_now"]) == []
+
+
+@pytest.mark.parametrize(
+    "loops, free",
+    [
+        ([TWICE, AFTER], True),
+        ([TWICE, OTHER_ROW], False),
+        ([TWICE, SUMMED], False),
+        ([TWICE, ["y[t, 0, 0] = 1"]], False),
+    ],
+)
+def test_rows_are_shared_by_threads_only_where_they_are_apart(loops, free):
+    blocks = merged([line for loop in loops for line in loop])
+    assert apart(blocks, 3) is free
+    assert not apart(blocks, 6)
+
+
+def test_the_parts_of_loops_and_products():
+    blocks = merged([*TWICE, "multiply(cut_0, rows(a_now, (t) * 12 + 4, 4), packed_0, rows(y, 0, 8))"])
+    of_part(blocks, 3)
+    assert blocks[0][0] == "for n_ in range(part * 3, part * 3 + 3):"
+    rows = "rows(a_now, (t) * 12 + 4 + part * 3 * 4, 4), packed_0, rows(y, 0 + part * 3 * 8, 8)"
+    assert blocks[1] == [f"multiply(cut_0, {rows})"]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ...engine import threads
 from ...errors import PlanError
 from ..plan.adjoint import STATIC
 from ..plan.buffers import copies
@@ -19,11 +20,14 @@ from .contractions import letters
 from .moves import MOVES, reshaped
 from .places import Place, part, whole
 from .products import Product
-from .rows import merged, of_one_row
+from .rows import apart, merged, of_one_row, of_part
 from .scalars import REDUCTIONS, element, is_elementwise, is_reduction, literal, reduced_axes
 from .storage import Storage
 
 INDICES = ("n_", "j_", "k_", "l_", "m_", "p_", "q_", "r_")
+
+#: The floating point operations of the products of a step from which two threads share its rows.
+LARGE = 1_000_000
 
 
 class Body:
@@ -40,10 +44,22 @@ class Body:
         for carry in carries:
             lines += self._next(carry)
         blocks = merged(lines)
-        for name in of_one_row(blocks, self.storage.buffers):
+        self.parts = self._parts(blocks)
+        for name in of_one_row(blocks, self.storage.buffers, "0" if self.parts == 1 else "part"):
             kept = self.storage.arrays[name]
-            self.storage.arrays[name] = replace(kept, shape=(1, *kept.shape[1:]))
+            self.storage.arrays[name] = replace(kept, shape=(self.parts, *kept.shape[1:]))
+        if self.parts > 1:
+            of_part(blocks, self.products[0].cut.rows // self.parts)
+            for product in self.products:
+                product.halve()
         self.lines = [line for block in blocks for line in block]
+
+    def _parts(self, blocks: Sequence[Sequence[str]]) -> int:
+        """2 if two threads compute half of the rows each: where rows are apart, and the products are large."""
+        rows = self.products[0].cut.rows if self.products else 1
+        large = sum(product.work for product in self.products) >= LARGE and rows % 2 == 0
+        free = large and threads.count() > 1 and all(product.in_rows(rows) for product in self.products)
+        return 2 if free and apart(blocks, rows) else 1
 
     def _added_up(self, statements: Sequence[Statement]) -> dict[int, int]:
         """Sums over rows that only a sum over time reads, with what they add up: both are one sum."""
@@ -61,10 +77,23 @@ class Body:
         """The text of the function, with the types of its arguments in front."""
         arguments = self.arguments()
         head = [*(f"# {argument}" for argument in arguments), *(product.globals() for product in self.products)]
-        lines = [f"def {name}({', '.join(['T', *(argument.name for argument in arguments)])}):"]
-        lines += [f"    {product.setup()}" for product in self.products]
+        names = ["T", *["part"] * (self.parts > 1), *(argument.name for argument in arguments)]
+        setup = [] if self.parts > 1 else [product.setup() for product in self.products]
         times = "range(T - 1, -1, -1)" if self.writer.backwards else "range(T)"
-        return "\n".join([*head, *lines, f"    for t in {times}:", *(f"        {line}" for line in self.lines)]) + "\n"
+        lines = [*setup, f"for t in {times}:", *(f"    {line}" for line in self.lines)]
+        return "\n".join([*head, f"def {name}({', '.join(names)}):", *(f"    {line}" for line in lines)]) + "\n"
+
+    def packing(self, name: str) -> tuple[str, list[Argument]]:
+        """The text of a function that packs the weights, and its arguments."""
+        weights = dict.fromkeys(product.places[1].array for product in self.products)
+        arguments = [
+            *(self.storage.arrays[weight] for weight in weights),
+            *(product.packed() for product in self.products),
+        ]
+        head = [*(f"# {argument}" for argument in arguments), *(product.globals() for product in self.products)]
+        names = ", ".join(["T", *(argument.name for argument in arguments)])
+        lines = [*head, f"def {name}({names}):", *(f"    {product.setup()}" for product in self.products)]
+        return "\n".join(lines) + "\n", arguments
 
     # -- statements
 

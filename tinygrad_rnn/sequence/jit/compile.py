@@ -42,6 +42,20 @@ class Argument:
         return f"{self.name}: {self.kind} ({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
 
 
+@dataclass(frozen=True)
+class Source:
+    """A function as text, its arrays, and the number of parts that it is computed in, each on a thread."""
+
+    text: str
+    arguments: Sequence[Argument]
+    parts: int = 1
+
+    @property
+    def integers(self) -> int:
+        """T, and the number of the part if there are several."""
+        return 1 + (self.parts > 1)
+
+
 class Rows:
     """Rows of an array: the address of the first number, and how far a row is from the next."""
 
@@ -73,23 +87,24 @@ class Tracer(Loops):
         self.builder.call(self.products[cut], args)
 
 
-def traced(sources: Mapping[str, tuple[str, Sequence[Argument]]]) -> Any:
+def traced(sources: Mapping[str, Source]) -> Any:
     """The LLVM module of functions ``name(T, *arrays)``, where an array is the address of its Python object."""
     module = ir.Module("loops")
     products: dict[Panels, Any] = {}
-    for name, (text, arguments) in sources.items():
-        types = [STORED[argument.kind].as_pointer() for argument in arguments]
-        body = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT, *types]), f"{name}.body")
+    for name, source in sources.items():
+        integers = [INT] * source.integers
+        types = [STORED[argument.kind].as_pointer() for argument in source.arguments]
+        body = ir.Function(module, ir.FunctionType(ir.VoidType(), [*integers, *types]), f"{name}.body")
         body.linkage = "internal"
         body.attributes.add("alwaysinline")
         builder = ir.IRBuilder(body.append_basic_block("entry"))
-        arrays = []
-        for argument, address in zip(arguments, body.args[1:]):
+        given: list[Any] = [Number(builder, arg, "int64") for arg in body.args[: len(integers)]]
+        for argument, address in zip(source.arguments, body.args[len(integers) :]):
             address.add_attribute("noalias")
-            arrays.append(Array(builder, address, argument.shape, argument.kind))
+            given.append(Array(builder, address, argument.shape, argument.kind))
         space = Tracer(builder, module, products).space()
-        exec(text, space)
-        space[name](Number(builder, body.args[0], "int64"), *arrays)
+        exec(source.text, space)
+        space[name](*given)
         builder.ret_void()
         _entry(module, name, body, types)
     return module
@@ -98,10 +113,11 @@ def traced(sources: Mapping[str, tuple[str, Sequence[Argument]]]) -> Any:
 def _entry(module: Any, name: str, body: Any, types: Sequence[Any]) -> None:
     """Write the function that takes the address of the numbers from each array."""
     byte = ir.IntType(8).as_pointer()
-    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT, *[byte] * len(types)]), name)
+    integers = [INT] * (len(body.args) - len(types))
+    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [*integers, *[byte] * len(types)]), name)
     builder = ir.IRBuilder(entry.append_basic_block("entry"))
-    numbers = [entry.args[0]]
-    for array, kind in zip(entry.args[1:], types):
+    numbers = list(entry.args[: len(integers)])
+    for array, kind in zip(entry.args[len(integers) :], types):
         place = builder.gep(array, [ir.Constant(INT, HEADER)], source_etype=ir.IntType(8))
         numbers.append(builder.load(builder.bitcast(place, kind.as_pointer()), typ=kind))
     builder.call(body, numbers)
@@ -129,7 +145,7 @@ def optimised(module: Any, machine: Any) -> Any:
     return parsed
 
 
-def object_code(sources: Mapping[str, tuple[str, Sequence[Argument]]]) -> bytes:
+def object_code(sources: Mapping[str, Source]) -> bytes:
     """The machine code of functions, by their texts and arguments, as the content of an object file."""
     machine = target_machine()
     return bytes(machine.emit_object(optimised(traced(sources), machine)))

@@ -40,7 +40,7 @@ class Panels:
         return -(-self.columns // self.lanes) * self.lanes
 
     def __str__(self) -> str:
-        return f"tiles of {self.height} x {self.width}, the weight packed once a sequence, one thread"
+        return f"tiles of {self.height} x {self.width}, the weight packed once a sequence"
 
 
 def panels(rows: int, K: int, columns: int, bits: int, registers: Registers | None = None) -> Panels:

@@ -21,6 +21,20 @@ class Product:
         left, right = self.shapes[:2]
         return f"{left} @ {right} in {self.cut}"
 
+    @property
+    def work(self) -> int:
+        """The floating point operations of a step."""
+        return 2 * self.cut.rows * self.cut.K * self.cut.columns
+
+    def in_rows(self, rows: int) -> bool:
+        """Is a row of the result computed from that row of the left operand, with ``rows`` rows in all?"""
+        plain = all(place.axes[0] == (0, 1, 0) for place in (self.places[0], self.places[2]))
+        return plain and self.cut.rows == rows
+
+    def halve(self) -> None:
+        """Cut the product for half of its rows."""
+        self.cut = panels(self.cut.rows // 2, self.cut.K, self.cut.columns, self.cut.bits)
+
     @staticmethod
     def fits(places: Sequence[Place], shapes: Sequence[tuple[int, ...]]) -> bool:
         """Is it a product of two matrices, whose left operand and result have their rows without gaps?"""

@@ -10,6 +10,9 @@
             y[t, n_, j_] = a[n_, j_] + 1
 
 A value of the step that only this loop uses needs memory for one row.
+
+Where no row is read in another row, two threads may compute half of the rows each: loops go over
+``range(part * 10, part * 10 + 10)``, and products take these rows of their left operand.
 """
 
 from __future__ import annotations
@@ -60,12 +63,30 @@ def _accesses(block: Sequence[str]) -> dict[str, tuple[bool, bool]]:
     return result
 
 
-def of_one_row(blocks: Sequence[list[str]], names: Iterable[str]) -> list[str]:
-    """Those of the arrays ``names`` that a single loop over rows uses; their index of the row becomes 0."""
+def of_one_row(blocks: Sequence[list[str]], names: Iterable[str], row: str = "0") -> list[str]:
+    """Those of the arrays ``names`` that a single loop over rows uses; their index of the row becomes ``row``."""
     result = []
     for name in names:
         users = [block for block in blocks if any(re.search(rf"\b{name}\b", line) for line in block)]
         if len(users) == 1 and users[0][0].startswith(HEAD) and _accesses(users[0]).get(name, (True, False))[1]:
-            users[0][:] = [re.sub(rf"\b{name}\[n_\b", f"{name}[0", line) for line in users[0]]
+            users[0][:] = [re.sub(rf"\b{name}\[n_\b", f"{name}[{row}", line) for line in users[0]]
             result.append(name)
     return result
+
+
+def apart(blocks: Sequence[Sequence[str]], rows: int) -> bool:
+    """Is each of ``rows`` rows computed from itself alone, by loops over rows and by products with weights?"""
+    accesses = [_accesses(block) for block in blocks if not block[0].startswith("multiply(")]
+    heads = [block[0] for block in blocks if not block[0].startswith("multiply(")]
+    written = [name for access in accesses for name in access if access[name][0]]
+    in_row = all(access[name][1] for access in accesses for name in written if name in access)
+    return bool(heads) and in_row and all(head == f"{HEAD}{rows}):" for head in heads)
+
+
+def of_part(blocks: Sequence[list[str]], rows: int) -> None:
+    """Change loops and products so that they go over the rows of a ``part`` alone, which are ``rows``."""
+    for block in blocks:
+        if block[0].startswith(HEAD):
+            block[0] = f"{HEAD}part * {rows}, part * {rows} + {rows}):"
+        else:
+            block[0] = re.sub(r"rows\((\w+), ([^,]*), (\d+)\)", rf"rows(\1, \2 + part * {rows} * \3, \3)", block[0])

@@ -14,7 +14,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ import llvmlite
 import numpy as np
 from llvmlite import binding
 
+from ...engine.threads import over_blocks
 from ...files import write_whole
-from .compile import HEADER, Argument, object_code, target_machine
+from .compile import HEADER, Source, object_code, target_machine
 
 DIGEST = hashlib.sha256().digest_size
 
@@ -48,16 +49,20 @@ class Functions:
     """Functions that are compiled together, when the first is called; ``title`` says what they are."""
 
     def __init__(self, title: str):
-        self.title, self.sources = title, dict[str, tuple[str, Sequence[Argument]]]()
+        self.title, self.sources = title, dict[str, Source]()
 
-    def add(self, name: str, text: str, arguments: Sequence[Argument]) -> Callable[..., None]:
-        """The function ``name`` of a text: ``function(T, *arrays)``. It runs without the lock of the interpreter."""
-        self.sources[name] = text, arguments
+    def add(self, name: str, source: Source) -> Callable[..., None]:
+        """The function ``name``: ``function(T, *arrays)``. It runs without the lock of the interpreter."""
+        self.sources[name] = source
 
         def function(*args: Any) -> None:
             self.loaded[name](*args)
 
-        return function
+        def in_parts(T: int, *arrays: np.ndarray) -> None:
+            compiled = self.loaded[name]
+            over_blocks(lambda parts: compiled(T, parts.start, *arrays), source.parts, 1)
+
+        return function if source.parts == 1 else in_parts
 
     @functools.cached_property
     def loaded(self) -> dict[str, Any]:
@@ -71,12 +76,12 @@ class Functions:
             code = object_code(self.sources)
             if kept:
                 write_whole(path, hashlib.sha256(code).digest() + code)
-        return in_memory(code, {name: len(arguments) for name, (_, arguments) in self.sources.items()})
+        return in_memory(code, self.sources)
 
     @property
     def path(self) -> Path:
         """The file of the functions."""
-        key = "\n".join([*(text for text, _ in self.sources.values()), depends_on()])
+        key = "\n".join([*(source.text for source in self.sources.values()), depends_on()])
         return folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.loop"
 
 
@@ -96,14 +101,15 @@ def _prepared(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def in_memory(code: bytes, counts: Mapping[str, int]) -> dict[str, Any]:
-    """The functions of an object file, by name; ``counts`` are their arrays."""
+def in_memory(code: bytes, sources: Mapping[str, Source]) -> dict[str, Any]:
+    """The functions of an object file, by name."""
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target_machine())
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     result = {}
-    for name, count in counts.items():
-        kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, *[ctypes.py_object] * count)
+    for name, source in sources.items():
+        types: list[Any] = [*[ctypes.c_int64] * source.integers, *[ctypes.py_object] * len(source.arguments)]
+        kind = ctypes.CFUNCTYPE(None, *types)
         result[name] = kind(engine.get_function_address(name))
         result[name].engine = engine  # type: ignore[attr-defined]  # it owns the memory of the code
     return result

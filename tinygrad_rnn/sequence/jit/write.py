@@ -15,6 +15,7 @@ from ..plan.write import Carry
 from ..plan.write_loop import Writer
 from .body import Body
 from .chains import into_loop
+from .compile import Source
 from .phases import Phase, phases, reads_of, sink
 from .store import Functions
 
@@ -99,25 +100,32 @@ class CompiledWriter(Writer):
             self.texts.space["draw_masks"] = partial(drawn, specs)
             self.add(f"{', '.join(map(self.all_steps, masks))}, = draw_masks(T, rng)")
         if body.lines:
-            self.choices = [str(product) for product in body.products]
+            shared = ", one thread" if body.parts == 1 else ", half of the rows on each of two threads"
+            self.choices = [f"{product}{shared}" for product in body.products]
             self.call(f"{self.title}_loop", body, stored)
 
     def call(self, name: str, body: Body, stored: Mapping[int, None]) -> None:
         """The lines that allocate the arrays of a compiled function, and its call."""
         new = {self.all_steps(number): number for number in stored if self.stored_next(number) is None}
+        memory = dict.fromkeys([*body.storage.buffers, *(product.packed().name for product in body.products)])
         for argument in body.arguments():
             if argument.name in new:
                 number, timed = new[argument.name], self.plan.timed(new[argument.name])
                 text = f"np.{'empty' if timed else 'zeros'}({self.shape(number, timed)}, '{argument.kind}')"
                 self.add(f"{argument.name} = {text}", number, timed)
-            elif argument.name in body.storage.buffers or argument.name.startswith("packed_"):
+            elif argument.name in memory:
                 self.add(f"{argument.name} = np.empty({self.texts.tuple(argument.shape)}, '{argument.kind}')")
-        text, texts = body.function(name), []
-        for argument in body.arguments():
-            allocated = argument.name in new or argument.name in body.storage.buffers or "packed_" in argument.name
-            texts.append(argument.name if allocated else f"np.asarray({argument.name}, order='C')")
-        self.loop_source += text
-        self.texts.space[name] = self.functions.add(name, text, body.arguments())
+        ready = {**new, **memory}
+        if body.parts > 1:
+            self._call(f"{name}_pack", Source(*body.packing(f"{name}_pack")), ready)
+        self._call(name, Source(body.function(name), body.arguments(), body.parts), ready)
+
+    def _call(self, name: str, source: Source, ready: Mapping[str, Any]) -> None:
+        """The line that calls a function; arrays that are not ``ready`` may have any layout."""
+        names = [argument.name for argument in source.arguments]
+        texts = [name if name in ready else f"np.asarray({name}, order='C')" for name in names]
+        self.loop_source += source.text
+        self.texts.space[name] = self.functions.add(name, source)
         self.add(f"{name}({', '.join(['T', *texts])})")
 
     def _states(self) -> list[tuple[str, int, bool]]:

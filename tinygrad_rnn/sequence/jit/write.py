@@ -39,6 +39,7 @@ class CompiledWriter(Writer):
         for carry in carries:
             carry.stored = True
         super().__init__(plan, names, texts, carries, ends, backwards)
+        self.over = {}  # phases change the order, so that nothing writes over an operand
         self.ends, self.title = ends, "backward" if backwards else "forward"
         self.functions = Functions(f"the {self.title} pass")
 
@@ -111,7 +112,7 @@ class CompiledWriter(Writer):
         for argument in body.arguments():
             if argument.name in new:
                 number, timed = new[argument.name], self.plan.timed(new[argument.name])
-                text = f"np.{'empty' if timed else 'zeros'}({self.shape(number, timed)}, '{argument.kind}')"
+                text = f"{'empty' if timed else 'np.zeros'}({self.shape(number, timed)}, '{argument.kind}')"
                 self.add(f"{argument.name} = {text}", number, timed)
             elif argument.name in memory:
                 self.add(f"{argument.name} = np.empty({self.texts.tuple(argument.shape)}, '{argument.kind}')")
@@ -133,7 +134,7 @@ class CompiledWriter(Writer):
         start = "T" if self.backwards else "0"
         for carry in self.carries:
             name = self.names.of[carry.leaf]
-            lines.append((f"{name}_all = np.empty((T + 1, *{name}_first.shape), {name}_first.dtype)", carry.leaf, True))
+            lines.append((f"{name}_all = empty((T + 1, *{name}_first.shape), {name}_first.dtype)", carry.leaf, True))
             lines.append((f"{name}_all[{start}] = {name}_first", carry.leaf, False))
             if carry.next is None:
                 lines.append((f"{name}_all[{':-1' if self.backwards else '1:'}] = 0", carry.leaf, True))

@@ -1,4 +1,4 @@
-"""Layers of layers in planned loops equal those of eager loops: outputs, states, every gradient, and the masks drawn."""
+"""Layers of layers in planned loops equal those of eager loops: outputs, states, all gradients, the masks drawn."""
 
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ HELP = "draw the curves of a run, or of several"
 ABOUT = """\
 Draw training and validation perplexity over the epochs, and the learning rate where it changes, from the metrics of a
 run; also while it is running. A run draws its curves itself after each epoch: this draws them again, in another format
-or another range. Of several runs, the validation perplexity is drawn, a line for each run."""
+or another range. Of several runs, each has a colour: a thin line for the training, marks for the validation."""
 EXAMPLES = """\
 examples:
   tinygrad-rnn plot runs/lstm                             writes runs/lstm/curves.svg

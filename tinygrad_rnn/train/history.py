@@ -75,26 +75,28 @@ def plot_histories(
     *,
     ylim: tuple[float, float] | None = None,
 ) -> Any:
-    """A matplotlib Figure of the perplexity by epoch of several trainings, to compare them.
+    """A matplotlib Figure of the perplexities of several trainings over epochs, to compare them.
 
-    Each history is a line with its name: of the validation perplexity, or of the training perplexity where a history
-    has no validation. ``path``, ``ylim`` and the axis are those of `History.plot`. Raises InvalidValue for a history
-    without a complete epoch.
+    Each history has a colour: a thin line of the training perplexity, and the validation perplexity of each epoch as a
+    line with marks. ``path``, ``ylim`` and the axis are those of `History.plot`. Raises InvalidValue for a history
+    without a row.
     """
     for name, history in histories.items():
-        if not history.epochs:
-            raise InvalidValue(f"plot_histories: {name} has no complete epoch, should have at least one")
+        if not history.rows:
+            raise InvalidValue(f"plot_histories: {name} has no rows, should have at least one")
     with figure(7, 4.5, path) as drawn:
         axes, shown = drawn.subplots(), []
         for k, (name, history) in enumerate(histories.items()):
-            epochs = history.epochs
-            values = [row.get("valid_perplexity", row["perplexity"]) for row in epochs]
-            label = name if "valid" in epochs[0] else f"{name} (training)"
-            axes.plot([row["epoch"] for row in epochs], values, color=COLOURS[k % len(COLOURS)],
-                      marker=MARKERS[k % len(MARKERS)], label=label)  # fmt: skip
-            shown += values
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set(xlabel="epoch", ylabel="validation perplexity")
+            color, places, parts = COLOURS[k % len(COLOURS)], *_parts(history.rows)
+            valid = [row for row in history.epochs if "valid" in row]
+            training = [row["perplexity"] for row in parts]
+            values = [row["valid_perplexity"] for row in valid]
+            axes.plot(places, training, color=color, lw=0.7, label=None if valid else f"{name} (training)")
+            if valid:
+                axes.plot([row["epoch"] for row in valid], values, color=color, marker=MARKERS[k % len(MARKERS)],
+                          label=name)  # fmt: skip
+            shown += training + values
+        axes.set(xlabel="epoch", ylabel="validation perplexity (thin: training)")
         _scale(axes, shown, ylim)
         axes.legend()
     return drawn
@@ -102,9 +104,8 @@ def plot_histories(
 
 def _curves(axes: Any, rows: list[dict[str, Any]], ylim: tuple[float, float] | None) -> None:
     epochs = [row for row in rows if "batch" not in row]
-    parts = [row for row in rows if "batch" in row] or epochs
-    places = [row["epoch"] - 1 + row["batch"] / row["batches"] if "batch" in row else row["epoch"] for row in parts]
-    marker = "o" if parts is epochs else None
+    places, parts = _parts(rows)
+    marker = "o" if parts == epochs else None
     axes.plot(places, [row["perplexity"] for row in parts], color=TRAINING, marker=marker, lw=1, label="training")
     valid = [row for row in epochs if "valid" in row]
     if valid:
@@ -121,6 +122,13 @@ def _curves(axes: Any, rows: list[dict[str, Any]], ylim: tuple[float, float] | N
         rate.set(ylabel="learning rate (dotted)", yscale="log")
     if shown:
         axes.legend(frameon=False)
+
+
+def _parts(rows: list[dict[str, Any]]) -> tuple[list[float], list[dict[str, Any]]]:
+    """The rows of the training, of batches or else of epochs, and their places on the axis of epochs."""
+    parts = [row for row in rows if "batch" in row] or rows
+    places = [row["epoch"] - 1 + row["batch"] / row["batches"] if "batch" in row else row["epoch"] for row in parts]
+    return places, parts
 
 
 def _scale(axes: Any, shown: list[float], ylim: tuple[float, float] | None) -> None:

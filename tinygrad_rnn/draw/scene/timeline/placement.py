@@ -70,6 +70,8 @@ class Placement(Routes):
         if not self.is_level(wire):
             if isinstance(wire.source, Bar) and wire.source.low == wire.source.high:
                 text += self.bar_width(wire.source) / 2
+            elif isinstance(wire.source, Bar):
+                text += self.aside(wire)
             column = ends[0].column if ends else self.column(wire) if not isinstance(wire.source, str) else 1
             rooms[column] = max(rooms[column], text + 24 - half[column])
             return

@@ -144,11 +144,12 @@ class Drawing(Pen):
         if isinstance(wire.source, StepBox):
             self.note(x - 8 - wide(head, NAME) / 2, below - far - 16, [head], "ink", NAME)
         elif far:
-            start = place.path(wire)[0][0]
-            if start == place.track_x(wire):  # upright: the text is to the left, clear of what rises in the column
+            start, track = place.path(wire)[0][0], place.track_x(wire)
+            if start == track and isinstance(wire.target, StepBox):  # to the left, clear of what rises in the column
                 self.note(start - 6 - wide(gradient) / 2, below - far - 16, [gradient], self.ink(wire))
                 return
-            x, far = start, far - 16.0 if wire not in place.levels.back else far - 8.0
+            alone = place.passing[place.tracks[wire][0]] == 1 and wire not in place.levels.back
+            x, far = (track, far + 2.0) if alone else (start, far - 16.0 + 8.0 * (wire in place.levels.back))
         self.beside(x, below - far - 16, gradient, wire)
 
     def run_on_lane(self, wire: Wire) -> None:

@@ -104,6 +104,13 @@ def test_a_file_that_does_not_run_shows_the_users_lines_only(here):
         load("worse")
 
 
+def test_the_values_of_small_arrays_are_an_option(here):
+    for option in ([], ["--values"]):
+        assert main(["draw", "rnn", "--sizes", "D=1,H=2", "--layout", "layered", *option, "-o", "a.svg"]) == 0
+        shown = re.findall(r">(-?[\d.]+ -?[\d.]+)</text>", (here / "a.svg").read_text(encoding="utf-8"))
+        assert bool(shown) is bool(option)
+
+
 def test_the_shape_of_the_picture_is_an_option(here, capsys):
     ratios = {}
     for aspect in ("slide", "1.5"):
@@ -112,7 +119,7 @@ def test_the_shape_of_the_picture_is_an_option(here, capsys):
         text = (here / "a.svg").read_text(encoding="utf-8")
         width, height = (float(re.search(rf' {side}="([\d.]+)"', text)[1]) for side in ("width", "height"))
         ratios[aspect] = round(width / height, 2)
-        assert "(1, 5)" not in text
+        assert "(1, 5)</text>" not in text
     assert ratios == {"slide": 1.78, "1.5": 1.5}
     with pytest.raises(SystemExit):
         main(["draw", "lstm", "--aspect", "round"])

@@ -6,7 +6,7 @@ from ..model import Graph, Vertex
 from ..scene.geometry import Scene
 from ..scene.labels import gradient_text, number_text, value_text
 
-LONG = 6  # vertices of a box that are told
+LONG = 6  # vertices of a box whose texts are shown
 
 
 def hover(graph: Graph, scene: Scene, backward: bool = True) -> dict[str, str]:

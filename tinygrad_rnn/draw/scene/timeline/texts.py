@@ -102,8 +102,8 @@ class Texts:
     def reader(self, wire: Wire) -> str:
         """Who reads what goes along a wire."""
         if isinstance(wire.target, StepBox):
-            own = isinstance(wire.source, StepBox) and wire.source.row is wire.target.row and wire.state
-            return "next" if own else self.graph.titles[wire.target.row.number]
+            inside = isinstance(wire.source, StepBox) and wire.source.row is wire.target.row and wire.state
+            return "next" if inside else self.graph.titles[wire.target.row.number]
         return self.bar(wire.target) if isinstance(wire.target, Bar) else wire.target or "out"
 
     def params(self, row: Row, sparks: bool) -> list[str]:

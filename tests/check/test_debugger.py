@@ -13,6 +13,7 @@ from tinygrad_rnn.check.debugger import search, solve
 from tinygrad_rnn.check.debugger.chain import chained
 from tinygrad_rnn.check.debugger.instrument import instrumented
 from tinygrad_rnn.check.debugger.job import Job
+from tinygrad_rnn.check.debugger.patch import Patch
 from tinygrad_rnn.check.debugger.search import several
 from tinygrad_rnn.check.debugger.source import replaced, units_of
 from tinygrad_rnn.check.layers.adapter import Adapter
@@ -268,3 +269,21 @@ def test_a_missing_statement_is_put_in(tmp_path):
     _, function, _, inputs = made(handwriting, text, tmp_path / "min_char_rnn.py")
     patch = search.search(Job(Adapter(LossLayer(function, inputs), inputs), [function])).patch
     assert (patch.old, patch.new.strip()) == ("", "dy[targets[t]] -= 1")
+
+
+# -- an approximation that was meant -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old", "new", "before", "said"), [
+    ("dh = np.clip(dh, -1, 1)", "dh = dh", [], "the clip"),
+    ("da = np.round(dh * f, 3)", "da = dh * f", [], "the rounding"),
+    ("    dh = np.zeros_like(dh)", "", ["if t % 20 == 0:", "    dh = np.zeros_like(dh)"],
+     "the cut of the backpropagation through time"),
+    ("if t % k == 0: dh = 0", "pass", ["if t % k == 0: dh = 0"], "the cut of the backpropagation through time"),
+    ("dh = np.zeros_like(dh)", "", ["for t in steps:", "dh = np.zeros_like(dh)"], ""),
+    ("dg = np.clip(dc, 0, 1)", "dg = np.clip(dc * i, 0, 1)", [], ""),
+])  # fmt: skip
+def test_what_can_have_been_meant_is_said_to_be_an_approximation(old, new, before, said):
+    patch = Patch("a.py", len(before) or 1, "f", old, new, "", "\n".join(before))
+    line = f"if {said} was meant, the gradient is an approximation, and right as such"
+    assert (line in str(patch)) == bool(said) and ("approximation" in str(patch)) == bool(said)

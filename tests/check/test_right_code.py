@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from helpers.layer_writer import layer_and_input, written
 from helpers.layers_by_hand import GRU, LSTM, RNN, Layer, Relu, sigmoid
 from helpers.over_time import OverTime, by_hand
 from tinygrad_rnn import check_backward, check_gradients, check_layer, scan
@@ -60,6 +61,17 @@ def test_right_code_is_never_failed(seed):
     assert "disagrees" not in str(report), f"{name} {dtype}\n{report}"
     if dtype == "d":
         assert report.verdict == "right" or WAYS[seed % 5] is layer_by_hand, f"{name}\n{report}"
+
+
+@pytest.mark.sampled(every=14, by=lambda seed: [])
+@pytest.mark.parametrize("seed", range(200))
+def test_layers_written_in_many_ways_are_never_accused(seed):
+    """Gates in any order, in place or not, sums in the loop, in an inner loop or after it, masks, states, dtypes."""
+    rng = np.random.default_rng(seed)
+    text, lstm, dtype = written(rng)
+    report = check_layer(*layer_and_input(rng, text, lstm, dtype))
+    assert report.verdict in (("right",) if dtype == "d" else ("right", "precision")), f"{text}\n{report}"
+    assert report.first_wrong is None and not report.diagnoses, f"{text}\n{report}"
 
 
 # -- the ends of the range -------------------------------------------------------------------------------------------

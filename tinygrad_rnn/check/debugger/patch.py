@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import difflib
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +53,23 @@ class Patch:
         change = "this change" if total == 1 else f"the {total} changes together"
         proof = f"    with {change} {many} right, on {1 + len(SEEDS)} inputs"
         holds = [f"    it should hold {self.holds}"] if self.holds else []
-        return "\n".join([f"{where}: {first}", *holds, *minus, *plus, proof])
+        meant = approximation(self.old, self.new, self.before.split("\n")[: self.line])
+        note = [f"    if {meant} was meant, the gradient is an approximation, and right as such"] if meant else []
+        return "\n".join([f"{where}: {first}", *holds, *minus, *plus, proof, *note])
+
+
+def approximation(old: str, new: str, before: Sequence[str]) -> str:
+    """What a change takes away, if it can have been meant: a clip, a rounding, a cut of the backpropagation in time.
+
+    A cut is a zero for what is carried, under a condition with %, as in ``if t % 20 == 0: dh = np.zeros_like(dh)``.
+    ``before`` are the lines of the file up to the change.
+    """
+    for word in ("clip", "round", "sign"):
+        if re.search(rf"\b{word}\(", old) and not re.search(rf"\b{word}\(", new):
+            return {"clip": "the clip", "round": "the rounding", "sign": "the sign"}[word]
+    zero = re.search(r"\b(d|grad_?|delta_?)\w*\s*=.*\b(zeros(_like)?\(|0(\.0)?\b)", old)
+    condition = any(re.match(r"\s*if\b.*%", line) for line in [*before[-3:-1], *old.split("\n")])
+    return "the cut of the backpropagation through time" if zero and condition else ""
 
 
 def patch_of(job: Job, edit: Edit, partial: bool = False) -> Patch | None:

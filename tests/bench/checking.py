@@ -1,11 +1,13 @@
 """How far the checkers can be trusted, and how long they take: ``python tests/bench/checking.py``.
 
-Right code and wrong code, each written once and run by all three: ours, PyTorch's ``gradcheck`` and autograd's
-``check_grads``, as they are called by default. Those that are not installed are left out.
+Right code and wrong code, each written once and run by all: ours, PyTorch's ``gradcheck``, autograd's ``check_grads``,
+and central differences as one writes them by hand, as they are called by default. Those that are not installed are left
+out. ``--seconds`` prints only the times of our checks, with what the debugger takes for a layer with mistakes.
 """
 
 import importlib.util
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -102,6 +104,26 @@ class Ours:
         return check_gradients(f, *arrays).ok
 
 
+class ByHand(Ours):
+    """Central differences with a step of 1e-5, compared by `numpy.allclose`."""
+
+    def passes(self, f, arrays):
+        value, pull = tg.vjp(f, *arrays)
+        gradients = pull(np.ones(value.shape, value.dtype))
+        return all(np.allclose(g, self.numbers(f, arrays, k)) for k, g in enumerate(gradients))
+
+    def numbers(self, f, arrays, k):
+        g = np.zeros(arrays[k].shape)
+        for index in np.ndindex(*g.shape):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = [x.copy() for x in arrays]
+                moved[k][index] += step
+                ends.append(float(np.sum(np.asarray(f(*map(tg.tensor, moved))))))
+            g[index] = (ends[0] - ends[1]) / 2e-5
+        return g
+
+
 class Torch:
     def __init__(self):
         self.torch = torch = importlib.import_module("torch")
@@ -170,8 +192,8 @@ class HipsAutograd:
 
 def libraries():
     """The checkers that are here, by name."""
-    made = {"ours": Ours, "torch": Torch, "autograd": HipsAutograd}
-    return {name: make() for name, make in made.items() if name == "ours" or importlib.util.find_spec(name)}
+    made = {"ours": Ours, "by hand": ByHand, "torch": Torch, "autograd": HipsAutograd}
+    return {name: make() for name, make in made.items() if issubclass(make, Ours) or importlib.util.find_spec(name)}
 
 
 # -- the tables ------------------------------------------------------------------------------------------------------
@@ -249,22 +271,44 @@ def million(factor):
     return check_layer(Affine(factor), np.random.default_rng(1).standard_normal((10, 1000)))
 
 
+def mistaken(*mistakes):
+    """The LSTM of the book over time, with mistakes; the report has to have a patch of each."""
+    from helpers.handwritings.table import BY_NAME, changed, load
+
+    text = BY_NAME["book_lstm"].text
+    for old, new in mistakes:
+        text, _ = changed(text, old, new)
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "lstm_with_mistakes.py"
+        file.write_text(text, encoding="utf-8")
+        weights = [rng.standard_normal(shape) / 2 for shape in ((7, 44), (11, 44), (44,))]
+        report = check_layer(load(file, file.stem).TimeLSTM(*weights), rng.standard_normal((3, 5, 7)))
+    assert len(mistakes) == len([line for line in report.lines if line.new]), report
+    return report
+
+
+SLIP = ("do = dh_next * tanh_c_next", "do = dh_next * c_next")
+CHAIN = [("df = ds * c_prev", "df = ds * c_next"), ("df *= f * (1 - f)", "df *= f")]
 TIMED = {
     "check_gradients, scan of an lstm, N3 T5 D7 H11": (by_scan, "right", 1.0),
     "check_backward, lstm through time, N3 T5 D7 H11": (through_time, "right", 1.0),
     "check_layer, lstm over time, N3 T5 D7 H11": (over_time, "right", 1.0),
-    "check_layer, 1,000,000 parameters": (lambda: million(1.0), "right", 60.0),
+    "an LSTM of the book, right": (mistaken, "precision", 1.0),
+    "the same, one mistake, patched": (lambda: mistaken(SLIP), "wrong", 10.0),
+    "the same, two in one chain, patched": (lambda: mistaken(*CHAIN), "wrong", 10.0),
+    "check_layer, 1,000,000 parameters": (lambda: million(1.0), "right", 15.0),
     "check_layer, 1,000,000 parameters, one wrong": (lambda: million(1.5), "wrong", 60.0),
 }
 
 
 def seconds():
     for name, (call, verdict, target) in TIMED.items():
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         report = call()
-        found = time.perf_counter() - start
+        found, cpu = time.perf_counter() - start, time.process_time() - cpu
         assert report.verdict == verdict, report
-        yield [name, f"{found:6.2f} s", f"target {target:.0f} s", report.verdict]
+        yield [name, f"{found:6.2f} s", f"{cpu:6.2f} CPU s", f"target {target:.0f} s", report.verdict]
 
 
 def printed(title, head, rows):
@@ -274,6 +318,9 @@ def printed(title, head, rows):
 
 
 def main():
+    if "--seconds" in sys.argv:
+        printed("Seconds", [], seconds())
+        return
     checkers = libraries()
     printed("Right code", checkers, right_code(checkers))
     printed("A right rule, and one with a flipped sign, times a scale", checkers, scales(checkers))

@@ -46,6 +46,8 @@ def job_on(text, file, name, seed=0):
     ("book_gru", "self.grads[2][...] = db", "self.grads[1][...] = db", "self.grads[2][...] = db"),
     ("attribute_rnn", "return dx, carry", "return dx, H", "return dx, carry"),
     ("attribute_rnn", "total = dh[:, t] + carry", "total = dh[:, t] + N", "total = dh[:, t] + carry"),
+    ("local_lstm", "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': db}", "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': dWh}",
+     "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': db}"),
     ("cs231n_rnn", "dtanh = dnext_h * (1 - next_h**2)", "dtanh = dnext_h * 1 - next_h**2",
      "dtanh = dnext_h * (1 - next_h ** 2)"),
 ])  # fmt: skip

@@ -81,10 +81,13 @@ def fitting(job: Job, line: Solved, texts: Sequence[str], runs: Sequence[int], n
     atoms = {text: xs for text, xs in values.items() if xs[0] is not None and all(
         x is not None and x.shape == xs[0].shape for x in xs)}  # fmt: skip
     factors = {text.format(a=a, np=np_): values for a, values in atoms.items() for text, values in _factors(values)}
-    with np.errstate(all="ignore"):
-        ratio, term = [r / e for r, e in zip(right, now)], [r - e for r, e in zip(right, now)]
-    fits = [f"e_ * {text}" for text in products(factors, ratio)]
-    for start, target in (("e_ + ", term), ("e_ - ", [-x for x in term]), ("", right)):
+    targets, fits = [("", right)], list[str]()
+    if all(e.shape == r.shape for e, r in zip(now, right)):
+        with np.errstate(all="ignore"):
+            ratio, term = [r / e for r, e in zip(right, now)], [r - e for r, e in zip(right, now)]
+        fits = [f"e_ * {text}" for text in products(factors, ratio)]
+        targets = [("e_ + ", term), ("e_ - ", [-x for x in term]), *targets]
+    for start, target in targets:
         fits += [start + text for text in [*products(factors, target), *matrices(atoms, target, np_)]]
     return sorted((len(text) / 100, text) for text in dict.fromkeys(fits))[:MOST]
 

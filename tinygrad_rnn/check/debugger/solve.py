@@ -112,8 +112,9 @@ class Probe:
         ]
         if all(kind == "f" for kind in kinds) or kinds == ["i"]:
             yield [np.asarray(x, np.float64) for x in self.values]
-        if len(self.values) == 1:
-            yield from ([np.zeros(shape)] for shape in among if shape != shape_of(self.values[0]))
+        for shape in among:
+            if shape != shape_of(self.values[0]) and len(self.values) * np.prod(shape) <= MOST:
+                yield [np.zeros(shape) for _ in self.values]
 
 
 def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
@@ -124,7 +125,7 @@ def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
              for node in values(at, names) if ranked.nodes.get(id(node), 2.0) < RANK]  # fmt: skip
     found: list[Solved] = []
     for place, at, node in sorted(nodes, key=lambda line: (seen.is_forward(line[0][0]), ranked.nodes[id(line[2])])):
-        probe, right, spare, free = solved(whole, place[0], node, left)
+        probe, right, spare, free = solved(whole, place[0], node, left, isinstance(at, (ast.AugAssign, ast.Return)))
         left -= probe.runs if probe else 1
         if probe and right is not None:
             rank = ranked.nodes[id(node)] + 2 * seen.is_forward(place[0])
@@ -138,21 +139,28 @@ def confirmed(job: Job, lines: Sequence[Solved], most: int) -> list[Solved]:
     """The lines that can mend everything on other inputs too, of the likeliest ones."""
     other = job.with_seed(SEED).with_all_elements()
     other.units = job.units
-    return [line for line in lines[:TOLD] if solved(other, line.place[0], line.node, most)[1] is not None]
+    return [line for line in lines[:TOLD] if _mends(other, line, most)]
 
 
-def solved(job: Job, k: int, node: ast.expr, most: int) -> tuple[Probe | None, list[np.ndarray] | None, int, int]:
+def _mends(job: Job, line: Solved, most: int) -> bool:
+    gives = isinstance(line.statement, (ast.AugAssign, ast.Return))
+    return solved(job, line.place[0], line.node, most, gives)[1] is not None
+
+
+def solved(
+    job: Job, k: int, node: ast.expr, most: int, gives: bool = False
+) -> tuple[Probe | None, list[np.ndarray] | None, int, int]:
     """The values of an expression with which everything is right, or None.
 
     And how many equations there are to spare, and how many numbers are not determined by them. It takes at most
-    ``most`` runs, and a few; the probe has counted them.
+    ``most`` runs, and a few; the probe has counted them. If it ``gives`` a gradient, its shape may be another.
     """
     try:
         probe = Probe(job, k, node)
     except Exception:  # of the user's code, which is instrumented
         return None, None, 0, 0
     shapes = dict.fromkeys(np.shape(job.adapter.floats[name]) for name in job.first.wrong if name in job.adapter.floats)
-    for start in probe.starts(list(shapes)):
+    for start in probe.starts(list(shapes) if gives or len(probe.values) == 1 else []):
         right, spare, free = newton(probe, start, most)
         if right is not None:
             return probe, right, spare, free

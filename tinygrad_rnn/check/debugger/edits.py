@@ -184,12 +184,6 @@ def _factors(node: ast.expr, kind: Kind, scope: Scope) -> Edits:
             yield cost + hint, expression(text, e=node, a=a)
         for helper in scope.helpers:
             yield 2.2 + hint, expression(f"e * {helper}(a)", e=node, a=a)
-    if isinstance(node, ast.BinOp):
-        read = dict.fromkeys(ast.unparse(part) for part in ast.walk(node) if isinstance(part, ast.Name))
-        for first in (text for text in scope.like(kind) if text in read and text.startswith(("d", "g"))):
-            for atom in scope.like(kind, first):
-                yield 2.7, expression(f"e - {first} * a", e=node, a=expression(atom))
-                yield 2.8, expression(f"e + {first} * a", e=node, a=expression(atom))
     for atom in [*scope.like(("i", ())), *scope.like(("f", ()))]:
         yield 3, expression("e / a", e=node, a=expression(atom))
         yield 3, expression("e * a", e=node, a=expression(atom))

@@ -10,8 +10,8 @@ from hypothesis import settings
 
 from helpers.sampling import left_out
 
-settings.register_profile("tests", deadline=None)  # a slow machine is not a mistake
-settings.load_profile("tests")
+settings.register_profile("short", deadline=None, max_examples=30)  # a slow machine is not a mistake
+settings.register_profile("thorough", deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,12 +20,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
-    """Set the environment of the worker processes, and of the processes that tests start.
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the number of random examples, and the environment of the workers and of the processes that tests start.
 
     The workers fill the processors: threads of their own for the products of NumPy would wait for each other. A process
     that keeps no compiled modules spends most of its time on compiling the package.
     """
+    settings.load_profile("thorough" if config.getoption("--thorough") else "short")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

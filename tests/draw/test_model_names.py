@@ -133,6 +133,7 @@ def sliced_cell(part):
     return sliced
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("width", [np.array, lambda x: tg.tensor(x, requires_grad=True)], ids=["array", "leaf"])
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("ways", SLICES.values(), ids=SLICES)

@@ -79,7 +79,8 @@ def refused(cell, s):
     return ""
 
 
-def test_odd_cells(trials):
+def test_odd_cells(trials, monkeypatch):
+    monkeypatch.setattr(compile, "LEVEL", trials(0, 2))
     reasons = [refused(cell, odd_sample(cell)) for cell in ODD[:: trials(5, 1)]]
     assert all("the loop cannot be compiled: " in reason for reason in reasons if reason)
     assert reasons.count("") >= len(reasons) - 1  # tg.sort
@@ -118,6 +119,13 @@ def test_where_the_folder_cannot_be_written_to_the_loop_is_compiled_in_memory(tm
     assert run_rnn(2).shape == (2, 2, 4)
     path = tmp_path / "tinygrad_rnn" / "jit"
     assert capfd.readouterr().err == f"tinygrad_rnn: compiling the forward pass; it cannot be kept in {path}\n"
+
+
+def test_arrays_of_another_layout_are_refused(monkeypatch):
+    monkeypatch.setattr(store, "HEADER", object.__basicsize__ - 8)
+    text = "^scan: rnn cannot be planned: the loop cannot be compiled: arrays of this Python have another layout in memory$"
+    with pytest.raises(tg.PlanError, match=text):
+        run_rnn(2)
 
 
 def test_another_version_or_source_has_another_file(monkeypatch):

@@ -23,6 +23,7 @@ import numpy as np
 from llvmlite import binding
 
 from ...engine.threads import over_blocks
+from ...errors import PlanError
 from ...files import write_whole
 from .compile import HEADER, Source, object_code, target_machine
 
@@ -102,7 +103,10 @@ def _prepared(folder: Path) -> bool:
 
 
 def in_memory(code: bytes, sources: Mapping[str, Source]) -> dict[str, Any]:
-    """The functions of an object file, by name."""
+    """The functions of an object file, by name. Raises PlanError where an ndarray begins otherwise than in CPython."""
+    probe = np.empty(1)
+    if ctypes.c_void_p.from_address(id(probe) + HEADER).value != probe.ctypes.data:
+        raise PlanError("the loop cannot be compiled: arrays of this Python have another layout in memory")
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target_machine())
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()

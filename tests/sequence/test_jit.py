@@ -123,8 +123,8 @@ def test_where_the_folder_cannot_be_written_to_the_loop_is_compiled_in_memory(tm
 
 def test_arrays_of_another_layout_are_refused(monkeypatch):
     monkeypatch.setattr(store, "HEADER", object.__basicsize__ - 8)
-    text = "^scan: rnn cannot be planned: the loop cannot be compiled: arrays of this Python have another layout in memory$"
-    with pytest.raises(tg.PlanError, match=text):
+    text = "the loop cannot be compiled: arrays of this Python have another layout in memory"
+    with pytest.raises(tg.PlanError, match=f"^scan: rnn cannot be planned: {text}$"):
         run_rnn(2)
 
 

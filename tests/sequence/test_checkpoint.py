@@ -21,7 +21,7 @@ def test_values_and_gradients(mode, k, options):
     assert_same(everything(parts, s), everything(whole, s), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.sampled(every=5)
+@pytest.mark.sampled(every=5, by=lambda cell: [])
 @pytest.mark.parametrize("cell", [cell for cell in ODD if cell.name != "in_place"], ids=lambda cell: cell.name)
 def test_odd_cells(cell):
     s = odd_sample(cell)

@@ -192,7 +192,7 @@ def generated() -> dict[str, None]:
     texts += [f"v0 {symbol}= v1" for symbol in parts.IN_PLACE]
     texts += [f"v0 {symbol} v1" for symbol in elementwise.SYMBOLS] + [f"np.{name}.reduce" for name in arrays.REDUCED]
     for name in graphs.PRODUCTIONS:
-        for seed in range(14):
+        for seed in range(8):
             program = graphs.build(seed, name)
             texts += [*program.preamble, *(f"{line.ours} # tg.{line.subject}" for line in program.lines)]
     texts += [line.ours for seed in range(40) for line in cells_at_random.build(seed).lines]

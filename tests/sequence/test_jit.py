@@ -240,3 +240,18 @@ def test_the_guide_runs():
             exec(block, names)
         promised = re.findall(r"# prints (.*)$", block, re.M)
         assert promised[: block.count("print(")] == printed.getvalue().splitlines()
+
+
+@tg.cell
+def oddly_named(x, h, *, W=tg.Param("D H"), U=tg.Param("H H")):
+    rows = tg.tanh(x @ W + h @ U)
+    part, total_, n_ = rows * 2, tg.sigmoid(rows), rows - h
+    local = tg.softmax(part + n_, axis=-1)
+    np_, range, clip = total_ * local, local.sum(axis=1, keepdims=True), tg.clip(part, -1, 1)
+    multiply, top_, pack = clip * np_, part.max(axis=1, keepdims=True), part @ U
+    return tg.tanh(multiply + top_ + pack + range)
+
+
+def test_names_of_the_text_are_no_names_of_values(monkeypatch):
+    monkeypatch.setattr(compile, "LEVEL", 0)
+    assert_compiled(oddly_named, sample(oddly_named))

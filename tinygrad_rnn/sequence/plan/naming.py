@@ -9,7 +9,10 @@ from ...formula.line_breaks import identifier
 from ...formula.numpy_functions import traits
 from .program import Program, Statement
 
-RESERVED = ("np", "empty", "T", "t", "rng")
+#: What the text of a plan, or of its compiled loop, means by these names.
+RESERVED = ("np", "empty", "T", "t", "rng", "range", "local", "part", "rows", "pack", "multiply", "Panels", "add_up",
+            "sigmoid", "clip", "erf", "erfc", "total_", "top_", "mean_", "n_", "j_", "k_", "l_", "m_", "p_", "q_",
+            "r_")  # fmt: skip
 
 #: Shorter names for values that the cell does not name.
 STEMS = {"part": "a", "prod": "p", "diff": "rest", "s": "sum"}

@@ -23,11 +23,11 @@ def checkable(file: str, names: Names) -> dict[str, str]:
 
     A pair has the name of its backward. Only what the file itself defines counts.
     """
-    own = {name: x for name, x in names.items() if getattr(x, "__module__", None) == Path(file).stem
+    defined = {name: x for name, x in names.items() if getattr(x, "__module__", None) == Path(file).stem
            and getattr(x, "__qualname__", name) == name and not name.startswith("_")}  # fmt: skip
-    kinds = {name: kind_of(name, x, own) for name, x in own.items()}
+    kinds = {name: kind_of(name, x, defined) for name, x in defined.items()}
     if isinstance(names.get(MARK), str):
-        return {name: "exercise" for name, x in own.items() if callable(x)}
+        return {name: "exercise" for name, x in defined.items() if callable(x)}
     return {name: kind for name, kind in kinds.items() if kind}
 
 

@@ -49,9 +49,9 @@ def run(options: Any) -> int:
             raise InvalidValue(f"{what}, should be the same text as in {runs.CONFIG}")
         corpus = getattr(splits, options.split if settings["validate"] else "train")
     settings["eval_rows"] = options.eval_rows or settings["eval_rows"]
-    found = runs.tested(model, corpus, settings)
+    perplexity = runs.tested(model, corpus, settings)
     rows = settings["eval_rows"]
     count = (len(corpus) - 1) // rows * rows
     name = options.text or (options.split if settings["validate"] else "train")
-    print(f"{name}: perplexity {two_digits(found)} over {count:,} of {len(corpus) - 1:,} tokens")
+    print(f"{name}: perplexity {two_digits(perplexity)} over {count:,} of {len(corpus) - 1:,} tokens")
     return 0

@@ -78,8 +78,8 @@ def _by_key(arguments: Sequence[str], inputs: Sequence[Any], g: dict[str, Any]) 
     """A dict of gradients: by the keys of an input that is a dict, and by the names of inputs."""
     by_input: dict[str, Any] = {}
     for argument, x in zip(arguments, inputs):
-        own = list(x) if isinstance(x, dict) else []
-        keys = {key: next((p + key for p in PREFIXES if p + key in g), None) for key in own}
+        names = list(x) if isinstance(x, dict) else []
+        keys = {key: next((p + key for p in PREFIXES if p + key in g), None) for key in names}
         if any(keys.values()):
             by_input[argument] = {key: g[mine] if mine is not None else None for key, mine in keys.items()}
         elif any(p + argument in g for p in PREFIXES):

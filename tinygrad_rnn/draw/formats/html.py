@@ -155,35 +155,35 @@ class Reader:
             return list(line.edges)
         source, target = self.ends(line)
         pairs = [(a, b) for a in self.vertices.get(source, []) for b in self.vertices.get(target, [])]
-        found = [k for pair in pairs for k in self.joined.get(pair, [])]
-        own = line.about
-        if not found and not any(a == b for a, b in pairs):
+        between = [k for pair in pairs for k in self.joined.get(pair, [])]
+        about = line.about
+        if not between and not any(a == b for a, b in pairs):
             ways = [(a, m, b) for a, b in pairs for m in self.after.get(a, [])
                     if m not in self.shown and (m, b) in self.joined]  # fmt: skip
-            if own is None:
+            if about is None:
                 ways = [way for way in ways if line.id.endswith(self.known[way[1]].state)][:1]
-            found = list(dict.fromkeys(k for a, m, b in ways for k in self.joined[a, m] + self.joined[m, b]))
-            return found if own is None or own in found else [own]
-        return found if own is None or (own in found and len(pairs) > 1) else [own]
+            between = list(dict.fromkeys(k for a, m, b in ways for k in self.joined[a, m] + self.joined[m, b]))
+            return between if about is None or about in between else [about]
+        return between if about is None or (about in between and len(pairs) > 1) else [about]
 
     def when(self, line: Line, far: int = 4) -> int:
         """The last step that a line back waits for; -1 if for none, as where a gradient comes in from outside."""
-        own = [self.at[k] for k in self.edges_of(line) if k in self.at]
-        if own or not far:
-            return max(own, default=-1)
-        return max((self.when(one, far - 1) for one in self.back.get(self.ends(line)[1], [])), default=-1)
+        times = [self.at[k] for k in self.edges_of(line) if k in self.at]
+        if times or not far:
+            return max(times, default=-1)
+        return max((self.when(behind, far - 1) for behind in self.back.get(self.ends(line)[1], [])), default=-1)
 
     def marks(self) -> dict[str, dict[str, Any]]:
         """By the id of a part of the SVG: ``of`` vertices, or ``edges``; of lines the ``ends``, and back, ``when``."""
-        found: dict[str, dict[str, Any]] = {id: {"of": ids} for id, ids in self.vertices.items() if ids}
+        marks: dict[str, dict[str, Any]] = {id: {"of": ids} for id, ids in self.vertices.items() if ids}
         for line in self.lines:
             mark: dict[str, Any] = {"edges": self.edges_of(line), "ends": self.ends(line)}
             mark["of"] = [] if mark["edges"] else self.vertices.get(self.ends(line)[0], [])
             if line.look in BACK:
                 mark["when"] = self.when(line)
             if mark["edges"] or mark["of"]:
-                found |= {id: mark for id in (line.source, line.id) if id == line.id or id in self.boxes}
-        return found
+                marks |= {id: mark for id in (line.source, line.id) if id == line.id or id in self.boxes}
+        return marks
 
 
 # -- the picture as a part of the page -------------------------------------------------------------------------------

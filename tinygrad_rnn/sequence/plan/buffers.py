@@ -83,9 +83,9 @@ class Buffers:
         holding: dict[int, int] = {}
         for k, statement in enumerate(self.loop):
             free += [holding.pop(number) for number in list(holding) if last[number] < k]
-            own = [arg for arg in statement.args if arg in holding and last[arg] == k and self.root(arg) == arg]
+            ending = [arg for arg in statement.args if arg in holding and last[arg] == k and self.root(arg) == arg]
             for number in first.get(k, ()):
-                dying = [holding[arg] for arg in own if arg in holding] if in_place(self.program, statement) else []
+                dying = [holding[arg] for arg in ending if arg in holding] if in_place(self.program, statement) else []
                 self.buffer_of[number] = self._taken(number, dying, free, holding)
                 holding[number] = self.buffer_of[number]
 

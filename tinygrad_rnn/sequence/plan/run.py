@@ -71,8 +71,8 @@ class Planned:
         N, T = self.xs.shape[:2]
         dhs = self._in_order(np.zeros((N, T, *self.state[0].shape[1:]), self.request.dtype) if dhs is None else dhs)
         dstate = [np.zeros(old.shape, old.dtype) if dy is None else dy for dy, old in zip(dstate, self.state)]
-        found = self.plan.backward(dhs, dstate, self.saved, self.leaves)
-        return self._by_node(dict(zip([*self.cell.states, *self.plan.returns], found)), outer)
+        gradients = self.plan.backward(dhs, dstate, self.saved, self.leaves)
+        return self._by_node(dict(zip([*self.cell.states, *self.plan.returns], gradients)), outer)
 
     def _by_node(self, gradients: dict[str, Any], outer: Sequence[Node]) -> list[Any]:
         """The gradients by nodes; a node that is several arguments gets their sum."""

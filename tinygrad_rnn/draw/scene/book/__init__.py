@@ -40,7 +40,7 @@ def book(graph: Graph, style: Style) -> Scene | None:
             pieces = [stretches(source, wires) for source, wires in _by_source(Routes(placement, drawing.reach).wires)]
         except NoBook:
             continue
-        if not crossings([stretch for found, _ in pieces for stretch in found]):
+        if not crossings([stretch for stretches, _ in pieces for stretch in stretches]):
             return drawing.scene(placement, pieces)
     return None
 

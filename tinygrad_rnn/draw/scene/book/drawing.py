@@ -69,12 +69,12 @@ class Drawing:
             self._add_part(part)
         self._add_ends()
         labelled: list[tuple[Stretch, Line, Line | None]] = []
-        for found, dots in pieces:
+        for stretches, dots in pieces:
             for id, point in dots.items():
-                about = found[0].wires[0].source if found[0].wires[0].source != BUS else ""
+                about = stretches[0].wires[0].source if stretches[0].wires[0].source != BUS else ""
                 about = self._about(about)
                 self.out.shapes.append(Shape(id, "dot", point[0], self.up - point[1], DOT, DOT, about=about))
-            labelled += [(stretch, *self._add_line(stretch)) for stretch in found]
+            labelled += [(stretch, *self._add_line(stretch)) for stretch in stretches]
         left, right = START - 26, placement.right + 26
         bottom = self.up + 24
         self.out.frames.append(Frame("", left, 0.0, right - left, bottom))

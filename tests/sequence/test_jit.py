@@ -255,3 +255,14 @@ def oddly_named(x, h, *, W=tg.Param("D H"), U=tg.Param("H H")):
 def test_names_of_the_text_are_no_names_of_values(monkeypatch):
     monkeypatch.setattr(compile, "LEVEL", 0)
     assert_compiled(oddly_named, sample(oddly_named))
+
+
+@tg.cell
+def view_of_a_view(x, h, c, *, W=tg.Param("D H"), U=tg.Param("H H")):
+    u = x @ W + 1
+    return tg.swapaxes(u, 0, 1).T, tg.tanh(h @ U + c)
+
+
+def test_a_view_of_a_view_is_read_outside(monkeypatch):
+    monkeypatch.setattr(compile, "LEVEL", 0)
+    assert_compiled(view_of_a_view, sample(view_of_a_view))

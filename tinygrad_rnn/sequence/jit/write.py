@@ -72,7 +72,11 @@ class CompiledWriter(Writer):
                   if statement.op == "time_sum" or (statement.out in sources and not is_view(statement))}  # fmt: skip
         if stored:
             self.call(name, Body(self, phase.statements, stored), stored)
-        self._lines([statement for statement in phase.statements if is_view(statement) and statement.out in read], {})
+        views = [statement for statement in phase.statements if is_view(statement)]
+        for statement in reversed(views):  # a view may be one of another view
+            if statement.out in read:
+                read[statement.args[0]] = None
+        self._lines([statement for statement in views if statement.out in read], {})
 
     def _source(self, number: int) -> int:
         while is_view(self.plan.by_value.get(number)):

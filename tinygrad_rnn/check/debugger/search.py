@@ -29,6 +29,7 @@ FIRST = 1000.0  # so much of it before the lines are solved for
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
 MISTAKES = 4  # so many are looked for, one after another
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
+PUTS_IN = 1.5  # so much less an edit costs that puts a statement in
 FORWARD = 0.3  # so much more an edit of the forward costs: the outputs stay as they are
 PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
 
@@ -137,7 +138,7 @@ class Candidates:
         """Run the edits of some statements earlier, and those that put a statement in."""
 
         def less(at: ast.stmt, puts_in: bool) -> float:
-            return PROMOTED if puts_in or any(at is other for other in statements) else 0.0
+            return PROMOTED if any(at is other for other in statements) else PUTS_IN * puts_in
 
         sources = [(less(source[3], source[4].func is insertions), source) for source in self.sources]
         self.sources = [(least - gain, n, offset - gain, at, edits) for gain, (least, n, offset, at, edits) in sources]

@@ -136,7 +136,7 @@ def test_all_gates_see_one_masked_value():
     masks = draw_masks(wrapped, np.random.default_rng(0), 5, s.params)
 
     def products(one, config):
-        hs, _ = tg.scan(one, tg.tensor(s.xs, requires_grad=True), s.state, {**leaves(s.params), **config})
+        hs, _ = tg.scan(one, tg.tensor(s.xs, requires_grad=True), s.state, {**leaves(s.params), **config}, mode="eager")
         seen, todo = {hs.node: None}, [hs.node]
         while todo:
             for edge in todo.pop().edges:

@@ -231,7 +231,7 @@ def test_first_calls_in_several_threads():
 PACKAGE = Path(tg.__file__).parent
 #: The rooms of operations, and algebra: identities that hold between operations, which belong to none of them alone.
 MAY_NAME_OPERATIONS = (
-    "ops/", "formula/simplify.py", "formula/from_rule.py", "check/debugger/", "draw/model/", "sequence/plan/",
+    "ops/", "formula/simplify.py", "formula/from_rule.py", "check/debugger/", "draw/model/", "sequence/plan/", "sequence/jit/",
 )  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def lists_of_operations(text):
             yield known
 
 
-OTHER_LISTS = [["sum", "negative"], ["negative", "positive"]]  # forms of notation, labels of reviews
+OTHER_LISTS = [["sum", "negative"], ["negative", "positive"], ["min", "max"]]  # notation, labels of reviews, extremes
 #: Roles in the book's form of a picture, which are called as operations are.
 ROLES = [["add", "subtract"], ["multiply", "divide", "hadamard"], ["slice", "affine"], ["affine", "slice"],
          ["affine", "affine"]]  # fmt: skip

@@ -22,7 +22,7 @@ def params(one, D=3, H=4):
 @pytest.mark.parametrize("one", [rnn, lstm, gru], ids=lambda one: one.name)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_scan_is_a_row(one, reverse):
-    hs, _ = tg.scan(one, np.ones((2, 5, 3)), None, params(one), reverse=reverse)
+    hs, _ = tg.scan(one, np.ones((2, 5, 3)), None, params(one), reverse=reverse, mode="eager")
     (row,) = found(hs.sum())
     assert (row.cell, row.reverse) == (one, reverse)
     assert [step.time for step in row.steps] == (list(range(5))[::-1] if reverse else list(range(5)))
@@ -33,7 +33,7 @@ def test_a_scan_is_a_row(one, reverse):
 
 
 def test_the_states_are_those_that_the_next_step_uses():
-    hs, _ = tg.scan(lstm, np.ones((2, 4, 3)), None, params(lstm))
+    hs, _ = tg.scan(lstm, np.ones((2, 4, 3)), None, params(lstm), mode="eager")
     (row,) = found(hs.sum())
     for name in ("h", "c"):
         states = row.state(name)
@@ -42,7 +42,7 @@ def test_the_states_are_those_that_the_next_step_uses():
 
 
 def test_it_is_the_same_after_backward():
-    hs, _ = tg.scan(lstm, np.ones((2, 4, 3)), None, params(lstm))
+    hs, _ = tg.scan(lstm, np.ones((2, 4, 3)), None, params(lstm), mode="eager")
     loss = hs.sum()
     before = [[node.seq for node in step.nodes] for step in found(loss)[0].steps]
     loss.backward()
@@ -70,14 +70,14 @@ def test_layers_in_one_loop_are_rows_of_their_own():
 def test_windows_that_follow_each_other_are_one_row():
     given, state = params(lstm), None
     for _ in range(3):
-        hs, state = tg.scan(lstm, np.ones((2, 4, 3)), state, given)
+        hs, state = tg.scan(lstm, np.ones((2, 4, 3)), state, given, mode="eager")
     (row,) = found(hs.sum())
     assert [step.time for step in row.steps] == list(range(12))
 
 
 def test_both_directions_are_two_rows():
-    hs, _ = tg.scan(rnn, np.ones((2, 4, 3)), None, params(rnn))
-    back, _ = tg.scan(rnn, np.ones((2, 4, 3)), None, params(rnn), reverse=True)
+    hs, _ = tg.scan(rnn, np.ones((2, 4, 3)), None, params(rnn), mode="eager")
+    back, _ = tg.scan(rnn, np.ones((2, 4, 3)), None, params(rnn), reverse=True, mode="eager")
     assert [row.reverse for row in found((hs + back).sum())] == [False, True]
 
 
@@ -86,7 +86,7 @@ def test_a_cell_in_a_cell_is_one_cell():
     def outer(x, h, *, W=Param("D D"), Wx=Param("D H"), Wh=Param("H H"), b=Param("H")):
         return tanh(rnn(x @ W, h, Wx=Wx, Wh=Wh, b=b))
 
-    hs, _ = tg.scan(outer, np.ones((2, 4, 3)), None, params(outer))
+    hs, _ = tg.scan(outer, np.ones((2, 4, 3)), None, params(outer), mode="eager")
     (row,) = found(hs.sum())
     assert (row.cell, len(row.steps)) == (outer, 4)
 

@@ -231,7 +231,8 @@ def test_first_calls_in_several_threads():
 PACKAGE = Path(tg.__file__).parent
 #: The rooms of operations, and algebra: identities that hold between operations, which belong to none of them alone.
 MAY_NAME_OPERATIONS = (
-    "ops/", "formula/simplify.py", "formula/from_rule.py", "check/debugger/", "draw/model/", "sequence/plan/", "sequence/jit/",
+    "ops/", "formula/simplify.py", "formula/from_rule.py", "check/debugger/", "draw/model/", "sequence/plan/",
+    "sequence/jit/",
 )  # fmt: skip
 
 

@@ -44,6 +44,18 @@ def sets(text: str) -> Iterator[str]:
                 yield f"line {one.lineno}: {ast.unparse(one)}"
 
 
+PRONOUNS = ("one", "made", "found", "own", "told")
+
+
+def pronouns(text: str) -> list[str]:
+    """The variables, arguments, attributes and functions that have a pronoun or a participle for their name."""
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        name = next((getattr(node, slot) for slot in ("id", "arg", "attr", "name") if hasattr(node, slot)), None)
+        names += [f"line {node.lineno}: {name}"] if name in PRONOUNS else []
+    return names
+
+
 def test_files_are_short():
     assert [name for name, text in TEXTS.items() if len(text.splitlines()) > LONGEST_FILE] == []
 
@@ -54,6 +66,10 @@ def test_functions_are_short():
 
 def test_no_set_is_iterated():
     assert [(name, line) for name, text in TEXTS.items() for line in sets(text)] == []
+
+
+def test_a_variable_names_its_kind():
+    assert {name: pronouns(text) for name, text in TEXTS.items() if pronouns(text)} == {}
 
 
 def test_a_module_says_what_it_is():
@@ -99,6 +115,11 @@ def test_a_set_that_is_iterated_is_noticed(code):
 @pytest.mark.parametrize("code", ["for a in sorted(set(x)): pass", "if a in {1, 2}: pass", "for a in {1: 2}: pass"])
 def test_a_set_that_is_only_looked_into_is_not(code):
     assert list(sets(code)) == []
+
+
+@pytest.mark.parametrize("code", ["one = 1", "def f(own): ...", "def found(): ...", "x.told", "[made for made in x]"])
+def test_a_pronoun_is_noticed(code):
+    assert pronouns(code) and pronouns("'one'  # made") == []
 
 
 def test_a_missing_docstring_is_noticed(monkeypatch):

@@ -115,12 +115,12 @@ class Chain:
         """The lines that do not hold a gradient of their name, in the order of their runs: when, the line, its first
         wrong run, and the lines of the same function without a known name that ran before it, the last first.
         """
-        lines, told = list(lines_of(self.job)), list[int]()
+        lines, taken = list(lines_of(self.job)), list[int]()
         events = noted(self.job, lines)
         for at, (n, run) in enumerate(events):
             line = lines[n]
-            if n not in told and not self.references.hold(line, line.values[: run + 1], len(line.values), True):
-                told.append(n)
+            if n not in taken and not self.references.hold(line, line.values[: run + 1], len(line.values), True):
+                taken.append(n)
                 before = dict.fromkeys(m for m, _ in reversed(events[:at]) if lines[m].unit == line.unit and m != n)
                 nameless = [m for m in before if not self.references.of(lines[m], len(lines[m].values))]
                 if ast.unparse(line.statement) not in self.right:

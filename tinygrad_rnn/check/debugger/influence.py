@@ -47,26 +47,26 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
     the rank of the likeliest statement inside of it.
     """
     wrong = differences(job, job.first.gradients)
-    found = Ranks({}, {}, {})
+    ranking = Ranks({}, {}, {})
     names = [unit.function.__name__ for unit in job.units]
     for k, unit in enumerate(job.units):
         numbered = [(n, statement) for n, (_, _, statement) in enumerate(bodies(unit.node)) if seen.ran(k, statement)]
         listed = [node for _, statement in numbered for node in values(statement, names)]
         for node, changed in zip(listed, influences(job, k, [[node] for node in listed])):
             if changed is not None:
-                found.nodes[id(node)] = rank(wrong, changed, partial)
+                ranking.nodes[id(node)] = rank(wrong, changed, partial)
         for name, changed in _variables(job, k, not seen.following):
-            least = found.variables.get((k, name), 2.0)
-            found.variables[k, name] = min(least, rank(wrong, changed, partial))
+            least = ranking.variables.get((k, name), 2.0)
+            ranking.variables[k, name] = min(least, rank(wrong, changed, partial))
         for n, statement in numbered:
-            ranked = [found.nodes[id(node)] for node in values(statement, names) if id(node) in found.nodes]
-            found.places[k, n] = _place(statement, min(ranked, default=None))
+            ranked = [ranking.nodes[id(node)] for node in values(statement, names) if id(node) in ranking.nodes]
+            ranking.places[k, n] = _place(statement, min(ranked, default=None))
         for n, statement in numbered:
             if isinstance(statement, ast.For):
                 last = statement.end_lineno or 0
                 inside = [m for m, other in numbered if statement.lineno <= other.lineno <= last]
-                found.places[k, n] = min(found.places[k, m] for m in inside)
-    return found
+                ranking.places[k, n] = min(ranking.places[k, m] for m in inside)
+    return ranking
 
 
 def _place(statement: ast.stmt, least: float | None) -> float:

@@ -12,7 +12,7 @@ from .solve import Solved, shape_of
 from .source import Unit, shown
 
 
-def told(job: Job, lines: Sequence[Solved], quantity: str = "") -> str:
+def place_text(job: Job, lines: Sequence[Solved], quantity: str = "") -> str:
     """The first line with what it should hold, and the other lines that can be the mistake instead of it.
 
     ``quantity`` says in words what it should hold, if that is known.

@@ -35,7 +35,7 @@ PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
 
 
 @dataclass
-class Found:
+class SearchResult:
     """A patch that was run and its edit, or the lines that can mend everything; and how many edits were run."""
 
     edit: Edit | None
@@ -50,17 +50,17 @@ def several(job: Job) -> list[Patch]:
     while job.first.wrong and len(patches) < MISTAKES:
         seen = Observation(job)
         edits = Candidates(job, seen, ranks(job, seen, partial=True))
-        found = run(job, edits, seen.runs(WORK / 2), job, partial=True)
-        if found.edit is None or found.patch is None:
+        step = run(job, edits, seen.runs(WORK / 2), job, partial=True)
+        if step.edit is None or step.patch is None:
             return []
-        job.accept(found.edit.unit, found.patch.text)
-        patches.append(found.patch)
+        job.accept(step.edit.unit, step.patch.text)
+        patches.append(step.patch)
     for k, patch in enumerate(patches):
         patch.rank = (k + 1, len(patches))
     return [] if job.first.wrong else patches
 
 
-def search(job: Job) -> Found:
+def search(job: Job) -> SearchResult:
     """The likeliest edit that makes every gradient right; without any, the lines that can be the mistake.
 
     Edits are run on smaller inputs, if the same gradients are wrong there; what helps there is run on the given ones.
@@ -69,18 +69,18 @@ def search(job: Job) -> Found:
     seen = Observation(small)
     ranked = ranks(small, seen)
     edits = Candidates(job, seen if small is job else Observation(job), ranked)
-    found = run(job, edits, seen.runs(FIRST), small)
-    if found.patch is None:
-        found.lines = solved_lines(small, seen, ranked)
-        edits.promote([line.statement for line in found.lines])
-        fitting = rewritten_lines(small, found.lines, edits.scopes)
-        later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - found.runs, small)
-        lines = [] if later.patch else confirmed(small, found.lines, seen.runs(WORK))
-        found = Found(later.edit, later.patch, lines, found.runs + later.runs)
-    return found
+    result = run(job, edits, seen.runs(FIRST), small)
+    if result.patch is None:
+        result.lines = solved_lines(small, seen, ranked)
+        edits.promote([line.statement for line in result.lines])
+        fitting = rewritten_lines(small, result.lines, edits.scopes)
+        later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - result.runs, small)
+        lines = [] if later.patch else confirmed(small, result.lines, seen.runs(WORK))
+        result = SearchResult(later.edit, later.patch, lines, result.runs + later.runs)
+    return result
 
 
-def run(job: Job, edits: Iterator[Edit], most: int, small: Job, partial: bool = False) -> Found:
+def run(job: Job, edits: Iterator[Edit], most: int, small: Job, partial: bool = False) -> SearchResult:
     """Run ``most`` edits on the inputs of ``small``, or fewer if one makes every gradient right on those of ``job``."""
     runs, stop = 0, time.process_time() + SECONDS
     while runs < most and time.process_time() < stop:
@@ -92,8 +92,8 @@ def run(job: Job, edits: Iterator[Edit], most: int, small: Job, partial: bool = 
             helps = mends(small, edit.unit, batch.code(n), partial)
             patch = patch_of(job, edit, partial) if helps else None
             if patch is not None:
-                return Found(edit, patch, [], runs)
-    return Found(None, None, [], runs)
+                return SearchResult(edit, patch, [], runs)
+    return SearchResult(None, None, [], runs)
 
 
 class Candidates:

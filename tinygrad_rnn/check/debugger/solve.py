@@ -123,16 +123,16 @@ def solved_lines(job: Job, seen: Observation, ranked: Ranks) -> list[Solved]:
     names = [unit.function.__name__ for unit in job.units]
     nodes = [((k, n), at, node) for k, unit in enumerate(job.units) for n, (_, _, at) in enumerate(bodies(unit.node))
              for node in values(at, names) if ranked.nodes.get(id(node), 2.0) < RANK]  # fmt: skip
-    found: list[Solved] = []
+    solved_for: list[Solved] = []
     for place, at, node in sorted(nodes, key=lambda line: (seen.is_forward(line[0][0]), ranked.nodes[id(line[2])])):
         probe, right, spare, free = solved(whole, place[0], node, left, isinstance(at, (ast.AugAssign, ast.Return)))
         left -= probe.runs if probe else 1
         if probe and right is not None:
             rank = ranked.nodes[id(node)] + 2 * seen.is_forward(place[0])
-            found.append(Solved(job, place, at, node, probe.values, right, spare >= SPARE, not free, rank))
-    found = [line for line in found if line.distinct] or found
+            solved_for.append(Solved(job, place, at, node, probe.values, right, spare >= SPARE, not free, rank))
+    solved_for = [line for line in solved_for if line.distinct] or solved_for
     order = {key: n for n, key in enumerate(seen.kinds)}  # of their first runs
-    return sorted(found, key=lambda line: (line.rank, line.begins(), order.get(id(line.node), 0)))
+    return sorted(solved_for, key=lambda line: (line.rank, line.begins(), order.get(id(line.node), 0)))
 
 
 def confirmed(job: Job, lines: Sequence[Solved], most: int) -> list[Solved]:

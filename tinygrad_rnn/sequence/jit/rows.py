@@ -43,9 +43,9 @@ def merged(lines: Sequence[str]) -> list[list[str]]:
 
 def _fit(first: Sequence[str], second: Sequence[str]) -> bool:
     """May a row of the second loop be computed right after that row of the first?"""
-    one, two = _accesses(first), _accesses(second)
-    written = [name for name in one if name in two and (one[name][0] or two[name][0])]
-    return all(one[name][1] and two[name][1] for name in written)
+    before, after = _accesses(first), _accesses(second)
+    written = [name for name in before if name in after and (before[name][0] or after[name][0])]
+    return all(before[name][1] and after[name][1] for name in written)
 
 
 def _accesses(block: Sequence[str]) -> dict[str, tuple[bool, bool]]:

@@ -107,14 +107,14 @@ def check(program: Program, seed: int) -> str:
     """One interruption; what the second pass came to."""
     rng = np.random.default_rng(seed)
     retain, by_instruction, trip = bool(rng.random() < 0.5), rng.random() < 0.6, Trip()
+    calls = Calls(-1, MemoryError)
+    passes(program, retain, lambda: failing_rules(calls))
     if sys.version_info >= (3, 13):  # some instructions of a function are traced from its second traced run on
         passes(program, retain, lambda: tracing(Trip()))
     leaves, y, _ = passes(program, retain, lambda: tracing(trip))
     if y is None:
         return "no gradient"
     right = [np.array(g) for g in grads(leaves)]
-    calls = Calls(-1, MemoryError)
-    passes(program, retain, lambda: failing_rules(calls))
     if by_instruction or not calls.count:
         at = int(rng.integers(1, trip.count + 1))
         leaves, y, cut = passes(program, retain, lambda: tracing(Trip(at)))

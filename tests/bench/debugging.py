@@ -19,30 +19,17 @@ import numpy as np
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from helpers.handwritings.fresh import FRESH
+from helpers.handwritings.jobs import job_of
 from helpers.handwritings.random_edits import random_cases
-from helpers.handwritings.table import HANDWRITINGS, made
-from tinygrad_rnn.check.debugger.job import Job
+from helpers.handwritings.table import HANDWRITINGS
 from tinygrad_rnn.check.debugger.search import search
-from tinygrad_rnn.check.layers.adapter import Adapter
-from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
-from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
-from tinygrad_rnn.check.layers.loss_function import LossLayer
-
-
-def job_of(kind, function, backward, inputs):
-    """A job of what a handwriting makes."""
-    if kind == "layer":
-        layer = AttributeLayer(function) if needs_names(function) else function
-    else:
-        layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
-    return Job(Adapter(layer, inputs), [function, backward])
 
 
 def result(handwriting, text, line, folder, key):
     """What the debugger says of a file: a word, the line, the patch, and the seconds."""
     start = time.process_time()
     try:
-        job = job_of(*made(handwriting, text, folder / f"{handwriting.name}_{key}.py"))
+        job = job_of(handwriting, text, folder / f"{handwriting.name}_{key}.py")
     except Exception:  # of the user's code: the traceback names its line
         return "does not run", None, None, time.process_time() - start
     if not job.first.wrong:
@@ -55,7 +42,7 @@ def result(handwriting, text, line, folder, key):
             return "nothing", None, None, seconds
         return ("line" if places[0][1] == line else "candidate" if line in [at for _, at in places] else
                 "line elsewhere"), places[0][1], None, seconds  # fmt: skip
-    again = job_of(*made(handwriting, found.patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7))
+    again = job_of(handwriting, found.patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7)
     if again.first.wrong:
         return "wrong patch", found.patch.line, found.patch, seconds
     near = line <= found.patch.line <= line + 2 or found.edit.statement.lineno == line

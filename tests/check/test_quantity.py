@@ -3,18 +3,12 @@
 import numpy as np
 import pytest
 
-from helpers.handwritings.fresh import FRESH
-from helpers.handwritings.table import BY_NAME, changed, made
+from helpers.handwritings.jobs import ALL, job_of
+from helpers.handwritings.table import BY_NAME, changed
 from tinygrad_rnn import check_backward, check_loss, lstm
 from tinygrad_rnn.check.debugger.holds import should_hold
-from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.patch import Patch
-from tinygrad_rnn.check.layers.adapter import Adapter
-from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
-from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
-from tinygrad_rnn.check.layers.loss_function import LossLayer
 
-KNOWN = {**BY_NAME, **{handwriting.name: handwriting for handwriting in FRESH}}
 THROUGH = "the part of the gradient by {} that comes through {}"
 #: By handwriting: lines of the right file, and what they hold.
 HOLDS = {
@@ -47,18 +41,10 @@ HOLDS = {
 }  # fmt: skip
 
 
-def job_of(kind, function, backward, inputs):
-    if kind == "layer":
-        layer = AttributeLayer(function) if needs_names(function) else function
-    else:
-        layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
-    return Job(Adapter(layer, inputs), [function, backward])
-
-
 @pytest.mark.parametrize("name", HOLDS)
 def test_a_right_line_holds_the_gradient_that_is_said(name, tmp_path):
-    handwriting = KNOWN[name]
-    job = job_of(*made(handwriting, handwriting.text, tmp_path / f"{name}.py"))
+    handwriting = ALL[name]
+    job = job_of(handwriting, handwriting.text, tmp_path / f"{name}.py")
     for text, words in HOLDS[name].items():
         _, line = changed(handwriting.text, text, text)
         unit = next(k for k, unit in enumerate(job.units) if unit.node.lineno <= line <= unit.node.end_lineno)
@@ -70,7 +56,7 @@ def test_what_is_no_gradient_has_no_name(tmp_path):
     handwriting = BY_NAME["book_lstm"]
     for k, text in enumerate(("di = ds * (g + g)", "di = g + 0 * ds")):
         changed_text, line = changed(handwriting.text, "di = ds * g", text)
-        job = job_of(*made(handwriting, changed_text, tmp_path / f"twice{k}.py"))
+        job = job_of(handwriting, changed_text, tmp_path / f"twice{k}.py")
         unit = next(k for k, unit in enumerate(job.units) if unit.node.lineno <= line <= unit.node.end_lineno)
         assert should_hold(job, Patch("", line, "", "", text, "", "", unit=unit)) == ""
 

@@ -6,38 +6,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from helpers.handwritings.fresh import FRESH
+from helpers.handwritings.jobs import ALL, job_of
 from helpers.handwritings.random_edits import random_cases
-from helpers.handwritings.table import BY_NAME, changed, made
+from helpers.handwritings.table import BY_NAME, changed
 from tinygrad_rnn.check.debugger.influence import ranks
-from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.observe import Observation
 from tinygrad_rnn.check.debugger.search import search
 from tinygrad_rnn.check.debugger.shrink import smaller
 from tinygrad_rnn.check.debugger.solve import Probe, confirmed, solved_lines
 from tinygrad_rnn.check.debugger.statement_edits import bodies, slices
-from tinygrad_rnn.check.layers.adapter import Adapter
-from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
-from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
-from tinygrad_rnn.check.layers.loss_function import LossLayer
-
-ALL = {**BY_NAME, **{handwriting.name: handwriting for handwriting in FRESH}}
 
 
-def job_of(folder, name, old, new):
+def job_with(folder, name, old, new):
     """A handwriting with a changed line, as a job, and the number of the line."""
     text, line = changed(ALL[name].text, old, new)
-    return job_on(text, folder / f"{name}.py", name), line
-
-
-def job_on(text, file, name, seed=0):
-    """A text of a handwriting as a job."""
-    kind, function, backward, inputs = made(ALL[name], text, file, seed)
-    if kind == "layer":
-        layer = AttributeLayer(function) if needs_names(function) else function
-    else:
-        layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
-    return Job(Adapter(layer, inputs), [function, backward])
+    return job_of(ALL[name], text, folder / f"{name}.py"), line
 
 
 @pytest.mark.parametrize(("name", "old", "new", "patched"), [
@@ -52,7 +35,7 @@ def job_on(text, file, name, seed=0):
      "dtanh = dnext_h * (1 - next_h ** 2)"),
 ])  # fmt: skip
 def test_the_patch_is_what_was_changed(name, old, new, patched, tmp_path):
-    job, _ = job_of(tmp_path, name, old, new)
+    job, _ = job_with(tmp_path, name, old, new)
     assert search(job).patch.new.strip() == patched
 
 
@@ -62,14 +45,14 @@ def test_a_random_edit_is_patched_or_its_line_is_named(trials, tmp_path):
     for name in list(BY_NAME)[:: trials(12, 1)]:
         for n, (_, text, _) in enumerate(random_cases(BY_NAME[name], trials(4, 100), seed=8)):
             try:
-                job = job_on(text, tmp_path / f"{name}{n}.py", name)
+                job = job_of(BY_NAME[name], text, tmp_path / f"{name}{n}.py")
             except Exception:  # of a file that does not run
                 continue
             if job.first.wrong:
                 found, wrong = search(job), wrong + 1
                 named += found.patch is not None or bool(found.lines)
                 if found.patch is not None:
-                    again = job_on(found.patch.text, tmp_path / f"{name}{n}_mended.py", name, seed=7)
+                    again = job_of(BY_NAME[name], found.patch.text, tmp_path / f"{name}{n}_mended.py", seed=7)
                     assert not again.first.wrong, f"{text}\n{found.patch}"
     assert wrong and named >= 0.95 * wrong, f"{named} of {wrong}"
 
@@ -80,14 +63,14 @@ def lines_of(job):
 
 
 def test_a_line_of_a_loss_is_solved_for_though_some_inputs_have_no_gradient(tmp_path):
-    job, line = job_of(tmp_path, "min_char_lstm", "df = dsigmoid(f_s[t]) * df", "df = dsigmoid(i_s[t]) * df")
+    job, line = job_with(tmp_path, "min_char_lstm", "df = dsigmoid(f_s[t]) * df", "df = dsigmoid(i_s[t]) * df")
     assert len(job.needless) > 1
     assert line in lines_of(job)
 
 
 def test_a_line_is_named_only_if_it_mends_everything_on_other_inputs_too(tmp_path):
     old = "da = total * (1 - self.h[:, t + 1] ** 2)"
-    job, line = job_of(tmp_path, "attribute_rnn", old, old.replace("2", "3"))
+    job, line = job_with(tmp_path, "attribute_rnn", old, old.replace("2", "3"))
     job = smaller(job)
     seen = Observation(job)
     lines = solved_lines(job, seen, ranks(job, seen))
@@ -97,13 +80,13 @@ def test_a_line_is_named_only_if_it_mends_everything_on_other_inputs_too(tmp_pat
 
 
 def test_a_line_that_returns_an_array_of_another_shape_is_solved_for(tmp_path):
-    job, line = job_of(tmp_path, "attribute_rnn", "return dx, carry", "return dx, N")
+    job, line = job_with(tmp_path, "attribute_rnn", "return dx, carry", "return dx, N")
     assert lines_of(job) == [line]
 
 
 def test_a_variable_is_ranked_by_what_its_reads_change(tmp_path):
     """The gradient of a mean taken as of a sum: the error is read by the loss, and then by all gradients."""
-    job, _ = job_of(tmp_path, "vector_lstm", "err = err / T", "pass")
+    job, _ = job_with(tmp_path, "vector_lstm", "err = err / T", "pass")
     variables = ranks(job, Observation(job)).variables
     assert min((rank, name) for (_, name), rank in variables.items()) == (0.0, "err")
 
@@ -122,11 +105,11 @@ class NoSlices:
 def test_the_values_that_a_line_should_hold(tmp_path):
     """Those of the line as it was."""
     old = "da = total * (1 - self.h[:, t + 1] ** 2)"
-    job, line = job_of(tmp_path, "attribute_rnn", old, old.replace("2", "3"))
+    job, line = job_with(tmp_path, "attribute_rnn", old, old.replace("2", "3"))
     job = smaller(job)
     seen = Observation(job)
     (solved,) = [found for found in solved_lines(job, seen, ranks(job, seen)) if found.statement.lineno == line]
-    right, _ = job_of(tmp_path, "attribute_rnn", old, old + "  # right")
+    right, _ = job_with(tmp_path, "attribute_rnn", old, old + "  # right")
     right.adapter = job.adapter
     right.dys = job.dys
     unit = right.units[solved.place[0]]

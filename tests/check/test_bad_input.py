@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tinygrad_rnn import check_backward, check_layer, check_loss
+from tinygrad_rnn.check.timeout import limited
 from tinygrad_rnn.errors import InvalidValue, Uncheckable
 
 X = np.random.default_rng(0).standard_normal((2, 3))
@@ -72,6 +73,31 @@ def test_it_is_told_in_another_thread_too(call, text):
     thread.start()
     thread.join(20)
     assert raised == [True]
+
+
+def test_a_watchdog_that_is_late_interrupts_nothing_after_the_call(monkeypatch):
+    """The time is over just when the call ends: what follows the call runs on."""
+
+    class Late(threading.Timer):
+        def run(self):
+            self.finished.wait()
+            time.sleep(0.05)
+            self.function()
+
+    ended = []
+
+    def run():
+        with contextlib.suppress(Uncheckable), limited("late", 60):
+            pass
+        for _ in range(100):
+            time.sleep(0.002)
+        ended.append(True)
+
+    monkeypatch.setattr(threading, "Timer", Late)
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(20)
+    assert ended == [True]
 
 
 def test_an_alarm_of_the_user_stays():

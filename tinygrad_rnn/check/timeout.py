@@ -73,11 +73,13 @@ def _alarm(seconds: float, frames: list[Any]) -> Iterator[None]:
 
 @contextmanager
 def _watchdog(seconds: float, frames: list[Any]) -> Iterator[None]:
-    thread = threading.get_ident()
+    thread, lock, ended = threading.get_ident(), threading.Lock(), False
 
     def over() -> None:
-        frames.append(sys._current_frames().get(thread))
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TookTooLong))
+        with lock:
+            if not ended:
+                frames.append(sys._current_frames().get(thread))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TookTooLong))
 
     timer = threading.Timer(seconds, over)
     timer.daemon = True
@@ -85,7 +87,9 @@ def _watchdog(seconds: float, frames: list[Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        timer.cancel()
+        with lock:
+            ended = True
+        timer.cancel()  # an exception that was set just before the end is raised by this call, not after the block
 
 
 def _text(where: str, seconds: float, frame: Any) -> str:

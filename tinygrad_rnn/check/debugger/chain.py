@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from .batch import SIZE, Batch, is_single, switched
-from .edits import Scope
 from .instrument import MARK, with_constant
 from .job import Job
 from .observe import Observation
 from .patch import SEEDS, Patch, changed_lines, texts
 from .references import Line, References, lines_of
+from .scope import Scope
 from .source import Unit
 from .statement_edits import Edit, of_statement
 
@@ -143,11 +143,12 @@ class Chain:
 def changed(job: Job, edit: Edit) -> Patch | None:
     """The edit as a patch."""
     unit = job.units[edit.unit]
-    for text in texts(unit, edit):
-        patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
-        patch.unit = edit.unit
-        return patch
-    return None
+    text = next(iter(texts(unit, edit)), None)
+    if text is None:
+        return None
+    patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
+    patch.unit = edit.unit
+    return patch
 
 
 def note_after(line: Line, n: int) -> ast.stmt:

@@ -117,8 +117,7 @@ def _secured(x: Any, recorded: bool) -> Any:
     """The array of an argument; a copy if the backward pass needs it and user code can write to it."""
     if not recorded or not isinstance(x, (Tensor, np.ndarray)):
         return value(x)
-    array = versions.saveable(x, np.asarray(value(x)))
-    return array
+    return versions.saveable(x, np.asarray(value(x)))
 
 
 def planned(

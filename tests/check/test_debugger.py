@@ -17,7 +17,7 @@ from tinygrad_rnn.check.debugger.patch import Patch
 from tinygrad_rnn.check.debugger.search import several
 from tinygrad_rnn.check.debugger.source import replaced, units_of
 from tinygrad_rnn.check.layers.adapter import Adapter
-from tinygrad_rnn.check.layers.loss_function import LossLayer
+from tinygrad_rnn.check.layers.loss_function import loss_as_layer
 from tinygrad_rnn.errors import Uncheckable
 
 RIGHT = ("right", "precision")
@@ -267,7 +267,7 @@ def test_a_missing_statement_is_put_in(tmp_path):
     handwriting = BY_NAME["min_char_rnn"]
     text, _ = changed(handwriting.text, "dy[targets[t]] -= 1", "pass")
     _, function, _, inputs = made(handwriting, text, tmp_path / "min_char_rnn.py")
-    patch = search.search(Job(Adapter(LossLayer(function, inputs), inputs), [function])).patch
+    patch = search.search(Job(Adapter(loss_as_layer(function, inputs), inputs), [function])).patch
     assert (patch.old, patch.new.strip()) == ("", "dy[targets[t]] -= 1")
 
 

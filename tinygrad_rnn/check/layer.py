@@ -20,7 +20,6 @@ from .contract.protocol import broken
 from .layers.adapter import Adapter, Reset, Run
 from .layers.arguments import as_cell
 from .layers.forward_match import compared_forward
-from .layers.gradient_attributes import AttributeLayer, needs_names
 from .layers.operation import is_operation, operation_as_layer
 from .layers.problem import NONE, LayerProblem
 from .mistakes import explain, other_forward
@@ -70,7 +69,7 @@ def checked(
 ) -> Report:  # fmt: skip
     """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
     roots = getattr(layer, "user_functions", [layer])
-    adapter = Adapter(AttributeLayer(layer) if needs_names(layer) else layer, inputs, reset, seed, dtype)
+    adapter = Adapter(layer, inputs, reset, seed, dtype)
     adapter.timeout = timeout
     if cell is not None:
         adapter.name_parameters(cell)

@@ -17,9 +17,8 @@ from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
-from ..check.layers.adapter import PROTOCOL
 from ..check.layers.arguments import attributes, binds, parameters, plain
-from ..check.layers.gradient_attributes import needs_names
+from ..check.layers.parameters import missing_parts
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
@@ -87,8 +86,8 @@ class LayerMaker:
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
         layer = target(**self.arguments(target))
-        missing = [name for name in PROTOCOL if not hasattr(layer, name)]
-        if missing and not needs_names(layer):
+        missing = missing_parts(layer)
+        if missing:
             raise UserFileError(f"{self.name} gives a {type(layer).__name__} without {', '.join(missing)}, should be a "
                                 "layer: params, grads, forward and backward")  # fmt: skip
         return layer

@@ -7,8 +7,7 @@ from helpers.handwritings.table import BY_NAME, Handwriting, made
 from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.layers.adapter import Adapter
 from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
-from tinygrad_rnn.check.layers.gradient_attributes import AttributeLayer, needs_names
-from tinygrad_rnn.check.layers.loss_function import LossLayer
+from tinygrad_rnn.check.layers.loss_function import loss_as_layer
 
 ALL = {**BY_NAME, **{handwriting.name: handwriting for handwriting in FRESH}}
 
@@ -17,7 +16,7 @@ def job_of(handwriting: Handwriting, text: str, file: Path, seed: int = 0) -> Jo
     """The job of a text in a handwriting, which is loaded as ``file``."""
     kind, function, backward, inputs = made(handwriting, text, file, seed)
     if kind == "layer":
-        layer = AttributeLayer(function) if needs_names(function) else function
+        layer = function
     else:
-        layer = pair_as_layer(function, backward) if kind == "pair" else LossLayer(function, inputs)
+        layer = pair_as_layer(function, backward) if kind == "pair" else loss_as_layer(function, inputs)
     return Job(Adapter(layer, inputs), [function, backward])

@@ -12,16 +12,15 @@ from typing import Any
 import numpy as np
 
 from ...engine.pytree import flatten
-from ...errors import Uncheckable
 from ..numeric.inputs import argument_names, paths
 from ..timeout import SECONDS, limited
 from .arguments import refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
+from .parameters import grads_of, is_layer, listed, parameter_names, params_of
 
 Reset = Callable[[Any], Any]
 OTHER = 0.3
-PROTOCOL = ("params", "grads", "forward", "backward")
 
 
 @dataclass
@@ -63,9 +62,9 @@ class Adapter:
         self.trees, self.build = trees, flatten(trees)[1]
         self.input_names = [name for name, _ in leaves]
         self.inputs = [x if np.asarray(x).dtype.kind != "f" else np.array(x, self.dtype) for _, x in leaves]
-        self.entries = [np.asarray(p) for p in _listed(layer.params)]
+        self.entries = [np.asarray(p) for p in listed(params_of(layer))]
         self.params = list({id(p): p for p in self.entries}.values())
-        self.param_names = _names(layer, self.params, self.input_names)
+        self.param_names = parameter_names(layer, self.params, self.input_names)
         arrays = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
         self.floats = {name: np.array(x, self.dtype) for name, x in arrays.items() if np.asarray(x).dtype.kind == "f"}
         self.names = list(self.floats)
@@ -117,7 +116,7 @@ class Adapter:
         fill = self.fill if fill is None else fill
         now = floats or self.floats
         new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
-        grads = [g for g in _listed(self.layer.grads) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
+        grads = [g for g in listed(grads_of(self.layer)) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
         pairs = [*zip(self.params, new), *((g, like(g, np.full(g.shape, fill))) for g in grads)]
         return self.rerun(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
 
@@ -153,7 +152,7 @@ class Adapter:
         with limited(type(self.layer).__name__, self.timeout):
             returned = run.layer.backward(*args, **named)
         run.returned, run.count = gradients_by_input(returned, self.arguments, self.trees)
-        run.grads = _listed(run.layer.grads, self.layer.params)
+        run.grads = listed(grads_of(run.layer), params_of(self.layer))
         return run
 
     def gradients(self, run: Run) -> dict[str, Any]:
@@ -166,17 +165,6 @@ class Adapter:
         return {name: gradients.get(name) for name in self.names}
 
 
-def is_layer(layer: Any) -> None:
-    """Raise Uncheckable unless it has params, grads, forward and backward."""
-    kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__
-    if isinstance(layer, type):
-        raise Uncheckable(f"check_layer: {kind} is a class, should be a layer: {kind}(...)")
-    missing = [name for name in PROTOCOL if not hasattr(layer, name)]
-    if missing:
-        raise Uncheckable(f"check_layer: {kind} has no {', '.join(missing)}; "
-                      "a layer has params, grads, forward and backward")  # fmt: skip
-
-
 def _copy(x: Any) -> Any:
     """A copy of an array; anything else as it is."""
     return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x
@@ -186,19 +174,3 @@ def _arrays(result: Any) -> list[np.ndarray]:
     """The floating outputs, which have a cotangent."""
     leaves = [np.asarray(leaf) for top in tops(result) for leaf in flatten(top)[0]]
     return [leaf for leaf in leaves if leaf.dtype.kind in "fc"]
-
-
-def _listed(arrays: Any, params: Any = None) -> list[Any]:
-    """The parameters, or the gradients in the order of ``params``: a list, or a dict by name (W or dW)."""
-    if not isinstance(arrays, dict):
-        return list(arrays)
-    if not isinstance(params, dict):
-        return list(arrays.values())
-    return [arrays[name] if name in arrays else arrays.get(f"d{name}") for name in params]
-
-
-def _names(layer: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:
-    """The name of each parameter: its key, the attribute that holds it, else its place in the list."""
-    attributes = layer.params if isinstance(layer.params, dict) else getattr(layer, "__dict__", {})
-    bound = {id(array): name for name, array in reversed(attributes.items()) if name not in taken}
-    return [bound.get(id(p), f"params[{k}]") for k, p in enumerate(params)]

@@ -13,6 +13,7 @@ from typing import Any
 from ...cells.cell import Cell
 from ...errors import Uncheckable
 from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, takes_any_argument
+from .functions import functions_as_layer
 
 
 def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
@@ -48,25 +49,17 @@ def takes_cache(backward: Any) -> bool:
 
 def pair_as_layer(forward: Any, backward: Any) -> Any:
     """The two functions as a layer without parameters: all arguments of forward are inputs."""
+    at = next(k for k, name in enumerate(parameters(backward)) if "cache" in name)
 
-    def run(self: Any, *inputs: Any) -> Any:
+    def run(*inputs: Any) -> Any:
         result = forward(*inputs)
         if not isinstance(result, tuple) or len(result) < 2:
             raise Uncheckable(f"check_backward: forward returns a {type(result).__name__}, should be out, cache: "
                           f"backward({', '.join(parameters(backward))}) takes a cache")  # fmt: skip
-        *outputs, self.cache = result
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+        *outputs, cache = result
+        return outputs[0] if len(outputs) == 1 else tuple(outputs), cache
 
-    def back(self: Any, *dys: Any) -> Any:
-        at = next(k for k, name in enumerate(parameters(backward)) if "cache" in name)
-        return backward(*dys[:at], self.cache, *dys[at:])
+    def back(cache: Any, *dys: Any) -> Any:
+        return backward(*dys[:at], cache, *dys[at:])
 
-    signature = inspect.signature(forward)
-    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    same = [parameter.replace(kind=parameter.POSITIONAL_ONLY)
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD else parameter
-            for parameter in signature.parameters.values()]  # fmt: skip
-    run.__signature__ = signature.replace(parameters=[this, *same])  # type: ignore[attr-defined]
-    layer = type(getattr(forward, "__name__", "forward"), (), {"forward": run, "backward": back})()
-    layer.params, layer.grads, layer.user_functions = [], [], [forward, backward]
-    return layer
+    return functions_as_layer(run, back, [forward, backward], inspect.signature(forward))

@@ -9,7 +9,6 @@ has returned, times the gradient by the loss.
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
@@ -19,39 +18,27 @@ import numpy as np
 
 from ...errors import Uncheckable
 from ..numeric.inputs import argument_names
+from .functions import functions_as_layer
 
 PREFIXES = ("d", "grad_", "d_", "g_", "")
 
 
-class LossLayer:
-    """The function as a layer without parameters."""
+def loss_as_layer(function: Callable[..., Any], inputs: Sequence[Any]) -> Any:
+    """The function as a layer without parameters: all its arguments are inputs."""
+    arguments, names = argument_names(function, len(inputs)), returned_names(function)
 
-    def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]):
-        self.function, self.params, self.grads = function, [], []  # type: ignore[var-annotated]
-        self.user_functions = [function]
-        self.arguments, self.returned = argument_names(function, len(inputs)), returned_names(function)
-        self.kept: tuple[Any, ...] = ()
-        self.inputs: tuple[Any, ...] = ()
-        self.__class__ = type(getattr(function, "__name__", "function"), (LossLayer,), {})
-
-    @property
-    def forward(self) -> Any:
-        """The function, for its signature; called, it gives the loss."""
-        call = functools.partial(self._run)
-        call.__signature__ = inspect.signature(self.function)  # type: ignore[attr-defined]
-        return call
-
-    def _run(self, *inputs: Any) -> Any:
-        self.inputs, result = inputs, self.function(*inputs)
+    def forward(*inputs: Any) -> Any:
+        result = function(*inputs)
         if not isinstance(result, (tuple, list)) or len(result) < 2 or np.ndim(result[0]):
-            name = getattr(self.function, "__name__", "function")
+            name = getattr(function, "__name__", "function")
             raise Uncheckable(f"check_loss: {name} returns {_text(result)}, should be the loss, then gradients")
-        self.kept = tuple(result[1:])
-        return np.asarray(result[0])[()]
+        return np.asarray(result[0])[()], (inputs, result[1:])
 
-    def backward(self, dloss: Any) -> tuple[Any, ...]:
-        by_input = matched(self.arguments, self.inputs, self.kept, self.returned)
-        return tuple(_scaled(by_input.get(name), dloss) for name in self.arguments)
+    def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:
+        by_input = matched(arguments, saved[0], saved[1], names)
+        return tuple(_scaled(by_input.get(name), dloss) for name in arguments)
+
+    return functions_as_layer(forward, backward, [function], inspect.signature(function))
 
 
 def matched(

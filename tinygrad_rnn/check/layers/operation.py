@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
 from .arguments import parameters
+from .functions import functions_as_layer
 
 
 class Context:
@@ -30,15 +32,10 @@ def is_operation(target: Any) -> bool:
 def operation_as_layer(operation: Any) -> Any:
     """The operation as a layer without parameters: all arguments of forward after ``ctx`` are inputs."""
 
-    def forward(self: Any, *inputs: Any) -> Any:
-        self.ctx = Context()
-        return operation.forward(self.ctx, *inputs)
+    def forward(*inputs: Any) -> Any:
+        context = Context()
+        return operation.forward(context, *inputs), context
 
-    def backward(self: Any, *dys: Any) -> Any:
-        return operation.backward(self.ctx, *dys)
-
-    for method, function in ((forward, operation.forward), (backward, operation.backward)):
-        method.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-    layer = type(operation.__name__, (), {"forward": forward, "backward": backward})()
-    layer.params, layer.grads, layer.user_functions = [], [], [operation.forward, operation.backward]
-    return layer
+    functions = operation.forward, operation.backward
+    inputs, dys = (inspect.signature(functools.partial(function, None)) for function in functions)
+    return functions_as_layer(forward, operation.backward, functions, inputs, dys, operation.__name__)

@@ -33,6 +33,12 @@ def job_with(folder, name, old, new):
      "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': db}"),
     ("cs231n_rnn", "dtanh = dnext_h * (1 - next_h**2)", "dtanh = dnext_h * 1 - next_h**2",
      "dtanh = dnext_h * (1 - next_h ** 2)"),
+    ("book_lstm", "dx, dh, dc = layer.backward(dhs[:, t, :] + dh, dc)", "dx, dh, dc = layer.backward(dh, dc)",
+     "dx, dh, dc = layer.backward(dh + dhs[:, t, :], dc)"),
+    ("stepwise_gru", "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - n**2)", "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - 2)",
+     "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - n ** 2)"),
+    ("attribute_rnn", "da = total * (1 - self.h[:, t + 1] ** 2)", "da = total * 1",
+     "da = total * (1 - self.h[:, t + 1] ** 2)"),
 ])  # fmt: skip
 def test_the_patch_is_what_was_changed(name, old, new, patched, tmp_path):
     job, _ = job_with(tmp_path, name, old, new)

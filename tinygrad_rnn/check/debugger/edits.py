@@ -76,6 +76,20 @@ def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
         yield 1.5, expression("e + 1", e=node)
 
 
+def of_number(node: ast.expr, holder: Any, scope: Scope) -> Edits:
+    """A local slope or its part in the place of a number: ``1 - a ** 2`` of 1 or of ``1 - 2``, ``a ** 2`` of 2."""
+    kind = scope.seen.kinds.get(id(holder))
+    if isinstance(holder, ast.BinOp) and kind and kind[0] == "f" and kind[1] and not _reads(node):
+        for atom in scope.like(kind):
+            a, hint = expression(atom), scope.hint(atom)
+            for cost, text in ((2.2, "1 - a ** 2"), (2.3, "1 - a"), (2.3, "a ** 2"), (2.4, "a * (1 - a)")):
+                yield cost + hint, expression(text, a=a)
+
+
+def _reads(node: ast.expr) -> bool:
+    return any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node))
+
+
 def _far(text: str, atom: str) -> float:
     """Between 0 and 1: how little two names have in common."""
     same = sum(a == b for a, b in zip(text, atom)) + sum(a == b for a, b in zip(text[::-1], atom[::-1]))

@@ -7,6 +7,7 @@ attribute, or an element of a list by an index that the function uses.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,15 +135,29 @@ def expressions(node: ast.AST) -> Iterator[ast.expr]:
 
 
 def texts(unit: Unit) -> list[str]:
-    """Possible atoms of a function: each container of the function with each index that the function uses."""
+    """Possible atoms of a function: each container of the function with each index that the function uses.
+
+    Also an argument of which nothing is read but its shape, with these indices, and what is used with the index ``t``
+    of a loop at ``t + 1`` and ``t - 1``.
+    """
     subscripts = [node for node in ast.walk(unit.node) if isinstance(node, ast.Subscript)]
     indices = list(dict.fromkeys(ast.unparse(node.slice) for node in subscripts))
-    bases = list(dict.fromkeys(ast.unparse(node.value) for node in subscripts))
+    bases = list(dict.fromkeys([*(ast.unparse(node.value) for node in subscripts), *unread(unit.node)]))
     calls = [ast.unparse(node) for node in ast.walk(unit.node)
              if isinstance(node, ast.Call) and ast.unparse(node.func) == "len"]  # fmt: skip
     used = dict.fromkeys(ast.unparse(node) for node in subscripts)
     general = [index.strip("()") for index in indices if any(letter.isalpha() for letter in index) and "'" not in index]
-    return [*calls, *used, *(f"{base}[{index}]" for base in bases for index in general)]
+    return [*calls, *used, *(f"{base}[{index}]" for base in bases for index in general), *beside(unit.node)]
+
+
+def beside(function: ast.FunctionDef) -> list[str]:
+    """What a function uses at the index of a loop, at the index before and after it: ``h[:, t + 1]`` of ``h[:, t]``."""
+    nodes = list(ast.walk(function))
+    loops = [node.target.id for node in nodes if isinstance(node, ast.For) and isinstance(node.target, ast.Name)]
+    used = dict.fromkeys(ast.unparse(node) for node in nodes if isinstance(node, ast.Subscript))
+    moved = [re.sub(rf"\b{name}(?=\]|,)", f"{name} {step}", text)
+             for text in used for name in loops for step in ("+ 1", "- 1")]  # fmt: skip
+    return [text for text in dict.fromkeys(moved) if text not in used]
 
 
 def inside(name: str, x: Any) -> list[str]:
@@ -152,3 +167,17 @@ def inside(name: str, x: Any) -> list[str]:
     if isinstance(x, (np.ndarray, list, tuple, int, float)):
         return []
     return [f"{name}.{key}" for key, part in getattr(x, "__dict__", {}).items() if isinstance(part, np.ndarray)]
+
+
+def names_of(function: ast.FunctionDef) -> list[str]:
+    """The arguments and variables of a function."""
+    stored = [node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return list(dict.fromkeys([*(arg.arg for arg in function.args.args), *stored]))
+
+
+def unread(function: ast.FunctionDef) -> list[str]:
+    """The arguments and variables of a function that nothing is computed from, their shapes apart."""
+    shapes = [node.value for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == "shape"]
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    read = [node.id for node in names if isinstance(node.ctx, ast.Load) and not any(node is part for part in shapes)]
+    return [name for name in names_of(function) if name not in read]

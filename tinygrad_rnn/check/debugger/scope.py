@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from .observe import Kind, Observation
+from .observe import Kind, Observation, beside, names_of, unread
 
 
 class Scope:
@@ -23,6 +23,7 @@ class Scope:
         names = seen.job.units[k].function.__globals__
         self.numpy = next((name for name, x in names.items() if getattr(x, "__name__", "") == "numpy"), "np")
         self.unread = unread(units[k].node)
+        self.beside = beside(units[k].node)
         self.names = names_of(units[k].node)
         self.slices = list({ast.dump(node): node for node in ast.walk(units[k].node)
                             if isinstance(node, ast.Slice)}.values())  # fmt: skip
@@ -47,25 +48,12 @@ class Scope:
         """A lower cost for the variable that the assigned gradient is by, ``f`` for ``df``, and for unread ones."""
         stem, base = stem_of(self.target), re.split(r"\W", atom)[0]
         named = stem and stem in (stem_of(atom), f"a{stem_of(atom)}")
-        return (-0.8 if named else 0.0) - (0.8 if base in self.unread else 0.0)
+        unseen = 0.4 if atom in self.beside else 0.0
+        return (-0.8 if named else 0.0) - (0.8 if base in self.unread else 0.0) + unseen
 
     def like(self, kind: Kind | None, but: str = "") -> list[str]:
         """The atoms of a kind."""
         return [text for text in self.by_kind.get(kind, []) if text != but] if kind else []
-
-
-def names_of(function: ast.FunctionDef) -> list[str]:
-    """The arguments and variables of a function."""
-    stored = [node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    return list(dict.fromkeys([*(arg.arg for arg in function.args.args), *stored]))
-
-
-def unread(function: ast.FunctionDef) -> list[str]:
-    """The arguments and variables of a function that nothing is computed from, their shapes apart."""
-    shapes = [node.value for node in ast.walk(function) if isinstance(node, ast.Attribute) and node.attr == "shape"]
-    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
-    read = [node.id for node in names if isinstance(node.ctx, ast.Load) and not any(node is part for part in shapes)]
-    return [name for name in names_of(function) if name not in read]
 
 
 def stem_of(text: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .edits import ATOMS, Later, expression, of_expression
+from .edits import ATOMS, Later, expression, of_expression, of_number
 from .scope import Scope
 
 
@@ -115,7 +116,7 @@ def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any,
     for holder, key, node, top in inner_places(statement):
         loads = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
         if loads and not isinstance(node, (ast.Slice, ast.Starred)):
-            for cost, new in of_expression(node, scope, top):
+            for cost, new in itertools.chain(of_expression(node, scope, top), of_number(node, holder, scope)):
                 yield cost, holder, key, new
         elif isinstance(node, ast.Slice):
             for cost, new in slices(node, scope):

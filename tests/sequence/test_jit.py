@@ -188,19 +188,21 @@ def test_dropout_draws_the_masks_of_the_loop():
 
 
 def gradients_by(threads, monkeypatch):
-    """The explanation, and the gradients of a cell whose loop two threads may share."""
+    """The explanation, the source, and the gradients of a cell whose loop two threads may share."""
     cache._plans.clear()
     monkeypatch.setenv("TINYGRAD_RNN_THREADS", threads)
     monkeypatch.setattr(body, "LARGE", 1)
     s = sample(tg.layer_norm_lstm, N=6)
     gradients = flat(everything(scanned(tg.layer_norm_lstm, mode="jit"), s))
-    return next(plan.built.forward.writer.choices[0] for _, plan, _ in cache._plans.values()), gradients
+    plan = next(plan for _, plan, _ in cache._plans.values())
+    return plan.built.forward.writer.choices[0], plan.source, gradients
 
 
 def test_two_threads_give_the_same_bits(monkeypatch):
-    (one, theirs), (two, ours) = (gradients_by(threads, monkeypatch) for threads in ("1", "2"))
+    (one, _, theirs), (two, source, ours) = (gradients_by(threads, monkeypatch) for threads in ("1", "2"))
     assert one.endswith("packed once a sequence, one thread")
     assert two.endswith("packed once a sequence, half of the rows on each of two threads")
+    assert f"_now[part * {body.APART}, j_]" in source  # rows of memory that share no cache line
     for path, array in theirs.items():
         np.testing.assert_array_equal(ours[path], array, err_msg=path)
 

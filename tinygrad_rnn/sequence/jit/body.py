@@ -28,6 +28,8 @@ INDICES = ("n_", "j_", "k_", "l_", "m_", "p_", "q_", "r_")
 
 #: The floating point operations of the products of a step from which two threads share its rows.
 LARGE = 1_000_000
+#: Rows of memory from the row of a thread to that of the next one, which so share no cache line.
+APART = 8
 
 
 class Body:
@@ -45,9 +47,9 @@ class Body:
             lines += self._next(carry)
         blocks = merged(lines)
         self.parts = self._parts(blocks)
-        for name in of_one_row(blocks, self.storage.buffers, "0" if self.parts == 1 else "part"):
+        for name in of_one_row(blocks, self.storage.buffers, "0" if self.parts == 1 else f"part * {APART}"):
             kept = self.storage.arrays[name]
-            self.storage.arrays[name] = replace(kept, shape=(self.parts, *kept.shape[1:]))
+            self.storage.arrays[name] = replace(kept, shape=((self.parts - 1) * APART + 1, *kept.shape[1:]))
         if self.parts > 1:
             of_part(blocks, self.products[0].cut.rows // self.parts)
             for product in self.products:

@@ -88,7 +88,7 @@ def test_odd_cells(trials, monkeypatch):
 
 def run_rnn(N):
     """The outputs of a cell in a new plan."""
-    cache._plans.clear()
+    cache.clear()
     s = sample(tg.rnn, N=N, T=2)
     return tg.scan(tg.rnn, s.xs, s.state, s.params, mode="jit")[0]
 
@@ -189,12 +189,12 @@ def test_dropout_draws_the_masks_of_the_loop():
 
 def gradients_by(threads, monkeypatch):
     """The explanation, the source, and the gradients of a cell whose loop two threads may share."""
-    cache._plans.clear()
+    cache.clear()
     monkeypatch.setenv("TINYGRAD_RNN_THREADS", threads)
     monkeypatch.setattr(body, "LARGE", 1)
     s = sample(tg.layer_norm_lstm, N=6)
     gradients = flat(everything(scanned(tg.layer_norm_lstm, mode="jit"), s))
-    plan = next(plan for _, plan, _ in cache._plans.values())
+    plan = next(iter(cache._plans.values())).state[1]
     return plan.built.forward.writer.choices[0], plan.source, gradients
 
 

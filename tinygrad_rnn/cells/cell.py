@@ -37,6 +37,7 @@ class Cell:
     inner: Cell | None = None  # the cell inside of a wrapper
     wrap: Callable[..., Cell] | None = None  # the wrapper: ``wrap(inner)`` gives an equal cell
     probed: Probe | None = None  # see `probe`
+    variables: Any = None  # what the equations read besides their arguments, as the planner last saw it
 
     def __init__(self, function: Callable[..., Any], states: Mapping[str, str] | None = None):
         self.function = function
@@ -50,13 +51,13 @@ class Cell:
                 raise InvalidType(f"{self.name}: {p.name} is a Param among the states, should stand after a *")
         named = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
         if len(positional) < 2:
-            raise InvalidType(
-                f"{self.name}: a cell is written f(x, h, *, ...): an input, at least one state, parameters"
-            )
+            form = "f(x, h, *, ...): an input, at least one state, parameters"
+            raise InvalidType(f"{self.name}: a cell is written {form}")
         self.input, *self.states = positional
         self.params = {name: p for name, p in named.items() if isinstance(p, Param)}
         self.config = {name: p for name, p in named.items() if not isinstance(p, Param)}
         self._known: dict[Any, dict[str, int]] = {}  # sizes by shapes
+        self.forms: dict[Any, Any] = {}  # see `sequence.call.Form`
         self.words = {name: words_of((states or {}).get(name, "N H"), f"{self.name}: {name}") for name in self.states}
 
     def __repr__(self) -> str:
@@ -103,9 +104,8 @@ class Cell:
                 raise InvalidType(f"{self.name}: missing argument {name}")
         for name in params:
             if name not in self.params and name not in self.config:
-                raise InvalidType(
-                    f"{self.name}: has no parameter {name}, only {', '.join([*self.params, *self.config])}"
-                )
+                known = ", ".join([*self.params, *self.config])
+                raise InvalidType(f"{self.name}: has no parameter {name}, only {known}")
         return self._note(key, solve(self.name, self._axes(params)))
 
     def _note(self, key: Any, sizes: dict[str, int]) -> dict[str, int]:
@@ -144,8 +144,8 @@ class Cell:
         """All sizes by letter; raises, in the names of the cell, where input, state and parameters do not fit."""
         for place, arg in enumerate((x, *state)):
             if isinstance(arg, Mapping):
-                wanted = f"{self.name}({', '.join([self.input, *self.states])}, **params)"
-                raise InvalidType(f"{self.name}: argument {place} is a dict, should be an array: {wanted}")
+                wanted = f"should be an array: {self.name}({', '.join([self.input, *self.states])}, **params)"
+                raise InvalidType(f"{self.name}: argument {place} is a dict, {wanted}")
         sizes = self.sizes(params)
         key = (*sizes.items(), np.shape(value(x)), *[np.shape(value(array)) for array in state])
         if key in self._known:
@@ -210,8 +210,8 @@ class Cell:
             if tensor.dtype != old.dtype:
                 alike = [key for key, arg in given.items() if getattr(arg, "dtype", None) == tensor.dtype]
                 seen = f" ({', '.join(alike)} too)" if alike else ""
-                got = f"{tensor.dtype}{seen}"
-                raise InvalidType(f"{self.name}: the new {name} is {got}, should be {old.dtype} as {name} was")
+                want = f"should be {old.dtype} as {name} was"
+                raise InvalidType(f"{self.name}: the new {name} is {tensor.dtype}{seen}, {want}")
 
     def __call__(self, x: Any, *state: Any, **params: Any) -> Any:
         """One step: the new state, bare if there is one, else a tuple. Arrays give arrays; any Tensor gives Tensors.

@@ -27,9 +27,9 @@ class StepRun:
 
     __slots__ = ("cell", "end", "params", "starts", "states", "tick", "times", "windows")
 
-    def __init__(self, cell: Cell, times: range, state: Sequence[Tensor], bound: Mapping[str, Any], windows: int = 1):
+    def __init__(self, cell: Cell, times: range, state: Sequence[Tensor], params: Mapping[str, Any], windows: int = 1):
         self.cell, self.times, self.starts, self.end = cell, times, list[int](), 0
-        self.states, self.params = [positions(state)], positions([bound[name] for name in cell.params])
+        self.states, self.params = [positions(state)], positions([params[name] for name in cell.params])
         self.windows, self.tick = windows, 1.0
 
     def mark(self, *tensors: Tensor) -> None:
@@ -50,9 +50,10 @@ class StepRun:
         return tensor.node is not None and tensor.node.seq > self.starts[0]
 
 
-def positions(tensors: Sequence[Tensor]) -> tuple[int | None, ...]:
-    """The positions of tensors on the clock of the graph; None for a tensor without a node."""
-    return tuple([tensor.node.seq if tensor.node is not None else None for tensor in tensors])
+def positions(tensors: Sequence[Any]) -> tuple[int | None, ...]:
+    """The positions of tensors on the clock of the graph; None for a tensor without a node, and for an array."""
+    nodes = [getattr(tensor, "node", None) for tensor in tensors]
+    return tuple([node.seq if node is not None else None for node in nodes])
 
 
 def is_block(node: Node) -> bool:

@@ -29,7 +29,9 @@ class Parts(list):
 
 
 def _one_part(dy: Any, k: int, count: int) -> Parts:
-    return Parts(dy if j == k else None for j in range(count))
+    parts = Parts([None] * count)
+    parts[k] = dy
+    return parts
 
 
 PART = Rule(_one_part)

@@ -101,6 +101,11 @@ def check(order: Sequence[Any], ends: Any, along: Any) -> None:
                 )
 
 
+def any_written(since: float) -> bool:
+    """Has the library written to any array after ``since``?"""
+    return _newest > since
+
+
 def is_written(array: Any, since: float) -> bool:
     """Has the library written to the memory of ``array`` after ``since`` on the clock of the graph?"""
     owner = memory(array)

@@ -10,7 +10,7 @@ from .. import ops
 from ..cells import initializers as schemes
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidType, InvalidValue, ShapeError
-from ..sequence.scan import length_mask
+from ..sequence.call import length_mask
 from .layers import as_dtype
 from .module import Module
 from .parameter import check_sizes, generator, parameter

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor, value
 from ..errors import InvalidType, ShapeError
-from ..sequence.scan import length_mask
+from ..sequence.call import length_mask
 from .layers import as_dtype
 from .module import Module
 

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ..cells.cell import Cell
 from ..cells.step_run import StepRun
 from ..engine.checkpoint import checkpoint
 from ..engine.tensor import Tensor
 from ..ops import concatenate
+from .call import Call
 from .loop import run_loop
 
 
-def run_in_segments(
-    cell: Cell, xs: Tensor, state: Any, params: Mapping[str, Any], mask: Any, reverse: bool, k: int
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def run_in_segments(call: Call) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The outputs and the last states, as `run_loop` gives them."""
-    T = xs.shape[1]
-    ends = range(T, 0, -k) if reverse else range(k, T + k, k)
+    xs, state, T, k = call.xs, call.state, call.xs.shape[1], call.checkpoint or 1
+    ends = range(T, 0, -k) if call.reverse else range(k, T + k, k)
     outputs = []
     for end in ends:
         part = slice(max(end - k, 0), min(end, T))
-        segment = _segment(cell, params, None if mask is None else mask[:, part], reverse)
-        hs, *state = segment(xs[:, part], *state, **{name: params[name] for name in cell.params})
+        segment = _segment(call, None if call.mask is None else call.mask[:, part])
+        hs, *state = segment(xs[:, part], *state, **{name: call.params[name] for name in call.cell.params})
         outputs.append(hs)
-    return concatenate(outputs[:: -1 if reverse else 1], axis=1), tuple(state)
+    return concatenate(outputs[:: -1 if call.reverse else 1], axis=1), tuple(state)
 
 
-def _segment(cell: Cell, params: Mapping[str, Any], mask: Any, reverse: bool) -> Any:
+def _segment(call: Call, mask: Any) -> Any:
     """The loop over a segment, which draws the same random numbers when it runs again."""
+    cell, params, reverse = call.cell, call.params, call.reverse
     rng = params.get("rng")
     before = copy.deepcopy(rng) if isinstance(rng, np.random.Generator) else None
     runs = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +11,9 @@ import numpy as np
 from ..cells.cell import Cell
 from ..cells.step_run import StepRun
 from ..engine.context import context
-from ..engine.tensor import Tensor, make, value
-from ..errors import InvalidType, InvalidValue, PlanError, ShapeError
+from ..engine.tensor import Tensor
+from ..errors import InvalidValue, PlanError
+from .call import Call
 from .checkpointed import run_in_segments
 from .loop import run_loop
 from .plan.run import planned
@@ -71,99 +71,33 @@ def scan(
         raise InvalidValue(f"scan: mode is {mode!r}, should be one of {', '.join(MODES)}")
     if checkpoint is not None and (not isinstance(checkpoint, (int, np.integer)) or checkpoint < 1):
         raise InvalidValue(f"scan: checkpoint is {checkpoint!r}, should be a number of steps from 1")
-    params = {} if params is None else params
-    if not isinstance(cell, Cell) or not isinstance(params, Mapping) or isinstance(xs, Mapping | str):
-        raise InvalidType(_misused(cell, xs, params))
-    if isinstance(state, Mapping | str):
-        raise InvalidType(_no_state(cell, state))
-    if np.ndim(value(xs)) != 3:
-        raise ShapeError(f"scan: xs is {np.shape(value(xs))}, should be (N, T, D)")
-    N, T, _ = np.shape(value(xs))
-    if T == 0:
-        raise ShapeError("scan: xs has T = 0 steps, should have at least one")
-    arrays = not any(isinstance(argument, Tensor) for argument in [xs, *_tuple(state), *params.values()])
-    xs = xs if isinstance(xs, Tensor) else make(np.asarray(xs) if arrays else np.array(xs), None)
-    state = _initial(cell, state, params, N, xs.dtype)
-    cell.check(xs._array[:, 0], state, params)
-    mask = None if lengths is None else length_mask(lengths, N, T)
-    windows = 1 + max((tensor.node.run.windows for tensor in state if hasattr(tensor.node, "run")), default=0)
-    hs, state = _run(cell, xs, state, params, mask, reverse, mode, windows, checkpoint)
-    _warn_if_long(cell, state, windows)
-    return (hs._array, tuple(tensor._array for tensor in state)) if arrays else (hs, state)
+    call = Call(cell, xs, state, params, lengths, reverse, checkpoint)
+    hs, state = _run(call, mode)
+    _warn_if_long(call, state)
+    return (hs._array, tuple([tensor._array for tensor in state])) if call.form.arrays else (hs, state)
 
 
-def _run(
-    cell: Cell,
-    xs: Tensor,
-    state: Any,
-    params: Mapping[str, Any],
-    mask: Any,
-    reverse: bool,
-    mode: str,
-    windows: int,
-    checkpoint: int | None,
-) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _run(call: Call, mode: str) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run by the plan where there is one, else by the loop; an observer sees the loop."""
+    cell = call.cell
     if mode != "eager" and context.observer is None:
         try:
-            return planned(cell, xs, state, params, mask, reverse, windows, checkpoint, mode == "jit")
+            return planned(call, mode == "jit")
         except PlanError as error:
             if mode in ("plan", "jit"):
                 raise PlanError(f"scan: {cell.name} cannot be planned: {error}") from None
-    if checkpoint is not None:
-        return run_in_segments(cell, xs, state, params, mask, reverse, checkpoint)
-    bound = cell.bind(params)
-    run = StepRun(cell, range(xs.shape[1])[:: -1 if reverse else 1], state, bound, windows)
-    return run_loop(run, xs, state, bound, mask)
+    if call.checkpoint is not None:
+        return run_in_segments(call)
+    bound = cell.bind(call.params)
+    run = StepRun(cell, range(call.xs.shape[1])[:: -1 if call.reverse else 1], call.state, bound, call.windows)
+    return run_loop(run, call.xs, call.state, bound, call.mask)
 
 
-def _warn_if_long(cell: Cell, state: Sequence[Tensor], windows: int) -> None:
+def _warn_if_long(call: Call, state: Sequence[Tensor]) -> None:
     """Warn if the graphs of many windows hang on the last state."""
-    if windows == MANY and any(tensor.node is not None for tensor in state):
+    if call.windows == MANY and any(tensor.node is not None for tensor in state):
         warnings.warn(
-            f"scan: the state {', '.join(cell.states)} of {cell.name} has been carried through {MANY} calls "
+            f"scan: the state {', '.join(call.cell.states)} of {call.cell.name} has been carried through {MANY} calls "
             "without detach, and the graph grows with each. Cut it: state = detach(state); to evaluate, use no_grad()",
             stacklevel=3,
         )
-
-
-def _no_state(cell: Cell, state: Any) -> str:
-    """The error text for parameters, or a dict of states, in the place of the state."""
-    states = ", ".join(cell.states) + "," * (len(cell.states) == 1)
-    wanted = f"should be a tuple ({states}), or None for zeros; params come after it"
-    return f"scan: state is a {type(state).__name__}, {wanted}: scan({cell.name}, xs, None, params)"
-
-
-def _misused(cell: Any, xs: Any, params: Any) -> str:
-    """The error text for a function that is no cell, for named inputs, or for parameters without names."""
-    if not isinstance(cell, Cell):
-        return f"scan: cell is a {type(cell).__name__}, should be a cell: equations under @cell"
-    if isinstance(xs, Mapping | str):
-        return f"scan: xs is a {type(xs).__name__}, should be an array (N, T, D): scan({cell.name}, xs, None, params)"
-    return f"scan: params is a {type(params).__name__}, should be a dict such as {cell.name}.init(...) gives"
-
-
-def _tuple(state: Any) -> Sequence[Any]:
-    return state if isinstance(state, (tuple, list)) else () if state is None else (state,)
-
-
-def _initial(cell: Cell, state: Any, params: Mapping[str, Any], N: int, dtype: Any) -> tuple[Tensor, ...]:
-    """The initial state as Tensors; zeros have the dtype that xs and the parameters promote to."""
-    if state is None:
-        dtypes = [np.asarray(value(array)).dtype for name, array in params.items() if name in cell.params]
-        return cell.zero_state(N, params, np.result_type(dtype, *dtypes))
-    return tuple(array if isinstance(array, Tensor) else make(np.array(array), None) for array in _tuple(state))
-
-
-def length_mask(lengths: Any, N: int, T: int, where: str = "scan") -> np.ndarray | None:
-    """The mask of the steps within ``lengths``, (N, T, 1); None if all steps are. ``where`` is the caller, for errors.
-
-    Raises ShapeError for other than N integers, InvalidValue for a length below 0 or above T.
-    """
-    lengths = np.asarray(value(lengths))
-    if lengths.shape != (N,) or lengths.dtype.kind not in "iu":
-        raise ShapeError(f"{where}: lengths is {lengths.dtype} {lengths.shape}, should be integers ({N},), one a row")
-    wrong = lengths[(lengths < 0) | (lengths > T)]
-    if wrong.size:
-        raise InvalidValue(f"{where}: lengths holds {operator.index(wrong[0])}, should be from 0 to T = {T}")
-    return None if (lengths == T).all() else (np.arange(T) < lengths[:, None])[:, :, None]

@@ -6,20 +6,19 @@ import linecache
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...cells.cell import Cell
 from ...engine.codegen import SIMPLE
 from ...engine.context import context
 from ...engine.tensor import Tensor, value
 from ...errors import Error, PlanError
+from ..call import Call
 from ..jit import compiled_writer
 from .build import build
 from .compiled import Plan
-from .purity import Reads
+from .purity import Reads, reads_of
 from .verify import verify
 from .write_loop import Writer
 
@@ -27,42 +26,68 @@ MOST = 256  #: plans that are kept
 TRIES = 3  #: plans for one key, if arrays that the cell reads change, before the cell runs eagerly
 
 _lock = threading.RLock()
-_plans: OrderedDict[Any, tuple[Any, Plan | PlanError, int]] = OrderedDict()
+_plans: OrderedDict[Any, Entry] = OrderedDict()
+
+
+class Entry:
+    """A plan in the cache. ``state``: the checksums of the arrays that it holds for, the plan or why there is none, and
+    how many plans were made for this key; None when the entry has been dropped.
+    """
+
+    __slots__ = ("key", "state")
+
+    def __init__(self, key: Any, state: Any):
+        self.key, self.state = key, state
 
 
 class Request:
-    """A call of scan that asks for a plan: its arrays by name, its configuration, and its key."""
+    """What calls of `scan` with arguments of the same kinds ask for: names, what needs a gradient, the key of the plan.
 
-    def __init__(self, cell: Cell, xs: Tensor, state: Sequence[Tensor], params: Mapping[str, Any], masked: bool,
-                 jit: bool = False):  # fmt: skip
-        reads = Reads(cell)
-        self.cell, self.masked = cell, masked
+    It holds no array of a call. It is valid as long as the cell reads the same variables, ``reads``.
+    """
+
+    entry: Entry | None = None  # of its plan, after the first call
+
+    def __init__(self, call: Call, reads: Reads, jit: bool):
+        self.cell, self.reads, self.masked = call.cell, reads, call.mask is not None
         self.writer: type[Writer] = compiled_writer() if jit else Writer
-        self.tensors: dict[str, Any] = {cell.input: xs, **dict(zip(cell.states, state))}
-        self.tensors.update({name: params[name] for name in cell.params})
-        self.config = {name: arg for name, arg in params.items() if name not in cell.params}
-        taken = [*self.tensors, *self.config]
+        tensors, config = call.tensors, call.config
+        taken = [*tensors, *config]
         self.outer = {f"{name}_outside" if name in taken else name: array for name, array in reads.arrays.items()}
-        nodes = {**self.tensors, **self.outer}
-        self.wanted = [name for name, tensor in nodes.items() if getattr(tensor, "node", None) is not None]
-        self.wanted = self.wanted if context.recording else []
-        arrays = [np.asarray(value(tensor)) for tensor in self.tensors.values()]
+        nodes = {**tensors, **self.outer}
+        wanted = [name for name, tensor in nodes.items() if getattr(tensor, "node", None) is not None]
+        self.wanted = wanted if context.recording else []
+        arrays = [np.asarray(value(tensor)) for tensor in tensors.values()]
+        self.kinds = [(array.shape, array.dtype) for array in arrays]
         self.dtype = arrays[0].dtype
         shapes = [array.shape if k else (len(array), *array.shape[2:]) for k, array in enumerate(arrays)]
-        dtypes = [array.dtype.str for array in arrays]
-        if len(dict.fromkeys(dtypes)) > 1 or self.dtype.kind != "f" or self.dtype.itemsize not in (4, 8):
-            raise PlanError(
-                f"the arrays have dtypes {', '.join(dict.fromkeys(dtypes))}, should all be float32 or float64"
-            )
-        if 0 in (len(value(xs)), *(n for shape in shapes for n in shape)):
+        dtypes = list(dict.fromkeys([array.dtype.str for array in arrays]))
+        if len(dtypes) > 1 or self.dtype.kind != "f" or self.dtype.itemsize not in (4, 8):
+            raise PlanError(f"the arrays have dtypes {', '.join(dtypes)}, should all be float32 or float64")
+        if 0 in [n for shape in shapes for n in shape]:
             raise PlanError("an array is empty")
-        config = [(name, _config_key(name, arg)) for name, arg in self.config.items()]
-        self.key = (*reads.key, *shapes, dtypes[0], *config, *self.wanted, masked, jit)
+        kinds = [(name, _config_key(name, arg)) for name, arg in config.items()]
+        self.key = (*reads.key, *shapes, dtypes[0], *kinds, *self.wanted, self.masked, jit)
 
     def contents(self) -> Any:
         """Checksums of the arrays that the cell reads besides its arguments; Python may decide by their values."""
         fixed = [np.ascontiguousarray(value(arg)) for arg in self.outer.values() if getattr(arg, "node", None) is None]
-        return tuple(zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0 for array in fixed)
+        return tuple([zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0 for array in fixed])
+
+
+def request_of(call: Call, jit: bool = False) -> Request:
+    """The request of a call: a known one as long as the cell reads the same. Raises PlanError for what is not planned.
+
+    Raises MissingDependency for ``jit`` without llvmlite.
+    """
+    reads = reads_of(call.cell)
+    known, flags = call.form.requests, (context.recording, call.mask is not None, jit)
+    request = known.get(flags)
+    if request is None or request.reads is not reads:
+        request = Request(call, reads, jit)
+        if reads.lasting:
+            known[flags] = request
+    return request
 
 
 def _config_key(name: str, arg: Any) -> Any:
@@ -77,33 +102,32 @@ def _config_key(name: str, arg: Any) -> Any:
     )
 
 
-def plan_for(request: Request) -> Plan:
-    """The plan for a request: a known one, or a new one that is verified. Raises PlanError if there is none."""
-    contents = request.contents()
+def plan_for(request: Request, call: Call) -> Plan:
+    """The plan for a call: a known one, or a new one that is verified. Raises PlanError if there is none."""
+    contents = request.contents() if request.outer else ()
     with _lock:
-        known = _plans.get(request.key)
-        if known is not None:
-            _plans.move_to_end(request.key)
-        if known is not None and (known[0] == contents or known[2] > TRIES):
-            if isinstance(known[1], PlanError):
-                raise known[1].with_traceback(None)
-            return known[1]
-        tries = known[2] + 1 if known is not None else 1
-        result = _new(request) if tries <= TRIES else PlanError("an array that the cell reads has changed at each call")
-        _plans[request.key] = contents, result, tries
-        while len(_plans) > MOST:
-            _forget(_plans.popitem(last=False)[1][1])
-    if isinstance(result, PlanError):
-        raise result
-    return result
+        entry = request.entry
+        if entry is None or entry.state is None:
+            entry = request.entry = _plans.setdefault(request.key, Entry(request.key, ((), None, 0)))
+        _plans.move_to_end(entry.key)
+        known, plan, tries = entry.state
+        if plan is None or (known != contents and tries <= TRIES):
+            changing = PlanError("an array that the cell reads has changed at each call")
+            plan = _new(request, call) if tries < TRIES else changing
+            entry.state = contents, plan, tries + 1
+            while len(_plans) > MOST:
+                _forget(_plans.popitem(last=False)[1])
+    if isinstance(plan, PlanError):
+        raise plan.with_traceback(None)
+    return plan
 
 
-def _new(request: Request) -> Plan | PlanError:
+def _new(request: Request, call: Call) -> Plan | PlanError:
     try:
-        arrays = {name: np.array(value(tensor)) for name, tensor in request.tensors.items()}
+        arrays = {name: np.array(value(tensor)) for name, tensor in call.tensors.items()}
         xs = arrays[request.cell.input]
         step = {**arrays, request.cell.input: xs[:, 0]}
-        config, outer, masked = request.config, request.outer, request.masked
+        config, outer, masked = call.config, request.outer, request.masked
         with np.errstate(all="ignore"):
             built = build(request.cell, step, config, outer, request.wanted, masked, request.writer)
         plan = Plan(request.cell.name, built)
@@ -115,6 +139,14 @@ def _new(request: Request) -> Plan | PlanError:
         return PlanError(f"the cell raises {type(error).__name__}: {error}")
 
 
-def _forget(plan: Plan | PlanError) -> None:
-    for file in getattr(plan, "files", ()):
+def clear() -> None:
+    """Drop all plans."""
+    with _lock:
+        while _plans:
+            _forget(_plans.popitem()[1])
+
+
+def _forget(entry: Entry) -> None:
+    for file in getattr(entry.state[1], "files", ()):
         linecache.cache.pop(file, None)
+    entry.state = None

@@ -12,7 +12,8 @@ from ...cells.cell import Cell
 from ...cells.sizes import length
 from ...engine.tensor import Tensor
 from ...errors import InvalidValue, PlanError
-from .cache import Request, plan_for
+from ..call import Call
+from .cache import plan_for, request_of
 from .compiled import Plan
 from .directions import Direction
 from .measure import peak, seconds_a_step
@@ -91,8 +92,9 @@ def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, mode: str =
 
     xs = array(N, T, known.get("D", 1))
     state = [array(*(length(word, known) for word in cell.words[name])) for name in cell.states]
+    call = Call(cell, xs, state, params)
     try:
-        return Explained(cell, plan_for(Request(cell, xs, state, params, masked=False, jit=mode == "jit")))
+        return Explained(cell, plan_for(request_of(call, jit=mode == "jit"), call))
     except PlanError as error:
         return Explained(cell, None, str(error))
 

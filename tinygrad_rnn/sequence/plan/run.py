@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ...cells.cell import Cell
 from ...cells.step_run import StepRun
 from ...engine import versions
 from ...engine.checkpoint import PART, Parts
@@ -20,8 +19,9 @@ from ...engine.graph import Node, Rule
 from ...engine.higher_order import backpropagate_recorded, recording_on
 from ...engine.tensor import Tensor, make, value
 from ...errors import MutationError
+from ..call import Call
 from ..loop import label
-from .cache import Request, plan_for
+from .cache import Request, plan_for, request_of
 from .compiled import Plan
 from .directions import MASK
 from .pool import in_order
@@ -30,116 +30,116 @@ from .unplanned import Loop
 
 
 class Planned:
-    """A scan that a plan has run: what its backward pass needs."""
+    """A scan that a plan has run: what its backward pass needs.
 
-    def __init__(self, request: Request, plan: Plan, xs: Tensor, state: Sequence[Tensor], mask: Any, reverse: bool,
-                 windows: int, checkpoint: int | None):  # fmt: skip
-        self.plan: Plan | Segments = plan if checkpoint is None else Segments(plan, checkpoint, request.cell.input)
-        self.cell, self.xs, self.state, self.mask = request.cell, xs, state, mask
-        self.request, self.reverse = request, reverse
-        self.loop: Any = Loop(request, mask, reverse, windows) if request.wanted else None
-        self.reached = plan.reached(request.wanted, xs.shape[1])  # by the outputs, then by each last state
-        self.saved: Any = None
+    ``outer`` are the nodes of the arguments that the gradient flows to, ``names`` the arguments of each.
+    """
+
+    def __init__(self, call: Call, request: Request, plan: Plan):
+        self.plan: Plan | Segments = plan
+        if call.checkpoint is not None:
+            self.plan = Segments(plan, call.checkpoint, call.cell.input)
+        self.call, self.request = call, request
+        self.loop: Any = Loop(call, request.kinds) if request.wanted else None  # before random numbers are drawn
+        self.reached = plan.reached(request.wanted, call.xs.shape[1])  # by the outputs, then by each last state
+        self.outer, self.names = list[Node](), list[list[str]]()
         self.since = 0
 
-    def run(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    def run(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """The outputs (N, T, H) and the last states."""
-        request, recorded = self.request, bool(self.request.wanted)
-        leaves = {name: _secured(tensor, recorded) for name, tensor in request.tensors.items()}
-        leaves.update({name: _secured(arg, recorded) for name, arg in {**request.config, **request.outer}.items()})
-        xs = self.xs._array if self.mask is None else np.where(self.mask, self.xs._array, 0)
-        leaves[self.cell.input] = self._in_order(xs)
-        leaves[MASK] = None if self.mask is None else self._in_order(self.mask)
-        state = [np.asarray(tensor._array) for tensor in self.state]
-        hs, last, saved = self.plan.forward(leaves[self.cell.input], state, leaves, request.config.get("rng"))
+        call, recorded = self.call, bool(self.request.wanted)
+        leaves: dict[str, Any] = {}
+        for arguments in (call.tensors, call.config, self.request.outer):
+            for name, arg in arguments.items():
+                leaves[name] = _secured(arg) if recorded else value(arg)
+        xs = leaves[call.cell.input]
+        leaves[call.cell.input] = self._in_order(xs if call.mask is None else np.where(call.mask, xs, 0))
+        leaves[MASK] = None if call.mask is None else self._in_order(call.mask)
+        state = [np.asarray(tensor._array) for tensor in call.state]
+        hs, last, saved = self.plan.forward(leaves[call.cell.input], state, leaves, call.config.get("rng"))
         if recorded:
             self.saved, self.leaves = saved, leaves
-        hs = hs[::-1] if self.reverse else hs
-        return np.array(np.swapaxes(hs, 0, 1), order="C"), tuple(np.array(array) for array in last)
+        hs = hs[::-1] if call.reverse else hs
+        return np.array(hs.swapaxes(0, 1), order="C"), [np.array(array) for array in last]
 
     def _in_order(self, array: np.ndarray) -> np.ndarray:
-        """(N, T, ...) as (T, N, ...), in the order in which the steps run."""
-        array = np.swapaxes(array, 0, 1)
-        return in_order(array[::-1] if self.reverse else array)
+        """(N, T, ...) as (T, N, ...), contiguous, in the order in which the steps run."""
+        array = array.swapaxes(0, 1)
+        if self.call.reverse:
+            array = array[::-1]
+        return array if array.flags.c_contiguous else in_order(array)
 
-    def gradients(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
+    def gradients(self, parts: Parts) -> list[Any]:
         """The gradients by the nodes ``outer``."""
         if any(isinstance(dy, Tensor) for dy in parts):
-            return self._recorded(parts, outer)
+            return self._recorded(parts)
         self._check()
+        call = self.call
         dhs, *dstate = parts
-        N, T = self.xs.shape[:2]
-        dhs = self._in_order(np.zeros((N, T, *self.state[0].shape[1:]), self.request.dtype) if dhs is None else dhs)
-        dstate = [np.zeros(old.shape, old.dtype) if dy is None else dy for dy, old in zip(dstate, self.state)]
+        N, T = call.xs.shape[:2]
+        dhs = self._in_order(np.zeros((N, T, *call.state[0].shape[1:]), self.request.dtype) if dhs is None else dhs)
+        dstate = [np.zeros(old.shape, old.dtype) if dy is None else dy for dy, old in zip(dstate, call.state)]
         gradients = self.plan.backward(dhs, dstate, self.saved, self.leaves)
-        return self._by_node(dict(zip([*self.cell.states, *self.plan.returns], gradients)), outer)
+        return self._by_node(dict(zip([*call.cell.states, *self.plan.returns], gradients)))
 
-    def _by_node(self, gradients: dict[str, Any], outer: Sequence[Node]) -> list[Any]:
+    def _by_node(self, gradients: dict[str, Any]) -> list[Any]:
         """The gradients by nodes; a node that is several arguments gets their sum."""
-        dxs = gradients.get(self.cell.input)
+        call = self.call
+        dxs = gradients.get(call.cell.input)
         if dxs is not None:
-            dxs = np.swapaxes(dxs[::-1] if self.reverse else dxs, 0, 1)
-            gradients[self.cell.input] = dxs if self.mask is None else np.where(self.mask, dxs, 0)
-        totals: dict[Node, Any] = {}
-        for name, tensor in {**self.request.tensors, **self.request.outer}.items():
-            node, g = getattr(tensor, "node", None), gradients.get(name)
-            if node is not None and g is not None:
-                totals[node] = totals[node] + g if node in totals else g
-        return [totals[node] if node in totals else np.zeros(node.shape, node.dtype) for node in outer]
+            dxs = (dxs[::-1] if call.reverse else dxs).swapaxes(0, 1)
+            gradients[call.cell.input] = dxs if call.mask is None else np.where(call.mask, dxs, 0)
+        totals: list[Any] = []
+        for node, names in zip(self.outer, self.names):
+            total = None
+            for name in names:
+                g = gradients.get(name)
+                total = g if total is None else total if g is None else total + g
+            totals.append(np.zeros(node.shape, node.dtype) if total is None else total)
+        return totals
 
     def reads(self) -> list[Any]:
         """The arrays that the backward pass depends on, besides those that the forward pass has computed."""
-        return [*self.leaves.values(), *(tensor._array for tensor in self.state)]
+        return [*self.leaves.values(), *(tensor._array for tensor in self.call.state)]
 
     def _check(self) -> None:
         """Raise MutationError if an argument was changed by the library after the forward pass."""
+        if not versions.any_written(self.since):
+            return
         for name, array in self.leaves.items():
             if isinstance(array, np.ndarray) and versions.is_written(array, self.since):
                 raise MutationError(
-                    f"scan of {self.cell.name}: {name}, an array of shape {array.shape} that its gradient needs, was "
-                    "changed after the forward pass; change it after backward(), or compute with a copy"
+                    f"scan of {self.call.cell.name}: {name}, an array of shape {array.shape} that its gradient needs, "
+                    "was changed after the forward pass; change it after backward(), or compute with a copy"
                 )
 
-    def _recorded(self, parts: Parts, outer: Sequence[Node]) -> list[Any]:
+    def _recorded(self, parts: Parts) -> list[Any]:
         """The gradients as Tensors: those of the loop, run again."""
         self._check()
         with recording_on(0):
-            results = self.loop.run(self.request.tensors)
+            results = self.loop.run(self.call.tensors)
         roots: dict[Node, Any] = {}
         for y, dy in zip(results, parts, strict=True):
             if dy is not None and y.node is not None:
                 roots[y.node] = roots[y.node] + dy if y.node in roots else dy
-        gradients = backpropagate_recorded(roots, list(outer))
-        return [gradients.get(node, np.zeros(node.shape, node.dtype)) for node in outer]
+        gradients = backpropagate_recorded(roots, self.outer)
+        return [gradients.get(node, np.zeros(node.shape, node.dtype)) for node in self.outer]
 
 
-def _secured(x: Any, recorded: bool) -> Any:
-    """The array of an argument; a copy if the backward pass needs it and user code can write to it."""
-    if not recorded or not isinstance(x, (Tensor, np.ndarray)):
-        return value(x)
-    return versions.saveable(x, np.asarray(value(x)))
+def _secured(x: Any) -> Any:
+    """The array of an argument that the backward pass needs; a copy if user code can write to it."""
+    return versions.saveable(x, np.asarray(value(x))) if isinstance(x, (Tensor, np.ndarray)) else x
 
 
-def planned(
-    cell: Cell,
-    xs: Tensor,
-    state: Sequence[Tensor],
-    params: Any,
-    mask: Any,
-    reverse: bool,
-    windows: int = 1,
-    checkpoint: int | None = None,
-    jit: bool = False,
-) -> Any:
-    """The outputs and the last states as Tensors, by the plan of the cell. Raises PlanError if there is none."""
-    request = Request(cell, xs, state, params, mask is not None, jit)
-    plan = plan_for(request)
-    this = Planned(request, plan, xs, state, mask, reverse, windows, checkpoint)
+def planned(call: Call, jit: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The outputs and the last states, by the plan of the cell. Raises PlanError if there is none."""
+    request = request_of(call, jit)
+    this = Planned(call, request, plan_for(request, call))
     hs, last = this.run()
     tensors = [make(array, None) for array in (hs, *last)]
     if any(this.reached):
         _record(this, tensors)
-        run = StepRun(cell, range(0), state, cell.bind(params), windows)
+        run = StepRun(call.cell, range(0), call.state, call.params, call.windows)
         run.starts.append(this.since)
         label(run, tensors[0], tensors[1:])
     return tensors[0], tuple(tensors[1:])
@@ -147,33 +147,34 @@ def planned(
 
 def _record(this: Planned, tensors: Sequence[Tensor]) -> None:
     """Record the node of the scan, and those of its outputs."""
-    known = {**this.request.tensors, **this.request.outer}
-    outer: dict[Node, list[str]] = {}
-    for name in {name: None for names in this.reached for name in names}:
-        outer.setdefault(known[name].node, []).append(name)
-    hub = Node([(node, _gradient(k, list(outer), outer[node]), (this,)) for k, node in enumerate(outer)], None, None)
+    known = {**this.call.tensors, **this.request.outer}
+    names: dict[Node, list[str]] = {}
+    for name in this.request.wanted:
+        if any(name in reached for reached in this.reached):
+            names.setdefault(known[name].node, []).append(name)
+    this.outer, this.names = list(names), list(names.values())
+    hub = Node([(node, GRADIENT, (this, k)) for k, node in enumerate(names)], None, None)
     hub.inside, this.since = this.loop, hub.seq
     for k, tensor in enumerate(tensors):
         if this.reached[k]:
-            tensor.node = Node([(hub, PART, (k, len(tensors)))], tensor.shape, tensor.dtype, attrs={"of": "scan"})
+            tensor.node = Node([(hub, PART, (k, len(tensors)))], tensor.shape, tensor.dtype, attrs=OF_SCAN)
         this.loop.nodes.append(tensor.node and weakref.ref(tensor.node))
 
 
-def _gradient(k: int, outer: Sequence[Node], names: Sequence[str]) -> Rule:
-    """The gradient by node k, the arguments ``names``; the first call computes those by all nodes.
+def _gradient(parts: Parts, this: Planned, k: int) -> Any:
+    """The gradient by node k; the first call computes those by all nodes.
 
     None if no output that has a gradient depends on it.
     """
+    flows = [known for known, dy in zip(this.reached, parts) if dy is not None]
+    if not any(name in known for known in flows for name in this.names[k]):
+        return None
+    if not hasattr(parts, "done"):
+        parts.done = this.gradients(parts)  # type: ignore[attr-defined]
+    g, parts.done[k] = parts.done[k], None  # type: ignore[attr-defined]
+    return g
 
-    def fn(parts: Parts, this: Planned) -> Any:
-        reached = [known for known, dy in zip(this.reached, parts) if dy is not None]
-        if not any(name in known for known in reached for name in names):
-            return None
-        if not hasattr(parts, "done"):
-            parts.done = this.gradients(parts, outer)  # type: ignore[attr-defined]
-        g, parts.done[k] = parts.done[k], None  # type: ignore[attr-defined]
-        return g
 
-    rule = Rule(fn)
-    rule.cheaper(inplace_dy=fn)  # such a rule may return None
-    return rule
+OF_SCAN = {"of": "scan"}
+GRADIENT = Rule(_gradient)
+GRADIENT.cheaper(inplace_dy=_gradient)  # such a rule may return None

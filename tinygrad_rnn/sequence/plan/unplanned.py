@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,20 @@ from ...cells.step_run import StepRun
 from ...engine.context import context
 from ...engine.graph import USED, Node
 from ...engine.tensor import Tensor, make, value
+from ..call import Call
 from ..loop import run_loop
-from .cache import Request
 from .verify import copied
 
 
 class Loop:
     """A call of scan, without its arrays: the nodes, shapes and dtypes of its arguments, and its configuration."""
 
-    def __init__(self, request: Request, mask: Any, reverse: bool, windows: int):
-        self.cell, self.mask, self.reverse, self.windows = request.cell, mask, reverse, windows
-        self.config, self.scope = copied(request.config), context.scope
+    def __init__(self, call: Call, kinds: Sequence[tuple[Any, Any]]):
+        self.cell, self.mask, self.reverse, self.windows = call.cell, call.mask, call.reverse, call.windows
+        self.config, self.scope, self.kinds = copied(call.config), context.scope, kinds
+        self.names = [*(tensors := call.tensors)]
+        self.arguments = [getattr(tensor, "node", None) for tensor in tensors.values()]
         self.nodes: list[Any] = []  # weak references to the nodes of the outputs
-        self.leaves: dict[str, tuple[Any, Any, Any]] = {}
-        for name, tensor in request.tensors.items():
-            array = np.asarray(value(tensor))
-            self.leaves[name] = getattr(tensor, "node", None), array.shape, array.dtype
 
     def run(self, tensors: Mapping[str, Any]) -> tuple[Tensor, ...]:
         """The outputs and the last states of the eager loop."""
@@ -47,11 +45,11 @@ class Loop:
         Where a backward pass has used it up, the numbers are ones.
         """
         if hub.edges is USED:
-            arrays = {name: np.ones(shape, dtype) for name, (_, shape, dtype) in self.leaves.items()}
+            arrays = {name: np.ones(*kind) for name, kind in zip(self.names, self.kinds)}
         else:
-            given = next(edge[2][0] for edge in hub.edges).request.tensors
+            given = hub.edges[0][2][0].call.tensors
             arrays = {name: np.asarray(value(tensor)) for name, tensor in given.items()}
-        nodes = {name: in_place_of(node) for name, (node, *_) in self.leaves.items()}
+        nodes = {name: in_place_of(node) for name, node in zip(self.names, self.arguments)}
         before = context.scope
         try:
             context.scope = self.scope

@@ -1,6 +1,7 @@
 """A plan equals the loop: every cell, every kind of call, every gradient; and what is not planned says why."""
 
 import gc
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,6 +13,7 @@ from helpers.odd_cells import ODD, odd_sample
 from helpers.random import plan_cells
 from helpers.random.sweeps import assert_all_right, in_parts, seeds
 from tinygrad_rnn import Param
+from tinygrad_rnn.sequence.plan import buffers, cache
 
 WRAPPED = [
     tg.residual(tg.lstm), tg.projected(tg.lstm), tg.zoneout(tg.lstm, h=0.1, c=0.5),
@@ -68,6 +70,17 @@ def test_float32():
         s = sample(cell, dtype=np.float32)
         assert_planned(cell, s, limit=2e-6)
         assert tg.scan(cell, s.xs, s.state, s.params, mode="plan")[0].dtype == np.float32
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_products_with_a_transposed_weight(cell, monkeypatch):
+    """Every such product of the loop as (W @ yᵀ)ᵀ, as those of large weights are."""
+    monkeypatch.setattr(cache, "_plans", OrderedDict())
+    monkeypatch.setattr(buffers, "LARGE_WEIGHT", 0)
+    assert_planned(cell, sample(cell), lengths=LENGTHS)
+    assert ".T, out=" in tg.plan(cell, N=2, D=3, H=4).source
+    assert ".T, out=" not in tg.plan(cell, N=1, D=3, H=4).source
 
 
 @in_parts

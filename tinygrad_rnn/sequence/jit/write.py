@@ -40,6 +40,7 @@ class CompiledWriter(Writer):
             carry.stored = True
         super().__init__(plan, names, texts, carries, ends, backwards)
         self.over = {}  # phases change the order, so that nothing writes over an operand
+        self.turned = {}
         self.ends, self.title = ends, "backward" if backwards else "forward"
         self.functions = Functions(f"the {self.title} pass")
 

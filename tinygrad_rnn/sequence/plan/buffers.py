@@ -4,6 +4,7 @@ in a buffer that several values use one after the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,8 @@ from .program import Program, Statement, writes_into
 from .schedule import Schedule, is_view
 
 NEVER = 10**9
+#: Rows of a product, and elements of its transposed weight, for which (W @ yᵀ)ᵀ is quicker than y @ Wᵀ.
+FEW_ROWS, LARGE_WEIGHT = 64, 1 << 15
 
 
 def in_place(program: Program, statement: Statement) -> bool:
@@ -32,7 +35,7 @@ class Buffers:
         self.next_of: dict[int, int] = {}
         self.part_of: dict[int, tuple[int, int, int]] = {}
         self.buffer_of: dict[int, int] = {}
-        self.shapes: list[tuple[tuple[int, ...], np.dtype]] = []
+        self.shapes: list[tuple[tuple[int, ...], np.dtype, str]] = []  # with the order in memory
         for k, number in enumerate(carry):
             statement = plan.by_value.get(number) if number is not None else None
             if statement in self.loop and statement is not None and number is not None and number not in self.next_of:
@@ -40,6 +43,7 @@ class Buffers:
         for statement in self.loop:
             if statement.op == "join":
                 self._place_parts(statement)
+        self.turned = {statement.out: None for statement in self.loop if self._turns(statement)}
         self._share([*ends, *(number for number in carry if number is not None and number not in self.next_of)])
 
     def _place_parts(self, join: Statement) -> None:
@@ -55,6 +59,15 @@ class Buffers:
         """Can the statement write its value into its part of the join?"""
         alike = self.program.shape(arg)[:-1] == self.program.shape(join.out)[:-1]
         return alike and statement.out == arg and statement.op != "join" and writes_into(self.program, statement)
+
+    def _turns(self, product: Statement) -> bool:
+        """Is it a product of a few rows with a large transposed weight, which the loop reads from memory of its own?"""
+        if product.op != "matmul" or not writes_into(self.program, product) or product.out in self.part_of:
+            return False
+        rows, weight = self.program.shape(product.args[0])[0], self.plan.by_value.get(product.args[1])
+        fits = 1 < rows <= FEW_ROWS and math.prod(self.program.shape(product.args[1])) >= LARGE_WEIGHT
+        once = weight is not None and weight.op == "transpose" and self.plan.place[weight.out] == "once"
+        return fits and once and product.out not in self.plan.histories
 
     def root(self, number: int) -> int:
         """The value whose memory a value lies in."""
@@ -113,7 +126,7 @@ class Buffers:
 
     def _taken(self, number: int, dying: Sequence[int], free: list[int], holding: dict[int, int]) -> int:
         value = self.program.values[number]
-        like = (value.shape, value.dtype)
+        like = (value.shape, value.dtype, "F" if number in self.turned else "C")
         for buffer in dying:
             if self.shapes[buffer] == like:
                 for owner in [owner for owner, held in holding.items() if held == buffer]:

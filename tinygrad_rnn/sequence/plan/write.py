@@ -38,6 +38,7 @@ class Sections:
         self.carries, self.backwards = carries, backwards
         self.state_of = {carry.leaf: carry for carry in carries}
         self.buffers = Buffers(plan, [carry.next for carry in carries], [])
+        self.turned = {number: None for number in self.buffers.turned if self.stored_next(number) is None}
         self.uses = Counter([arg for statement in plan.by_value.values() for arg in statement.args])
         self.uses.update(ends)
         carried = [number for carry in carries for number in (carry.leaf, carry.next) if number is not None]
@@ -89,11 +90,16 @@ class Sections:
             self.add(f"# {title}")
         fused = self._fused() if name == "end" or name == "after" else {}
         for statement in statements:
-            if statement.out in fused and fused[statement.out] is None:
+            if (statement.out in fused and fused[statement.out] is None) or self._unread(statement.out):
                 continue
             text = fused.get(statement.out) or self.bulk(statement)
             timed = self.plan.timed(statement.out)
             self.add(f"{self.targets(statement, timed)} = {text}", statement.out, timed)
+
+    def _unread(self, number: int) -> bool:
+        """Is the value a transposed weight of `turned` products alone?"""
+        turned = [out for out in self.turned if self.plan.by_value[out].args[1] == number]
+        return bool(turned) and self.uses[number] == len(turned)
 
     def targets(self, statement: Statement, timed: bool) -> str:
         names = [self.names.of[out] for out in statement.outs]

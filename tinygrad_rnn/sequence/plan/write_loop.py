@@ -58,6 +58,9 @@ class Writer(Sections):
 
     def into(self, statement: Statement, names: Sequence[str]) -> str:
         out = self.names.of[statement.out]
+        if statement.out in self.turned:
+            weight = self.step(self.plan.by_value[statement.args[1]].args[0])
+            return f"np.dot({weight}, {names[0]}.T, out={out}.T)"
         if statement.op == "matmul":
             function = "np.matmul" if statement.out in self.buffers.part_of else "np.dot"
             return f"{function}({', '.join(names)}, out={out})"
@@ -90,7 +93,9 @@ class Writer(Sections):
                 lines.append((f"{name}_all = empty((T + 1, *{first}.shape), {first}.dtype)", carry.leaf, True))
                 lines.append((f"{name}_all[{'T' if self.backwards else 0}] = {first}", carry.leaf, False))
             else:
-                lines.append((f"{name}, {name}_new = {first}.copy(), np.empty_like({first})", carry.leaf, False))
+                order = "order='F'" if carry.next in self.turned else ""
+                both = f"{first}.copy({order}), np.empty_like({first}{order and ', '}{order})"
+                lines.append((f"{name}, {name}_new = {both}", carry.leaf, False))
         for number in self.plan.histories:
             if self.stored_next(number) is None:
                 dtype = self.program.values[number].dtype.name
@@ -103,8 +108,9 @@ class Writer(Sections):
         lines: list[tuple[str, int, bool]] = []
         first: dict[int, str] = {}
         for number, buffer in self.buffers.buffer_of.items():
-            name, (_, dtype) = self.names.of[number], self.buffers.shapes[buffer]
-            text = first.get(buffer) or f"np.empty({self.shape(number, False)}, '{dtype.name}')"
+            name, (_, dtype, order) = self.names.of[number], self.buffers.shapes[buffer]
+            kind = f"'{dtype.name}'{', order=' + repr(order) if order != 'C' else ''}"
+            text = first.get(buffer) or f"np.empty({self.shape(number, False)}, {kind})"
             lines.append((f"{name} = {text}", number, False))
             first.setdefault(buffer, name)
         return lines

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.sequence.plan import rules
 from tinygrad_rnn.sequence.plan.adjoint import CARRIED, KNOWN, STATIC, Adjoint, leaf_classes
 from tinygrad_rnn.sequence.plan.bulk import BulkBuffers
 from tinygrad_rnn.sequence.plan.merge import merge
@@ -117,6 +118,22 @@ def test_the_gradient_of_a_weight_is_summed_after_the_loop():
     assert "time_sum" in [statement.op, *ops(p, [statement.out])]
     dh, g = array(p, adjoint.incoming) + array(p, adjoint.carried[0]), 1 - array(p, new_h) ** 2
     np.testing.assert_allclose(array(p, adjoint.before[0]), (dh * g) @ array(p, at["U"])[:, :H].T, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4), (700, 300), (2, 90_000)])
+def test_a_formula_that_gives_other_numbers_than_its_rule_is_seen(shape):
+    truth = rng.standard_normal(shape)
+    assert rules._same(truth * (1 + 1e-14), truth)
+    for wrong in (truth * (1 + 1e-8), -truth, truth[..., None], np.full(shape, np.nan)):
+        assert not rules._same(wrong, truth)
+
+
+def test_a_formula_serves_all_statements_on_such_shapes():
+    p, at = program()
+    squares = [p.add("tanh", (p.add("multiply", (at[name], at[name])),)) for name in ("x", "x", "h")]
+    for number in squares:
+        rules.pulled(p, p.statements[number], 0, p.leaf("cotangent", "", np.ones(p.shape(number))))
+    assert [key[2][0] for key in p.formulas] == [(N, D), (N, H)]
 
 
 def test_bulk_statements_write_over_operands_that_die():

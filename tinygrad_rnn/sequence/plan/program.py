@@ -90,6 +90,7 @@ class Program:
     statements: dict[int, Statement] = field(default_factory=dict)
     keys: dict[Any, int] = field(default_factory=dict)
     merged: list[str] = field(default_factory=list)  # what `merge` has done, in words
+    formulas: dict[Any, Any] = field(default_factory=dict)  # of gradient rules, by operation and shapes
     rng: Any = None
 
     def leaf(self, kind: str, name: str, array: Any) -> int:

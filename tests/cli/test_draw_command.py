@@ -59,9 +59,9 @@ def test_a_cell_of_the_users_own(here, capsys):
 
 def test_without_backward_there_are_no_gradients(here, capsys):
     main(["draw", "rnn", "--format", "text"])
-    assert "‖" not in capsys.readouterr().out
+    assert "|dh" not in capsys.readouterr().out
     main(["draw", "rnn", "--format", "text", "--backward"])
-    assert "‖" in capsys.readouterr().out
+    assert "|dh" in capsys.readouterr().out
 
 
 WRONG = [

@@ -59,8 +59,8 @@ def test_an_lstm_shows_its_gates_and_its_gradients():
     for shown in ['(("σ"))', '["Wx<br/>(3, 20)"]', '(["x<br/>(1, 3)"])', '==>|"f"|', '==>|"c\'"|']:
         assert shown in text
     (edge,) = [edge for edge in graph.edges if edge.source == graph["f"].id]
-    assert f'{edge.target} -.->|"df {size_text(edge.gradient)}"| {edge.source}' in text
-    assert "o0 -.->|\"dh' " in text
+    assert f'{edge.target} -.->|"#124;df#124; {size_text("", edge.gradient)}"| {edge.source}' in text
+    assert "o0 -.->|\"#124;dh'#124; " in text
 
 
 def test_dotted_arrows_are_the_ones_that_are_coloured():

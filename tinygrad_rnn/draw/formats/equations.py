@@ -69,7 +69,7 @@ class Equations:
         seen = Counter[str]()
         for vertex in self.graph.nodes:
             name = cut(plain(vertex.name or self.results.get(vertex.id, ""))).strip()
-            if not name and vertex.kind == "operation":
+            if not name and vertex.kind in ("operation", "value"):
                 continue  # it may not need one
             name = name or (vertex.detail if vertex.kind == "block" else vertex.kind)
             row = self.graph.rows[vertex.row] if vertex.row is not None else None
@@ -117,16 +117,24 @@ class Equations:
             self.leaves += [vertex] if vertex.kind not in ("constant", "block") else []
         elif vertex.kind in UNITS:
             values = [self.known[edge.target] for edge in self.uses[vertex.id] if self.is_value(edge)]
-            self.equations.append(Equation(vertex, values, self.call(vertex)))
+            text = self.call(vertex)
+            if vertex.kind in ("module", "affine") and len(values) == 1 and self.is_inline(values[0], text):
+                self.written[values[0].id] = text, ""
+            else:
+                self.equations.append(Equation(vertex, values, text))
         elif vertex.kind not in ("block", "value"):
             text, symbol = self.expression(vertex)
-            uses = self.uses[vertex.id]
-            inline = len(uses) == 1 and self.known[uses[0].target].step == vertex.step and not uses[0].cut
-            if vertex.name or not inline or vertex.id in self.results or len(text) > LONG:
+            if self.is_inline(vertex, text):
+                self.written[vertex.id] = text, symbol
+            else:
                 self.name(vertex.id)
                 self.equations.append(Equation(vertex, [vertex], text))
-            else:
-                self.written[vertex.id] = text, symbol
+
+    def is_inline(self, vertex: Vertex, text: str) -> bool:
+        """Is a value written where it is used? It has no name and a single use, in its own step."""
+        uses = self.uses[vertex.id]
+        single = len(uses) == 1 and self.known[uses[0].target].step == vertex.step and not uses[0].cut
+        return single and not vertex.name and vertex.id not in self.results and len(text) <= LONG
 
     def is_value(self, edge: Edge) -> bool:
         """Does the edge lead from a unit to a value that the unit returns?"""
@@ -184,6 +192,10 @@ class Equations:
         steps = f"{fold.first}:{fold.last + 1}" if fold else f"{vertex.step}"
         return self.operand(edge, "[]") + f"[:, {steps}]"
 
+    def inside(self, unit: Vertex) -> bool:
+        """Is the only value of a unit written where it is used?"""
+        return all(edge.target in self.written for edge in self.uses[unit.id])
+
     @staticmethod
     def listed(texts: list[str], most: int = 6) -> str:
         """Texts joined by commas, with … for the middle of many."""
@@ -194,16 +206,14 @@ class Equations:
     def terms(self, vertex: Vertex) -> list[Term]:
         """The terms of a value's gradient, by where they come from."""
         back = [edge for edge in self.uses[vertex.id] if not edge.cut and not self.is_value(edge)]
-        d = f"d{self.name(vertex.id)}"
         terms = []
         for edge in back if vertex.kind not in UNITS else ():
             block = self.known[edge.target].kind == "block"
-            name = f"d{self.name(edge.target)}" if block else f"{d}_{self.tag(vertex, edge)}"
-            terms.append(Term(name, edge.gradient))
+            terms.append(Term(self.name(edge.target) if block else self.tag(vertex, edge), edge.gradient))
         for name in self.graph.results.get(vertex.id, []):
-            step = len(self.graph.rows) == 1 and self.graph.rows[0].steps == 1 and name.endswith("'")
+            step = len(self.graph.rows) == 1 and self.graph.rows[0].steps == 1 and self.graph.state_of(name)
             part = "next" if step else "T" if self.graph.rows else "output"
-            terms.append(Term(f"{d}_{part}", self.graph.cotangents.get(name)))
+            terms.append(Term(part, self.graph.cotangents.get(name)))
         seen = Counter[str]()
         for term in terms:
             seen[term.name] += 1
@@ -215,12 +225,16 @@ class Equations:
         target = self.known[edge.target]
         if vertex.state and vertex.row == target.row and target.kind in ("cell", "fold"):
             return "next"
+        if vertex.state and target.row is None and target.kind not in UNITS:
+            return "output"
+        while target.id in self.written or (target.kind in UNITS and self.inside(target)):
+            target = self.known[self.uses[target.id][0].target]
+        values = [edge.target for edge in self.uses[target.id] if self.is_value(edge)]
+        if target.kind in UNITS and target.row is None and len(values) == 1:
+            return self.name(values[0])
         if target.kind in UNITS:
             fold, row = self.folds.get(target.id), self.row_name(target.row)
-            source = f"{fold.first}…{fold.last}" if fold else f"{target.step}" if target.step is not None else target.op
-            return f"{row}·{source}" if len(self.graph.rows) > 1 and target.row is not None else cut(plain(source))
-        if vertex.state and target.row is None:
-            return "output"
-        while target.id in self.written:
-            target = self.known[self.uses[target.id][0].target]
+            step = f"step {target.step}" if target.step is not None else ""
+            source = f"steps {fold.first}…{fold.last}" if fold else step or target.op
+            return f"{row} {source}" if len(self.graph.rows) > 1 and target.row is not None else cut(plain(source))
         return self.names.get(target.id) or plain(target.symbol or target.op)

@@ -128,7 +128,7 @@ class _Chart:
     def back(self, source: str, target: str, called: str, norm: float) -> str:
         """A dotted arrow with its gradient."""
         self.dotted.append(self.count)
-        return self.arrow(source, "-.->", f"d{called} {size_text(norm)}" if called else size_text(norm), target)
+        return self.arrow(source, "-.->", size_text(called, norm), target)
 
     def arrow(self, source: str, line: str, text: str, target: str) -> str:
         self.count += 1

@@ -2,8 +2,8 @@
 
 ::
 
-    c'  (1, 5)  = f ⊙ c + g ⊙ i          dc' ‖3.1‖ ▇
-                                             = dc'_tanh ‖1‖ + dc'_next ‖2.9‖
+    c'  (1, 5)  = f ⊙ c + g ⊙ i          |dc'| 3.1 ▇
+                                             = via h' 1 + via next 2.9
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import math
 from collections.abc import Iterator
 
 from ..model import Graph, Vertex
-from ..scene.labels import BARS, TERMS, UNITS, cut, plain, size_text
-from .equations import Equation, Equations, Term
+from ..scene.labels import BARS, TERMS, cut, number_text, plain, size_text
+from .equations import Equation, Equations
 
+TIMES = ("cell", "fold")  # kinds of vertices that are steps
 WIDEST = 0.62  # the part of the width that equations may take
-READ = "Down: forward. Up: backward; d… is the gradient of the loss by the value on its line, ‖…‖ its norm."
+READ = "Down: forward. Up: backward; |dx| is the norm of the gradient of the loss by x, a sum via its uses."
 CUT = "✂ is detached: nothing comes back there."
 
 
@@ -49,7 +50,7 @@ class _Text:
         self.folds = {fold.id: fold for fold in self.graph.folds}
         self.step_width = self.widest_step()
         names = [equations.names[vertex.id] for vertex in equations.leaves]
-        names += [equations.names[vertex.id] for equation in equations.equations if equation.about.kind not in UNITS
+        names += [equations.names[vertex.id] for equation in equations.equations if equation.about.kind not in TIMES
                   for vertex in equation.values]  # fmt: skip
         self.names = min(max(map(len, names), default=0), 16)
         shapes = [_shape(vertex) for vertex in equations.leaves]
@@ -69,7 +70,7 @@ class _Text:
             yield from self.equation(equation)
         yield "", ""
         for name, id in self.graph.outputs.items():
-            cotangent = f"d{self.equations.names[id]} {size_text(self.graph.cotangents.get(name))} comes in"
+            cotangent = f"{size_text(self.equations.names[id], self.graph.cotangents.get(name))} comes in"
             called = "" if self.equations.names[id].startswith(cut(plain(name))) else f" {cut(plain(name))}"
             yield f"  result{called and f'{called} ='} {self.equations.names[id]}", cotangent if self.backward else ""
 
@@ -87,8 +88,8 @@ class _Text:
 
     def equation(self, equation: Equation) -> Iterator[tuple[str, str]]:
         vertex = equation.about
-        if vertex.kind not in UNITS:
-            yield from self.beside(self.value(vertex, f"= {equation.text}"), equation.values)
+        if vertex.kind not in TIMES and len(equation.values) == 1:
+            yield from self.beside(self.value(equation.values[0], f"= {equation.text}"), equation.values)
             return
         fold = self.folds.get(vertex.id)
         where = f"step {vertex.step}" if vertex.step is not None else ""
@@ -102,7 +103,7 @@ class _Text:
             if cuts:
                 yield f"    ✂ before step {self.equations.listed([str(time) for time in cuts])}", ""
             for name in fold.least if self.backward else ():
-                yield "", f"{name} from {self.sized(fold.least[name])} to {self.sized(fold.greatest[name])}"
+                yield "", f"|{name}| {self.sized(fold.least[name])} to {self.sized(fold.greatest[name])}"
 
     def widest_step(self) -> int:
         """The width of the step at the beginning of lines."""
@@ -127,10 +128,10 @@ class _Text:
         """The gradient of a value; for several uses, also its terms."""
         if vertex.gradient is None:
             return
-        name, terms = f"d{self.equations.names[vertex.id]}", self.equations.terms(vertex)
-        yield f"{name} {self.sized(vertex.gradient)}"
+        terms = self.equations.terms(vertex)
+        yield f"|d{self.equations.names[vertex.id]}| {self.sized(vertex.gradient)}"
         if len(terms) > 1 and any(term.norm is not None for term in terms):
-            shown = [f"{term.name} {_norm(term)}" for term in terms]
+            shown = [f"via {term.name} {'?' if term.norm is None else number_text(term.norm)}" for term in terms]
             more = [f"{len(shown) - TERMS + 1} more"] if len(shown) > TERMS else []
             yield f"= {' + '.join([*shown[: TERMS - bool(more)], *more])}"
 
@@ -138,13 +139,9 @@ class _Text:
         """A norm with a bar for its size, on a log scale from the least to the greatest norm."""
         least, greatest = self.least, self.greatest
         if norm <= 0 or not math.isfinite(norm):
-            return size_text(norm)
+            return number_text(norm)
         place = math.log(norm / least) / math.log(greatest / least) if greatest > least else 0.5
-        return f"{size_text(norm)} {BARS[min(max(round(place * (len(BARS) - 1)), 0), len(BARS) - 1)]}"
-
-
-def _norm(term: Term) -> str:
-    return size_text(term.norm) or "‖?‖"
+        return f"{number_text(norm)} {BARS[min(max(round(place * (len(BARS) - 1)), 0), len(BARS) - 1)]}"
 
 
 def _shape(vertex: Vertex) -> str:

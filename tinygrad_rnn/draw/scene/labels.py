@@ -18,13 +18,10 @@ SUBSCRIPTS = str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉")
 HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, surrogates, line separators
 
 
-def size_text(x: float | None) -> str:
-    """A norm in two digits, ``‖0.23‖``; ``NaN`` and ``inf`` are written without bars, an unknown norm is ""."""
-    if x is None:
-        return ""
-    if math.isnan(x):
-        return "NaN"
-    return f"‖{x:.2g}‖" if math.isfinite(x) else "inf"
+def size_text(name: str, x: float | None) -> str:
+    """The norm of the gradient by a value, ``|dx| 0.23``; a value without a name has the number alone."""
+    number = "" if x is None else number_text(x)
+    return f"|d{name}| {number}".rstrip() if name else number
 
 
 def gradient_text(name: str, vertex: Vertex, part: Any = None) -> str:
@@ -34,7 +31,7 @@ def gradient_text(name: str, vertex: Vertex, part: Any = None) -> str:
         return ""
     if vertex.shape == () and part.gradient_sum is not None:
         return f"grad {'NaN' if math.isnan(part.gradient_sum) else f'{part.gradient_sum:.3g}'}"
-    return f"|d{name}| {number_text(part.gradient)}" if name else number_text(part.gradient)
+    return size_text(name, part.gradient)
 
 
 def value_text(vertex: Vertex, all_values: bool = False) -> str:

@@ -6,6 +6,7 @@ used, as in ``f = σ(A[:, 0:5])``. If a cell takes several steps, names carry th
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -131,10 +132,11 @@ class Equations:
                 self.equations.append(Equation(vertex, [vertex], text))
 
     def is_inline(self, vertex: Vertex, text: str) -> bool:
-        """Is a value written where it is used? It has no name and a single use, in its own step."""
+        """Is a value written where it is used? It has no name, a finite gradient, and a single use, in its own step."""
         uses = self.uses[vertex.id]
         single = len(uses) == 1 and self.known[uses[0].target].step == vertex.step and not uses[0].cut
-        return single and not vertex.name and vertex.id not in self.results and len(text) <= LONG
+        unnamed = not vertex.name and vertex.id not in self.results
+        return single and unnamed and len(text) <= LONG and math.isfinite(vertex.gradient or 0.0)
 
     def is_value(self, edge: Edge) -> bool:
         """Does the edge lead from a unit to a value that the unit returns?"""

@@ -57,6 +57,55 @@ def test_a_helper_with_two_results_or_a_single_operation_stays_open():
     assert boxes(lambda x: double(x), X) == []
 
 
+def gate(x, W, act):
+    return act(x @ W)
+
+
+def lstm_step(x, h, c):
+    i, f = logistic(x + h), logistic(x - h)
+    c = f * c + i * np.tanh(x * h)
+    h_new = np.tanh(c) * h
+    return h_new, c
+
+
+def test_a_function_that_a_helper_calls_is_inside_of_its_box():
+    graph = draw(lambda x, W: gate(x, W, logistic) * 2.0, X, X.T).graph
+    assert [(node.op, node.operations) for node in graph if node.kind == "module"] == [("gate", 5)]
+
+
+def test_helpers_of_a_function_with_two_results_are_boxes():
+    def step(x, h, c):
+        h, c = lstm_step(x, h, c)
+        return h * c
+
+    assert boxes(step, X, X, X) == ["logistic", "logistic"]
+
+
+def test_a_step_that_is_called_repeatedly_is_a_box_with_two_results():
+    def loop(x, h, c):
+        for _ in range(3):
+            h, c = lstm_step(x, h, c)
+        return h + c
+
+    graph = draw(loop, X, X, X).graph
+    assert [node.op for node in graph if node.op] == ["lstm_step"] * 3 + ["add"]
+    opened = draw(loop, X, X, X, level="op").graph
+    assert graph["x"].gradient == pytest.approx(opened["x"].gradient, rel=1e-12) != 0
+
+
+def test_a_function_that_only_calls_another_shows_it():
+    graph = draw(lambda x, h, c: lstm_step(x, h, c), X, X, X).graph
+    assert list(graph.outputs) == ["h_new", "c'"] and "i" in [node.name for node in graph]
+
+
+def test_comprehensions_and_lambdas_are_no_helpers():
+    def f(x):
+        parts = [logistic(k * x) * x for k in (1.0, 2.0)]
+        return sum(parts) + (lambda y: y * y + 1.0)(x)
+
+    assert boxes(f, X) == ["logistic", "logistic"]
+
+
 def test_the_gradients_around_a_box_are_those_of_the_open_picture():
     def f(x):
         y = softmax(x)

@@ -44,7 +44,7 @@ class Captured:
     detached: dict[Node, dict[int, Node]] = field(default_factory=dict)  # operands that were detached from a node
     order: list[Node] = field(default_factory=list)  # oldest first
     recurrences: list[Recurrence] = field(default_factory=list)
-    calls: dict[Node, Call] = field(default_factory=dict)  # of functions of the user's
+    calls: dict[Node, list[Call]] = field(default_factory=dict)  # of functions of the user's, the outermost first
     states: dict[str, str] = field(default_factory=dict)  # of a step of a layer: the result of each state
     expansion: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # of planned loops; see `close`
 

@@ -11,7 +11,7 @@ from ...engine.graph import Node
 from ...tracing.measure import Measured
 from ...tracing.recurrences import TimeStep
 from .capture import Captured
-from .helpers import single_valued
+from .helpers import boxes
 from .spellings import spelled_out
 
 LEVELS = ("op", "cell", "module")
@@ -106,7 +106,7 @@ def _add_scopes(captured: Captured, group_of: dict[Node, Group]) -> None:
 def _add_helpers(captured: Captured, group_of: dict[Node, Group]) -> None:
     """Group the operations of each call of a function of the user's that returns one value, and spelled functions."""
     results = {node: name for name, node in captured.outputs.items()}
-    for (name, _), nodes in single_valued(captured.calls, captured.order, results).items():
+    for name, nodes in boxes(captured.calls, captured.order, results):
         if not any(node in group_of for node in nodes):
             group_of.update(dict.fromkeys(nodes, Group("module", name)))
     for name, nodes in spelled_out(captured):

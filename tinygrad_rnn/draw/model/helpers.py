@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -14,46 +15,56 @@ from ...tracing.called_functions import PACKAGES
 from ...tracing.record import Recorder
 
 Call = tuple[str, int]  # the name of the function, and the number of the call
+HIDDEN = (*PACKAGES, "numpy")  # packages whose functions are no helpers
+STEP = 6  # operations from which a function that is called repeatedly is one box, also with several results
 
 
 class CallRecorder(Recorder):
-    """A recorder that also notes by which call of a function each operation ran, if not by the target itself.
+    """A recorder that also notes in which calls of the user's functions each operation ran, below the target itself.
 
-    ``targets`` are the codes of the function that is drawn.
+    ``targets`` are the codes of the function that is drawn. A frame that is kept is that of one call, and has its local
+    variables also after the call.
     """
 
     def __init__(self, targets: Sequence[Any]):
         super().__init__()
         self.targets = targets
-        self.calls: dict[int, Call] = {}  # by the number of the value
-        self._count = 0
-        self._latest: tuple[int, int, int] | None = None  # frame, place in its caller, place in it
+        self.frames: dict[int, list[FrameType]] = {}  # by the number of the value, the outermost first
 
     def operation(self, op: Op, args: Any, result: Tensor) -> None:
-        """Add the equation of an operation, and its call."""
+        """Add the equation of an operation, and its calls."""
         super().operation(op, args, result)
-        frame = self._helper(sys._getframe(1))
-        if frame is None or frame.f_back is None:
-            self._latest = None
-            return
-        at = id(frame), frame.f_back.f_lasti, frame.f_lasti
-        latest, self._latest = self._latest, at
-        if latest is None or at[:2] != latest[:2] or at[2] <= latest[2]:
-            self._count += 1
-        self.calls[max(self.equations)] = called(frame), self._count
-
-    def _helper(self, frame: FrameType | None) -> FrameType | None:
-        """The outermost frame of a function of the user's below the target; None if the target itself computes."""
-        helper = None
+        frames: list[FrameType] = []
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_code not in self.targets:
-            if not frame.f_globals.get("__name__", "").startswith(PACKAGES):
-                helper = frame
+            name = frame.f_code.co_name  # a comprehension and a lambda have none of their own
+            if not name.startswith("<") and not frame.f_globals.get("__name__", "").startswith(HIDDEN):
+                frames.append(frame)
             frame = frame.f_back
-        return helper if frame is not None else None
+        self.frames[max(self.equations)] = frames[::-1] if frame is not None else []
 
-    def by_node(self) -> dict[Node, Call]:
-        """The calls by the nodes of the graph."""
-        return {self.nodes[number]: call for number, call in self.calls.items() if number in self.nodes}
+    def delegated(self) -> Iterator[FrameType]:
+        """The call in which the target leaves all work to another function, and so on inwards; it is no box then."""
+        while self.frames:
+            first = next(iter(self.frames.values()))[:1]
+            if not first or any(frames[:1] != first for frames in self.frames.values()):
+                return
+            self.frames = {number: frames[1:] for number, frames in self.frames.items()}
+            yield first[0]
+
+    def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:
+        """Name every value, also by the local variables of the function to which the target leaves the work."""
+        for frame in self.delegated():
+            known = self.recorded(frame.f_locals)
+            self._bound = {**known, **self._bound}
+            arguments = [*arguments, *frame.f_code.co_varnames[: frame.f_code.co_argcount]]
+        super().finish(results, arguments)
+
+    def by_node(self) -> dict[Node, list[Call]]:
+        """The calls by the nodes of the graph, the outermost first."""
+        numbers: dict[FrameType, int] = {}
+        return {self.nodes[number]: [(called(frame), numbers.setdefault(frame, len(numbers))) for frame in frames]
+                for number, frames in self.frames.items() if number in self.nodes}  # fmt: skip
 
 
 def called(frame: FrameType) -> str:
@@ -64,8 +75,29 @@ def called(frame: FrameType) -> str:
     return name
 
 
-def single_valued(calls: dict[Node, Call], order: Sequence[Node], results: dict[Node, str]) -> dict[Call, list[Node]]:
-    """The nodes of each call with several operations of which only the last value is read outside of the call."""
+def boxes(
+    calls: Mapping[Node, Sequence[Call]], order: Sequence[Node], results: Mapping[Node, str]
+) -> Iterator[tuple[str, list[Node]]]:
+    """The names and the nodes of the calls that are one box: the outermost ones with several operations and one result.
+
+    A function that is called repeatedly is a step of a loop: it may have several results.
+    """
+    boxed: dict[Node, None] = {}
+    for depth in range(max(map(len, calls.values()), default=0)):
+        inside = {node: chain[depth] for node, chain in calls.items() if len(chain) > depth and node not in boxed}
+        members, leaving = _members(inside, order, results)
+        repeated = Counter(name for (name, _), nodes in members.items() if len(nodes) >= STEP)
+        for call, nodes in members.items():
+            several = 1 < len(leaving.get(call, ())) < len(nodes) // 2 and repeated[call[0]] > 1
+            if len(nodes) > 1 and (len(leaving.get(call, ())) == 1 or (several and len(nodes) >= STEP)):
+                boxed.update(dict.fromkeys(nodes))
+                yield call[0], nodes
+
+
+def _members(
+    calls: Mapping[Node, Call], order: Sequence[Node], results: Mapping[Node, str]
+) -> tuple[dict[Call, list[Node]], dict[Call, dict[Node, None]]]:
+    """The nodes of each call, and those of them that are read outside of it."""
     members: dict[Call, list[Node]] = {}
     leaving: dict[Call, dict[Node, None]] = {}
     for node in order:
@@ -77,4 +109,4 @@ def single_valued(calls: dict[Node, Call], order: Sequence[Node], results: dict[
     for node in results:
         if node in calls:
             leaving.setdefault(calls[node], {})[node] = None
-    return {call: nodes for call, nodes in members.items() if len(nodes) > 1 and len(leaving.get(call, ())) == 1}
+    return members, leaving

@@ -109,7 +109,8 @@ class Panel:
             symbol = vertex.detail if vertex.op == "getitem" else vertex.symbol or vertex.op
             return ["−" if symbol == "-" else symbol], "operation", SIZES["symbol"]
         if vertex.kind in UNITS:
-            count = f"{vertex.operations} operations" if vertex.operations > 1 and vertex.kind != "affine" else ""
+            counted = vertex.operations > 1 and (vertex.row is not None or vertex.scope)
+            count = f"{vertex.operations} operations" if counted else ""
             return [text for text in (vertex.op or vertex.name, vertex.detail, count) if text], "box", SIZES["text"] + 1
         value = value_text(vertex, self.style.values or (vertex.kind == "constant" and len(vertex.values) <= FEW))
         if vertex.shape == () and vertex.kind in ("constant", "input", "state", "parameter"):

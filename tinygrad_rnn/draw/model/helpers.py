@@ -55,9 +55,11 @@ class CallRecorder(Recorder):
     def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:
         """Name every value, also by the local variables of the function to which the target leaves the work."""
         for frame in self.delegated():
-            known = self.recorded(frame.f_locals)
-            self._bound = {**known, **self._bound}
-            arguments = [*arguments, *frame.f_code.co_varnames[: frame.f_code.co_argcount]]
+            given = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+            for name, number in self.recorded(frame.f_locals).items():
+                if number not in self._bound.values():
+                    value = self.values[number]
+                    value.name = value.name or (f"{name}'" if name in given else name)
         super().finish(results, arguments)
 
     def by_node(self) -> dict[Node, list[Call]]:

@@ -231,7 +231,7 @@ def test_a_parameter_that_stands_twice_has_the_sum():
 def test_what_is_no_layer_is_refused():
     with pytest.raises(TypeError, match="check_layer: Affine is a class, should be a layer"):
         check_layer(Affine, X)
-    with pytest.raises(TypeError, match="check_layer: object has no params, grads, forward, backward"):
+    with pytest.raises(TypeError, match="check_layer: object has no forward, backward, should be a layer"):
         check_layer(object(), X)
 
 

@@ -267,7 +267,7 @@ def test_a_missing_statement_is_put_in(tmp_path):
     handwriting = BY_NAME["min_char_rnn"]
     text, _ = changed(handwriting.text, "dy[targets[t]] -= 1", "pass")
     _, function, _, inputs = made(handwriting, text, tmp_path / "min_char_rnn.py")
-    patch = search.search(Job(Adapter(loss_as_layer(function, inputs), inputs), [function])).patch
+    patch = search.search(Job(Adapter(loss_as_layer(function), inputs), [function])).patch
     assert (patch.old, patch.new.strip()) == ("", "dy[targets[t]] -= 1")
 
 

@@ -65,7 +65,7 @@ def check_backward(
     subject: Subject
     forward, backward = with_signature(forward), with_signature(backward)
     right_way_round(forward, backward, inputs)
-    if takes_cache(backward) and not isinstance(forward, Cell):
+    if not isinstance(forward, Cell) and takes_cache(backward, forward):
         return checked(pair_as_layer(forward, backward), inputs, None, dtype=dtype, timeout=timeout)
     if isinstance(forward, Cell):
         subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)

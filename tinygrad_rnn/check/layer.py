@@ -69,8 +69,7 @@ def checked(
 ) -> Report:  # fmt: skip
     """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
     roots = getattr(layer, "user_functions", [layer])
-    adapter = Adapter(layer, inputs, reset, seed, dtype)
-    adapter.timeout = timeout
+    adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)
     if cell is not None:
         adapter.name_parameters(cell)
     report = Report(f"{type(layer).__name__}: hand-derived gradients against numbers")

@@ -35,6 +35,6 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
     if not binds(function, inputs):
         wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
         raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be check_loss({name}, {wanted})")
-    report = checked(loss_as_layer(function, inputs), inputs, None, seed, timeout=timeout)
+    report = checked(loss_as_layer(function), inputs, None, seed, timeout=timeout)
     report.title = f"{name}: the gradients that it returns against numbers of its loss"
     return report

@@ -30,7 +30,7 @@ def check_functions(options: argparse.Namespace, names: Mapping[str, Any], targe
     if is_operation(target):
         layer = operation_as_layer(target)
         return check_layer(layer, inputs(target.forward, both(layer), 1), None, seed, dtype=options.dtype)
-    if forward is not None and callable(target) and takes_cache(target):
+    if forward is not None and callable(target) and takes_cache(target, forward):
         given = inputs(forward, both(pair_as_layer(forward, target)))
         return check_backward(forward, target, *given, dtype=options.dtype)
     if callable(target) and not isinstance(target, type) and is_loss(target):

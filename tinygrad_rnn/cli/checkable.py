@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..check.layers.arguments import is_backward, parameters
 from ..check.layers.cache_pair import takes_cache
-from ..check.layers.loss_function import PREFIXES, returned_names
+from ..check.layers.functions import global_variables
+from ..check.layers.names import LIKE, is_gradient, returned_names
 from ..check.layers.operation import is_operation
 from ..errors import UserFileError
 from ..exercise.template import MARK
@@ -16,6 +18,9 @@ from .guess_cell import by_parameters
 from .make_layer import is_layer
 
 Names = Mapping[str, Any]
+#: What backward functions are called, and the forward functions that they belong to; "" is the name without it.
+BACKWARD = ("backward", "backprop", "bprop", "back", "bwd", "grad")
+FORWARD = ("forward", "fprop", "fwd", "run", "")
 
 
 def checkable(file: str, names: Names) -> dict[str, str]:
@@ -37,7 +42,7 @@ def kind_of(name: str, target: Any, names: Names) -> str:
         return "operation" if is_operation(target) else "layer" if is_layer(target) else ""
     if not callable(target):
         return ""
-    if forward_of(name, names) and takes_cache(target):
+    if takes_cache(target, forward_of(name, names)) and forward_of(name, names):
         return "pair"
     if is_loss(target):
         return "loss"
@@ -47,16 +52,20 @@ def kind_of(name: str, target: Any, names: Names) -> str:
 
 
 def forward_of(name: str, names: Names) -> Any:
-    """The forward that belongs to a backward, by its name; None if there is none."""
-    forward = name.replace("backward", "forward").replace("Backward", "Forward")
-    return names.get(forward) if forward != name and callable(names.get(forward)) else None
+    """The forward that belongs to a backward, by its name: lstm_backward, lstm_forward; run_back, run; else None."""
+    for back, forth in itertools.product(BACKWARD, FORWARD):
+        for old, new in ((back, forth), (back.capitalize(), forth.capitalize())):
+            forward = name.replace(old, new).strip("_")
+            if old in name and forward != name and callable(names.get(forward)):
+                return names[forward]
+    return None
 
 
 def is_loss(function: Any) -> bool:
-    """Does a function return something, and then gradients by its arguments, by their names?"""
-    returned, takes = returned_names(function), list(parameters(function))
-    gradients = [prefix + name for name in takes for prefix in PREFIXES[:-1]]
-    return len(returned) > 1 and returned[0] not in gradients and any(name in gradients for name in returned[1:])
+    """Does a function return something, and then gradients by its arguments or by global arrays, by their names?"""
+    returned, takes = returned_names(function), [*parameters(function), *global_variables(function)]
+    gradient = any(is_gradient(name, of) for of in takes for name in returned)
+    return len(returned) > 1 and gradient and not (returned[0] and LIKE.match(returned[0]))
 
 
 def only_place(file: str, names: Names) -> str:

@@ -14,19 +14,22 @@ from typing import Any
 import numpy as np
 
 from ..check.layers.arguments import plain
+from ..check.layers.discovered import floats_by_path
+from ..check.layers.functions import global_variables
 from ..errors import UserFileError
 from .make_layer import required
 
 SIZES = {"N": 3, "T": 5, "D": 7, "H": 11, "V": 13}
 #: The plain names of arguments, by their shape in words; a weight of gates has kH columns.
 NAMES = {
-    "x": ("x", "xs", "xt", "input", "inp"),
+    "x": ("x", "xs", "xt", "input", "inp", "seq", "sequence", "xseq"), "D": ("gamma", "beta", "scale", "shift", "gain"),
     "state": ("h", "prevh", "hprev", "h", "hs", "hinit", "c", "prevc", "cprev", "cinit", "hidden"),
     "D kH": ("wx", "wxh", "wih", "u"), "H kH": ("wh", "whh"), "kH": ("b", "bh", "bias"),
-    "D+H kH": ("w",), "H V": ("why", "wy", "who", "wv"), "V": ("by", "bv"),
+    "D+H kH": ("w",), "H V": ("why", "wy", "who", "wv", "v"), "V": ("by", "bv"),
     "ids": ("inputs", "targets", "ids", "idx", "labels", "target", "t"),
 }  # fmt: skip
 GATES = (1, 4, 3)
+FORMS = ("rows", "columns", "columns, flat biases")  # of states; biases may be flat where states are columns
 LAYOUTS = ("N", "NT", "TN")  # of x: one step, the batch first, or time first
 
 
@@ -50,9 +53,11 @@ def guessed_inputs(
             "list is handed over in Python, to check_backward or check_loss")  # fmt: skip
     if unknown:
         raise UserFileError(f"{name}({', '.join(names)}): no shape can be guessed for {', '.join(unknown)}; {give}")
+    arrays = floats_by_path(global_variables(function)).values()
+    lengths = sorted({n for x in arrays for n in x.shape}) if kinds else []
     errors = []
     for run in (call, function):  # a backward that raises on every input is for the check to tell
-        for inputs in readings(kinds, {**SIZES, **sizes}, rng):
+        for inputs in readings(kinds, {**SIZES, **sizes}, rng, lengths):
             errors.append(raised_by(run, inputs))
             if errors[-1] is None:
                 return inputs
@@ -75,30 +80,40 @@ def kind_of(argument: str, names: Sequence[str]) -> str:
     name = plain(argument)
     gate = re.fullmatch("([wub])[zrnfgioch]", name)
     known = next((kind for kind, keys in NAMES.items() if name in keys), "")
+    if name in ("w", "u") and {"w", "u"} <= set(map(plain, names)):
+        return "D kH" if name == ("u" if "v" in map(plain, names) else "w") else "H kH"
     if not gate or sum(bool(re.fullmatch("w[zrnfgico]", plain(other))) for other in names) < 2:
         return known
     recurrent = any(re.fullmatch("u[zrnfgioch]", plain(other)) for other in names)
     return {"w": "D H" if recurrent else "D+H H", "u": "H H", "b": "H"}[gate[1]]
 
 
-def readings(kinds: Mapping[str, str], sizes: Mapping[str, int], rng: np.random.Generator) -> Iterator[list[Any]]:
-    """The inputs in each orientation: rows or columns, one step or over time, with 1, 4 or 3 gates."""
-    for columns, layout, gates in itertools.product((False, True), LAYOUTS, GATES):
-        yield [_input(kind, columns, layout, gates, sizes, rng) for kind in kinds.values()]
+def readings(
+    kinds: Mapping[str, str], sizes: Mapping[str, int], rng: np.random.Generator, lengths: Sequence[int] = ()
+) -> Iterator[list[Any]]:  # fmt: skip
+    """The inputs in each orientation: rows or columns, one step or over time, with 1, 4 or 3 gates.
+
+    ``lengths`` are those of weights that are global variables: after the usual sizes, they are tried as D, H and V.
+    """
+    for D, H in [(sizes["D"], sizes["H"]), *itertools.product(lengths, lengths)]:
+        now = {**sizes, "D": D, "H": H, "V": D if lengths else sizes["V"]}
+        for form, layout, gates in itertools.product(FORMS, LAYOUTS, GATES):
+            yield [_input(kind, form, layout, gates, now, rng) for kind in kinds.values()]
 
 
 def _input(
-    kind: str, columns: bool, layout: str, gates: int, sizes: Mapping[str, int], rng: np.random.Generator
+    kind: str, form: str, layout: str, gates: int, sizes: Mapping[str, int], rng: np.random.Generator
 ) -> Any:  # fmt: skip
     N, T, D, H, V = (sizes[letter] for letter in "NTDHV")
-    D = V if columns else D  # column vectors belong to one-hot words
+    D = V if form == "columns" else D  # column vectors belong to one-hot words
     if kind == "ids":
         return [int(n) for n in rng.integers(V, size=T)]
     steps = {"N": (N, D), "NT": (N, T, D), "TN": (T, N, D)}
     shapes = {"x": steps[layout], "state": (N, H), "D kH": (D, gates * H), "H kH": (H, gates * H),
               "kH": (gates * H,), "D+H kH": (D + H, gates * H), "H V": (H, V), "V": (V,), "D H": (D, H),
-              "D+H H": (D + H, H), "H H": (H, H), "H": (H,)}  # fmt: skip
+              "D+H H": (D + H, H), "H H": (H, H), "H": (H,), "D": (D,)}  # fmt: skip
     shape: tuple[int, ...] = shapes[kind]
-    if columns:
-        shape = (shape[-1], 1) if kind in ("state", "kH", "V", "H", "x") else shape[::-1]
+    if form == "columns" or (form == "columns, flat biases" and kind not in ("kH", "V", "H")):
+        over_time = (T,) if kind == "x" and layout != "N" else ()
+        shape = (*over_time, shape[-1], 1) if kind in ("state", "kH", "V", "H", "D", "x") else shape[::-1]
     return 0.5 * rng.standard_normal(shape)

@@ -7,6 +7,7 @@ arguments. ``forward`` gets as many inputs as it takes, over time or of one step
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,15 +19,15 @@ from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
 from ..check.layers.arguments import attributes, binds, parameters, plain
-from ..check.layers.parameters import missing_parts
+from ..check.layers.discovered import floats_by_path
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
 
 #: What constructors call sizes, by letter, without capitals and underscores.
 SIZE_NAMES = {
-    "D": ("d", "din", "inputsize", "inputdim", "insize", "indim", "nin", "ninput", "nx", "features"),
-    "H": ("h", "hiddensize", "hiddendim", "hidden", "hiddenunits", "units", "nhidden", "nh", "statesize"),
+    "D": ("d", "din", "inputsize", "inputdim", "insize", "indim", "nin", "ninput", "ninp", "nx", "features"),
+    "H": ("h", "hiddensize", "hiddendim", "hidden", "hiddenunits", "units", "nhidden", "nhid", "nh", "statesize"),
     "N": ("n", "batchsize", "batch"),
     "T": ("t", "timesize", "timesteps", "seqlen", "seqlength", "steps"),
 }
@@ -86,10 +87,8 @@ class LayerMaker:
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
         layer = target(**self.arguments(target))
-        missing = missing_parts(layer)
-        if missing:
-            raise UserFileError(f"{self.name} gives a {type(layer).__name__} without {', '.join(missing)}, should be a "
-                                "layer: params, grads, forward and backward")  # fmt: skip
+        if not is_layer(layer):
+            raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
         return layer
 
     def arguments(self, maker: Any) -> dict[str, Any]:
@@ -140,16 +139,19 @@ class LayerMaker:
                                 f"{', '.join(cell.states)}; --inputs should say the shapes that it takes, such as "
                                 "--inputs 3,5 3,7")  # fmt: skip
         likely = len(names) == 1 or names[0].endswith("s")
-        errors = []
-        for over_time in (likely, not likely):
-            inputs = [self.random(shape) for shape in self.input_shapes(cell, over_time)[: len(names)]]
-            try:
-                self.try_forward(layer, inputs)
-                return inputs
-            except UserFileError:
-                raise
-            except Exception as error:
-                errors.append(error)
+        lengths = sorted({n for x in floats_by_path(layer).values() for n in x.shape})
+        errors, usual = [], dict(self.sizes)
+        for D, H in [(usual["D"], usual["H"]), *itertools.product(lengths, lengths)]:
+            self.sizes.update(D=D, H=H)
+            for over_time in (likely, not likely):
+                inputs = [self.random(shape) for shape in self.input_shapes(cell, over_time)[: len(names)]]
+                try:
+                    self.try_forward(layer, inputs)
+                    return inputs
+                except UserFileError:
+                    raise
+                except Exception as error:
+                    errors.append(error)
         raise errors[0]
 
     def shaped(self, layer: Any, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:

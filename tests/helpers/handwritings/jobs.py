@@ -18,5 +18,5 @@ def job_of(handwriting: Handwriting, text: str, file: Path, seed: int = 0) -> Jo
     if kind == "layer":
         layer = function
     else:
-        layer = pair_as_layer(function, backward) if kind == "pair" else loss_as_layer(function, inputs)
+        layer = pair_as_layer(function, backward) if kind == "pair" else loss_as_layer(function)
     return Job(Adapter(layer, inputs), [function, backward])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layers.parameters import grads_of, listed
+from ..layers.parameters import listed
 from ..report import Diagnosis
 from .protocol import Pullback, broken, causality, changes, equal, linearity, modified, rows_independent, shared_memory
 
@@ -56,10 +56,10 @@ def layer_contract(
 def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> list[str]:
     """A note if backward puts other arrays into the list ``grads`` than it had there after forward."""
     run = adapter.run()
-    grads = grads_of(run.layer)
+    grads = run.layer.grads
     before = list(grads) if isinstance(grads, list) else []
     adapter.run_backward(run, dys)
-    if grads_of(run.layer) is not grads or all(a is b for a, b in zip(before, grads)):
+    if run.layer.grads is not grads or all(a is b for a, b in zip(before, grads)):
         return []  # a new list is handed out by those who collect gradients after each backward
     return ["backward puts other arrays into grads: an optimiser that holds the old ones sees nothing; write into "
             "them, grads[0][...] = g"]  # fmt: skip
@@ -166,7 +166,7 @@ def _once_more(adapter: Adapter, run: Run, floats: Mapping[str, Any], dys: Seque
     for name in ZERO:
         if callable(getattr(run.layer, name, None)):
             getattr(run.layer, name)()
-    for g in listed(grads_of(run.layer)):
+    for g in listed(run.layer.grads):
         if isinstance(g, np.ndarray) and g.flags.writeable:
             g[...] = 0
     return adapter.rerun(run, floats, dys)

@@ -17,7 +17,8 @@ from ..timeout import SECONDS, limited
 from .arguments import refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
-from .parameters import grads_of, is_layer, listed, parameter_names, params_of
+from .discovered import DiscoveredLayer, is_discovered
+from .parameters import is_layer, listed, parameter_names
 
 Reset = Callable[[Any], Any]
 OTHER = 0.3
@@ -46,14 +47,16 @@ class Adapter:
     """A user-defined layer and its inputs; ``floats`` are its floating inputs and parameters by name."""
 
     fill = 0.0  # what ``grads`` hold before each run
-    timeout = SECONDS  # of each call of forward and backward
 
     def __init__(
-        self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None
-    ):
+        self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None,
+        timeout: float = SECONDS,
+    ):  # fmt: skip
         is_layer(layer)
+        with limited(type(layer).__name__, timeout):
+            layer = DiscoveredLayer(layer, inputs) if is_discovered(layer) else layer
         refuse_deferred("check_layer", layer.forward, layer.backward)
-        self.layer, self.reset, self.seed = layer, reset, seed
+        self.layer, self.reset, self.seed, self.timeout = layer, reset, seed, timeout
         self.dtype = np.dtype(dtype or np.float64)
         self.arguments = argument_names(layer.forward, len(inputs))
         fits(layer, self.arguments, inputs)
@@ -62,7 +65,7 @@ class Adapter:
         self.trees, self.build = trees, flatten(trees)[1]
         self.input_names = [name for name, _ in leaves]
         self.inputs = [x if np.asarray(x).dtype.kind != "f" else np.array(x, self.dtype) for _, x in leaves]
-        self.entries = [np.asarray(p) for p in listed(params_of(layer))]
+        self.entries = [np.asarray(p) for p in listed(layer.params)]
         self.params = list({id(p): p for p in self.entries}.values())
         self.param_names = parameter_names(layer, self.params, self.input_names)
         arrays = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
@@ -92,7 +95,8 @@ class Adapter:
     def with_inputs(self, inputs: Sequence[Any], layer: Any = None) -> Adapter:
         """An adapter of the same layer, or of a copy of it, with other inputs (leaves), in float64."""
         other = copy.copy(self)
-        Adapter.__init__(other, self.layer if layer is None else layer, self.build(inputs), self.reset, self.seed)
+        layer = self.layer if layer is None else layer
+        Adapter.__init__(other, layer, self.build(inputs), self.reset, self.seed, timeout=self.timeout)
         renamed = dict(zip(other.param_names, self.param_names))
         other.floats = {renamed.get(name, name): x for name, x in other.floats.items()}
         other.param_names, other.names, other.fill = self.param_names, list(other.floats), self.fill
@@ -116,7 +120,7 @@ class Adapter:
         fill = self.fill if fill is None else fill
         now = floats or self.floats
         new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
-        grads = [g for g in listed(grads_of(self.layer)) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
+        grads = [g for g in listed(self.layer.grads) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
         pairs = [*zip(self.params, new), *((g, like(g, np.full(g.shape, fill))) for g in grads)]
         return self.rerun(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
 
@@ -152,7 +156,7 @@ class Adapter:
         with limited(type(self.layer).__name__, self.timeout):
             returned = run.layer.backward(*args, **named)
         run.returned, run.count = gradients_by_input(returned, self.arguments, self.trees)
-        run.grads = listed(grads_of(run.layer), params_of(self.layer))
+        run.grads = listed(run.layer.grads, self.layer.params)
         return run
 
     def gradients(self, run: Run) -> dict[str, Any]:

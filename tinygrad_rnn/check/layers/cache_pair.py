@@ -7,6 +7,7 @@ dx, dprev_h, dWx, dWh, db = backward(dout, cache)
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from ...cells.cell import Cell
 from ...errors import Uncheckable
 from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, takes_any_argument
 from .functions import functions_as_layer
+from .names import returned_names
+
+CACHE = re.compile("cache|tape|saved|ctx|context|memo|residual|intermediate", re.IGNORECASE)
 
 
 def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
@@ -42,24 +46,34 @@ def _by_name(f: Callable[..., Any]) -> bool:
     return takes_cache(f) or (not takes_any_argument(f) and is_backward(f))
 
 
-def takes_cache(backward: Any) -> bool:
+def cache_of(backward: Any, forward: Any = None) -> str | None:
+    """The argument of a backward that is the cache: it is called so, or as the last variable that forward returns."""
+    last = returned_names(forward)[-1:] if inspect.isfunction(forward) else []
+    usual = (name for name in parameters(backward) if CACHE.search(name))
+    return next(usual, next((name for name in last if name in parameters(backward)), None))
+
+
+def takes_cache(backward: Any, forward: Any = None) -> bool:
     """Does the backward take a cache from forward?"""
-    return any("cache" in name for name in parameters(backward))
+    return cache_of(backward, forward) is not None
 
 
 def pair_as_layer(forward: Any, backward: Any) -> Any:
-    """The two functions as a layer without parameters: all arguments of forward are inputs."""
-    at = next(k for k, name in enumerate(parameters(backward)) if "cache" in name)
+    """The two functions as a layer: all arguments of forward are inputs; backward may take them too, by their names."""
+    names, cache = list(parameters(forward)), str(cache_of(backward, forward))
 
     def run(*inputs: Any) -> Any:
         result = forward(*inputs)
         if not isinstance(result, tuple) or len(result) < 2:
             raise Uncheckable(f"check_backward: forward returns a {type(result).__name__}, should be out, cache: "
                           f"backward({', '.join(parameters(backward))}) takes a cache")  # fmt: skip
-        *outputs, cache = result
-        return outputs[0] if len(outputs) == 1 else tuple(outputs), cache
+        *outputs, saved = result
+        return outputs[0] if len(outputs) == 1 else tuple(outputs), {**dict(zip(names, inputs)), cache: saved}
 
-    def back(cache: Any, *dys: Any) -> Any:
-        return backward(*dys[:at], cache, *dys[at:])
+    def back(handed: Any, *dys: Any) -> Any:
+        rest, taken = list(dys), parameters(backward)
+        args = [handed[name] if name in handed else rest.pop(0) for name in taken if name in handed or rest]
+        return backward(*args, *rest)
 
-    return functions_as_layer(run, back, [forward, backward], inspect.signature(forward))
+    signature, returned = inspect.signature(forward), returned_names(backward)
+    return functions_as_layer(run, back, [forward, backward], signature, returned=returned)

@@ -16,6 +16,7 @@ from ...engine.pytree import flatten
 from ...errors import Uncheckable
 from ..numeric.inputs import paths
 from .arguments import binds, parameters
+from .names import key_of
 
 Call = tuple[list[Any], dict[str, Any]]
 
@@ -83,7 +84,7 @@ def gradients_by_input(returned: Any, arguments: Sequence[str], trees: Sequence[
     or without "d"; or an array, the gradient by the first input.
     """
     if isinstance(returned, dict):
-        keyed = {name: key for name in arguments for key in (name, f"d{name}") if key in returned}
+        keyed = {name: key for name in arguments for key in [key_of(name, returned)] if key is not None}
         by_input = [_leaves(name, tree, returned[keyed[name]]) for name, tree in zip(arguments, trees) if name in keyed]
         return {name: g for leaves in by_input for name, g in leaves.items()}, len(arguments)
     floats = [k for k, tree in enumerate(trees) if any(_is_float(leaf) for leaf in flatten(tree)[0])]

@@ -1,10 +1,17 @@
-"""Functions as a layer without parameters: all arguments of the forward are inputs."""
+"""Functions as a layer: all arguments of the forward are inputs, and global arrays that they read may be parameters."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
+
+from ..debugger.source import names_in
+from .discovered import floats_by_path
+from .names import in_order
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 ANY = inspect.Signature([inspect.Parameter("dys", inspect.Parameter.VAR_POSITIONAL)])
@@ -12,24 +19,55 @@ ANY = inspect.Signature([inspect.Parameter("dys", inspect.Parameter.VAR_POSITION
 
 def functions_as_layer(
     forward: Callable[..., tuple[Any, Any]], backward: Callable[..., Any], sources: Sequence[Callable[..., Any]],
-    inputs: inspect.Signature, dys: inspect.Signature = ANY, name: str = "",
+    inputs: inspect.Signature, dys: inspect.Signature = ANY, name: str = "", returned: Sequence[str] = (),
+    order: Callable[..., Any] = in_order,
 ) -> Any:  # fmt: skip
     """A layer whose forward and backward call two functions.
 
-    ``forward(*inputs)`` returns the outputs and what it saves. ``backward(saved, *dys)`` returns the gradients by the
-    inputs. ``sources`` are the user's functions behind them. The layer has the name of the first of them.
+    ``forward(*inputs)`` returns the outputs and what it saves. ``backward(saved, *dys)`` returns gradients, whose names
+    in the user's code are ``returned``; ``order`` puts them into the order of the inputs. ``sources`` are the user's
+    functions behind them. The layer has the name of the first of them. A call has ``layer.variables`` in the place of
+    the global variables.
     """
 
     def run(self: Any, *arrays: Any) -> Any:
-        outputs, self.saved = forward(*arrays)
+        with in_place_of_globals(sources[0], self.variables):
+            outputs, self.saved = forward(*arrays)
         return outputs
 
     def back(self: Any, *cotangents: Any) -> Any:
-        return backward(self.saved, *cotangents)
+        with in_place_of_globals(sources[0], self.variables):
+            return backward(self.saved, *cotangents)
 
     for method, signature in ((run, inputs), (back, dys)):
         method.__signature__ = signature.replace(  # type: ignore[attr-defined]
             parameters=[SELF, *signature.parameters.values()])  # fmt: skip
     layer = type(name or getattr(sources[0], "__name__", "function"), (), {"forward": run, "backward": back})()
-    layer.params, layer.grads, layer.user_functions = [], [], list(sources)
+    layer.user_functions, layer.returned_names, layer.order = list(sources), list(returned), order
+    layer.variables = {key: x for source in sources for key, x in global_variables(source).items()}
     return layer
+
+
+def global_variables(function: Any) -> dict[str, Any]:
+    """The global variables with arrays of floats that a function and the functions of its module that it calls read."""
+    first: Any = inspect.unwrap(function)
+    around: dict[str, Any] = getattr(first, "__globals__", {})
+    names, waiting = dict[str, Any](), [first]
+    while waiting:
+        read = names_in(code) if (code := getattr(waiting.pop(), "__code__", None)) else []
+        new = [name for name in read if name in around and name not in names]
+        names.update((name, around[name]) for name in new)
+        waiting += [around[name] for name in new if getattr(around[name], "__globals__", None) is around]
+    return {name: x for name, x in names.items() if isinstance(x, (np.ndarray, dict, list)) and floats_by_path(x)}
+
+
+@contextmanager
+def in_place_of_globals(function: Any, variables: Mapping[str, Any]) -> Iterator[None]:
+    """Run with other values of global variables of a function's module; the values before are put back at the end."""
+    around = getattr(inspect.unwrap(function), "__globals__", {})
+    before = {name: around[name] for name in variables if name in around}
+    around.update({name: variables[name] for name in before})
+    try:
+        yield
+    finally:
+        around.update(before)

@@ -1,0 +1,236 @@
+"""Parameters and gradients where their authors keep them: containers, parts, globals, results; caches by any name."""
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from helpers.handwritings.table import load
+from tinygrad_rnn.check.layers.discovered import DiscoveredLayer, is_beside
+from tinygrad_rnn.errors import Uncheckable
+
+HEAD = """
+import numpy as np
+rng = np.random.default_rng(3)
+
+def normal(*shape):
+    return rng.standard_normal(shape) / 2
+"""
+
+CONTAINERS = HEAD + """
+class Cell:
+    def __init__(self):
+        self.p = {"Wx": normal(2, 3), "Wh": normal(3, 3), "b": normal(3)}
+        self.g = {key: np.zeros_like(p) for key, p in self.p.items()}
+        self.momentum = {key: np.zeros_like(p) for key, p in self.p.items()}
+
+    def forward(self, x, h):
+        self.x, self.h, self.new = x, h, np.tanh(x @ self.p["Wx"] + h @ self.p["Wh"] + self.p["b"])
+        return self.new
+
+    def backward(self, dnew):
+        a = dnew * (1 - self.new**2)
+        self.g["Wx"] += self.x.T @ a
+        self.g["Wh"] += self.h.T @ a
+        self.g["b"] += a.sum(0)
+        return a @ self.p["Wx"].T, a @ self.p["Wh"].T
+"""
+
+PARTS = HEAD + """
+class Affine:
+    def __init__(self):
+        self.W, self.b = normal(2, 2), normal(2)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy):
+        self.grad_W, self.grad_b = self.x.T @ dy, dy.sum(0)
+        return dy @ self.W.T
+
+class Two:
+    def __init__(self):
+        self.layers = [Affine(), Affine()]
+        self.mask = (rng.random(2) < 0.5) / 0.5
+
+    def forward(self, x):
+        return self.layers[1].forward(self.layers[0].forward(x) * self.mask)
+
+    def backward(self, dy):
+        return self.layers[0].backward(self.layers[1].backward(dy) * self.mask)
+"""
+
+RETURNED = HEAD + """
+class Cell:
+    def __init__(self):
+        self.W, self.b = normal(2, 3), normal(3)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy):
+        dW = self.x.T @ dy
+        db = dy.sum(0)
+        return db, dy @ self.W.T, dW
+"""
+
+RETURNED_DICT = RETURNED.replace("return db, dy @ self.W.T, dW", 'return dy @ self.W.T, {"W": dW, "b": db}')
+
+GLOBALS = HEAD + """
+Wxh, Whh, Why = normal(4, 5), normal(4, 4), normal(5, 4)
+bh, by = normal(4, 1), normal(5, 1)
+
+def softmax(y):
+    return np.exp(y) / np.exp(y).sum()
+
+def lossFun(inputs, targets, hprev):
+    xs, hs, ps, loss = {}, {-1: hprev}, {}, 0
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((5, 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(Wxh @ xs[t] + Whh @ hs[t - 1] + bh)
+        ps[t] = softmax(Why @ hs[t] + by)
+        loss -= np.log(ps[t][targets[t], 0])
+    dWxh, dWhh, dWhy, dbh, dby = (np.zeros_like(p) for p in (Wxh, Whh, Why, bh, by))
+    carry = 0
+    for t in reversed(range(len(inputs))):
+        dy = ps[t].copy()
+        dy[targets[t]] -= 1
+        dWhy += dy @ hs[t].T
+        dby += dy
+        da = (Why.T @ dy + carry) * (1 - hs[t] ** 2)
+        dbh += da
+        dWxh += da @ xs[t].T
+        dWhh += da @ hs[t - 1].T
+        carry = Whh.T @ da
+    return loss, dWxh, dWhh, dWhy, dbh, dby, hs[len(inputs) - 1]
+"""
+
+GLOBAL_DICT = HEAD + """
+P = {"W": normal(2, 1), "b": normal(1)}
+
+def cost(x, y):
+    e = x @ P["W"] + P["b"] - y
+    return (e**2).sum(), {"dW": x.T @ (2 * e), "db": (2 * e).sum(0)}
+"""
+
+TAPE = HEAD + """
+def run(W, U, bias, seq, h0):
+    h, tape, out = h0, [], []
+    for x in seq:
+        new = np.tanh(W @ x + U @ h + bias[:, None])
+        tape.append((x, h, new))
+        h = new
+        out.append(h)
+    return np.array(out), tape
+
+def run_back(dout, tape, W, U):
+    gW, gU, gb, dx, carry = np.zeros_like(W), np.zeros_like(U), 0, [], 0
+    for t in range(len(tape) - 1, -1, -1):
+        x, h, new = tape[t]
+        a = (dout[t] + carry) * (1 - new**2)
+        gW += a @ x.T
+        gU += a @ h.T
+        gb = gb + a.sum(1)
+        dx.insert(0, W.T @ a)
+        carry = U.T @ a
+    return np.array(dx), gW, gU, gb
+"""
+
+X, H = np.random.default_rng(0).standard_normal((4, 2)), np.random.default_rng(1).standard_normal((4, 3))
+SEQ, H0 = np.random.default_rng(2).standard_normal((3, 2, 2)), np.zeros((3, 2))
+W, U, B = (np.random.default_rng(k).standard_normal(shape) / 2 for k, shape in enumerate([(3, 2), (3, 3), (3,)]))
+
+FILES = {
+    "containers": (CONTAINERS, lambda m: tg.check_layer(m.Cell(), X, H), "dx dh dWx dWh db", "self.x.T @ a"),
+    "parts in a list": (PARTS, lambda m: tg.check_layer(m.Two(), X),
+                        "dx dlayers.0.W dlayers.0.b dlayers.1.W dlayers.1.b", "dy.sum(0)"),
+    "returned by name": (RETURNED, lambda m: tg.check_layer(m.Cell(), X), "dx dW db", "self.x.T @ dy"),
+    "returned by key": (RETURNED_DICT, lambda m: tg.check_layer(m.Cell(), X), "dx dW db", "self.x.T @ dy"),
+    "globals": (GLOBALS, lambda m: tg.check_loss(m.lossFun, [0, 3, 2], [3, 2, 1], np.zeros((4, 1))),
+                "dhprev dWxh dWhh dbh dWhy dby", "da @ hs[t - 1].T"),
+    "a global dict": (GLOBAL_DICT, lambda m: tg.check_loss(m.cost, X, X[:, :1]), "dx dy dW db", "x.T @ (2 * e)"),
+    "a tape": (TAPE, lambda m: tg.check_backward(m.run, m.run_back, W, U, B, SEQ, H0), "dW dU dbias dseq dh0",
+               "a @ x.T"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def checked(tmp_path, monkeypatch):
+    """The report of a text, without a search for lines."""
+    monkeypatch.setattr("tinygrad_rnn.check.mistakes.diagnoses", lambda job: [])
+
+    def check(name, text):
+        (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+        return FILES[name][1](load(tmp_path / "mine.py", "mine"))
+
+    return check
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_gradients_are_compared_wherever_they_are_kept(name, checked):
+    text, _, names, _ = FILES[name]
+    report = checked(name, text)
+    assert report.verdict == "right" and sorted(report.tensors) == sorted(names.split()), str(report)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_wrong_one_is_wrong(name, checked):
+    text, _, _, part = FILES[name]
+    report = checked(name, text.replace(part, f"1.5 * ({part})"))
+    assert report.verdict == "wrong", str(report)
+
+
+def test_a_gradient_that_was_forgotten_is_wrong(checked):
+    text = CONTAINERS.replace('        self.g["b"] += a.sum(0)\n', "").replace(
+        "zeros_like(p) for key, p in self.p.items()}\n        self.mom",
+        'zeros_like(p) for key, p in self.p.items() if key != "b"}\n        self.mom')  # fmt: skip
+    report = checked("containers", text)
+    assert report.tensors["db"].verdict == "wrong" and "None" in report.tensors["db"].note, str(report)
+
+
+def test_global_weights_are_as_before(checked, tmp_path):
+    checked("globals", GLOBALS)
+    fresh = load(tmp_path / "mine.py", "fresh")
+    import mine  # the module that was checked
+
+    for name in ("Wxh", "Whh", "Why", "bh", "by"):
+        assert np.array_equal(getattr(mine, name), getattr(fresh, name))
+
+
+def test_a_state_that_the_layer_keeps_is_no_parameter():
+    class Stateful:
+        def __init__(self):
+            self.W, self.h = np.eye(2), np.ones((4, 2))
+
+        def forward(self, x):
+            self.x, self.h = x, self.h + x @ self.W
+            return self.h
+
+        def backward(self, dy):
+            self.dW = self.x.T @ dy
+            return dy @ self.W.T
+
+    assert list(DiscoveredLayer(Stateful(), [X]).params) == ["W"]
+    assert tg.check_layer(Stateful(), X).verdict == "right"
+
+
+def test_where_a_gradient_is_kept():
+    assert is_beside(("g", "Wx"), ("p", "Wx")) and is_beside(("cell", "dWx"), ("cell", "Wx"))
+    assert is_beside(("grads", "dWx"), ("params", "Wx")) and is_beside(("grad_W",), ("W",))
+    assert not is_beside(("momentum", "Wx"), ("p", "Wx")) and not is_beside(("Wx",), ("Wx",))
+    assert not is_beside(("layers", 0, "dW"), ("layers", 1, "W"))
+
+
+def test_a_forward_that_never_ends_is_told_in_time():
+    class Endless:
+        def forward(self, x):
+            while True:
+                pass
+
+        def backward(self, dy):
+            return dy
+
+    with pytest.raises(Uncheckable, match=r"Endless: a call runs for longer than 0\.1 s"):
+        tg.check_layer(Endless(), X, timeout=0.1)

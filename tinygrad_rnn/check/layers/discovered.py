@@ -1,0 +1,169 @@
+"""A layer without ``params`` and ``grads``: its parameters and their gradients are where its author keeps them.
+
+self.Wx and self.dWx; self.p["Wx"] and self.g["Wx"]; self.cell.Wx and self.cell.dWx; or gradients that backward returns:
+return dx, dWx, db; return dx, {"Wx": ..., "b": ...}
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..numeric.inputs import argument_names
+from .names import in_order, is_gradient, key_of, returned_names
+
+Path = tuple[Any, ...]  # attributes, keys and indices, from the layer to an array
+GRADIENTS = ("g", "gs", "grad", "grads", "gradient", "gradients", "d", "deltas", "dparams", "dp", "dtheta")
+PARAMETERS = ("p", "ps", "param", "params", "parameters", "weights", "w", "theta", "model", "variables")
+WEIGHT = re.compile(r"[wuvb]_?[xhyzrnfgioc\d]{0,2}|gamma|beta|weights?|bias(es)?|kernel|embedding", re.IGNORECASE)
+
+
+class DiscoveredLayer:
+    """The layer, with the parameters that were found in it as ``params`` and their gradients as ``grads``.
+
+    A parameter is an array that is there before forward and has a gradient after backward. An array that is named like
+    a weight (``Wx``, ``b``, ``bias``) and that neither changes is one too: its gradient was forgotten.
+    """
+
+    def __init__(self, layer: Any, inputs: Sequence[Any] = ()):
+        self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple[Any, ...]()
+        self.arguments = argument_names(layer.forward, len(inputs))
+        self.returned_names = getattr(layer, "returned_names", None) or returned_names(type(layer).backward)
+        arrays = floats_by_path(layer)
+        self.paths = names_of(path for path in arrays if not any(is_beside(path, other) for other in arrays))
+        self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), {})
+        after = self._tried(inputs)
+        if after is not None:
+            self.paths = names_of(path for path, name in self.paths.items() if _is_read(path, self.paths) and (
+                name in after.grads or _lacks_gradient(path, name, after, arrays)))  # fmt: skip
+
+    def _tried(self, inputs: Sequence[Any]) -> DiscoveredLayer | None:
+        """A copy of the layer after forward and backward; None if they do not run."""
+        try:
+            used = copy.deepcopy(self)
+            with np.errstate(all="ignore"):
+                result = used.forward(*copy.deepcopy(tuple(inputs)))
+                several = isinstance(result, (tuple, list))
+                used.backward(*[np.ones_like(y) for y in (result if several else [result])])
+        except Exception:  # of the user's code: the check calls it again and tells
+            return None
+        return used
+
+    @property
+    def params(self) -> dict[str, Any]:
+        arrays = floats_by_path(self.layer)
+        return {name: arrays[path] for path, name in self.paths.items() if path in arrays}
+
+    @property
+    def grads(self) -> dict[str, Any]:
+        arrays = floats_by_path(self.layer)
+        beside = {name: next((arrays[other] for other in arrays if is_beside(other, path)), None)
+                  for path, name in self.paths.items()}  # fmt: skip
+        return {**{name: g for name, g in beside.items() if g is not None}, **self.returned}
+
+    @property
+    def forward(self) -> Any:
+        """Forward, for its signature; called, it keeps the inputs."""
+        call = functools.partial(self._run)
+        call.__signature__ = inspect.signature(self.layer.forward)  # type: ignore[attr-defined]
+        return call
+
+    def _run(self, *inputs: Any, **named: Any) -> Any:
+        self.inputs = inputs
+        return self.layer.forward(*inputs, **named)
+
+    @property
+    def backward(self) -> Any:
+        """Backward, for its signature; called, it gives the gradients by the inputs."""
+        call = functools.partial(self._run_backward)
+        call.__signature__ = inspect.signature(self.layer.backward)  # type: ignore[attr-defined]
+        return call
+
+    def _run_backward(self, *dys: Any, **named: Any) -> Any:
+        """Take the gradients by parameters out of what backward returns; give the others in the order of the inputs."""
+        result = self.layer.backward(*dys, **named)
+        parts = list(result) if isinstance(result, tuple) else [result]
+        names = self.returned_names if len(self.returned_names) == len(parts) else [""] * len(parts)
+        self.returned, rest = {}, []
+        for part, name in zip(parts, names):
+            by_input = any(is_gradient(name, argument) for argument in self.arguments)
+            mine = {} if by_input else gradients_in(part, name, self.paths)
+            self.returned.update(mine)
+            rest += [] if mine else [(name, part)]
+        if not isinstance(result, tuple) or not rest:
+            return result if rest else None
+        order = getattr(self.layer, "order", in_order)
+        return order([part for _, part in rest], self.arguments, self.inputs, [name for name, _ in rest])
+
+
+def is_discovered(layer: Any) -> bool:
+    """Is it an object with forward and backward, but without ``params`` or without ``grads``?"""
+    methods = all(callable(getattr(layer, name, None)) for name in ("forward", "backward"))
+    return methods and not isinstance(layer, type) and not (hasattr(layer, "params") and hasattr(layer, "grads"))
+
+
+def floats_by_path(thing: Any) -> dict[Path, np.ndarray]:
+    """The arrays of floats in an object of the user's, in its attributes, dicts, lists and objects, by path."""
+    return dict(_leaves(thing, (), {}))
+
+
+def _leaves(thing: Any, path: Path, seen: dict[int, Any]) -> Iterator[tuple[Path, np.ndarray]]:
+    if id(thing) in seen or isinstance(thing, (type, FunctionType, ModuleType, str)) or len(path) > 6:
+        return
+    seen[id(thing)] = thing
+    if isinstance(thing, np.ndarray):
+        if thing.dtype.kind == "f":
+            yield path, thing
+        return
+    parts = (thing if isinstance(thing, Mapping) else dict(enumerate(thing)) if isinstance(thing, (list, tuple))
+             else getattr(thing, "__dict__", {}))  # fmt: skip
+    for key, part in list(parts.items()):
+        yield from _leaves(part, (*path, key), seen)
+
+
+def is_beside(other: Path, path: Path) -> bool:
+    """Is ``other`` the path of the gradient by the array at ``path``: ``p.Wx`` and ``g.Wx``, ``f.Wx`` and ``f.dWx``?"""
+    if len(other) != len(path) or other == path:
+        return False
+    pairs = list(zip(other, path))
+    return all(a == b or (isinstance(a, str) and isinstance(b, str) and (
+        is_gradient(a, b) or (k < len(pairs) - 1 and a in GRADIENTS))) for k, (a, b) in enumerate(pairs))  # fmt: skip
+
+
+def _is_read(path: Path, paths: Iterable[Path]) -> bool:
+    """Is it a parameter, and no moment of an optimiser beside it: ``momentum.Wx`` beside ``p.Wx``?"""
+    same = [other for other in paths if len(other) == len(path) > 1 and other[1:] == path[1:]]
+    usual = [other for other in same if str(other[0]).lower() in PARAMETERS]
+    return path == (usual or [path])[0]
+
+
+def _lacks_gradient(path: Path, name: str, after: DiscoveredLayer, arrays: Mapping[Path, np.ndarray]) -> bool:
+    """Is it a weight by its name, which nothing changes, but which has no gradient after backward?"""
+    now = after.params.get(name)
+    others = [other[-1] for other, mine in after.paths.items() if mine in after.grads]
+    weight = WEIGHT.fullmatch(str(path[-1])) is not None and path[-1] not in others
+    return weight and now is not None and np.array_equal(now, arrays[path], equal_nan=True)
+
+
+def gradients_in(part: Any, name: str, paths: Mapping[Path, str]) -> dict[str, Any]:
+    """The gradients by parameters in a part of what a function returned: a dict by keys, an array by its ``name``."""
+    if isinstance(part, Mapping):
+        keys = {mine: key_of(str(path[-1]), part) for path, mine in paths.items()}
+        return {mine: part[key] for mine, key in keys.items() if key is not None}
+    return {mine: part for path, mine in paths.items() if is_gradient(name, str(path[-1]))}
+
+
+def names_of(paths: Iterable[Path]) -> dict[Path, str]:
+    """The name of each array: the last part of its path if that tells them apart, else the whole."""
+    paths = list(paths)
+    last = [str(path[-1]) for path in paths]
+    dotted = {path: ".".join(map(str, path)) for path in paths}
+    return {path: end if last.count(end) == 1 and not end.isdigit() else dotted[path]
+            for path, end in zip(paths, last)}  # fmt: skip

@@ -1,0 +1,114 @@
+"""Which gradient belongs to which array: by name (``dWx`` to ``Wx``), by key, and by order and shape."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...engine.pytree import flatten
+
+FORMS = ("d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "g{}", "grad{}", "delta_{}", "{}grad")
+LIKE = re.compile("$|d|g|.*grad", re.IGNORECASE)  # a name that may be that of a gradient; or no name
+
+
+def is_gradient(name: str, of: str) -> bool:
+    """Is it the name of the gradient by ``of``, in one of the usual forms?"""
+    return any(form.format(of) == name for form in FORMS)
+
+
+def key_of(name: str, keys: Any) -> Any:
+    """The key of the gradient by ``name`` in a dict of gradients: ``dW``, ``grad_W``, ..., else ``W``; or None."""
+    forms = (key for key in keys if isinstance(key, str) and is_gradient(key, name))
+    return next(forms, name if name in keys else None)
+
+
+def matched(
+    arguments: Sequence[str], inputs: Sequence[Any], gradients: Sequence[Any], names: Sequence[str]
+) -> dict[str, Any]:
+    """The gradient by each input: by name, then by order and shape. What fits none is left out.
+
+    ``names`` are the names of the gradients in the user's code, "" where they have none.
+    """
+    by_input: dict[str, Any] = {}
+    at = 0  # the argument after the last that was matched
+    named = [next((a for a in arguments if is_gradient(name, a)), None) for name in names]
+    for k, g in enumerate(gradients):
+        argument = named[k] if len(named) == len(gradients) else None
+        if argument is not None:
+            by_input[argument], at = g, arguments.index(argument) + 1
+        elif isinstance(g, dict):
+            by_input.update(_by_key(arguments, inputs, g))
+        elif not names or len(names) != len(gradients) or LIKE.match(names[k]):
+            fits = [n for n, a in enumerate(arguments) if n >= at and a not in by_input and _is_like(inputs[n], g)]
+            if fits:
+                by_input[arguments[fits[0]]], at = g, fits[0] + 1
+    return by_input
+
+
+def in_order(gradients: Sequence[Any], names: Sequence[str], inputs: Sequence[Any], returned: Sequence[str]) -> Any:
+    """The gradients as a tuple in the order of the inputs, if they are fewer, or if their names say another order."""
+    named = [next((name for name in names if is_gradient(gradient, name)), None) for gradient in returned]
+    kinds = {name: {np.asarray(leaf).dtype.kind for leaf in flatten(x)[0]} for name, x in zip(names, inputs)}
+    floats = [name for name in kinds if "f" in kinds[name]]
+    orders = [order for order in (list(names), floats) if len(order) == len(gradients)]
+    if any(all(a in (None, b) for a, b in zip(named, order)) for order in orders):
+        return tuple(gradients)
+    return fitting(gradients, names, inputs, returned) or tuple(gradients)
+
+
+def fitting(gradients: Sequence[Any], names: Sequence[str], inputs: Sequence[Any], returned: Sequence[str]) -> Any:
+    """The gradients as a tuple in the order of the inputs, by `matched`; None if there are none."""
+    by_input = matched(names, inputs, gradients, returned)
+    return tuple(by_input.get(name) for name in names) if by_input else None
+
+
+def _by_key(arguments: Sequence[str], inputs: Sequence[Any], g: dict[str, Any]) -> dict[str, Any]:
+    """A dict of gradients: by the keys of an input that is a dict, and by the names of inputs."""
+    by_input: dict[str, Any] = {}
+    for argument, x in zip(arguments, inputs):
+        keys = {key: key_of(key, g) for key in x} if isinstance(x, dict) else {}
+        if any(key is not None for key in keys.values()):
+            by_input[argument] = {key: None if theirs is None else g[theirs] for key, theirs in keys.items()}
+        elif key_of(argument, g) is not None:
+            by_input[argument] = g[key_of(argument, g)]
+    return by_input
+
+
+def _is_like(x: Any, g: Any) -> bool:
+    """Can it be the gradient by an input: an array, or a list of arrays, of its shape?"""
+    if isinstance(x, dict) or g is None or isinstance(g, dict):
+        return False
+    if isinstance(x, (list, tuple)) and isinstance(g, (list, tuple)):
+        return len(x) == len(g) and all(_is_like(a, b) for a, b in zip(x, g))
+    if isinstance(g, (list, tuple)) and not isinstance(x, (list, tuple)):
+        return False
+    if isinstance(x, (list, tuple)):
+        return len({np.shape(part) for part in x}) == 1 and np.shape(g) == (len(x), *np.shape(x[0]))
+    return np.asarray(x).dtype.kind in "fc" and np.shape(x) == np.shape(g)
+
+
+def returned_names(function: Callable[..., Any]) -> list[str]:
+    """The names in the last return statement of a function, "" for what has none; nothing without source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
+    if not returns or not isinstance(returns[-1], ast.Tuple):
+        return []
+    return [_name(part) for part in returns[-1].elts]
+
+
+def _name(part: ast.expr) -> str:
+    """The name of a returned value: a variable, an attribute, or the variable in ``np.array(dx)`` and ``hs[t]``."""
+    if isinstance(part, ast.Call) and len(part.args) == 1:
+        return _name(part.args[0])
+    if isinstance(part, ast.Subscript):
+        return _name(part.value)
+    return part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.pages import plain
 from test_imports import MAY
-from tinygrad_rnn.check.debugger import search, solve
+from tinygrad_rnn.check.debugger import chain, search
 from tinygrad_rnn.engine.op import OPS
 
 ROOT = Path(__file__).parent.parent
@@ -35,7 +35,7 @@ def search_is_short_but_on_its_page(request, monkeypatch, trials):
     """On other pages than ``check.md``, the search for the line of a mistake ends early in the short run."""
     if "[check.md]" not in request.node.name:
         monkeypatch.setattr(search, "WORK", search.WORK / trials(10, 1))
-        monkeypatch.setattr(solve, "WORK", solve.WORK / trials(10, 1))
+        monkeypatch.setattr(chain, "WORK", chain.WORK / trials(10, 1))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -36,17 +36,16 @@ def result(handwriting, text, line, folder, key):
         return "not detected", None, None, time.process_time() - start
     found = search(job)
     seconds = time.process_time() - start
-    if found.patch is None:
-        places = [(job.units[place.place[0]].file, place.statement.lineno) for place in found.lines]
-        if not places:
-            return "nothing", None, None, seconds
-        return ("line" if places[0][1] == line else "candidate" if line in [at for _, at in places] else
-                "line elsewhere"), places[0][1], None, seconds  # fmt: skip
-    again = job_of(handwriting, found.patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7)
+    if not found.patches:
+        at = found.line.line.statement.lineno if found.line else None
+        return "nothing" if at is None else "line" if at == line else "line elsewhere", at, None, seconds
+    patch = found.patches[-1]
+    again = job_of(handwriting, patch.text, folder / f"{handwriting.name}_{key}_mended.py", seed=7)
     if again.first.wrong:
-        return "wrong patch", found.patch.line, found.patch, seconds
-    near = line <= found.patch.line <= line + 2 or found.edit.statement.lineno == line
-    return "patched" if near else "patched elsewhere", found.patch.line, found.patch, seconds
+        return "wrong patch", patch.line, patch, seconds
+    near = line <= patch.line <= line + 2 or (found.edit and found.edit.statement.lineno == line)
+    near = near and len(found.patches) == 1
+    return "patched" if near else "patched elsewhere", patch.line, patch, seconds
 
 
 def main():

@@ -13,6 +13,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from .instrument import MARK, with_constant
 from .job import Job
 from .source import copied
@@ -23,10 +25,11 @@ SIZE = 48  # edits of a batch
 
 
 class Batch:
-    """Edits that can be run one by one."""
+    """Edits that can be run one by one; ``values`` are what a ``line`` assigns meanwhile, if one is given."""
 
-    def __init__(self, job: Job, edits: Sequence[Edit]):
-        self.job, self.edits, self.current = job, list(edits), -1
+    def __init__(self, job: Job, edits: Sequence[Edit], line: Any = None):
+        self.job, self.edits, self.line, self.current = job, list(edits), line, -1
+        self.values: list[Any] = []
         self.codes: dict[int, Any] = {}
         self.single: list[int] = []  # edits that are compiled by themselves
         for unit in dict.fromkeys(edit.unit for edit in edits):
@@ -49,10 +52,25 @@ class Batch:
         for n in numbers:
             where, statement, new = alternative(self.edits[n])
             (instead if where == "instead" else after).setdefault(id(statement), []).append((n, new))
+        if self.line is not None:
+            after.setdefault(id(self.line.statement), []).append((None, [passed_on(self.line.target, 0)]))
         return instead, after
 
-    def _is_chosen(self, n: int, *_: Any) -> bool:
-        return n == self.current
+    def _is_chosen(self, n: int, *value: Any) -> Any:
+        if not value:
+            return n == self.current
+        self.values.append(np.array(value[0]))
+        return value[0]
+
+    def held(self, n: int) -> list[Any]:
+        """What the line holds with edit ``n``; nothing if it does not run."""
+        self.values, code = [], self.code(n)
+        try:
+            with self.job.running({self.edits[n].unit: code}), np.errstate(all="ignore"):
+                self.job.outcome()
+        except Exception:  # of the user's code with the edit
+            return []
+        return self.values
 
     def code(self, n: int) -> Any:
         """The code of the unit of edit ``n`` with this edit; None if it cannot be compiled."""
@@ -106,7 +124,10 @@ def with_edit(node: Any, edit: Edit) -> Any:
 
 
 def switched(node: Any, instead: dict[int, list[Any]], after: dict[int, list[Any]]) -> Any:
-    """A copy of a tree in which statements can be exchanged: lists of (number, statements) by the id of a statement."""
+    """A copy of a tree in which statements can be exchanged: lists of (number, statements) by the id of a statement.
+
+    Those of the number None always run.
+    """
     fields = {}
     for name in ("body", "orelse", "finalbody"):
         body = getattr(node, name, None)
@@ -122,7 +143,14 @@ def _choice(statement: ast.stmt, instead: dict[int, list[Any]], after: dict[int,
         chosen = [_if(n, new, chosen, statement)]
     yield from chosen
     for n, new in after.get(id(statement), []):
-        yield _if(n, new, [], statement)
+        yield from new if n is None else [_if(n, new, [], statement)]
+
+
+def passed_on(target: str, n: int) -> ast.stmt:
+    """A statement that passes a variable on under a number, and assigns what comes back."""
+    statement: Any = ast.parse(f"{target} = {target}").body[0]
+    statement.value = ast.Call(ast.Constant(MARK), [ast.Constant(n), statement.value], [])
+    return ast.fix_missing_locations(statement)
 
 
 def _if(n: int, new: list[ast.stmt], otherwise: list[ast.stmt], at: ast.stmt) -> ast.stmt:

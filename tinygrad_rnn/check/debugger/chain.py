@@ -1,4 +1,4 @@
-"""Several mistakes in one chain of lines: the first that does not hold what its name says is mended, then the next.
+"""Lines by their names: the first line that does not hold what its name says is mended, then the next.
 
 ``df`` says that a line holds the gradient by ``f``, or by what goes into ``f``. While all lines before it are right, an
 edit of this line alone has to give that gradient. So two mistakes that are only right together are found one by one.
@@ -13,36 +13,38 @@ from typing import Any
 
 import numpy as np
 
-from .batch import SIZE, Batch, is_single, switched
-from .instrument import MARK, with_constant
+from .batch import SIZE, Batch, is_single
 from .job import Job
 from .observe import Observation
 from .patch import SEEDS, Patch, changed_lines, texts
-from .references import Line, References, lines_of
+from .references import Line, References, lines_of, passed
 from .scope import Scope
 from .source import Unit
 from .statement_edits import Edit, of_statement
 
 MISTAKES = 4
 EDITS = 600  # of a line
-RUNS = 2500  # of the backward, in all
+WORK = 2000.0  # in all, in the unit of `Observation.runs`
 EARLIER = 4  # lines before a wrong one that are tried too
+Wrong = tuple[int, Line, int, list[Line]]  # when a line is wrong, the line, its run, and lines before it
 
 
-def chained(job: Job) -> list[Patch]:
+def chained(job: Job, small: Job) -> list[Patch]:
     """Patches of lines, one after another, with which all gradients are right in the end; else nothing.
 
-    A name may mean something else: if it leads nowhere, the line that was mended first is taken as right.
+    They are found on the inputs of ``small``. A name may mean something else: if it leads nowhere, the line that was
+    mended first is taken as right.
     """
-    jobs: list[Job] = [job, *job.others(SEEDS)]
+    jobs = [*dict.fromkeys([small, job]), *job.others(SEEDS)]
     before = [(list(each.units), dict(each.exact), each.first) for each in jobs]
-    chain = Chain(job)
+    chain = Chain(jobs)
     for _ in range(MISTAKES):
         patches = chain.in_turn()
-        if patches and not any(each.first.wrong for each in jobs) and job.same_outputs(before[0][2].outputs):
+        same = all(each.same_outputs(first.outputs) for each, (_, _, first) in zip(jobs, before))
+        if patches and same and not any(each.first.wrong for each in jobs):
             return in_order([patch for _, patch in patches], before[0][0])
         for each, (units, exact, first) in zip(jobs, before):
-            each.units, each.exact, each.first = list(units), dict(exact), first
+            each.units[:], each.exact, each.first = units, dict(exact), first
         if not patches or chain.left <= 0:
             break
         chain.right.append(patches[0][0])
@@ -61,14 +63,12 @@ def in_order(patches: list[Patch], units: Sequence[Unit]) -> list[Patch]:
     return patches
 
 
-Wrong = tuple[int, Line, int, list[Line]]  # when a line is wrong, the line, its run, and lines before it
-
-
 class Chain:
     """The search: ``right`` are lines that count as right, ``least`` the runs at which a line has to be right."""
 
-    def __init__(self, job: Job):
-        self.job, self.left, self.references = job, RUNS, References(job)
+    def __init__(self, jobs: Sequence[Job]):
+        self.jobs, self.job = jobs, jobs[0]
+        self.references, self.left = References(self.job), Observation(self.job).runs(WORK)
         self.right: list[str] = []
         self.least: dict[str, int] = {}
 
@@ -82,15 +82,19 @@ class Chain:
                 break
             key, unit, text, patch = step
             before = job.units[unit].text
-            job.accept(unit, text)
+            self.accept(unit, text)
             if patch is None:  # a line is as it was
                 patches.pop(key)
             elif job.first.wrong and len(wrong) > 1 and next(self.wrong(), wrong[1])[0] < wrong[1][0]:
                 self.right.append(key)  # it makes lines wrong that were right
-                job.accept(unit, before)
+                self.accept(unit, before)
             else:
                 patches[key] = patch
         return list(patches.items())
+
+    def accept(self, unit: int, text: str) -> None:
+        for job in self.jobs:
+            job.accept(unit, text)
 
     def next(self, wrong: Sequence[Wrong], patches: dict[str, Patch]) -> tuple[str, int, str, Patch | None] | None:
         """The likeliest edit that mends the first wrong line: the line, the unit, its text then, and the patch.
@@ -131,7 +135,7 @@ class Chain:
         edits = (edit for edit in of_statement(source.unit, source.body, source.at, scope) if not is_single(edit))
         most = EDITS if source is line else EDITS // 4
         queue = iter(sorted(itertools.islice(edits, 4 * EDITS), key=lambda edit: edit.cost)[:most])
-        while self.left > 0 and (batch := NotedBatch(self.job, list(itertools.islice(queue, SIZE)), line)):
+        while self.left > 0 and (batch := Batch(self.job, list(itertools.islice(queue, SIZE)), line)).edits:
             self.left -= len(batch.edits)
             for n, edit in enumerate(batch.edits):
                 values = batch.held(n)
@@ -151,60 +155,16 @@ def changed(job: Job, edit: Edit) -> Patch | None:
     return patch
 
 
-def note_after(line: Line, n: int) -> ast.stmt:
-    """A statement that passes on what a line has assigned, under a number."""
-    load: Any = ast.parse(line.target, mode="eval").body
-    return ast.fix_missing_locations(ast.Expr(ast.Call(ast.Constant(MARK), [ast.Constant(n), load], [])))
-
-
 def noted(job: Job, lines: Sequence[Line]) -> list[tuple[int, int]]:
     """Run the job, and note what each line holds; the (line, run) in the order in which they happened."""
     events: list[tuple[int, int]] = []
 
-    def note(n: int, *value: Any) -> bool:
-        if value and isinstance(value[0], (np.ndarray, np.floating)) and np.asarray(value[0]).dtype.kind == "f":
+    def note(n: int, x: Any) -> Any:
+        if isinstance(x, (np.ndarray, np.floating)) and np.asarray(x).dtype.kind == "f":
             events.append((n, len(lines[n].values)))
-            lines[n].values.append(np.array(value[0]))
-        return True
+            lines[n].values.append(np.array(x))
+        return x
 
-    codes = {}
-    for k in dict.fromkeys(line.unit for line in lines):
-        after = {id(line.statement): [(0, [note_after(line, n)])] for n, line in enumerate(lines) if line.unit == k}
-        codes[k] = with_constant(job.units[k].compiled(switched(job.units[k].node, {}, after)), note)
-    with job.running(codes):
+    with job.running(passed(job, lines, note)):
         job.outcome()
     return events
-
-
-class NotedBatch(Batch):
-    """Edits of a line that note what the line holds."""
-
-    def __init__(self, job: Job, edits: Sequence[Edit], line: Line):
-        self.line, self.values = line, list[Any]()
-        super().__init__(job, edits)
-
-    def __bool__(self) -> bool:
-        return bool(self.edits)
-
-    def _alternatives(self, numbers: Sequence[int]) -> tuple[dict[int, list[Any]], dict[int, list[Any]]]:
-        instead, after = super()._alternatives(numbers)
-        after.setdefault(id(self.line.statement), []).append((-1, [note_after(self.line, 0)]))
-        return instead, after
-
-    def _is_chosen(self, n: int, *value: Any) -> bool:
-        if value:
-            self.values.append(np.array(value[0]))
-        return n in (self.current, -1)
-
-    def held(self, n: int) -> list[Any]:
-        """What the line holds with edit ``n``; nothing if it does not run."""
-        self.values = []
-        code = self.code(n)
-        if code is None or n in self.single:
-            return []
-        try:
-            with self.job.running({self.edits[n].unit: code}), np.errstate(all="ignore"):
-                self.job.outcome()
-        except Exception:  # of the user's code with the edit
-            return []
-        return self.values

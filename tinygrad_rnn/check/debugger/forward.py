@@ -61,4 +61,5 @@ def forward_patch(adapter: Adapter, roots: Sequence[Any], cell: Cell) -> Patch |
     if not job.units or not job.first.wrong:
         return None
     seen = Observation(job)
-    return run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK), job).patch
+    patches = run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK), job).patches
+    return patches[0] if patches else None

@@ -20,6 +20,7 @@ from .scope import names_of
 from .statement_edits import bodies
 
 UNKNOWN = 0.6  # the rank of a line whose value cannot be moved, such as the header of a loop
+RANK = 1.0  # the rank of the likeliest statements: all that is wrong changes with them
 ELSEWHERE = 1.6  # the rank of a value that influences a part of what is wrong
 WRONG, CHANGED = 1e-6, 1e-11  # a smaller error is that of the numbers; a smaller change is rounding
 FEW = 0.05  # of what is wrong, so much may be so little changed that it does not show
@@ -40,11 +41,10 @@ class Ranks:
     variables: dict[tuple[int, str], float]  # if forward and backward are one function, of the reads from some line on
 
 
-def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
+def ranks(job: Job, seen: Observation) -> Ranks:
     """The ranks of all statements: 0 if the value influences exactly what is wrong, to 2 if nothing of it.
 
-    If ``partial``, there are several mistakes, and a statement may influence only a part of what is wrong. A loop has
-    the rank of the likeliest statement inside of it.
+    A loop has the rank of the likeliest statement inside of it.
     """
     wrong = differences(job, job.first.gradients)
     ranking = Ranks({}, {}, {})
@@ -54,10 +54,10 @@ def ranks(job: Job, seen: Observation, partial: bool = False) -> Ranks:
         listed = [node for _, statement in numbered for node in values(statement, names)]
         for node, changed in zip(listed, influences(job, k, [[node] for node in listed])):
             if changed is not None:
-                ranking.nodes[id(node)] = rank(wrong, changed, partial)
+                ranking.nodes[id(node)] = rank(wrong, changed)
         for name, changed in _variables(job, k, not seen.following):
             least = ranking.variables.get((k, name), 2.0)
-            ranking.variables[k, name] = min(least, rank(wrong, changed, partial))
+            ranking.variables[k, name] = min(least, rank(wrong, changed))
         for n, statement in numbered:
             ranked = [ranking.nodes[id(node)] for node in values(statement, names) if id(node) in ranking.nodes]
             ranking.places[k, n] = _place(statement, min(ranked, default=None))
@@ -88,12 +88,12 @@ def _variables(job: Job, k: int, suffixes: bool) -> Iterator[tuple[str, np.ndarr
                 yield name, changed
 
 
-def rank(wrong: np.ndarray, changed: np.ndarray, partial: bool = False) -> float:
+def rank(wrong: np.ndarray, changed: np.ndarray) -> float:
     """How well what changes covers what is wrong."""
     if not changed.any():
         return 2.0
     missed, extra = np.mean(~changed[wrong]) if wrong.any() else 0.0, np.mean(~wrong[changed])
-    return float(0.5 * extra + (missed if missed < FEW else 0.3 * missed if partial else 0.7 + missed))
+    return float(0.5 * extra + (missed if missed < FEW else 0.7 + missed))
 
 
 def values(statement: ast.stmt, names: Sequence[str] = ()) -> list[ast.expr]:

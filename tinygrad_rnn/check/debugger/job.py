@@ -83,21 +83,14 @@ class Job:
         order = [*self.first.wrong, *(name for name in gradients if name not in self.first.wrong)]
         return all(self.error(name, gradients[name]) <= CLOSE for name in order) and self.same_outputs(run.outputs)
 
-    def is_better(self) -> bool:
-        """Run forward and backward as the units are now: are fewer gradients wrong, none of them right before?"""
-        outcome = self.outcome()
-        fewer = len(outcome.wrong) < len(self.first.wrong) and all(name in self.first.wrong for name in outcome.wrong)
-        return fewer and self.same_outputs(outcome.outputs)
-
     def accept(self, k: int, text: str) -> None:
         """Debug the layer with another text of the file of unit ``k``, in this unit only."""
         unit = self.units[k]
         place: Any = definition_of(ast.parse(text), unit.original)
-        for job in [self, *self.checked]:
-            job.units[k] = Unit(unit.function, unit.file, text, place[-1], place[:-1])
-            job.exact[k] = job.units[k].compiled(in_double(job.units[k]))
-            with job.running():
-                job.first = job.outcome()
+        self.units[k] = Unit(unit.function, unit.file, text, place[-1], place[:-1])
+        self.exact[k] = self.units[k].compiled(in_double(self.units[k]))
+        with self.running():
+            self.first = self.outcome()
 
     def same_outputs(self, outputs: Sequence[np.ndarray]) -> bool:
         """Are the outputs those of the user's forward? A patch changes the backward only."""
@@ -128,18 +121,6 @@ class Job:
         moved = [x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x
                  for x in self.adapter.inputs]  # fmt: skip
         return Few(self.adapter.with_inputs(moved), self.roots, seed=seed)
-
-    def with_all_elements(self) -> Job:
-        """The same layer and inputs, compared in all elements of each gradient, up to a few hundred."""
-        whole = Whole(self.adapter, self.roots, self.seed)
-        whole.units = self.units  # the nodes of these are known to others
-        return whole
-
-
-class Whole(Job):
-    """A job whose derivatives are by each element of gradients of usual size."""
-
-    elements = 300
 
 
 class Few(Job):

@@ -72,32 +72,27 @@ def approximation(old: str, new: str, before: Sequence[str]) -> str:
     return "the cut of the backpropagation through time" if zero and condition else ""
 
 
-def patch_of(job: Job, edit: Edit, partial: bool = False) -> Patch | None:
-    """The edit as a patch, if the file with it is still right on inputs from other seeds; else None.
-
-    If ``partial``, a part of the wrong gradients has to be right with it, and none of the others wrong.
-    """
+def patch_of(job: Job, edit: Edit) -> Patch | None:
+    """The edit as a patch, if the file with it is still right on inputs from other seeds; else None."""
     unit = job.units[edit.unit]
     for text in texts(unit, edit):
         code = compiled(unit, text)
-        if code is not None and confirmed(job, edit.unit, code, partial):
+        if code is not None and all(mends(other, edit.unit, code) for other in [job, *job.others(SEEDS)]):
             patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
             patch.unit = edit.unit
             return patch
     return None
 
 
-def confirmed(job: Job, k: int, code: Any, partial: bool = False) -> bool:
-    """Are all gradients right with other code for unit ``k``, on the user's inputs and on others?"""
-    for other in [job, *job.others(SEEDS)]:
-        try:
-            with other.running({k: code}):
-                right = other.is_better() if partial else other.is_right()
-        except Exception:  # of the user's code with the edit
-            return False
-        if not right:
-            return False
-    return True
+def mends(job: Job, k: int, code: Any) -> bool:
+    """Are all gradients right with other code of unit ``k``, and the outputs as before?"""
+    if code is None:
+        return False
+    try:
+        with job.running({k: code}):
+            return job.is_right()
+    except Exception:  # of the user's code with the edit
+        return False
 
 
 def compiled(unit: Unit, text: str) -> Any:

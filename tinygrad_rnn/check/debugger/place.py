@@ -1,36 +1,83 @@
-"""A line that was solved for but not patched, in words: where it is, and what it should hold."""
+"""A line without a patch that can be the only mistake: with another gradient in it everything is right."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from .chain import noted
 from .job import Job
-from .solve import Solved, shape_of
+from .patch import SEEDS
+from .references import Line, References, lines_of, passed
 from .source import Unit, shown
 
+MOST = 400  # values of a line at all its runs; more are not computed one by one
 
-def place_text(job: Job, lines: Sequence[Solved], quantity: str = "") -> str:
-    """The first line with what it should hold, and the other lines that can be the mistake instead of it.
 
-    ``quantity`` says in words what it should hold, if that is known.
-    """
-    line, others = lines[0], lines[1:]
-    unit = job.units[line.place[0]]
-    count = sum(g is not None for g in job.first.gradients.values())
-    many = f"all {count} gradients are" if count > 1 else "the gradient is"
-    text = [f"{where(unit, line.statement)}: {source_line(unit, line.statement).strip()}",
-            f"    with other values of {ast.unparse(line.node)} here {many} right; no small edit gives them",
-            f"    {holds(line, quantity)}"]  # fmt: skip
-    if others:
-        text.append(f"    a mistake in {'one of these lines' if len(others) > 1 else 'this line'} could be the only "
-                    "mistake as well:")  # fmt: skip
-        for other in others:
-            at = job.units[other.place[0]]
-            text.append(f"    {where(at, other.statement)}: {source_line(at, other.statement).strip()}")
-    return "\n".join(text)
+@dataclass
+class Place:
+    """A line, and the values that it should hold at its runs on the inputs of ``job``."""
+
+    job: Job
+    line: Line
+    right: Sequence[np.ndarray]
+
+    def text(self, quantity: str = "") -> str:
+        """Where it is and what it should hold; ``quantity`` says it in words, if that is known."""
+        unit, line, job = self.job.units[self.line.unit], self.line, self.job
+        count = sum(g is not None for g in job.first.gradients.values())
+        many = f"all {count} gradients are" if count > 1 else "the gradient is"
+        return "\n".join([f"{where(unit, line.statement)}: {source_line(unit, line.statement).strip()}",
+                          f"    with other values of {line.target} here {many} right; no small edit gives them",
+                          f"    it should hold {quantity + ', ' if quantity else ''}{self.numbers()}"])  # fmt: skip
+
+    def numbers(self) -> str:
+        """The shape, and the value that differs most in the first run where any does."""
+        errors = [np.abs(now - right) for now, right in zip(self.line.values, self.right)]
+        scale = max(float(np.max(np.abs(right), initial=1e-300)) for right in self.right)
+        n = next((n for n, error in enumerate(errors) if np.max(error, initial=0) > 1e-6 * scale), 0)
+        index = np.unravel_index(int(np.argmax(errors[n])), errors[n].shape)
+        at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""
+        each = f", in run {n + 1} of {len(errors)}" if len(errors) > 1 else ""
+        return (f"an array {errors[n].shape}{each}: {at} is {float(self.line.values[n][index]):.6g}, "
+                f"should be {float(self.right[n][index]):.6g}")  # fmt: skip
+
+
+def place(job: Job, small: Job) -> Place | None:
+    """The first line that mends everything with the gradient by a value of the forward, on two inputs."""
+    elsewhere = [ast.unparse(other.line.statement) for other in places(job.others(SEEDS)[0])]
+    return next((here for here in places(small) if ast.unparse(here.line.statement) in elsewhere), None)
+
+
+def places(job: Job) -> Iterator[Place]:
+    """The lines that mend everything with the gradient by a value of the forward, in the order in which they run."""
+    references, lines = References(job), list(lines_of(job))
+    for line in dict.fromkeys(lines[n] for n, _ in noted(job, lines)):
+        fits = references.fitting(references.quantities, line, len(line.values)) if not line.filled else []
+        for quantity in fits if sum(x.size for x in line.values) <= MOST else []:
+            gradients = references.gradients(quantity)
+            right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
+            if right is not None:
+                yield Place(job, line, right)
+                break
+
+
+def is_right_with(job: Job, line: Line, right: Sequence[np.ndarray]) -> bool:
+    """Is everything right with other values in the place of those of a line?"""
+    values = iter(right)
+
+    def callback(_: int, x: Any) -> Any:
+        return next(values) if isinstance(x, (np.ndarray, np.floating)) else x
+
+    try:
+        with job.running(passed(job, [line], callback)):
+            return job.is_right()
+    except (Exception, StopIteration):  # of the user's code, with other numbers than usual
+        return False
 
 
 def where(unit: Unit, statement: ast.stmt) -> str:
@@ -41,24 +88,3 @@ def where(unit: Unit, statement: ast.stmt) -> str:
 def source_line(unit: Unit, statement: ast.stmt) -> str:
     """The first line of a statement in the file."""
     return unit.text.split("\n")[statement.lineno - 1]
-
-
-def holds(line: Solved, quantity: str = "") -> str:
-    """What a line should hold: the shape, and the largest value that differs in the first run where any does."""
-    quantity = f"{quantity}, " if quantity else ""
-    runs = len(line.values)
-    for n in line.wrong_runs()[:1]:
-        now, right = line.values[n], np.asarray(line.right[n])
-        shape = shape_of(now)
-        if shape != right.shape:
-            what = type(now).__name__ if not shape else f"array {shape}"
-            return f"it should hold {quantity}an array {right.shape}, is a {what}"
-        if not line.unique:
-            break
-        error = np.abs(now - right)
-        index = np.unravel_index(int(np.argmax(error)), error.shape)
-        at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""
-        each = f", in run {n + 1} of {runs}" if runs > 1 else ""
-        return (f"it should hold {quantity}an array {right.shape}{each}: {at} is {float(now[index]):.6g}, "
-                f"should be {float(right[index]):.6g}")  # fmt: skip
-    return f"it should hold {quantity}an array {np.shape(line.values[0])}"

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .batch import passed_on, switched
+from .instrument import with_constant
 from .job import Job
 from .quantity import Forward, Known, Quantity
 from .scope import stem_of
@@ -21,7 +23,7 @@ GRADIENT = re.compile(r".*?\b(d|grad_|delta_)\w+('\])?(\[[^'\]]*\])*$")  # df, s
 BUFFER = re.compile(r"[\w.]*\b(empty|zeros|full)(_like)?\(")
 
 
-@dataclass
+@dataclass(eq=False)
 class Line:
     """A statement that assigns a gradient by its name, and the values that it holds at its runs."""
 
@@ -53,6 +55,16 @@ def lines_of(job: Job) -> Iterator[Line]:
                 yield Line(k, body, at, target, target in stored or bool(BUFFER.match(value)))
 
 
+def passed(job: Job, lines: Sequence[Line], callback: Any) -> dict[int, Any]:
+    """The codes of units in which ``target = callback(n, target)`` stands after each line, with its number."""
+    codes = {}
+    for k in dict.fromkeys(line.unit for line in lines):
+        after = {id(line.statement): [(None, [passed_on(line.target, n)])] for n, line in enumerate(lines)
+                 if line.unit == k}  # fmt: skip
+        codes[k] = with_constant(job.units[k].compiled(switched(job.units[k].node, {}, after)), callback)
+    return codes
+
+
 class References:
     """The gradients by values of the forward, by the stems of their names, as derivatives along directions."""
 
@@ -60,18 +72,22 @@ class References:
         known = [Known(name, gradients) for name, gradients in job.adapter.known_gradients(job.dys).items()]
         self.forward, self.cache = Forward(job), dict[Any, Any]()
         self.by_stem: dict[str, list[Any]] = {}
-        quantities: list[Any] = [*known, *self.forward.quantities]
-        for quantity in quantities:
+        self.quantities: list[Any] = [*known, *self.forward.quantities]
+        for quantity in self.quantities:
             self.by_stem.setdefault(stem(quantity.name.split(",")[0]), []).append(quantity)
         self.scale = float(job.dys[0]) if len(job.dys) == 1 and np.size(job.dys[0]) == 1 else 1.0
 
     def of(self, line: Line, runs: int) -> list[tuple[Any, bool]]:
         """The quantities with the name of a line, its shape and its number of runs; and whether time runs backwards."""
         known = self.by_stem.get(stem(line.target), []) if GRADIENT.match(line.target) and not line.filled else []
-        fits = [quantity for quantity in known if line.values and len(self.runs(quantity)) == runs
-                and np.shape(self.runs(quantity)[0]) == np.shape(line.values[0])]  # fmt: skip
+        fits = self.fitting(known, line, runs)
         whole = [quantity for quantity in fits if not getattr(quantity, "way", "")]
         return [(quantity, back) for quantity in whole or fits for back in (True, False)]
+
+    def fitting(self, quantities: Sequence[Any], line: Line, runs: int) -> list[Any]:
+        """Those of quantities that have the shape of a line, and so many runs."""
+        return [quantity for quantity in quantities if line.values and len(self.runs(quantity)) == runs
+                and np.shape(self.runs(quantity)[0]) == np.shape(line.values[0])]  # fmt: skip
 
     def runs(self, quantity: Any) -> list[Any]:
         return quantity.gradients if isinstance(quantity, Known) else self.forward.runs(quantity)
@@ -109,6 +125,14 @@ class References:
             runs = len(self.runs(quantity))
             return self.forward.slope(quantity, [w if n == run else 0 * w for n in range(runs)])
         return float(np.sum(quantity.gradients[run] * w))
+
+    def gradients(self, quantity: Any) -> list[np.ndarray]:
+        """The gradients by a quantity at all its runs."""
+        key, gradients = id(quantity), list[np.ndarray]()
+        for run, x in enumerate(self.runs(quantity) if key not in self.cache else ()):
+            units = np.eye(x.size).reshape(x.size, *x.shape)
+            gradients.append(np.reshape([self.slope(quantity, run, w) for w in units], x.shape) / self.scale)
+        return self.cache.setdefault(key, gradients)
 
 
 def stem(name: str) -> str:

@@ -8,79 +8,58 @@ import heapq
 import itertools
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from .batch import SIZE, Batch
-from .influence import UNKNOWN, Ranks, ranks
+from .chain import chained
+from .influence import RANK, UNKNOWN, Ranks, ranks
 from .insertions import COST, insertions, missing
 from .job import Job
 from .observe import Observation
-from .patch import Patch, patch_of
-from .rewrite import rewritten_lines
+from .patch import Patch, mends, patch_of
+from .place import Place, place
 from .scope import Scope
 from .shrink import smaller
-from .solve import RANK, Solved, confirmed, solved_lines
 from .statement_edits import Edit, bodies, of_statement
 
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
-FIRST = 1000.0  # so much of it before the lines are solved for
+FIRST = 1000.0  # so much of it before several mistakes are looked for
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
-MISTAKES = 4  # so many are looked for, one after another
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
-PUTS_IN = 1.5  # so much less an edit costs that puts a statement in
 FORWARD = 0.3  # so much more an edit of the forward costs: the outputs stay as they are
-PROMOTED = 3.0  # so much less an edit costs in a line that can mend everything
 
 
 @dataclass
 class SearchResult:
-    """A patch that was run and its edit, or the lines that can mend everything; and how many edits were run."""
+    """Patches that were run, with the edit if it is one; else a line that mends everything; how many edits were run."""
 
-    edit: Edit | None
-    patch: Patch | None
-    lines: list[Solved]
+    patches: list[Patch]
+    edit: Edit | None = None
+    line: Place | None = None
     runs: int = 0
 
 
-def several(job: Job) -> list[Patch]:
-    """Patches of several mistakes: each makes more gradients right, and all are right in the end; else nothing."""
-    patches: list[Patch] = []
-    while job.first.wrong and len(patches) < MISTAKES:
-        seen = Observation(job)
-        edits = Candidates(job, seen, ranks(job, seen, partial=True))
-        step = run(job, edits, seen.runs(WORK / 2), job, partial=True)
-        if step.edit is None or step.patch is None:
-            return []
-        job.accept(step.edit.unit, step.patch.text)
-        patches.append(step.patch)
-    for k, patch in enumerate(patches):
-        patch.rank = (k + 1, len(patches))
-    return [] if job.first.wrong else patches
-
-
 def search(job: Job) -> SearchResult:
-    """The likeliest edit that makes every gradient right; without any, the lines that can be the mistake.
+    """The likeliest edit that makes every gradient right, else edits of lines one after another; else a line.
 
     Edits are run on smaller inputs, if the same gradients are wrong there; what helps there is run on the given ones.
     """
     small = smaller(job)
     seen = Observation(small)
-    ranked = ranks(small, seen)
-    edits = Candidates(job, seen if small is job else Observation(job), ranked)
+    edits = Candidates(job, seen if small is job else Observation(job), ranks(small, seen))
     result = run(job, edits, seen.runs(FIRST), small)
-    if result.patch is None:
-        result.lines = solved_lines(small, seen, ranked)
-        edits.promote([line.statement for line in result.lines])
-        fitting = rewritten_lines(small, result.lines, edits.scopes)
-        later = run(job, itertools.chain(fitting, edits), seen.runs(WORK) - result.runs, small)
-        lines = [] if later.patch else confirmed(small, result.lines, seen.runs(WORK))
-        result = SearchResult(later.edit, later.patch, lines, result.runs + later.runs)
+    if not result.patches:
+        result.patches = chained(job, small)
+    if not result.patches:
+        later = run(job, edits, seen.runs(WORK) - result.runs, small)
+        line = None if later.patches else place(job, small)
+        result = SearchResult(later.patches, later.edit, line, result.runs + later.runs)
     return result
 
 
-def run(job: Job, edits: Iterator[Edit], most: int, small: Job, partial: bool = False) -> SearchResult:
+def run(job: Job, edits: Iterator[Edit], most: int, small: Job) -> SearchResult:
     """Run ``most`` edits on the inputs of ``small``, or fewer if one makes every gradient right on those of ``job``."""
     runs, stop = 0, time.process_time() + SECONDS
     while runs < most and time.process_time() < stop:
@@ -89,11 +68,10 @@ def run(job: Job, edits: Iterator[Edit], most: int, small: Job, partial: bool = 
             break
         for n, edit in enumerate(batch.edits):
             runs += 1
-            helps = mends(small, edit.unit, batch.code(n), partial)
-            patch = patch_of(job, edit, partial) if helps else None
+            patch = patch_of(job, edit) if mends(small, edit.unit, batch.code(n)) else None
             if patch is not None:
-                return SearchResult(edit, patch, [], runs)
-    return SearchResult(None, None, [], runs)
+                return SearchResult([patch], edit, None, runs)
+    return SearchResult([], None, None, runs)
 
 
 class Candidates:
@@ -133,26 +111,3 @@ class Candidates:
         if not self.queue:
             raise StopIteration
         return heapq.heappop(self.queue)[2]
-
-    def promote(self, statements: Sequence[ast.stmt]) -> None:
-        """Run the edits of some statements earlier, and those that put a statement in."""
-
-        def less(at: ast.stmt, puts_in: bool) -> float:
-            return PROMOTED if any(at is other for other in statements) else PUTS_IN * puts_in
-
-        sources = [(less(source[3], source[4].func is insertions), source) for source in self.sources]
-        self.sources = [(least - gain, n, offset - gain, at, edits) for gain, (least, n, offset, at, edits) in sources]
-        self.queue = [(cost - less(edit.statement, edit.puts_in()), n, edit) for cost, n, edit in self.queue]
-        heapq.heapify(self.sources)
-        heapq.heapify(self.queue)
-
-
-def mends(job: Job, k: int, code: Any, partial: bool = False) -> bool:
-    """Are all gradients right with other code of unit ``k``, or more if ``partial``, and the outputs as before?"""
-    if code is None:
-        return False
-    try:
-        with job.running({k: code}):
-            return job.is_better() if partial else job.is_right()
-    except Exception:  # of the user's code with the edit
-        return False

@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine import threads
-from tinygrad_rnn.engine.threads import VARIABLE, count, over_blocks
+from tinygrad_rnn.engine.threads import VARIABLE, assisted, count, over_blocks
 from tinygrad_rnn.errors import InvalidValue
 from tinygrad_rnn.ops import cross_entropy
 
@@ -37,6 +37,15 @@ def test_several_threads_run_at_once(monkeypatch):
     monkeypatch.setenv(VARIABLE, "3")
     meeting = threading.Barrier(3)
     over_blocks(lambda here: meeting.wait(timeout=20) and None, 3, 1)  # BrokenBarrierError unless all three are there
+
+
+def test_the_other_threads_assist(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "3")
+    meeting, calls = threading.Barrier(3), []
+    assisted(lambda: meeting.wait(timeout=20) and None)
+    monkeypatch.setenv(VARIABLE, "1")
+    assisted(lambda: calls.append(threading.current_thread()))
+    assert calls == [threading.current_thread()]
 
 
 def output_layer(rows=40, V=30):

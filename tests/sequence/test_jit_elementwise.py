@@ -12,8 +12,8 @@ mpmath = pytest.importorskip("mpmath")
 pytest.importorskip("llvmlite")
 
 from helpers.compiled import compiled_function, optimised_text  # noqa: E402
-from tinygrad_rnn.sequence.jit.compile import Argument  # noqa: E402
 from tinygrad_rnn.sequence.jit.elementwise import TABLES  # noqa: E402
+from tinygrad_rnn.sequence.jit.source import Argument  # noqa: E402
 
 CALLS = {"exp": "np.exp", "sigmoid": "sigmoid", "tanh": "np.tanh"}
 NAMES = tuple(CALLS)

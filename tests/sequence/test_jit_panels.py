@@ -11,7 +11,7 @@ pytest.importorskip("llvmlite")
 
 from helpers.compiled import assembly, compiled_function, optimised_text
 from tinygrad_rnn.sequence.jit import panels, tile
-from tinygrad_rnn.sequence.jit.compile import Argument
+from tinygrad_rnn.sequence.jit.source import Argument
 
 AVX2, AVX512, SSE = tile.Registers(16, 256), tile.Registers(32, 512), tile.Registers(16, 128)
 
@@ -19,7 +19,9 @@ AVX2, AVX512, SSE = tile.Registers(16, 256), tile.Registers(32, 512), tile.Regis
 def source(cut, A, W, C, shift=0):
     """``C = A @ W`` for rows of A and C that begin ``shift`` numbers after those of the arrays."""
     text = f"""def loop(T, A, W, packed, C):
-    pack({cut!r}, packed, lambda k, j: W[j, k])
+    for panel in range({cut.whole}):
+        pack({cut!r}, packed, lambda k, j: W[j, k], panel)
+    pack_rest({cut!r}, packed, lambda k, j: W[j, k])
     multiply({cut!r}, rows(A, {shift}, {A.shape[1]}), packed, rows(C, {shift}, {C.shape[1]}))
 """
     kind = A.dtype.name

@@ -53,6 +53,20 @@ def over_blocks(function: Callable[[slice], None], rows: int, step: int) -> None
         future.result()
 
 
+def assisted(function: Callable[[], None]) -> None:
+    """Call ``function``, and call it on the other threads at the same time; the calls share its work by themselves.
+
+    Returns when the call on this thread returns. Others may begin later, and return later.
+    """
+    futures: list[Future[None]] = []
+    workers = 0 if getattr(_here, "is_worker", False) else count() - 1
+    for _ in range(workers):
+        _begun(futures, lambda _: function(), [slice(0)], workers)
+    function()
+    for future in futures:
+        future.cancel()
+
+
 def _run(function: Callable[[slice], None], share: Sequence[slice]) -> None:
     for here in share:
         function(here)

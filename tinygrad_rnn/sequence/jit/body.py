@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ...engine import threads
@@ -15,13 +15,13 @@ from ..plan.write import Carry
 from ..plan.write_loop import Writer
 from .along import along, is_along
 from .chains import chains
-from .compile import Argument
 from .contractions import letters
 from .moves import MOVES, reshaped
 from .places import Place, part, whole
-from .products import Product
+from .products import Product, packed
 from .rows import apart, merged, of_one_row, of_part
 from .scalars import REDUCTIONS, element, is_elementwise, is_reduction, literal, reduced_axes
+from .source import Argument, Source
 from .storage import Storage
 
 INDICES = ("n_", "j_", "k_", "l_", "m_", "p_", "q_", "r_")
@@ -33,14 +33,17 @@ APART = 8
 
 
 class Body:
-    """``lines`` of the function of some statements; ``stored`` are their values that are kept for all steps."""
+    """``lines`` of the function of some statements; ``stored`` are their values that are kept for all steps.
+
+    Products have the next of ``numbers``.
+    """
 
     def __init__(self, writer: Writer, statements: Sequence[Statement], stored: Mapping[int, None],
-                 carries: Sequence[Carry] = ()):  # fmt: skip
+                 numbers: Iterator[int], carries: Sequence[Carry] = ()):  # fmt: skip
         self.writer, self.plan, self.program = writer, writer.plan, writer.program
         self.groups = chains(self.plan, statements)
         self.storage = Storage(writer, self.groups, stored, writer.buffers.next_of if carries else {})
-        self.products: list[Product] = []
+        self.products, self.numbers = list[Product](), numbers
         self.added = self._added_up(statements)
         lines = [line for group in self.groups if group[0].out not in self.added for line in self.group(group)]
         for carry in carries:
@@ -73,29 +76,14 @@ class Body:
 
     def arguments(self) -> list[Argument]:
         """What the function is called with, after T."""
-        return [*self.storage.arrays.values(), *(product.packed() for product in self.products)]
+        return [*self.storage.arrays.values(), *(packed(product.k, product.cut) for product in self.products)]
 
-    def function(self, name: str) -> str:
-        """The text of the function, with the types of its arguments in front."""
-        arguments = self.arguments()
-        head = [*(f"# {argument}" for argument in arguments), *(product.globals() for product in self.products)]
-        names = ["T", *["part"] * (self.parts > 1), *(argument.name for argument in arguments)]
-        setup = [] if self.parts > 1 else [product.setup() for product in self.products]
+    def function(self, name: str) -> Source:
+        """The function, whose parts are those of the rows."""
+        head = [f"cut_{product.k} = {product.cut!r}" for product in self.products]
         times = "range(T - 1, -1, -1)" if self.writer.backwards else "range(T)"
-        lines = [*setup, f"for t in {times}:", *(f"    {line}" for line in self.lines)]
-        return "\n".join([*head, f"def {name}({', '.join(names)}):", *(f"    {line}" for line in lines)]) + "\n"
-
-    def packing(self, name: str) -> tuple[str, list[Argument]]:
-        """The text of a function that packs the weights, and its arguments."""
-        weights = dict.fromkeys(product.places[1].array for product in self.products)
-        arguments = [
-            *(self.storage.arrays[weight] for weight in weights),
-            *(product.packed() for product in self.products),
-        ]
-        head = [*(f"# {argument}" for argument in arguments), *(product.globals() for product in self.products)]
-        names = ", ".join(["T", *(argument.name for argument in arguments)])
-        lines = [*head, f"def {name}({names}):", *(f"    {product.setup()}" for product in self.products)]
-        return "\n".join(lines) + "\n", arguments
+        lines = [f"for t in {times}:", *(f"    {line}" for line in self.lines)]
+        return Source.of(name, self.arguments(), lines, head, str(self.parts) if self.parts > 1 else "")
 
     # -- statements
 
@@ -235,7 +223,7 @@ class Body:
             static, dtypes = self.plan.of_class[statement.args[1]] == STATIC, {value.dtype for value in values}
             shapes = [value.shape for value in values]
             if static and len(dtypes) == 1 and Product.fits(places, shapes):
-                self.products.append(Product(len(self.products), places, shapes, values[0].dtype.itemsize))
+                self.products.append(Product(next(self.numbers), places, shapes, values[0].dtype.itemsize))
                 return [self.products[-1].call()]
         sizes = {letter: n for word, value in zip(words, values) for letter, n in zip(word, value.shape) if n > 1}
         order = [*result, *(letter for letter in dict.fromkeys("".join(words)) if letter not in result)]

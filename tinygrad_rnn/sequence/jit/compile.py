@@ -13,47 +13,21 @@ that are written do not overlap with others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from llvmlite import binding, ir
 
 from . import functions
 from .loops import INT, STORED, Array, Loops
-from .numbers import Number
-from .panels import Panels, multiplication, pack
+from .numbers import Number, converted
+from .panels import Panels, multiplication, pack, pack_rest
+from .passes import Pass, write_pass
+from .source import Source
+from .summed import strips, summation
 
 #: LLVM's optimisation level. Level 3 unrolls loops over rows, which takes it ten times as long and gains nothing.
 LEVEL = 2
-#: An ndarray begins with the header of a Python object; the address of its numbers is next (PyArrayObject in C).
-HEADER = object.__basicsize__
-
-
-@dataclass(frozen=True)
-class Argument:
-    """An array that a loop reads or writes: its shape, with a text for the first length, and the name of its dtype."""
-
-    name: str
-    shape: tuple[Any, ...]
-    kind: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.kind} ({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A function as text, its arrays, and the number of parts that it is computed in, each on a thread."""
-
-    text: str
-    arguments: Sequence[Argument]
-    parts: int = 1
-
-    @property
-    def integers(self) -> int:
-        """T, and the number of the part if there are several."""
-        return 1 + (self.parts > 1)
 
 
 class Rows:
@@ -65,63 +39,74 @@ class Rows:
 
 
 class Tracer(Loops):
-    """The names that the text of a loop may use."""
+    """The names that the text of a function may use. ``products`` are the functions of products that are written."""
 
-    def __init__(self, builder: Any, module: Any, products: dict[Panels, Any]):
+    def __init__(self, builder: Any, module: Any, products: dict[Any, Any]):
         super().__init__(builder)
         self.module, self.products = module, products
 
     def space(self) -> dict[str, Any]:
         return {"np": functions.NUMPY, **functions.OTHERS, "range": self.range, "local": self.local, "rows": Rows,
-                "Panels": Panels, "pack": self.pack, "multiply": self.multiply}  # fmt: skip
+                "Panels": Panels, "pack": self.pack, "pack_rest": self.pack_rest, "multiply": self.multiply,
+                "strips_of": self.strips, "sum_products": self.sum_products}  # fmt: skip
 
-    def pack(self, cut: Panels, packed: Array, weight: Any) -> None:
-        """Fill ``packed`` with the weight whose element (k, j) is ``weight(k, j)``."""
-        pack(cut, self, packed, weight)
+    def pack(self, cut: Panels, packed: Array, weight: Any, panel: Any) -> None:
+        """Fill a whole panel of ``packed`` with the weight whose element (k, j) is ``weight(k, j)``."""
+        pack(cut, self, packed, weight, panel)
 
-    def multiply(self, cut: Panels, left: Rows, packed: Array, out: Rows) -> None:
-        """``out = left @ weight``"""
-        if cut not in self.products:
-            self.products[cut] = multiplication(cut, self.module, f"multiply_{len(self.products)}")
-        args = [left.address, left.stride, packed.address, out.address, out.stride]
-        self.builder.call(self.products[cut], args)
+    def pack_rest(self, cut: Panels, packed: Array, weight: Any) -> None:
+        """Fill the last panel, which has fewer columns."""
+        pack_rest(cut, self, packed, weight)
+
+    def multiply(self, cut: Panels, left: Rows, packed: Array, out: Rows, rows: Any = None) -> None:
+        """``out = left @ weight``, of ``rows`` rows where ``cut`` leaves their number open."""
+        function = self._product(cut, multiplication)
+        given = [] if rows is None else [converted(self.builder, rows, "int64").value]
+        self.builder.call(function, [left.address, left.stride, packed.address, out.address, out.stride, *given])
+
+    def strips(self, cut: Panels, left: Rows, packed: Array, rows: Any, part: Any) -> None:
+        """Copy some rows of the left operand of `sum_products` into strips."""
+        strips(cut, self, left, packed, rows, part)
+
+    def sum_products(self, cut: Panels, packed: Array, right: Rows, out: Array, rows: Any, part: Any) -> None:
+        """``out = left.T @ right`` over ``rows`` rows, for columns of some panels; ``part`` is None for the rest."""
+        function = self._product((cut, part is None), summation)
+        integers = (cut.columns, rows, 0 if part is None else part)
+        numbers = [converted(self.builder, number, "int64").value for number in integers]
+        self.builder.call(function, [packed.address, right.address, right.stride, out.address, *numbers])
+
+    def _product(self, key: Any, write: Any) -> Any:
+        if key not in self.products:
+            self.products[key] = write(key, self.module, f"multiply_{len(self.products)}")
+        return self.products[key]
 
 
-def traced(sources: Mapping[str, Source]) -> Any:
-    """The LLVM module of functions ``name(T, *arrays)``, where an array is the address of its Python object."""
+def traced(sources: Mapping[str, Source], passes: Mapping[str, Pass]) -> Any:
+    """The LLVM module of the passes ``name(T, counters, *arrays)``, where an array is the address of its object."""
     module = ir.Module("loops")
-    products: dict[Panels, Any] = {}
-    for name, source in sources.items():
-        integers = [INT] * source.integers
-        types = [STORED[argument.kind].as_pointer() for argument in source.arguments]
-        body = ir.Function(module, ir.FunctionType(ir.VoidType(), [*integers, *types]), f"{name}.body")
-        body.linkage = "internal"
-        body.attributes.add("alwaysinline")
-        builder = ir.IRBuilder(body.append_basic_block("entry"))
-        given: list[Any] = [Number(builder, arg, "int64") for arg in body.args[: len(integers)]]
-        for argument, address in zip(source.arguments, body.args[len(integers) :]):
-            address.add_attribute("noalias")
-            given.append(Array(builder, address, argument.shape, argument.kind))
-        space = Tracer(builder, module, products).space()
-        exec(source.text, space)
-        space[name](*given)
-        builder.ret_void()
-        _entry(module, name, body, types)
+    products: dict[Any, Any] = {}
+    bodies = {name: _body(module, name, source, products) for name, source in sources.items()}
+    for name, this in passes.items():
+        write_pass(module, name, this, sources, bodies)
     return module
 
 
-def _entry(module: Any, name: str, body: Any, types: Sequence[Any]) -> None:
-    """Write the function that takes the address of the numbers from each array."""
-    byte = ir.IntType(8).as_pointer()
-    integers = [INT] * (len(body.args) - len(types))
-    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [*integers, *[byte] * len(types)]), name)
-    builder = ir.IRBuilder(entry.append_basic_block("entry"))
-    numbers = list(entry.args[: len(integers)])
-    for array, kind in zip(entry.args[len(integers) :], types):
-        place = builder.gep(array, [ir.Constant(INT, HEADER)], source_etype=ir.IntType(8))
-        numbers.append(builder.load(builder.bitcast(place, kind.as_pointer()), typ=kind))
-    builder.call(body, numbers)
+def _body(module: Any, name: str, source: Source, products: dict[Any, Any]) -> Any:
+    """The LLVM function of a text, by T, the part, and the addresses of the numbers of its arrays."""
+    integers = [INT] * (1 + bool(source.blocks))
+    types = [STORED[argument.kind].as_pointer() for argument in source.arguments]
+    body = ir.Function(module, ir.FunctionType(ir.VoidType(), [*integers, *types]), f"{name}.body")
+    body.linkage = "internal"
+    builder = ir.IRBuilder(body.append_basic_block("entry"))
+    given: list[Any] = [Number(builder, arg, "int64") for arg in body.args[: len(integers)]]
+    for argument, address in zip(source.arguments, body.args[len(integers) :]):
+        address.add_attribute("noalias")
+        given.append(Array(builder, address, argument.shape, argument.kind))
+    space = Tracer(builder, module, products).space()
+    exec(source.text, space)
+    space[name](*given)
     builder.ret_void()
+    return body
 
 
 def target_machine() -> Any:
@@ -145,7 +130,7 @@ def optimised(module: Any, machine: Any) -> Any:
     return parsed
 
 
-def object_code(sources: Mapping[str, Source]) -> bytes:
-    """The machine code of functions, by their texts and arguments, as the content of an object file."""
+def object_code(sources: Mapping[str, Source], passes: Mapping[str, Pass]) -> bytes:
+    """The machine code of passes, by the texts of their functions, as the content of an object file."""
     machine = target_machine()
-    return bytes(machine.emit_object(optimised(traced(sources), machine)))
+    return bytes(machine.emit_object(optimised(traced(sources, passes), machine)))

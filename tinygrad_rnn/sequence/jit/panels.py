@@ -23,7 +23,10 @@ ROWS = 16  #: rows of a weight that are packed together
 
 @dataclass(frozen=True)
 class Panels:
-    """How a product (rows, K) @ (K, columns) is cut: a tile is ``height`` by ``width``, a vector ``lanes`` numbers."""
+    """How a product (rows, K) @ (K, columns) is cut: a tile is ``height`` by ``width``, a vector ``lanes`` numbers.
+
+    ``rows`` is 0 where their number is an argument of the product.
+    """
 
     rows: int
     K: int
@@ -33,6 +36,15 @@ class Panels:
     width: int
     lanes: int
     depth: int
+
+    @property
+    def whole(self) -> int:
+        """The panels that have the columns of a tile."""
+        return self.columns // self.width
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """The first row of the weight, and the number of rows, of each block of the depth."""
+        return [(top, min(self.depth, self.K - top)) for top in range(0, self.K, self.depth)]
 
     @property
     def padded(self) -> int:
@@ -52,77 +64,92 @@ def panels(rows: int, K: int, columns: int, bits: int, registers: Registers | No
         most = max((registers.count - 1) // vectors, 1)
         while most > 1 and most * vectors + min(most, vectors) + 1 > registers.count:
             most -= 1
-        height = -(-rows // -(-rows // most))
-        best = max(best, (height * vectors, -height - vectors, height, vectors))
+        height = most if rows == 0 else -(-rows // -(-rows // most))
+        best = max(best, (min(height * vectors, 12), -height - vectors, height, vectors))
     height, vectors = best[2:]
     blocks = -(-K // DEPTH)
     return Panels(rows, K, columns, bits, height, vectors * lanes, lanes, -(-K // blocks))
 
 
-def pack(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any]) -> None:
-    """Write loops that fill ``packed`` (K * padded,) with the weight, whose element (k, j) is ``weight(k, j)``."""
-    stop = cut.columns // cut.width * cut.width
-    for top in range(0, cut.K, cut.depth):
-        count = min(cut.depth, cut.K - top)
+def pack(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any], panel: Any) -> None:
+    """Write loops that fill panel number ``panel`` of ``packed`` (K * padded,); element (k, j) is ``weight(k, j)``."""
+    left = panel * cut.width
+    for top, count in cut.blocks():
+        start = left * count + top * cut.padded
         for first in loops.range(0, count // ROWS * ROWS, ROWS):  # few rows at a time: reads stay on few pages
-            _pack_rows(cut, loops, packed, weight, (top, count, first, ROWS))
-        _pack_rows(cut, loops, packed, weight, (top, count, count // ROWS * ROWS, count % ROWS))
+            for row in loops.range(ROWS):
+                for j in loops.range(cut.width):
+                    packed[start + (first + row) * cut.width + j] = weight(first + row + top, left + j)
+        for k in loops.range(count // ROWS * ROWS, count):
+            for j in loops.range(cut.width):
+                packed[start + k * cut.width + j] = weight(k + top, left + j)
+
+
+def pack_rest(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any]) -> None:
+    """Write loops that fill the last panel, whose columns are fewer, and zeros up to whole vectors."""
+    stop = cut.whole * cut.width
+    for top, count in cut.blocks():
         start, filled = top * cut.padded + stop * count, cut.padded - stop
         for k in loops.range(count):
             for j in loops.range(cut.columns - stop):
-                packed[start + k * filled + j] = weight(top + k, stop + j)
+                packed[start + k * filled + j] = weight(k + top, stop + j)
             for j in loops.range(cut.columns - stop, filled):
                 packed[start + k * filled + j] = 0
 
 
-def _pack_rows(cut: Panels, loops: Loops, packed: Array, weight: Any, rows: tuple[int, int, Any, int]) -> None:
-    """Write the loops over the whole panels of some rows: (first row of the block, its rows, first row, rows)."""
-    top, count, first, size = rows
-    for left in loops.range(0, cut.columns // cut.width * cut.width, cut.width):
-        for row in loops.range(size):
-            k = first + row
-            for j in loops.range(cut.width):
-                packed[top * cut.padded + left * count + k * cut.width + j] = weight(top + k, left + j)
-
-
 def multiplication(cut: Panels, module: Any, name: str) -> Any:
-    """The LLVM function ``name(a, a_stride, packed, c, c_stride)``: ``C = A @ W``, by addresses and strides."""
+    """The LLVM function ``name(a, a_stride, packed, c, c_stride, rows)``: ``C = A @ W``, by addresses and strides.
+
+    The argument ``rows`` is there where the cut leaves their number open.
+    """
     number, size = FLOATS[cut.bits].as_pointer(), ir.IntType(64)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [number, size, number, number, size]), name)
+    types = [number, size, number, number, size, *[size] * (cut.rows == 0)]
+    builder, args = product_function(module, name, types)
+    rows = Number(builder, args[5], "int64") if cut.rows == 0 else cut.rows
+    stop = cut.whole * cut.width
+    for top, count in cut.blocks():
+        for j in Loops(builder).range(0, stop, cut.width):
+            _strip(cut, builder, args, rows, (top, count, j, cut.width))
+        if cut.columns > stop:
+            _strip(cut, builder, args, rows, (top, count, stop, cut.columns - stop))
+    builder.ret_void()
+    return builder.function
+
+
+def product_function(module: Any, name: str, types: list[Any]) -> tuple[Any, Any]:
+    """The builder, and the arguments, of a function of addresses that do not overlap, and integers."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    for k in (0, 2, 3):
-        function.args[k].add_attribute("noalias")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    stop = cut.columns // cut.width * cut.width
-    for top in range(0, cut.K, cut.depth):
-        count = min(cut.depth, cut.K - top)
-        for j in Loops(builder).range(0, stop, cut.width):
-            _strip(cut, builder, function.args, (top, count, j, cut.width))
-        if cut.columns > stop:
-            _strip(cut, builder, function.args, (top, count, stop, cut.columns - stop))
-    builder.ret_void()
-    return function
+    for arg in function.args:
+        if isinstance(arg.type, ir.PointerType):
+            arg.add_attribute("noalias")
+    return ir.IRBuilder(function.append_basic_block("entry")), function.args
 
 
-def _strip(cut: Panels, builder: Any, args: Any, panel: tuple[int, int, Any, int]) -> None:
+def moved(builder: Any, bits: int, address: Any, numbers: Any) -> Any:
+    """The address so many numbers further on."""
+    place = converted(builder, numbers, "int64").value
+    return builder.gep(address, [place], inbounds=True, source_etype=FLOATS[bits])
+
+
+def _strip(cut: Panels, builder: Any, args: Any, rows: Any, panel: tuple[int, int, Any, int]) -> None:
     """Write the product of all rows with a panel: (first row of the weight, rows, first column, columns)."""
-    a, a_stride, packed, c, c_stride = args
+    a, a_stride, packed, c, c_stride = args[:5]
     top, count, j, columns = panel
     depth = ir.Constant(ir.IntType(64), count)
 
-    def moved(address: Any, numbers: Any) -> Any:
-        place = converted(builder, numbers, "int64").value
-        return builder.gep(address, [place], inbounds=True, source_etype=FLOATS[cut.bits])
-
     def write(row: Any, height: int) -> None:
-        left = moved(a, row * Number(builder, a_stride, "int64") + top)
-        out = moved(c, row * Number(builder, c_stride, "int64") + j)
-        part = moved(packed, j * count + top * cut.padded)
+        left = moved(builder, cut.bits, a, row * Number(builder, a_stride, "int64") + top)
+        out = moved(builder, cut.bits, c, row * Number(builder, c_stride, "int64") + j)
+        part = moved(builder, cut.bits, packed, j * count + top * cut.padded)
         Tile(height, columns, cut.bits, cut.lanes).build(builder, left, a_stride, part, out, c_stride, depth, top > 0)
 
-    stop = cut.rows - cut.rows % cut.height
+    stop = rows // cut.height * cut.height
     for row in Loops(builder).range(0, stop, cut.height):
         write(row, cut.height)
-    if stop < cut.rows:
-        write(stop, cut.rows - stop)
+    if cut.rows == 0:
+        for row in Loops(builder).range(stop, rows):
+            write(row, 1)
+    elif stop < rows:
+        write(stop, rows - stop)

@@ -1,16 +1,35 @@
-"""A product in the loop with a weight that is the same at every step: packed before the loop, multiplied by tiles."""
+"""Products with a weight that is the same at every step: packed before the loop, multiplied by tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .compile import Argument
 from .panels import Panels, panels
 from .places import Place
+from .source import Argument, Source
+
+
+def packed(k: int, cut: Panels) -> Argument:
+    """The memory of the packed weight of product ``k``."""
+    return Argument(f"packed_{k}", (cut.K * cut.padded,), f"float{cut.bits}")
+
+
+def packing(title: str, k: int, cut: Panels, weight: Place, array: Argument) -> dict[str, Source]:
+    """The functions that pack a weight, which lies at a place of ``array``: a block is a panel."""
+    arguments, head = [array, packed(k, cut)], [f"cut_{k} = {cut!r}"]
+    number = f"cut_{k}, packed_{k}, lambda k, j: {weight.index(['k', 'j'])}"
+    result: dict[str, Source] = {}
+    if cut.whole:
+        name = f"{title}_pack_{k}"
+        result[name] = Source.of(name, arguments, [f"pack({number}, part)"], head, str(cut.whole))
+    if cut.columns > cut.whole * cut.width:
+        name = f"{title}_pack_{k}_rest"
+        result[name] = Source.of(name, arguments, [f"pack_rest({number})"], head)
+    return result
 
 
 class Product:
-    """Product number ``k`` of a loop: its lines outside of the function, before the loop and in it."""
+    """Product number ``k`` of a direction, in the loop."""
 
     def __init__(self, k: int, places: Sequence[Place], shapes: Sequence[tuple[int, ...]], size: int):
         self.k, self.places, self.shapes, self.size = k, places, shapes, size
@@ -40,18 +59,6 @@ class Product:
         """Is it a product of two matrices, whose left operand and result have their rows without gaps?"""
         rows = all(place.strides().get(1) == 1 and 0 in place.strides() for place in (places[0], places[2]))
         return rows and [len(shape) for shape in shapes] == [2, 2, 2]
-
-    def globals(self) -> str:
-        """How the product is cut."""
-        return f"cut_{self.k} = {self.cut!r}"
-
-    def packed(self) -> Argument:
-        """The memory of the packed weight."""
-        return Argument(f"packed_{self.k}", (self.cut.K * self.cut.padded,), f"float{self.cut.bits}")
-
-    def setup(self) -> str:
-        """The weight, packed."""
-        return f"pack(cut_{self.k}, packed_{self.k}, lambda k, j: {self.places[1].index(['k', 'j'])})"
 
     def call(self) -> str:
         """The product at a step."""

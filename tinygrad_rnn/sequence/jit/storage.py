@@ -9,9 +9,9 @@ from ..plan.naming import plural
 from ..plan.program import Statement
 from ..plan.schedule import is_view
 from ..plan.write_loop import Writer
-from .compile import Argument
 from .numbers import KINDS
 from .places import Place, part, viewed, whole
+from .source import Argument
 
 
 class Storage:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,16 @@ import llvmlite
 import numpy as np
 from llvmlite import binding
 
-from ...engine.threads import over_blocks
+from ...engine.threads import assisted
 from ...errors import PlanError
 from ...files import write_whole
-from .compile import HEADER, Source, object_code, target_machine
+from .compile import object_code, target_machine
+from .passes import Pass
+from .source import HEADER, Argument, Source
 
 DIGEST = hashlib.sha256().digest_size
+#: The floating point operations of the products of a pass from which threads share it: a tenth of a millisecond.
+LARGE = 10_000_000
 
 
 def folder() -> Path:
@@ -47,23 +51,28 @@ def depends_on() -> str:
 
 
 class Functions:
-    """Functions that are compiled together, when the first is called; ``title`` says what they are."""
+    """Functions that are compiled together, when the first pass of them is called; ``title`` says what they are."""
 
     def __init__(self, title: str):
-        self.title, self.sources = title, dict[str, Source]()
+        self.title, self.sources, self.passes = title, dict[str, Source](), dict[str, Pass]()
 
-    def add(self, name: str, source: Source) -> Callable[..., None]:
-        """The function ``name``: ``function(T, *arrays)``. It runs without the lock of the interpreter."""
-        self.sources[name] = source
+    def add(self, name: str, sources: Mapping[str, Source], phases: Sequence[Sequence[str]],
+            arguments: Sequence[Argument], work: int) -> Callable[..., None]:  # fmt: skip
+        """The pass ``function(T, *arrays)``. It runs without the lock of the interpreter.
 
-        def function(*args: Any) -> None:
-            self.loaded[name](*args)
+        Threads share it from `LARGE` operations on; ``work`` are those of a step.
+        """
+        self.sources.update(sources)
+        this = self.passes[name] = Pass(phases, arguments)
 
-        def in_parts(T: int, *arrays: np.ndarray) -> None:
-            compiled = self.loaded[name]
-            over_blocks(lambda parts: compiled(T, parts.start, *arrays), source.parts, 1)
+        def function(T: int, *arrays: np.ndarray) -> None:
+            compiled, counters = self.loaded[name], np.zeros(this.counters, np.int64)
+            if T * work < LARGE:
+                compiled(T, counters, *arrays)
+            else:
+                assisted(lambda: compiled(T, counters, *arrays))
 
-        return function if source.parts == 1 else in_parts
+        return function
 
     @functools.cached_property
     def loaded(self) -> dict[str, Any]:
@@ -74,15 +83,16 @@ class Functions:
             kept = _prepared(path.parent)
             text = f", once; kept in {path.parent}" if kept else f"; it cannot be kept in {path.parent}"
             print(f"tinygrad_rnn: compiling {self.title}{text}", file=sys.stderr, flush=True)
-            code = object_code(self.sources)
+            code = object_code(self.sources, self.passes)
             if kept:
                 write_whole(path, hashlib.sha256(code).digest() + code)
-        return in_memory(code, self.sources)
+        return in_memory(code, self.passes)
 
     @property
     def path(self) -> Path:
         """The file of the functions."""
-        key = "\n".join([*(source.text for source in self.sources.values()), depends_on()])
+        texts = [this.text(name, self.sources) for name, this in self.passes.items()]
+        key = "\n".join([*(source.text for source in self.sources.values()), *texts, depends_on()])
         return folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.loop"
 
 
@@ -102,8 +112,8 @@ def _prepared(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def in_memory(code: bytes, sources: Mapping[str, Source]) -> dict[str, Any]:
-    """The functions of an object file, by name. Raises PlanError where an ndarray begins otherwise than in CPython."""
+def in_memory(code: bytes, passes: Mapping[str, Pass]) -> dict[str, Any]:
+    """The passes of an object file, by name. Raises PlanError where an ndarray begins otherwise than in CPython."""
     probe = np.empty(1)
     if ctypes.c_void_p.from_address(id(probe) + HEADER).value != probe.ctypes.data:
         raise PlanError("the loop cannot be compiled: arrays of this Python have another layout in memory")
@@ -111,8 +121,8 @@ def in_memory(code: bytes, sources: Mapping[str, Source]) -> dict[str, Any]:
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     result = {}
-    for name, source in sources.items():
-        types: list[Any] = [*[ctypes.c_int64] * source.integers, *[ctypes.py_object] * len(source.arguments)]
+    for name, this in passes.items():
+        types: list[Any] = [ctypes.c_int64, *[ctypes.py_object] * (1 + len(this.arguments))]
         kind = ctypes.CFUNCTYPE(None, *types)
         result[name] = kind(engine.get_function_address(name))
         result[name].engine = engine  # type: ignore[attr-defined]  # it owns the memory of the code

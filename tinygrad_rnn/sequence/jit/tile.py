@@ -37,9 +37,10 @@ def host_registers() -> Registers:
 
 @dataclass(frozen=True)
 class Tile:
-    """``build(builder, a, a_stride, b, c, c_stride, depth, add)``: addresses, strides in numbers, LLVM values.
+    """``build(builder, a, a_stride, b, c, c_stride, depth, add, step)``: addresses, strides in numbers, LLVM values.
 
-    Equal to ``C = A @ B``, and to ``C += A @ B`` where ``add`` is true, of ``depth`` products each.
+    Equal to ``C = A @ B``, and to ``C += A @ B`` where ``add`` is true, of ``depth`` products each. ``step`` is the
+    distance of neighbours in a row of A, by default 1.
     """
 
     rows: int
@@ -51,8 +52,9 @@ class Tile:
     def vectors(self) -> int:
         return -(-self.columns // self.lanes)
 
-    def build(self, builder: Any, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, depth: Any, add: bool) -> None:
-        sums = self._loop(builder, a, a_stride, b, depth)
+    def build(self, builder: Any, a: Any, a_stride: Any, b: Any, c: Any, c_stride: Any, depth: Any, add: bool,
+              step: Any = None) -> None:  # fmt: skip
+        sums = self._loop(builder, a, a_stride, b, depth, step)
         self._store(builder, self._rows(builder, c, c_stride), sums, add)
 
     def _rows(self, builder: Any, start: Any, stride: Any) -> list[Any]:
@@ -60,7 +62,7 @@ class Tile:
         kind = FLOATS[self.bits]
         return [builder.gep(start, [builder.mul(stride, _int(row))], source_etype=kind) for row in range(self.rows)]
 
-    def _loop(self, builder: Any, a: Any, a_stride: Any, b: Any, depth: Any) -> list[Any]:
+    def _loop(self, builder: Any, a: Any, a_stride: Any, b: Any, depth: Any, step: Any) -> list[Any]:
         """The loop over ``depth``, with one vector of sums for each row and each vector of columns."""
         kind = FLOATS[self.bits]
         vector, start = ir.VectorType(kind, self.lanes), builder.block
@@ -73,7 +75,7 @@ class Tile:
         k.add_incoming(_int(0), start)
         line = builder.gep(b, [builder.mul(k, _int(self.vectors * self.lanes))], source_etype=kind)
         bs = [self._load(builder, line, j, vector) for j in range(self.vectors)]
-        news = self._add(builder, lines, k, bs, sums)
+        news = self._add(builder, lines, k if step is None else builder.mul(k, step), bs, sums)
         after = builder.add(k, _int(1))
         k.add_incoming(after, loop)
         for total, new in zip(sums, news):
@@ -83,11 +85,11 @@ class Tile:
         builder.position_at_end(end)
         return news
 
-    def _add(self, builder: Any, lines: list[Any], k: Any, bs: list[Any], sums: list[Any]) -> list[Any]:
-        """The sums with the products of depth k. One factor at a time: LLVM keeps the order, and registers are few."""
+    def _add(self, builder: Any, lines: list[Any], place: Any, bs: list[Any], sums: list[Any]) -> list[Any]:
+        """The sums with the products at a place of the rows of A, one factor at a time, because registers are few."""
         kind, news = FLOATS[self.bits], list[Any]()
         for line in lines:
-            number = builder.load(builder.gep(line, [k], source_etype=kind), typ=kind)
+            number = builder.load(builder.gep(line, [place], source_etype=kind), typ=kind)
             spread = self._spread(builder, number, bs[0].type)
             for b in bs:
                 part = builder.fmul(spread, b, flags=["contract"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,9 +15,11 @@ from ..plan.schedule import is_view
 from ..plan.write import Carry
 from ..plan.write_loop import Writer
 from .body import Body
+from .bulk import Calls, bulk
 from .chains import into_loop
-from .compile import Source
+from .passes import Pass, in_phases
 from .phases import Phase, phases, reads_of, sink
+from .products import packed, packing
 from .store import Functions
 
 
@@ -43,6 +46,9 @@ class CompiledWriter(Writer):
         self.turned = {}
         self.ends, self.title = ends, "backward" if backwards else "forward"
         self.functions = Functions(f"the {self.title} pass")
+        self.numbers = itertools.count()  # of products
+        self.waiting = Calls()  # the functions of the next pass
+        self.ready: dict[str, None] = {}  # the arrays in C order
 
     def section(self, name: str, title: str) -> None:
         """The statements of a section in phases; sums over all steps belong to the section before them."""
@@ -57,11 +63,21 @@ class CompiledWriter(Writer):
                 self._pass(f"{self.title}_{name}_{k}", phase, fused)
             else:
                 self._lines(phase.statements, fused)
+        if name == "after":
+            self.run()
         return None
 
     def _lines(self, statements: Sequence[Statement], fused: Mapping[int, str | None]) -> None:
+        """Compiled products and sums; the others by NumPy, after the functions that wait."""
         for statement in statements:
             timed = self.plan.timed(statement.out)
+            inner = self.plan.by_value[statement.args[0]] if fused.get(statement.out) else None
+            calls = bulk(self, self.title, statement, inner, self.numbers)
+            if calls.sources:
+                self.allocate({statement.out: None}, calls)
+                continue
+            if not is_view(statement):
+                self.run()
             text = fused.get(statement.out) or self.bulk(statement)
             self.add(f"{self.targets(statement, timed)} = {text}", statement.out, timed)
 
@@ -72,7 +88,7 @@ class CompiledWriter(Writer):
         stored = {statement.out: None for statement in phase.statements
                   if statement.op == "time_sum" or (statement.out in sources and not is_view(statement))}  # fmt: skip
         if stored:
-            self.call(name, Body(self, phase.statements, stored), stored)
+            self.call(name, Body(self, phase.statements, stored, self.numbers), stored)
         views = [statement for statement in phase.statements if is_view(statement)]
         for statement in reversed(views):  # a view may be one of another view
             if statement.out in read:
@@ -97,7 +113,7 @@ class CompiledWriter(Writer):
         """The arrays that the loop writes into, and its call."""
         masks = {statement.kept[0]: statement for statement in self.plan.sections["loop"] if statement.draws}
         stored = {number: None for number in self.plan.histories if number not in masks}
-        body = Body(self, self.plan.sections["loop"], stored, self.carries)
+        body = Body(self, self.plan.sections["loop"], stored, self.numbers, self.carries)
         for text, number, timed in self._states():
             self.add(text, number, timed)
         if masks:
@@ -108,31 +124,53 @@ class CompiledWriter(Writer):
         if body.lines:
             shared = ", one thread" if body.parts == 1 else ", half of the rows on each of two threads"
             self.choices = [f"{product}{shared}" for product in body.products]
-            self.call(f"{self.title}_loop", body, stored)
+            carried = [f"{self.names.of[carry.leaf]}_all" for carry in self.carries]
+            self.call(f"{self.title}_loop", body, stored, carried)
 
-    def call(self, name: str, body: Body, stored: Mapping[int, None]) -> None:
-        """The lines that allocate the arrays of a compiled function, and its call."""
-        new = {self.all_steps(number): number for number in stored if self.stored_next(number) is None}
-        memory = dict.fromkeys([*body.storage.buffers, *(product.packed().name for product in body.products)])
-        for argument in body.arguments():
-            if argument.name in new:
-                number, timed = new[argument.name], self.plan.timed(new[argument.name])
-                text = f"{'empty' if timed else 'np.zeros'}({self.shape(number, timed)}, '{argument.kind}')"
-                self.add(f"{argument.name} = {text}", number, timed)
-            elif argument.name in memory:
-                self.add(f"{argument.name} = np.empty({self.texts.tuple(argument.shape)}, '{argument.kind}')")
-        ready = {**new, **memory}
-        if body.parts > 1:
-            self._call(f"{name}_pack", Source(*body.packing(f"{name}_pack")), ready)
-        self._call(name, Source(body.function(name), body.arguments(), body.parts), ready)
+    def call(self, name: str, body: Body, stored: Mapping[int, None], carried: Sequence[str] = ()) -> None:
+        """The functions of a body, which also writes the states ``carried``, are the next that run."""
+        calls, arrays = Calls(), body.storage.arrays
+        for product in body.products:
+            weight = product.places[1]
+            sources = packing(self.title, product.k, product.cut, weight, arrays[weight.array])
+            calls.add(sources, [packed(product.k, product.cut).name])
+            calls.memory.append(packed(product.k, product.cut))
+        calls.memory += [arrays[name] for name in body.storage.buffers]
+        new = [self.all_steps(number) for number in stored if self.stored_next(number) is None]
+        calls.add({name: body.function(name)}, [*new, *body.storage.buffers, *carried])
+        calls.work = sum(product.work for product in body.products) * body.parts
+        self.allocate(stored, calls, "np.zeros")
 
-    def _call(self, name: str, source: Source, ready: Mapping[str, Any]) -> None:
-        """The line that calls a function; arrays that are not ``ready`` may have any layout."""
-        names = [argument.name for argument in source.arguments]
-        texts = [name if name in ready else f"np.asarray({name}, order='C')" for name in names]
-        self.loop_source += source.text
-        self.texts.space[name] = self.functions.add(name, source)
+    def allocate(self, stored: Mapping[int, None], calls: Calls, new: str = "np.empty") -> None:
+        """The lines that allocate what functions write, sums by ``new``; the functions wait for the next pass."""
+        arguments = {argument.name: argument for source in calls.sources.values() for argument in source.arguments}
+        for number in stored:
+            name, timed = self.all_steps(number), self.plan.timed(number)
+            if self.stored_next(number) is None and name in arguments:
+                kind = "empty" if timed else new
+                self.add(f"{name} = {kind}({self.shape(number, timed)}, '{arguments[name].kind}')", number, timed)
+                self.ready[name] = None
+        for argument in calls.memory:
+            self.add(f"{argument.name} = empty({self.texts.tuple(argument.shape)}, '{argument.kind}')")
+            self.ready[argument.name] = None
+        self.waiting.sources.update(calls.sources)
+        self.waiting.written.update(calls.written)
+        self.waiting.work += calls.work
+
+    def run(self) -> None:
+        """The line that runs the functions that wait, as one pass."""
+        sources, written = self.waiting.sources, self.waiting.written
+        if not sources:
+            return
+        given = {argument.name: argument for source in sources.values() for argument in source.arguments}
+        name, phases = f"{self.title}_{len(self.functions.passes)}", in_phases(sources, written)
+        texts = [name if name in self.ready else f"np.asarray({name}, order='C')" for name in given]
+        arguments = list(given.values())
+        self.texts.space[name] = self.functions.add(name, sources, phases, arguments, self.waiting.work)
+        self.loop_source += "".join(source.text for source in sources.values())
+        self.loop_source += Pass(phases, arguments).text(name, sources)
         self.add(f"{name}({', '.join(['T', *texts])})")
+        self.waiting = Calls()
 
     def _states(self) -> list[tuple[str, int, bool]]:
         lines: list[tuple[str, int, bool]] = []

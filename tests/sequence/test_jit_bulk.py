@@ -1,0 +1,112 @@
+"""Products and sums for all steps are NumPy's, in blocks that threads share; functions run in the order of phases."""
+
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import tinygrad_rnn as tg
+from helpers.cell_samples import everything, flat, sample, scanned
+from helpers.compiled import compiled_function
+from tinygrad_rnn.sequence.jit import bulk, compile, panels, passes, store, summed
+from tinygrad_rnn.sequence.jit.source import Argument, Source
+from tinygrad_rnn.sequence.plan import cache
+
+
+def assert_product(ours, left, right):
+    """Equal to ``left @ right`` within the rounding of its sums."""
+    left, right = left.astype(float), right.astype(float)
+    limit = left.shape[1] * np.finfo(ours.dtype).eps * (abs(left) @ abs(right))
+    assert (abs(ours - left @ right) <= limit).all()
+
+
+def compiled(lines, cut, dtype, **arrays):
+    """Call the function of some lines with the arrays."""
+    arguments = [Argument(name, array.shape, np.dtype(dtype).name) for name, array in arrays.items()]
+    source = Source.of("loop", arguments, lines, [f"cut = {cut!r}"])
+    compiled_function(source.text, arguments)(len(next(iter(arrays.values()))), *arrays.values())
+
+
+@pytest.mark.parametrize("rows, K, columns, dtype", [(9, 5, 29, np.float32), (3, 6, 24, np.float64), (13, 1, 3, "f")])
+def test_a_product_of_any_number_of_rows(rows, K, columns, dtype):
+    rng, cut = np.random.default_rng(0), panels.panels(0, K, columns, np.dtype(dtype).itemsize * 8)
+    A, W = rng.normal(size=(rows, K)).astype(dtype), rng.normal(size=(K, columns)).astype(dtype)
+    C, packed = np.full((rows + 1, columns), 7, dtype), np.full(K * cut.padded, np.nan, dtype)
+    weight = "cut, packed, lambda k, j: W[k, j]"
+    lines = [f"for panel in range({cut.whole}):", f"    pack({weight}, panel)", f"pack_rest({weight})",
+             f"multiply(cut, rows(A, 0, {K}), packed, rows(C, 0, {columns}), T)"]  # fmt: skip
+    compiled(lines, cut, dtype, A=A, W=W, packed=packed, C=C)
+    assert_product(C[:rows], A, W)
+    assert (C[rows] == 7).all()
+
+
+# (rows, K, columns, dtype): columns beyond the panels and none, a last block of rows that is not full, strips too
+@pytest.mark.parametrize("rows, K, columns, dtype", [(41, 6, 77, "f"), (32, 8, 24, "f"), (5, 3, 7, "d")])
+def test_a_sum_of_products_over_rows(rows, K, columns, dtype, monkeypatch):
+    monkeypatch.setattr(summed, "MOST", 16)
+    monkeypatch.setattr(summed, "GROUP", 2)
+    rng, cut = np.random.default_rng(1), summed.summed_panels(K, columns, np.dtype(dtype).itemsize * 8)
+    A, B = rng.normal(size=(rows, K + 2)).astype(dtype), rng.normal(size=(rows, columns + 1)).astype(dtype)
+    strips = np.full((1, -(-K // cut.height) * cut.height * rows), np.nan, dtype)
+    C = np.full((K, columns), np.nan, dtype)
+    call = f"sum_products(cut, strips, rows(B, 1, {columns + 1}), C, T"
+    copy = f"strips_of(cut, rows(A, 2, {K + 2}), strips, T, part)"
+    lines = [f"for part in range({-(-rows // summed.COPIED)}):", f"    {copy}",
+             f"for part in range({-(-cut.whole // 2)}):", f"    {call}, part)", f"{call}, None)"]  # fmt: skip
+    lines = lines if columns % cut.width else lines[:-1]
+    compiled(lines, cut, dtype, A=A, B=B, strips=strips, C=C)
+    assert_product(C, A[:, 2:].T, B[:, 1:])
+
+
+def explained(threads, monkeypatch):
+    """The source of a layer whose products for all steps are compiled, and its gradients."""
+    cache._plans.clear()
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", threads)
+    for module, name, number in [(bulk, "SMALL", 0), (bulk, "COLUMNS", 4), (store, "LARGE", 0), (compile, "LEVEL", 0)]:
+        monkeypatch.setattr(module, name, number)
+    s = sample(tg.lstm, N=5)
+    ours = flat(everything(scanned(tg.lstm, mode="jit"), s))
+    theirs = flat(everything(scanned(tg.lstm, mode="eager"), s))
+    for path, array in theirs.items():
+        np.testing.assert_allclose(ours[path], array, rtol=1e-11, atol=1e-12, err_msg=path)
+    return next(plan.source for _, plan, _ in cache._plans.values()), ours
+
+
+def test_products_for_all_steps_are_compiled_and_have_the_same_bits_on_several_threads(monkeypatch):
+    (source, single), (_, several) = (explained(threads, monkeypatch) for threads in ("1", "3"))
+    assert "np.dot" not in source
+    assert "np.add.reduce" not in source
+    for path, array in single.items():
+        np.testing.assert_array_equal(several[path], array, err_msg=path)
+
+
+def test_what_reads_an_array_is_in_a_later_phase_than_what_writes_it():
+    calls = {"pack": ("p", "w"), "product": ("y", "xp"), "rest": ("y", "xp"), "sum": ("s", "w"), "over": ("w", "z"),
+             "last": ("u", "yw")}  # fmt: skip
+    sources = {name: Source("", [Argument(array, (1,), "float32") for array in written + read])
+               for name, (written, read) in calls.items()}  # fmt: skip
+    phases = passes.in_phases(sources, {name: list(written) for name, (written, _) in calls.items()})
+    assert phases == [["pack", "sum"], ["product", "rest", "over"], ["last"]]
+
+
+COUNTED = "def count(T, part, x):\n    for k in range(part, part + 1):\n        x[k] = x[k] + 1\n"
+ADDED = "def add(T, x, y):\n    for k in range(T):\n        y[0] = y[0] + x[k]\n"
+
+
+def test_each_block_is_computed_once_and_the_next_phase_waits():
+    x, y = Argument("x", ("T",), "float64"), Argument("y", (1,), "float64")
+    sources = {"count": Source(COUNTED, [x], "T"), "add": Source(ADDED, [x, y])}
+    plan = {"run": passes.Pass([["count"], ["add"]], [x, y])}
+    run = store.in_memory(compile.object_code(sources, plan), plan)["run"]
+    for _ in range(20):
+        numbers, total, counters = np.zeros(500), np.zeros(1), np.zeros(plan["run"].counters, np.int64)
+        helper = threading.Thread(target=run, args=(500, counters, numbers, total))
+        helper.start()
+        run(500, counters, numbers, total)
+        assert (numbers == 1).all()  # all blocks, when the first call returns
+        assert total == [500]
+        helper.join()
+        run(500, counters, numbers, total)  # a thread that comes late
+        assert total == [500]

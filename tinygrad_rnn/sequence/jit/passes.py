@@ -1,0 +1,139 @@
+"""Functions that run one after another in one call, in phases; threads share the blocks of a phase.
+
+Every thread runs the same machine code::
+
+    for phase in phases:
+        while (block := the next block of the phase that no thread has taken) is not None:
+            compute the block
+        wait until all blocks of the phase are computed
+
+A thread waits for blocks that others compute, never for a thread that has not begun. So a single thread does all of it,
+and a thread that comes late takes what is left. A block computes the same on every thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from .loops import INT, Loops
+from .numbers import Number, converted
+from .source import HEADER, Argument, Source
+
+#: Integers from the counters of a phase to those of the next, and from the taken blocks to the computed ones.
+STRIDE, DONE = 16, 8
+POLLS = 10_000  #: looks at a counter, some 10 µs, before a waiting thread lets others have the processor
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The functions of each phase, by name, and the arrays that the pass is called with."""
+
+    phases: Sequence[Sequence[str]]
+    arguments: Sequence[Argument]
+
+    @property
+    def counters(self) -> int:
+        """The integers, zero at the beginning, by which the threads agree on who computes what."""
+        return STRIDE * len(self.phases)
+
+    def text(self, name: str, sources: Mapping[str, Source]) -> str:
+        """The phases, as comments."""
+        lines = [f"# {name}:" + " in phases, whose blocks threads share" * (len(self.phases) > 1)]
+        for phase in self.phases:
+            blocks = [f"{key} ({sources[key].blocks} blocks)" if sources[key].blocks else key for key in phase]
+            lines.append(f"#     {', '.join(blocks)}")
+        return "\n".join(lines) + "\n"
+
+
+def in_phases(sources: Mapping[str, Source], written: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """The names of functions in phases, by the arrays that they have ``written`` and the others that they are given.
+
+    Functions that write parts of one array may run at the same time.
+    """
+    phases: list[list[str]] = []
+    read = {name: [argument.name for argument in source.arguments if argument.name not in written[name]]
+            for name, source in sources.items()}  # fmt: skip
+    for name in sources:
+        level = 0
+        for k, phase in enumerate(phases):
+            if any(_meet(written[name], read[other]) or _meet(read[name], written[other]) for other in phase):
+                level = k + 1
+        phases += [[]] * (level == len(phases))
+        phases[level] = [*phases[level], name]
+    return phases
+
+
+def _meet(names: Sequence[str], others: Sequence[str]) -> bool:
+    return any(name in others for name in names)
+
+
+def write_pass(module: Any, name: str, this: Pass, sources: Mapping[str, Source], bodies: Mapping[str, Any]) -> None:
+    """Write the LLVM function ``name(T, counters, *arrays)``; arrays are the addresses of their Python objects."""
+    byte = ir.IntType(8).as_pointer()
+    kinds = [byte] * (1 + len(this.arguments))
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT, *kinds]), name)
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    T = Number(builder, function.args[0], "int64")
+    numbers = [_numbers(builder, array) for array in function.args[1:]]
+    counters = builder.bitcast(numbers[0], INT.as_pointer())
+    places = {argument.name: place for argument, place in zip(this.arguments, numbers[1:])}
+    for k, phase in enumerate(this.phases):
+        taken, done = (builder.gep(counters, [ir.Constant(INT, STRIDE * k + start)]) for start in (0, DONE))
+        _write_phase(builder, [(sources[key], bodies[key]) for key in phase], T, places, taken, done)
+    builder.ret_void()
+
+
+def _numbers(builder: Any, array: Any) -> Any:
+    """The address of the numbers of an array."""
+    byte = ir.IntType(8)
+    place = builder.gep(array, [ir.Constant(INT, HEADER)], source_etype=byte)
+    return builder.load(builder.bitcast(place, byte.as_pointer().as_pointer()), typ=byte.as_pointer())
+
+
+def _write_phase(builder: Any, functions: Sequence[tuple[Source, Any]], T: Number, places: Mapping[str, Any],
+                 taken: Any, done: Any) -> None:  # fmt: skip
+    counts = [converted(builder, eval(source.blocks or "1", {"T": T}), "int64") for source, _ in functions]
+    total = functools.reduce(operator.add, counts)
+    head, end = builder.append_basic_block("take"), builder.append_basic_block("all_taken")
+    builder.branch(head)
+    builder.position_at_end(head)
+    block = Number(builder, builder.atomic_rmw("add", taken, ir.Constant(INT, 1), "seq_cst"), "int64")
+    with builder.if_then((block >= total).value):
+        builder.branch(end)
+    first = block
+    for (source, body), count in zip(functions, counts):
+        with builder.if_then(((first >= 0) & (first < count)).value):
+            part = [first.value] * bool(source.blocks)
+            arrays = [builder.bitcast(places[argument.name], kind) for argument, kind in
+                      zip(source.arguments, [arg.type for arg in body.args[1 + len(part) :]])]  # fmt: skip
+            builder.call(body, [T.value, *part, *arrays])
+        first = first - count
+    builder.atomic_rmw("add", done, ir.Constant(INT, 1), "seq_cst")
+    builder.branch(head)
+    builder.position_at_end(end)
+    _wait(builder, done, total)
+
+
+def _wait(builder: Any, done: Any, total: Number) -> None:
+    """Wait until the counter is ``total``."""
+    head, end = builder.append_basic_block("wait"), builder.append_basic_block("all_done")
+    builder.branch(head)
+    builder.position_at_end(head)
+    for _ in Loops(builder).range(POLLS):
+        now = Number(builder, builder.load_atomic(done, "seq_cst", 8, typ=INT), "int64")
+        with builder.if_then((now >= total).value):
+            builder.branch(end)
+    let_others = "SwitchToThread" if sys.platform == "win32" else "sched_yield"
+    function = builder.module.globals.get(let_others)
+    if function is None:
+        function = ir.Function(builder.module, ir.FunctionType(ir.IntType(32), []), let_others)
+    builder.call(function, [])
+    builder.branch(head)
+    builder.position_at_end(end)

@@ -196,7 +196,7 @@ def gradients_by(threads, monkeypatch):
     s = sample(tg.layer_norm_lstm, N=6)
     gradients = flat(everything(scanned(tg.layer_norm_lstm, mode="jit"), s))
     plan = next(iter(cache._plans.values())).state[1]
-    return plan.built.forward.writer.choices[0], plan.source, gradients
+    return plan.built.forward.writer.choices["loop"][0], plan.source, gradients
 
 
 def test_two_threads_give_the_same_bits(monkeypatch):

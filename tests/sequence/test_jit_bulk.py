@@ -15,6 +15,12 @@ from tinygrad_rnn.sequence.jit.source import Argument, Source
 from tinygrad_rnn.sequence.plan import cache
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder for compiled functions."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
 def assert_product(ours, left, right):
     """Equal to ``left @ right`` within the rounding of its sums."""
     left, right = left.astype(float), right.astype(float)
@@ -60,9 +66,9 @@ def test_a_sum_of_products_over_rows(rows, K, columns, dtype, monkeypatch):
     assert_product(C, A[:, 2:].T, B[:, 1:])
 
 
-def explained(threads, monkeypatch):
-    """The source of a layer whose products for all steps are compiled, and its gradients."""
-    cache._plans.clear()
+def planned(threads, monkeypatch):
+    """The plan of a layer whose products for all steps are compiled, and its gradients."""
+    cache.clear()
     monkeypatch.setenv("TINYGRAD_RNN_THREADS", threads)
     for module, name, number in [(bulk, "SMALL", 0), (bulk, "COLUMNS", 4), (store, "LARGE", 0), (compile, "LEVEL", 0)]:
         monkeypatch.setattr(module, name, number)
@@ -71,13 +77,17 @@ def explained(threads, monkeypatch):
     theirs = flat(everything(scanned(tg.lstm, mode="eager"), s))
     for path, array in theirs.items():
         np.testing.assert_allclose(ours[path], array, rtol=1e-11, atol=1e-12, err_msg=path)
-    return next(plan.source for _, plan, _ in cache._plans.values()), ours
+    return next(iter(cache._plans.values())).state[1], ours
 
 
 def test_products_for_all_steps_are_compiled_and_have_the_same_bits_on_several_threads(monkeypatch):
-    (source, single), (_, several) = (explained(threads, monkeypatch) for threads in ("1", "3"))
-    assert "np.dot" not in source
-    assert "np.add.reduce" not in source
+    (plan, single), (_, several) = (planned(threads, monkeypatch) for threads in ("1", "3"))
+    assert "np.dot" not in plan.source
+    assert "np.add.reduce" not in plan.source
+    columns = summed.summed_panels(3, 16, 64).width * summed.GROUP
+    choices = plan.built.backward.writer.choices
+    assert choices["after"][0].endswith("the weight packed once a sequence, 48 rows at a time")
+    assert choices["end"][1] == f"(3, 5) @ (5, 16) in tiles of 3 x {columns // 4}, {columns} columns at a time"
     for path, array in single.items():
         np.testing.assert_array_equal(several[path], array, err_msg=path)
 

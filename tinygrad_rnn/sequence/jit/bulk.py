@@ -31,12 +31,16 @@ COLUMNS = 64  #: columns of a block of a sum
 
 @dataclass
 class Calls:
-    """Functions in their order, the arrays that each writes, memory for packed weights, operations of a step."""
+    """Functions in their order, the arrays that each writes, memory for packed weights, operations of a step.
+
+    ``choices`` say how products are computed.
+    """
 
     sources: dict[str, Source] = field(default_factory=dict)
     written: dict[str, list[str]] = field(default_factory=dict)
     memory: list[Argument] = field(default_factory=list)
     work: int = 0
+    choices: list[str] = field(default_factory=list)
 
     def add(self, sources: Mapping[str, Source], written: list[str]) -> None:
         self.sources.update(sources)
@@ -98,7 +102,7 @@ def _product(writer: Writer, title: str, statement: Statement, numbers: Iterator
     name, blocks = f"{title}_product_{k}", f"(T * {N} + {ROWS - 1}) // {ROWS}"
     arguments = [left.argument, packed(k, cut), out.argument]
     calls.add({name: Source.of(name, arguments, [text], [f"cut_{k} = {cut!r}"], blocks)}, [out.argument.name])
-    calls.work = 2 * N * K * columns
+    calls.work, calls.choices = 2 * N * K * columns, [f"{(N, K)} @ {(K, columns)} in {cut}, {ROWS} rows at a time"]
     return calls
 
 
@@ -125,7 +129,8 @@ def _sum_of_products(writer: Writer, title: str, statement: Statement, inner: St
     for name, part, blocks in _panels(f"{title}_sum_{k}", cut):
         source = Source.of(name, [copied, right.argument, out], [f"{text}{part})"], head, blocks)
         calls.add({name: source}, [out.name])
-    calls.work = 2 * N * K * columns
+    tiles = f"in tiles of {cut.height} x {cut.width}, {GROUP * cut.width} columns at a time"
+    calls.work, calls.choices = 2 * N * K * columns, [f"{(K, N)} @ {(N, columns)} {tiles}"]
     return calls
 
 

@@ -47,6 +47,7 @@ class CompiledWriter(Writer):
         self.ends, self.title = ends, "backward" if backwards else "forward"
         self.functions = Functions(f"the {self.title} pass")
         self.numbers = itertools.count()  # of products
+        self.choices: dict[str, list[str]] = {}
         self.waiting = Calls()  # the functions of the next pass
         self.ready: dict[str, None] = {}  # the arrays in C order
 
@@ -75,8 +76,9 @@ class CompiledWriter(Writer):
             calls = bulk(self, self.title, statement, inner, self.numbers)
             if calls.sources:
                 self.allocate({statement.out: None}, calls)
+                self.choices.setdefault(self.plan.place[statement.out], []).extend(calls.choices)
                 continue
-            if not is_view(statement):
+            if not is_view(statement) or statement.op == "copy":
                 self.run()
             text = fused.get(statement.out) or self.bulk(statement)
             self.add(f"{self.targets(statement, timed)} = {text}", statement.out, timed)
@@ -123,7 +125,7 @@ class CompiledWriter(Writer):
             self.add(f"{', '.join(map(self.all_steps, masks))}, = draw_masks(T, rng)")
         if body.lines:
             shared = ", one thread" if body.parts == 1 else ", half of the rows on each of two threads"
-            self.choices = [f"{product}{shared}" for product in body.products]
+            self.choices["loop"] = [f"{product}{shared}" for product in body.products]
             carried = [f"{self.names.of[carry.leaf]}_all" for carry in self.carries]
             self.call(f"{self.title}_loop", body, stored, carried)
 

@@ -107,7 +107,7 @@ def _direction(direction: Direction) -> list[str]:
             texts = [*(_text(direction, statement) for statement in counted), _others(direction, counted)]
             lines.append(f"  {TITLES[name]}: {len(counted)} operations")
             lines += [f"    {text}" for text in texts if text]
-            lines += [f"    compiled: {text}" for text in direction.writer.choices if name == "loop"]
+            lines += [f"    compiled: {text}" for text in direction.writer.choices.get(name, ())]
     return lines
 
 

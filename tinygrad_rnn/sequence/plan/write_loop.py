@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .adjoint import STATIC
 from .buffers import copies
@@ -16,7 +16,7 @@ class Writer(Sections):
     """The lines of the body of one direction."""
 
     loop_source = ""  #: the source of the loop, if it is compiled
-    choices: Sequence[str] = ()  #: how the products of a compiled loop are computed
+    choices: Mapping[str, Sequence[str]] = {}  #: how compiled products are computed, by section
 
     def loop(self) -> None:
         """Arrays for all steps, buffers, and the loop."""

@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 
 from .loops import Array, Loops
-from .numbers import Number, converted
+from .numbers import Number, converted, where
 from .tile import FLOATS, Registers, Tile, host_registers
 
 #: A panel of so many rows stays in the second cache while the rows of the left operand pass over it.
@@ -76,13 +76,10 @@ def pack(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], 
     left = panel * cut.width
     for top, count in cut.blocks():
         start = left * count + top * cut.padded
-        for first in loops.range(0, count // ROWS * ROWS, ROWS):  # few rows at a time: reads stay on few pages
-            for row in loops.range(ROWS):
+        for first in loops.range(0, count, ROWS):  # few rows at a time: reads stay on few pages
+            for k in loops.range(first, where(count - first < ROWS, count, first + ROWS)):
                 for j in loops.range(cut.width):
-                    packed[start + (first + row) * cut.width + j] = weight(first + row + top, left + j)
-        for k in loops.range(count // ROWS * ROWS, count):
-            for j in loops.range(cut.width):
-                packed[start + k * cut.width + j] = weight(k + top, left + j)
+                    packed[start + k * cut.width + j] = weight(k + top, left + j)
 
 
 def pack_rest(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any]) -> None:

@@ -151,7 +151,7 @@ class Tensor(Border, Portable):
         dy = np.asarray(dy._array if isinstance(dy, Tensor) else dy, self.dtype)
         if dy.shape != self.shape and dy.size != 1:
             raise GraphError(f"backward(): dy has shape {dy.shape}, should be {self.shape}")
-        dy = np.array(np.broadcast_to(dy, self.shape))
+        dy = np.array(dy if dy.shape == self.shape else np.broadcast_to(dy, self.shape))
         if retain_graph:
             warn_if_growing(newest_first([self.node]))
         if context.observer is None:

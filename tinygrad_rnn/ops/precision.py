@@ -12,7 +12,12 @@ def nan_where(y, g):
 
 def wide(x):
     """float16 as float32, other dtypes unchanged.  float16 ends at 65,504, and its sums of ones at 2,048."""
-    return x.astype(np.float32) if getattr(x, "dtype", None) == np.float16 else x
+    return x.astype(np.float32) if is_half(x) else x
+
+
+def is_half(x):
+    """Is it a float16 array? By the letter of its dtype: comparing dtypes takes as long as a small sum."""
+    return getattr(getattr(x, "dtype", None), "char", "") == "e"
 
 
 def widened(x, dtype):
@@ -23,9 +28,10 @@ def widened(x, dtype):
 
 def accumulated(function, *xs, **options):
     """``function(*xs, **options)``, for float16 computed in float32 and returned in float16."""
-    y = function(*map(wide, xs), **options)
-    kinds = [getattr(x, "dtype", None) for x in xs]
-    return y.astype(np.float16) if np.float16 in kinds and y.dtype == np.float32 and y.dtype not in kinds else y
+    y = function(*[wide(x) for x in xs], **options)
+    if y.dtype.char != "f" or not any(map(is_half, xs)):
+        return y
+    return y if any(getattr(x, "dtype", None) == np.float32 for x in xs) else y.astype(np.float16)
 
 
 def floats(x):

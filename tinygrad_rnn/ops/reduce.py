@@ -27,9 +27,18 @@ def _out_of_range(name):
 
 def spread(dy, x_shape, axis, keepdims):
     """dy stretched back over the axes that were reduced: (N, H) -> (N, T, H)."""
+    if axis is None and dy.__class__ is np.ndarray and not dy.ndim:
+        return repeated(dy, x_shape)
     if not keepdims and axis is not None:
         dy = np.expand_dims(dy, tuple(a % len(x_shape) for a in (axis if isinstance(axis, tuple) else (axis,))))
     return np.broadcast_to(dy, x_shape)
+
+
+def repeated(number, shape):
+    """``np.broadcast_to(number, shape)`` for an array of shape (), ten times as fast."""
+    array = np.ndarray(shape, number.dtype, number, 0, (0,) * len(shape))
+    array.flags.writeable = False
+    return array
 
 
 def _count(x_shape, axis):

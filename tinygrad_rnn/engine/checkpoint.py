@@ -23,6 +23,7 @@ class Parts(list):
 
     shape = dtype = None
     base = "several"  # never added to in place
+    done: list[Any] | None = None  # the gradients by the nodes before, after the first of them was asked for
 
     def __add__(self, other: Any) -> Parts:
         return Parts(b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True))
@@ -168,8 +169,8 @@ def _gradient(k: int) -> Rule:
     """Gradient k of a replay; the first call computes all of them."""
 
     def fn(parts: Parts, replay: _Replay) -> Any:
-        if not hasattr(parts, "done"):
-            parts.done = replay.gradients(parts)  # type: ignore[attr-defined]
-        return parts.done[k]  # type: ignore[attr-defined]
+        if parts.done is None:
+            parts.done = replay.gradients(parts)
+        return parts.done[k]
 
     return Rule(fn)

@@ -27,15 +27,16 @@ class Plan:
         loops = [direction.writer.loop_source for direction in directions if direction.writer.loop_source]
         self.source = "\n\n\n".join([*(direction.text for direction in directions), *loops]) + "\n"
         self.files = [f"<plan {_count()} of {name}>" for _ in directions]
-        self._reached: dict[int, list[Names]] = {}
+        self._reached: dict[int, tuple[list[Names], Names]] = {}
         self.functions = []
         for direction, label, file in zip(directions, ("forward", "backward"), self.files):
             self.functions.append(run_source(direction.text, file, dict(direction.space))[label])
 
-    def reached(self, wanted: Sequence[str], T: int) -> list[Names]:
-        """See `reached`; known after the first call."""
+    def reached(self, wanted: Sequence[str], T: int) -> tuple[list[Names], Names]:
+        """See `reached`, and what is reached by any; known after the first call."""
         if T not in self._reached:
-            self._reached[T] = reached(self.built.depends, wanted, T)
+            each = reached(self.built.depends, wanted, T)
+            self._reached[T] = each, dict.fromkeys([name for names in each for name in names])
         return self._reached[T]
 
     def forward(

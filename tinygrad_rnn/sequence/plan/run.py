@@ -20,7 +20,6 @@ from ...engine.higher_order import backpropagate_recorded, recording_on
 from ...engine.tensor import Tensor, make, value
 from ...errors import MutationError
 from ..call import Call
-from ..loop import label
 from .cache import Request, plan_for, request_of
 from .compiled import Plan
 from .directions import MASK
@@ -32,6 +31,7 @@ from .unplanned import Loop
 class Planned:
     """A scan that a plan has run: what its backward pass needs.
 
+    ``reached`` are the arguments that the outputs depend on, then those of each last state, ``known`` those of any.
     ``outer`` are the nodes of the arguments that the gradient flows to, ``names`` the arguments of each.
     """
 
@@ -41,7 +41,7 @@ class Planned:
             self.plan = Segments(plan, call.checkpoint, call.cell.input)
         self.call, self.request = call, request
         self.loop: Any = Loop(call, request.kinds) if request.wanted else None  # before random numbers are drawn
-        self.reached = plan.reached(request.wanted, call.xs.shape[1])  # by the outputs, then by each last state
+        self.reached, self.known = plan.reached(request.wanted, call.xs.shape[1])
         self.outer, self.names = list[Node](), list[list[str]]()
         self.since = 0
 
@@ -139,25 +139,28 @@ def planned(call: Call, jit: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
     tensors = [make(array, None) for array in (hs, *last)]
     if any(this.reached):
         _record(this, tensors)
-        run = StepRun(call.cell, range(0), call.state, call.params, call.windows)
-        run.starts.append(this.since)
-        label(run, tensors[0], tensors[1:])
     return tensors[0], tuple(tensors[1:])
 
 
 def _record(this: Planned, tensors: Sequence[Tensor]) -> None:
-    """Record the node of the scan, and those of its outputs."""
-    known = {**this.call.tensors, **this.request.outer}
-    names: dict[Node, list[str]] = {}
+    """Record the node of the scan, and those of its outputs, which refer to the run (see `StepRun`)."""
+    call, names = this.call, dict[Node, list[str]]()
     for name in this.request.wanted:
-        if any(name in reached for reached in this.reached):
-            names.setdefault(known[name].node, []).append(name)
+        if name in this.known:
+            tensor = call.tensors[name] if name in call.tensors else this.request.outer[name]
+            names.setdefault(tensor.node, []).append(name)
     this.outer, this.names = list(names), list(names.values())
     hub = Node([(node, GRADIENT, (this, k)) for k, node in enumerate(names)], None, None)
     hub.inside, this.since = this.loop, hub.seq
+    run = StepRun(call.cell, range(0), call.state, call.params, call.windows)
+    run.starts.append(hub.seq)
     for k, tensor in enumerate(tensors):
         if this.reached[k]:
-            tensor.node = Node([(hub, PART, (k, len(tensors)))], tensor.shape, tensor.dtype, attrs=OF_SCAN)
+            array = tensor._array
+            node = tensor.node = Node([(hub, PART, (k, len(tensors)))], array.shape, array.dtype, None, OF_SCAN)
+            node.run = run
+            if k:
+                node.name = call.cell.states[k - 1]
         this.loop.nodes.append(tensor.node and weakref.ref(tensor.node))
 
 
@@ -166,12 +169,12 @@ def _gradient(parts: Parts, this: Planned, k: int) -> Any:
 
     None if no output that has a gradient depends on it.
     """
-    flows = [known for known, dy in zip(this.reached, parts) if dy is not None]
-    if not any(name in known for known in flows for name in this.names[k]):
-        return None
-    if not hasattr(parts, "done"):
-        parts.done = this.gradients(parts)  # type: ignore[attr-defined]
-    g, parts.done[k] = parts.done[k], None  # type: ignore[attr-defined]
+    if parts.done is None:
+        flowing = [reached for reached, dy in zip(this.reached, parts) if dy is not None]
+        flows = [any(name in reached for reached in flowing for name in names) for names in this.names]
+        gradients = this.gradients(parts) if any(flows) else this.outer
+        parts.done = [g if flow else None for g, flow in zip(gradients, flows)]
+    g, parts.done[k] = parts.done[k], None
     return g
 
 

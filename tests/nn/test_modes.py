@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.nn import Buffer, Embedding, Linear, Module
+from tinygrad_rnn.nn.evaluating import evaluating
 
 
 def linear(seed: int = 0) -> Linear:
@@ -250,3 +251,26 @@ def test_another_rng_is_refused(rng, what):
     text = f"Linear: rng {what}, should be a NumPy generator or a seed: rng=np.random.default_rng(0)"
     with pytest.raises(TypeError, match=f"^{re.escape(text)}$"):
         Linear(3, 2, rng=rng)
+
+
+def test_evaluating_can_be_entered_again_and_restores_every_mode():
+    """Also nested, around an error, with a part in evaluation mode, or with an ``eval`` that is overridden."""
+
+    class Loud(tg.nn.Module):
+        calls = 0
+
+        def eval(self):
+            self.calls += 1
+            return super().eval()
+
+    for model in (tg.nn.Sequential(tg.nn.Dropout(0.5, rng=0), tg.nn.Dropout(0.5, rng=0).eval()), Loud()):
+        before = [module.training for module in model.modules.values()]
+        evaluation = evaluating(model)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError), evaluation, evaluation:
+                assert not any(module.training for module in model.modules.values())
+                assert not tg.tanh(tg.tensor(1.0, requires_grad=True)).requires_grad
+                _ = 1 / 0
+            assert [module.training for module in model.modules.values()] == before
+            assert tg.tanh(tg.tensor(1.0, requires_grad=True)).requires_grad
+    assert model.calls == 4

@@ -55,8 +55,11 @@ class Module:
         Raises InvalidType for a computed Tensor or an array in the place of a parameter, which would silently not be
         trained, and InvalidAttribute for a name that every module has.
         """
+        if name == "training":  # set for every token of a text that is generated
+            super().__setattr__(name, new)
+            return
         where, before = type(self).__name__, vars(self).get(name)
-        if hasattr(Module, name) and name != "training" and not name.startswith("__"):
+        if hasattr(Module, name) and not name.startswith("__"):
             raise InvalidAttribute(f"{where}: {name} is what every Module has, should be another name")
         computed = isinstance(new, Tensor) and new.node is not None and not is_parameter(new)
         if computed and (is_parameter(before) or isinstance(before, Frozen)) and not context.transforms:

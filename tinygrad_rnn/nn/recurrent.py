@@ -68,10 +68,12 @@ class Recurrent(Module):
             if name not in self.cell.config:
                 known = ", ".join(self.cell.config) or "none"
                 raise InvalidType(f"Recurrent: {name} is no configuration of {self.cell.name}, which has {known}")
-        xs, params = as_dtype(over_time(xs), self._dtype), self._params
+        params = self._params
+        dtype = _dtype(params)
+        xs = as_dtype(over_time(xs), dtype)
         state = self.state if state is None and self.stateful else state
         if state is not None:
-            state = [as_dtype(part, self._dtype) for part in (state if isinstance(state, (tuple, list)) else (state,))]
+            state = [as_dtype(part, dtype) for part in (state if isinstance(state, (tuple, list)) else (state,))]
         given = {**params, **self._drawn(len(xs._array) if xs.ndim else 0, config), **config}
         hs, state = scan(self.cell, xs, state, given, lengths=lengths, reverse=self.reverse, mode=self.mode,
                          checkpoint=self.checkpoint)  # fmt: skip
@@ -82,11 +84,8 @@ class Recurrent(Module):
     @property
     def _params(self) -> dict[str, Tensor]:
         """The parameters of the cell by name, frozen ones included."""
-        return {name: vars(self)[name] for name in self.cell.params}
-
-    @property
-    def _dtype(self) -> np.dtype:
-        return next((tensor.dtype for tensor in self._params.values()), np.dtype(np.float32))
+        tensors = vars(self)
+        return {name: tensors[name] for name in self.cell.params}
 
     @property
     def width(self) -> int:
@@ -95,12 +94,14 @@ class Recurrent(Module):
 
     def zero_state(self, N: int) -> tuple[Tensor, ...]:
         """The state of N rows that a call without a state starts from: zeros."""
-        return self.cell.zero_state(N, {**dict.fromkeys(self.cell.config), **self._params}, self._dtype)
+        return self.cell.zero_state(N, {**dict.fromkeys(self.cell.config), **self._params}, _dtype(self._params))
 
     def _drawn(self, N: int, config: Mapping[str, Any]) -> dict[str, Any]:
         """The random arguments of the cell that ``config`` lacks, for N rows; empty in evaluation mode."""
-        missing = [name for name in draws(self.cell) if name not in config] if self.training else []
-        if not missing or self.rng is None:
+        if not self.training or self.rng is None:
+            return {}
+        missing = [name for name in draws(self.cell) if name not in config]
+        if not missing:
             return {}
         drawn = draw_masks(self.cell, self.rng, N, self._params) if missing != ["rng"] else {}
         return {name: self.rng if name == "rng" else drawn[name] for name in missing}
@@ -135,6 +136,11 @@ class Recurrent(Module):
         sizes = ", ".join(f"{letter}={size}" for letter, size in self.sizes.items())
         held = "" if not self.stateful else ", holds no state" if self.state is None else _held(self.cell, self.state)
         return f"Recurrent({self.cell.name}, {sizes}{held})"
+
+
+def _dtype(params: Mapping[str, Tensor]) -> np.dtype:
+    """The dtype of the parameters of a cell; float32 if it has none."""
+    return next(iter(params.values())).dtype if params else np.dtype(np.float32)
 
 
 def _held(cell: Cell, state: tuple[Tensor, ...]) -> str:

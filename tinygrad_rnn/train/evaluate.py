@@ -97,9 +97,9 @@ def stream(
 def _draws(
     model: Any, ids: np.ndarray, rng: np.random.Generator, temperature: float, top_k: int | None, top_p: float | None
 ) -> Iterator[int]:
-    state = None
+    state, evaluation = None, evaluating(model)
     while True:
-        with evaluating(model):
+        with evaluation:
             scores, state = model(ids, state)
         p = _probabilities(scores, temperature, top_k, top_p)
         word = int(np.searchsorted(np.cumsum(p / p.sum()), rng.random(), side="right").clip(max=len(p) - 1))
@@ -111,6 +111,8 @@ def _probabilities(scores: Tensor, temperature: float, top_k: int | None, top_p:
     """The weights (V,) of the next word, not normalised; words that are not drawn have 0."""
     last = scores.numpy()[0, -1].astype(np.float64)
     p = np.exp((last - last.max()) / temperature)
+    if top_k is None and top_p is None:
+        return p
     order = np.argsort(-p, kind="stable")
     p[order[top_k:] if top_k else []] = 0
     if top_p is not None:

@@ -1,5 +1,6 @@
 """A run that is interrupted and resumed ends where an uninterrupted one ends, bit for bit, wherever it was stopped."""
 
+import importlib.util
 import itertools
 import json
 import os
@@ -14,8 +15,10 @@ import tinygrad_rnn as tg
 from helpers.command_line import SMALL, write_texts
 from tinygrad_rnn.cli import main, runs
 from tinygrad_rnn.data import load
+from tinygrad_rnn.engine import threads
+from tinygrad_rnn.errors import InvalidValue
 from tinygrad_rnn.models import LanguageModel
-from tinygrad_rnn.train import History, load_model, perplexity, run
+from tinygrad_rnn.train import History, load_model, perplexity, run, saved
 from tinygrad_rnn.train.console import two_digits
 
 pytest.importorskip("safetensors")
@@ -139,6 +142,39 @@ def test_masks_and_the_state_of_the_optimiser_are_resumed_too(kind, train, call,
         assert train("parts", *HARD[kind])[0] == 130
     assert call("resume", "parts")[0] == 0
     same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_compiled_run_goes_on_with_the_threads_it_was_begun_with(train, call, tmp_path, monkeypatch):
+    pytest.importorskip("llvmlite")
+    from tinygrad_rnn.sequence.jit import body, compile
+
+    monkeypatch.setattr(body, "LARGE", 1)  # operations from which two threads share the rows
+    monkeypatch.setattr(compile, "LEVEL", 0)
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", "2")
+    assert train("whole", "--scan=jit", "--epochs=1")[0] == 0
+    with monkeypatch.context() as patch:
+        interrupt(patch, 7)
+        assert train("parts", "--scan=jit", "--epochs=1")[0] == 130
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", "1")
+    used = []
+    count = threads.count
+    monkeypatch.setattr(threads, "count", lambda: used.append(count()) or used[-1])
+    assert call("resume", "parts")[0] == 0
+    same_run(tmp_path / "whole", tmp_path / "parts")
+    assert 2 in used and count() == 1
+
+
+def test_the_number_of_threads_of_a_damaged_run_is_refused(tmp_path):
+    for number in (0, 1.5, "2", None):
+        with pytest.raises(InvalidValue, match=r"last: threads is .*, should be a whole number from 1"):
+            saved.thread_count({"threads": number}, tmp_path / "last", 2)
+    assert saved.thread_count({}, tmp_path, 2) == 2
+
+
+def test_jit_without_llvmlite_is_refused_before_anything_is_read(train, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    code, _, err = train("run", "--scan=jit")
+    assert code == 2 and err.endswith("--scan: jit needs llvmlite: pip install 'tinygrad-rnn[jit]'\n"), err
 
 
 def test_a_run_may_be_stopped_again_and_again(train, call, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import zlib
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..data import UNK, Corpus, Splits, grammar, load, ptb, windows
 from ..data.ptb import VARIABLE
-from ..errors import InvalidValue
+from ..errors import InvalidValue, MissingDependency
 from ..models import LanguageModel
 from .settings import nearest
 from .target import cell_at
@@ -123,12 +124,15 @@ def cell(settings: Mapping[str, Any], folder: Path | None = None) -> Cell:
 def check(settings: Mapping[str, Any], folder: Path | None = None) -> Cell:
     """The cell of the settings (see `cell`).
 
-    Raises InvalidValue for names that do not exist and settings that do not fit together.
+    Raises InvalidValue for names that do not exist and settings that do not fit together, MissingDependency for loops
+    that are to be compiled where llvmlite is not installed.
     """
     kind = cell(settings, folder)
     for name, known in (("optimizer", optim.OPTIMIZERS), ("schedule", optim.SCHEDULES)):
         if settings[name] not in known:
             raise InvalidValue(f"--{name}: there is no {name} {settings[name]!r}, {nearest(settings[name], known)}")
+    if settings["scan"] == "jit" and importlib.util.find_spec("llvmlite") is None:
+        raise MissingDependency("--scan: jit needs llvmlite: pip install 'tinygrad-rnn[jit]'", name="llvmlite")
     if settings["tie"] and settings["embed"] != settings["hidden"]:
         sizes = f"embed is {settings['embed']} and hidden is {settings['hidden']}"
         raise InvalidValue(f"--tie: {sizes}, should be equal")

@@ -86,8 +86,8 @@ GROUPS: Mapping[str, Mapping[str, Setting]] = {
         "embedding": Setting("small", choice(("small", "normal")), "SCHEME",
                              "initial word vectors: small is the book's, for SGD; normal suits Adam"),
         "forget_bias": Setting(0.0, FROM_ZERO, "B", "initial bias of the block f, for cells that have one"),
-        "scan": Setting("auto", choice(("auto", "plan", "eager")), "MODE",
-                        "eager runs the cell step by step, plan in a planned loop, quicker; auto plans where it can"),
+        "scan": Setting("auto", choice(("auto", "plan", "jit", "eager")), "MODE",
+                        "eager runs step by step, plan in a planned loop, jit in a compiled one; auto plans if it can"),
     },
     "the batches": {
         "rows": Setting(20, _whole(1), "N", "rows of a batch"),

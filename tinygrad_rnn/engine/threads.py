@@ -2,20 +2,22 @@
 
 The environment variable ``TINYGRAD_RNN_THREADS`` sets the number of threads. By default it is the number of processors
 that the process may use, at most 4 and at most ``OMP_NUM_THREADS``, which also limits the products of NumPy. The blocks
-are the same for any number of threads, so the results are equal bit for bit.
+are the same for any number of threads, so the results are equal bit for bit. Compiled loops ask for the number too.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import InvalidValue
 
 VARIABLE = "TINYGRAD_RNN_THREADS"
+chosen: int | None = None  #: the number inside of `using`
 _here = threading.local()
 _lock = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}  # by the number of threads
@@ -23,6 +25,8 @@ _pools: dict[int, ThreadPoolExecutor] = {}  # by the number of threads
 
 def count() -> int:
     """The number of threads that blocks are shared by. Raises InvalidValue for a setting that is no number from 1."""
+    if chosen is not None:
+        return chosen
     setting = os.environ.get(VARIABLE, "")
     if setting:
         if not setting.isdecimal() or int(setting) < 1:
@@ -31,6 +35,17 @@ def count() -> int:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     products = os.environ.get("OMP_NUM_THREADS", "")
     return max(1, min(usable, 4, int(products) if products.isdecimal() else usable))
+
+
+@contextmanager
+def using(number: int) -> Iterator[None]:
+    """Inside, all threads of the process share blocks by ``number`` threads, whatever the setting."""
+    global chosen
+    before, chosen = chosen, number
+    try:
+        yield
+    finally:
+        chosen = before
 
 
 def over_blocks(function: Callable[[slice], None], rows: int, step: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import threads
 from ..errors import InvalidValue, MissingDependency
 from ..files import write_whole
 from ..nn.evaluating import evaluating
@@ -51,6 +52,7 @@ class Run:
         self.about, self.measure = dict(about), measure
         self.position, self.history = Position(), History()
         self.signals, self.saved_at, self.plots = Signals(), time.monotonic(), True
+        self.threads = threads.count()  #: a resumed run goes on with as many, since compiled loops may depend on it
 
     def where(self) -> str:
         """The position in words."""
@@ -66,7 +68,7 @@ class Run:
         batches with KeyboardInterrupt. The metrics are then those up to this place.
         """
         checks = None if valid is None else Watched(valid, self.pause)
-        with self.signals, Console(True) as console:
+        with self.signals, threads.using(self.threads), Console(True) as console:
 
             def report(progress: Progress) -> None:
                 self.position = progress.position
@@ -105,6 +107,7 @@ class Run:
         place = {name: value for name, value in vars(self.position).items() if name != "state"}
         save_model(self.folder / LAST, held, {
             **self._about(LAST), "position": place, "rows": len(self.history.rows),
+            "threads": self.threads,
             "metrics": saved.checksum(self.history.rows), "optimizer": numbers,
             "schedule": self.schedule.state_dict() if self.schedule is not None else None,
             "rngs": saved.listed(generator_states(self.model)),
@@ -153,6 +156,7 @@ class Run:
         path = self.folder / LAST
         arrays, about = saved.load_file(path, self.about)
         position, count = saved.position(about, path), len(batches)
+        self.threads = saved.thread_count(about, path, self.threads)
         if position.batch > count:
             raise InvalidValue(f"{path}: batch is {position.batch}, should be from 0 to {count}")
         history = History(saved.known_rows(self.folder / METRICS, about, path))

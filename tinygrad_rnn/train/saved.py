@@ -78,6 +78,14 @@ def position(about: Mapping[str, Any], path: Path) -> Position:
     return Position(**place)
 
 
+def thread_count(about: Mapping[str, Any], path: Path, default: int) -> int:
+    """The number of threads of a run; ``default`` for a file from before it was written. Raises InvalidValue."""
+    count = about.get("threads", default)
+    if type(count) is not int or count < 1:
+        raise InvalidValue(f"{path}: threads is {count!r}, should be a whole number from 1")
+    return count
+
+
 def has_trained(path: Path) -> bool:
     """Is there a run at ``path`` that has trained a batch? A file that cannot be read may be one."""
     if not path.exists():

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine import threads
 from ...engine.codegen import SIMPLE
 from ...engine.context import context
 from ...engine.tensor import Tensor, value
@@ -67,7 +68,7 @@ class Request:
         if 0 in [n for shape in shapes for n in shape]:
             raise PlanError("an array is empty")
         kinds = [(name, _config_key(name, arg)) for name, arg in config.items()]
-        self.key = (*reads.key, *shapes, dtypes[0], *kinds, *self.wanted, self.masked, jit)
+        self.key = (*reads.key, *shapes, dtypes[0], *kinds, *self.wanted, self.masked, jit and ("jit", threads.chosen))
 
     def contents(self) -> Any:
         """Checksums of the arrays that the cell reads besides its arguments; Python may decide by their values."""
@@ -81,7 +82,7 @@ def request_of(call: Call, jit: bool = False) -> Request:
     Raises MissingDependency for ``jit`` without llvmlite.
     """
     reads = reads_of(call.cell)
-    known, flags = call.form.requests, (context.recording, call.mask is not None, jit)
+    known, flags = call.form.requests, (context.recording, call.mask is not None, jit and ("jit", threads.chosen))
     request = known.get(flags)
     if request is None or request.reads is not reads:
         request = Request(call, reads, jit)

@@ -41,6 +41,7 @@ class Row:
     times: list[float] = field(default_factory=list)
     ratio: float | None = None
     peak: float = 0.0  # MB, the largest resident memory of its process
+    needs: float = 0.0  # MB of it that came after the job was set up: what its runs take
 
     @property
     def median(self) -> float:
@@ -173,9 +174,9 @@ def measure(bench: Bench, size: Mapping[str, Any], rounds: int, names: Sequence[
     base: Checksum | None = None
     runners = []
     with ExitStack() as stack:
-        for row in rows:
+        started = [stack.enter_context(worker(bench.module, row.name, size)) for row in rows]  # libraries load meanwhile
+        for row, runner in zip(rows, started, strict=True):
             note(f"  {row.name}")
-            runner = stack.enter_context(worker(bench.module, row.name, size))
             with reported(row):
                 mine = enter(row, runner, base)
                 base = mine if base is None else base
@@ -187,7 +188,7 @@ def measure(bench: Bench, size: Mapping[str, Any], rounds: int, names: Sequence[
         for row, runner in runners:
             if not row.status:
                 with reported(row):
-                    row.peak = runner.ask("peak")
+                    row.peak, row.needs = runner.ask("peak")
     for row in rows:
         row.ratio = ratio(row, rows[0])
     return rows

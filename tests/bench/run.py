@@ -5,13 +5,14 @@
 
 import better_lm
 import embedding
+import layers
 import lm_step
 import lstm
 import op_overhead
 import user_cells
 from table import main
 
-BENCHES = (lstm.BENCH, *user_cells.BENCHES, lm_step.BENCH, better_lm.BENCH, op_overhead.BENCH, embedding.BENCH)
+BENCHES = (lstm.BENCH, *user_cells.BENCHES, *layers.BENCHES, lm_step.BENCH, better_lm.BENCH, op_overhead.BENCH, embedding.BENCH)
 
 if __name__ == "__main__":
     main(*BENCHES)

@@ -20,15 +20,16 @@ LIBRARIES = ("numpy", "torch", "jax", "autograd", "mygrad", "llvmlite")
 def render(title: str, rows: Sequence[Row], judged: Sequence[Verdict], unit: str) -> str:
     """A table of contenders in Markdown, then one of the targets::
 
-        | contender      |  median |     min | ratio | peak |          |
-        |:---------------|--------:|--------:|------:|-----:|:---------|
-        | book           |   25.10 |   23.00 |  1.00 |   61 |          |
-        | torch, nn.LSTM |    6.02 |    5.55 |  0.24 |  310 | noisy    |
+        | contender      |  median |     min | ratio | peak | needs |          |
+        |:---------------|--------:|--------:|------:|-----:|------:|:---------|
+        | book           |   25.10 |   23.00 |  1.00 |   61 |    21 |          |
+        | torch, nn.LSTM |    6.02 |    5.55 |  0.24 |  310 |    24 | noisy    |
 
-    ``peak`` is the largest resident memory of the contender's process in MB, with its libraries. ``noisy`` behind a row
-    says that its median is far above its minimum: the machine was busy, run it again.
+    ``peak`` is the largest resident memory of the contender's process in MB, with its libraries; ``needs`` the part of
+    it that came with the first run. ``noisy`` behind a row says that its median is far above its minimum: the machine
+    was busy, run it again.
     """
-    heads = ["contender", f"median ({unit})", f"min ({unit})", f"ratio to {rows[0].name}", "peak (MB)", ""]
+    heads = ["contender", f"median ({unit})", f"min ({unit})", f"ratio to {rows[0].name}", "peak (MB)", "needs (MB)", ""]
     lines = [f"### {title}", "", *markdown(heads, [[row.name, *numbers(row, PER_SECOND[unit])] for row in rows])]
     if judged:
         targets = [[f"{v.target.top} / {v.target.bottom}", "-" if v.ratio is None else f"{v.ratio:.2f}",
@@ -50,10 +51,10 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def numbers(row: Row, per_second: float) -> list[str]:
     """Median, min, ratio and peak of one row, and a remark; or the reason why it has no numbers."""
     if row.status or not row.times:
-        return ["-", "-", "-", "-", row.status or "not measured"]
+        return ["-", "-", "-", "-", "-", row.status or "not measured"]
     ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
     times = [f"{row.median * per_second:.2f}", f"{min(row.times) * per_second:.2f}"]
-    return [*times, ratio, f"{row.peak:.0f}", "noisy" * row.noisy]
+    return [*times, ratio, f"{row.peak:.0f}", f"{row.needs:.0f}", "noisy" * row.noisy]
 
 
 def record(bench: Bench, label: str, rows: Sequence[Row], judged: Sequence[Verdict]) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def record(bench: Bench, label: str, rows: Sequence[Row], judged: Sequence[Verdi
         "bench": bench.module,
         "size": label,
         "baseline": rows[0].name,
-        "rows": [vars(row) | {"peak": round(row.peak, 1)} for row in rows],
+        "rows": [vars(row) | {"peak": round(row.peak, 1), "needs": round(row.needs, 1)} for row in rows],
         "targets": [v.target._asdict() | {"ratio": v.ratio, "verdict": v.word} for v in judged],
     }
 

@@ -82,6 +82,7 @@ BENCH = Bench(
     contenders={"add.at": by_hand(add_at), "sorted segments": by_hand(segments), "ours": ours},
     sizes={LABEL: {"N": 20, "T": 35, "V": 10000, "D": 650}},
     targets={LABEL: (Target("ours", "add.at", 2.0), Target("ours", "sorted segments", 2.0))},
+    quick=False,
 )
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def measure(bench: Bench, size: Mapping[str, Any], rounds: int, names: Sequence[
     base: Checksum | None = None
     runners = []
     with ExitStack() as stack:
-        started = [stack.enter_context(worker(bench.module, row.name, size)) for row in rows]  # libraries load meanwhile
+        started = [stack.enter_context(worker(bench.module, row.name, size)) for row in rows]  # together
         for row, runner in zip(rows, started, strict=True):
             note(f"  {row.name}")
             with reported(row):

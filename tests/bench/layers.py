@@ -11,7 +11,7 @@ import numpy as np
 from spec import Array, Bench, Job, library
 from table import main
 
-#: Our cell, and for each of its blocks the place and the sign that it has in PyTorch's order. z of a GRU is 1 - z there.
+#: Our cell, and for each block of PyTorch's its place and sign in ours: z of a GRU is 1 - z there.
 KINDS: Mapping[str, tuple[str, tuple[tuple[int, int], ...]]] = {
     "LSTM": ("lstm", ((2, 1), (0, 1), (1, 1), (3, 1))),  # f g i o here, i f g o there
     "GRU": ("gru_after", ((1, 1), (0, -1), (2, 1))),  # z r h here, r z n there

@@ -115,6 +115,7 @@ BENCH = Bench(
     sizes=SIZES,
     targets={label: (Target("ours", "numpy", 3.0),) for label in SIZES},
     unit="us",
+    quick=False,
 )
 
 if __name__ == "__main__":

@@ -36,11 +36,11 @@ def nine_lines(tg: Any) -> Any:
 def layer(make: Callable[[Any], Any], mode: str) -> Callable[..., Job]:
     """A contender that scans the cell ``make(tg)`` in the given mode (``eager``, ``plan``, ``jit``)."""
 
-    def setup(N: int, T: int, D: int, H: int) -> Job:
+    def setup(N: int, T: int, D: int, H: int, dtype: str = "float32") -> Job:
         tg = library("tinygrad_rnn")
         if mode == "jit":
             library("llvmlite")
-        cell, case = make(tg), lstm_case(N, T, D, H)
+        cell, case = make(tg), lstm_case(N, T, D, H, dtype)
         xs = tg.tensor(case.xs, requires_grad=True)
         params = {name: tg.tensor(getattr(case, name), requires_grad=True) for name in ("Wx", "Wh", "b")}
 

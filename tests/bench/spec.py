@@ -46,6 +46,7 @@ class Bench:
     targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     unit: str = "ms"
     slow: Sequence[str] = ()  # contenders that ``--quick`` leaves out
+    quick: bool = True  # is it a part of ``--quick``?
 
 
 def library(name: str) -> Any:

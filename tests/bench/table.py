@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from harness import Row, Verdict, measure, note, verdicts
 from spec import Bench
 
+MEMORY = ("peak (MB)", "needs (MB)")
 PER_SECOND = {"ms": 1e3, "us": 1e6}
 LIBRARIES = ("numpy", "torch", "jax", "autograd", "mygrad", "llvmlite")
 
@@ -29,21 +31,21 @@ def render(title: str, rows: Sequence[Row], judged: Sequence[Verdict], unit: str
     it that came with the first run. ``noisy`` behind a row says that its median is far above its minimum: the machine
     was busy, run it again.
     """
-    heads = ["contender", f"median ({unit})", f"min ({unit})", f"ratio to {rows[0].name}", "peak (MB)", "needs (MB)", ""]
-    lines = [f"### {title}", "", *markdown(heads, [[row.name, *numbers(row, PER_SECOND[unit])] for row in rows])]
+    heads = ["contender", f"median ({unit})", f"min ({unit})", f"ratio to {rows[0].name}", *MEMORY, ""]
+    cells = [[row.name, *numbers(row, PER_SECOND[unit])] for row in rows]
+    lines = [f"### {title}", "", *markdown(heads, cells, (0, len(heads) - 1))]
     if judged:
         targets = [[f"{v.target.top} / {v.target.bottom}", "-" if v.ratio is None else f"{v.ratio:.2f}",
                     f"≤ {v.target.at_most:.2f}", v.word] for v in judged]  # fmt: skip
-        lines += ["", *markdown(["ratio of medians", "measured", "target", ""], targets)]
+        lines += ["", *markdown(["ratio of medians", "measured", "target", ""], targets, (0, 3))]
     return "\n".join(lines) + "\n"
 
 
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table; the first and the last column are text, the others numbers."""
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[int] = (0,)) -> list[str]:
+    """The lines of a table; the columns ``texts`` are text, the others numbers."""
     wide = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    last = len(heads) - 1
-    rules = [":" + "-" * (n + 1) if k in (0, last) else "-" * (n + 1) + ":" for k, n in enumerate(wide)]
-    lines = [[f" {cell:<{n}} " if k in (0, last) else f" {cell:>{n}} " for k, (cell, n) in enumerate(zip(row, wide))]
+    rules = [":" + "-" * (n + 1) if k in texts else "-" * (n + 1) + ":" for k, n in enumerate(wide)]
+    lines = [[f" {cell:<{n}} " if k in texts else f" {cell:>{n}} " for k, (cell, n) in enumerate(zip(row, wide))]
              for row in (heads, *rows)]  # fmt: skip
     return [f"|{'|'.join(cells)}|" for cells in (lines[0], rules, *lines[1:])]
 
@@ -61,6 +63,7 @@ def record(bench: Bench, label: str, rows: Sequence[Row], judged: Sequence[Verdi
     """The same table as plain data; times are in seconds, all of them."""
     return {
         "bench": bench.module,
+        "title": bench.title,
         "size": label,
         "baseline": rows[0].name,
         "rows": [vars(row) | {"peak": round(row.peak, 1), "needs": round(row.needs, 1)} for row in rows],
@@ -88,6 +91,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="repetitions of each contender (7; 5 with --quick)")
     parser.add_argument("--quick", action="store_true", help="without the slow contenders and the single operations")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measured time there")
+    parser.add_argument("--docs", action="store_true", help="write tables and plots into docs/speed.md, docs/pictures")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="contenders whose name contains one of these")
     parser.add_argument("--size", nargs="+", metavar="LABEL", help="sizes whose label contains one of these")
     return parser.parse_args(argv)
@@ -103,7 +107,7 @@ def main(*benches: Bench, argv: Sequence[str] | None = None) -> None:
     options = arguments(sys.argv[1:] if argv is None else argv)
     rounds, records = options.rounds or (5 if options.quick else 7), []
     for bench in benches:
-        if options.quick and bench.unit == "us":
+        if options.quick and not bench.quick:
             continue
         known = [name for name in bench.contenders if not options.quick or name not in bench.slow]
         for label in chosen(list(bench.sizes), options.size):
@@ -116,3 +120,5 @@ def main(*benches: Bench, argv: Sequence[str] | None = None) -> None:
     if options.json:
         text = json.dumps({"machine": machine(), "tables": records}, indent=1)
         options.json.write_text(text + "\n", encoding="utf-8")
+    if options.docs:
+        import_module("report").write(records)

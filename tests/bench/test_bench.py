@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import layers
+import passes
 import run
 from baselines import LSTMStep, OwningStep, TimeLSTM, layer, loss_and_gradients
 from book_lm import BookLM
 from cases import LSTMCase, lm_case, lstm_case
 from harness import Row, differences, measure, ratio, verdicts
 from hoisted_lm import HoistedLM
+from ours import nine_lines
+from report import DOCS, PARTS, Measured, filled
 from spec import Array, Bench, Job, Target, fingerprint, library
 from table import main, render
 from torch_peers import from_torch, to_torch
@@ -195,6 +199,42 @@ def test_every_bench_can_be_found_by_its_workers(bench: Bench) -> None:
     for label, targets in bench.targets.items():
         assert label in bench.sizes
         assert all(t.top in bench.contenders and t.bottom in bench.contenders for t in targets)
+
+
+@pytest.mark.parametrize("kind", layers.KINDS)
+def test_gate_orders_of_layers_go_there_and_back(kind: str) -> None:
+    w = layers.case(kind, 2, 3, 4, 5, "float64")[2]["Wx"]
+    assert np.array_equal(layers.from_torch(kind, layers.to_torch(kind, w)), w)
+    assert layers.to_torch(kind, w).shape == w.shape[::-1]
+
+
+@pytest.mark.parametrize("name", passes.PASSES)
+def test_the_plan_without_a_pass_has_another_source(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tg = library("tinygrad_rnn")
+    cache = library("tinygrad_rnn.sequence.plan.cache")
+    cell = nine_lines(tg)
+
+    def plan() -> tuple[str, bool]:
+        monkeypatch.setattr(cache, "_plans", type(cache._plans)())
+        planned = tg.plan(cell, N=2, D=8, H=100)
+        return planned.source, planned.plan.functions[0].__globals__["empty"] is np.empty
+
+    before = plan()
+    for place, last, other in passes.places(name):
+        monkeypatch.setattr(place, last, other)
+    assert plan() != before
+
+
+def test_the_report_fills_what_was_measured_and_says_what_was_not() -> None:
+    title, size = "generation, one step", "N1 D100 H100"
+    names = ("torch, nn.LSTMCell", "ours, eager", "ours, plan", "ours, jit")
+    rows = [{"name": name, "times": [k * 1e-6, k * 1e-6], "status": ""} for k, name in enumerate(names, 20)]
+    page, missing = filled(PAGE := (DOCS / "speed.md").read_text(encoding="utf-8"),
+                           Measured([{"title": title, "size": size, "rows": rows, "targets": []}]))  # fmt: skip
+    assert "| plan          |         45,455 |        22 |" in page.splitlines()
+    assert [text.partition(":")[0] for text in missing] == [name for name in PARTS if name != "generation"]
+    assert page.partition("<!-- generation -->")[0] == PAGE.partition("<!-- generation -->")[0]
+    assert page.endswith(PAGE[-1000:])
 
 
 def test_gate_orders_go_there_and_back() -> None:

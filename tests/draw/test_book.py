@@ -1,6 +1,8 @@
 """The book's form of a gated cell, measured on the SVG: no crossing, no line through a box, no text on a line."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from tinygrad_rnn import Param, draw, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.draw.scene.book.parts import Parts
 
+PAPERS = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "pictures" / "cells.py"))["PAPERS"]
 CELLS = ["rnn", "lstm", "gru", "gru_after", "peephole_lstm", "mgu"]
 
 
@@ -36,13 +39,44 @@ def swapped_gru(x, h, *, U=Param("D H", "nzr"), V=Param("H H", "nzr")):
 
 
 @tg.cell
-def coupled_lstm(x, h, c, *, W=Param("D H", "fgo"), U=Param("H H", "fgo"), b=Param("H", "fgo")):
-    """The input gate is 1 - f (Greff et al. 2017)."""
-    f = sigmoid(x @ W.f + h @ U.f + b.f)
-    g = tanh(x @ W.g + h @ U.g + b.g)
-    o = sigmoid(x @ W.o + h @ U.o + b.o)
-    c = f * c + (1 - f) * g
-    return o * tanh(c), c
+def joined_lstm(x, h, c, *, W=Param("D+H H", "fgio"), b=Param("H", "fgio")):
+    """One matrix for x and h side by side."""
+    z = np.concatenate([x, h], axis=1)
+    f = sigmoid(z @ W.f + b.f)
+    g = tanh(z @ W.g + b.g)
+    i = sigmoid(z @ W.i + b.i)
+    o = sigmoid(z @ W.o + b.o)
+    c = f * c + g * i
+    h = o * tanh(c)
+    return h, c
+
+
+@tg.cell
+def joined_gru(x, h, *, W=Param("D+H H", "zrn")):
+    """The candidate joins x to r ⊙ h."""
+    z = sigmoid(np.hstack([h, x]) @ W.z)
+    r = sigmoid(np.hstack([h, x]) @ W.r)
+    n = tanh(np.hstack([r * h, x]) @ W.n)
+    return (1 - z) * h + z * n
+
+
+@tg.cell
+def shared_maps(x, h, *, W=Param("D H"), U=Param("H H"), b=Param("H", "zn")):
+    """Two maps before the gates, which add a bias each."""
+    wx, uh = x @ W, h @ U
+    z = sigmoid(wx + uh + b.z)
+    n = tanh(wx + uh + b.n)
+    return z * h + (1 - z) * n
+
+
+@tg.cell
+def highway(x, h, c, *, W=Param("D H", "frxs"), b=Param("H", "fr")):
+    """A simple recurrent unit (Lei et al. 2018): no gate reads a state, and h is not read at all."""
+    f = sigmoid(x @ W.f + b.f)
+    r = sigmoid(x @ W.r + b.r)
+    c = f * c + (1 - f) * (x @ W.x)
+    h = r * tanh(c) + (1 - r) * (x @ W.s)
+    return h, c
 
 
 @tg.cell
@@ -55,7 +89,8 @@ def iofg_lstm(x, h, c, *, W=Param("D H", "iofg"), U=Param("H H", "iofg"), b=Para
 
 
 DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swapped_gru": swapped_gru,
-         "coupled_lstm": coupled_lstm, "iofg_lstm": iofg_lstm}  # fmt: skip
+         "iofg_lstm": iofg_lstm, "joined_lstm": joined_lstm, "joined_gru": joined_gru, "shared_maps": shared_maps,
+         "highway": highway, **PAPERS}  # fmt: skip
 
 
 def seen(name, **options):
@@ -109,15 +144,17 @@ def test_the_way_back_is_always_to_the_right_of_the_way_forward(name):
         assert any(np.allclose(right, np.clip(right, *piece)) for piece in pieces)
 
 
-def test_both_lstms_give_the_same_picture_but_for_the_slices():
-    stacked, by_gate = (draw(cell, layout="book").scene for cell in (tg.lstm, my_lstm))
+def test_lstms_give_the_same_picture_but_for_the_slices_and_the_joint():
+    stacked, by_gate, joined = (draw(cell, layout="book").scene for cell in (tg.lstm, my_lstm, joined_lstm))
+    (joint,) = [shape for shape in joined.shapes if shape.lines == ["[x, h]"]]
+    joined.shapes.remove(joint)
 
     def places(scene):
         gates = [shape for shape in scene.shapes if shape.look in ("operation", "long", "text")
                  and not shape.id.startswith("key")]  # fmt: skip
         return sorted((tuple(shape.lines), round(shape.x, 6), round(shape.y, 6)) for shape in gates)
 
-    assert places(stacked) == places(by_gate)
+    assert places(stacked) == places(by_gate) == places(joined)
     assert [shape.look for shape in stacked.shapes].count("slice") == 1
     assert "slice" not in [shape.look for shape in by_gate.shapes]
 

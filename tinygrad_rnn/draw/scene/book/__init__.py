@@ -30,25 +30,24 @@ def book(graph: Graph, style: Style) -> Scene | None:
     states = graph.rows[0].states
     parts = Parts(graph)
     kinds = [part.kind for part in parts.parts.values()]
-    named = {graph.known[id].name for id in parts.order if parts.kinds[id] == "argument"}
-    if "gate" not in kinds or [graph.state_of(name) for name in graph.outputs] != states or not named >= set(states):
+    if "gate" not in kinds or [graph.state_of(name) for name in graph.outputs] != states:
         return None
     drawing = Drawing(parts, style)
     for order in _orders(_heads(parts)):
         try:
-            placement = Placement(parts, states, order)
-            pieces = [stretches(source, wires) for source, wires in _by_source(Routes(placement, drawing.reach).wires)]
+            routes = Routes(Placement(parts, states, order), drawing.reach)
+            pieces = [stretches(source, wires) for source, wires in _by_source(routes.wires)]
         except NoBook:
             continue
         if not crossings([stretch for stretches, _ in pieces for stretch in stretches]):
-            return drawing.scene(placement, pieces)
+            return drawing.scene(routes, pieces)
     return None
 
 
 def _heads(parts: Parts) -> list[str]:
     """The first part of each column: a map, or for a map that is sliced, each gate."""
     heads = []
-    for part in parts.parts.values():
+    for part in (part for part in parts.parts.values() if part is not parts.first):
         readers = [reader.kind for reader, _ in parts.uses.get(part.id, [])]
         if (part.kind == "map" and "slice" not in readers) or (
             part.kind == "gate" and parts.parts[part.feeds[0].source].kind == "slice"

@@ -14,7 +14,7 @@ from .gradients import Gradients
 from .nets import AWAY, Stretch, beside
 from .parts import Part, Parts
 from .placement import JOINT, LEAVE, Placement
-from .routes import BUS, START
+from .routes import BUS, Routes
 from .texts import Texts
 
 CIRCLE, DOT, LINE = 34.0, 8.0, 18.0
@@ -39,7 +39,8 @@ class Drawing:
         """Set the size of a part from its text."""
         wide = any(reader.kind == "slice" for reader, _ in self.parts.uses.get(part.id, []))
         if part.kind == "map":
-            rows = 3 if wide else len(self._params(part)) + len(part.lines)  # three, as most gates have
+            rows = 3 if wide else len(self._params(part)) + len(part.lines)
+            rows = rows if part is self.parts.first else max(rows, 3)  # three, as most gates have
             part.width, part.height = MAP, LINE * rows + 12
         elif part.kind == "slice":
             part.height = 22.0
@@ -59,9 +60,10 @@ class Drawing:
 
     # -- the scene
 
-    def scene(self, placement: Placement, pieces: list[tuple[list[Stretch], dict[str, Point]]]) -> Scene:
+    def scene(self, routes: Routes, pieces: list[tuple[list[Stretch], dict[str, Point]]]) -> Scene:
         """The whole scene; y points downward in it."""
-        self.placement, self.out = placement, Scene()
+        self.routes, self.placement, self.out = routes, routes.at, Scene()
+        placement = routes.at
         high = max([placement.rail_y if placement.rail else 0.0, *(part.top for part in self.parts.parts.values())])
         on_top = [part for part in self.parts.parts.values() if part.kind == "gate" and part.top == high]
         self.up = high + 34.0 + (LEAVE if on_top else 0.0)  # a result of a gate leaves upward
@@ -75,8 +77,8 @@ class Drawing:
                 about = self._about(about)
                 self.out.shapes.append(Shape(id, "dot", point[0], self.up - point[1], DOT, DOT, about=about))
             labelled += [(stretch, *self._add_line(stretch)) for stretch in stretches]
-        left, right = START - 26, placement.right + 26
-        bottom = self.up + 24
+        left, right = placement.start - 26, placement.right + 26
+        bottom = self.up - placement.low - 28
         self.out.frames.append(Frame("", left, 0.0, right - left, bottom))
         self._add_texts(labelled)
         self.out.width, self.out.height = right - left + 2 * (self.reach + 28), bottom + 58
@@ -123,13 +125,14 @@ class Drawing:
 
     def _add_ends(self) -> None:
         """The texts of arguments and results, and the joint of the bus."""
-        self.out.shapes.append(Shape(BUS, "joint", JOINT, self.up, DOT, DOT))
+        if len(self.routes.bus) > 1:
+            self._add_joint()
         shown = self.style.shapes != "none"
         ends: list[tuple[str, str, Vertex, Point]] = []
         for id in (id for id in self.parts.order if self.parts.kinds[id] == "argument"):
             vertex = self.graph.known[id]
-            aside = (START - self.reach - 24, self.placement.level(vertex.name))
-            place = aside if vertex.kind == "state" else (JOINT, -66.0)
+            aside = (self.placement.start - self.reach - 24, self.placement.level(vertex.name))
+            place = aside if vertex.kind == "state" else (self.routes.input_x(id), self.placement.low - 14)
             ends.append((id, vertex.name, vertex, place))
         for name, id in self.graph.outputs.items():
             place = (self.placement.right + self.reach + 24, self.placement.level(self.graph.state_of(name)))
@@ -141,6 +144,19 @@ class Drawing:
             width, height = block(lines, TEXT)
             self.out.shapes.append(Shape(id, "text", x, self.up - y, max(width, 28.0), height, lines, TEXT,
                                          about=vertex.id))  # fmt: skip
+
+    def _add_joint(self) -> None:
+        """Add the joint of the bus: a dot, or ``[x, h]`` where all that reads the bus reads these joined."""
+        readers = [part for id in self.routes.bus for part, _ in self.parts.uses[id]
+                   if part not in (self.routes.first, *self.placement.rail[:1])]  # fmt: skip
+        joined = {part.id: part.joint and [edge.source for _, edge in self.graph.into[part.joint]] for part in readers}
+        operands = joined[readers[0].id]
+        shape = Shape(BUS, "joint", JOINT, self.up, DOT, DOT)
+        if operands and all(others == operands for others in joined.values()):
+            lines = [f"[{', '.join(self.graph.known[id].name for id in operands)}]"]
+            shape.look, shape.lines, shape.size, shape.about = "long", lines, TEXT, readers[0].joint
+            shape.width, shape.height = block(lines, TEXT)[0] + 12, 30.0
+        self.out.shapes.append(shape)
 
     # -- lines
 
@@ -169,15 +185,13 @@ class Drawing:
     def _add_texts(self, labelled: list[tuple[Stretch, Line, Line | None]]) -> None:
         """The names of values to the left of their lines, the gradients to the right."""
         texts, seen = Texts(self.out), Counter[str]()
-        onto_bus = (wire.source for stretch, *_ in labelled for wire in stretch.wires if wire.target == BUS)
-        everything = list(dict.fromkeys(onto_bus))
         for stretch, line, _ in labelled:
             source, seen[source] = stretch.wires[0].source, seen[stretch.wires[0].source] + 1
             name, first = "", seen[source] == 1 and source in self.parts.parts
             if first and (vertex := self.gradients.vertex(stretch.wires[0])).id not in self.graph.results:
                 name = vertex.name
             elif source == BUS and len(stretch.wires) == 1:
-                name = self._tapped(stretch, everything)
+                name = self._tapped(stretch)
             if name:
                 line.notes += texts.place(line, [name], NAME, "ink", right=False)
         for stretch, line, back in labelled:
@@ -185,11 +199,11 @@ class Drawing:
                 look = self._ink(self.gradients.gradient(stretch)[0])
                 back.notes += texts.place(line, [text], TEXT, look, right=True)
 
-    def _tapped(self, stretch: Stretch, everything: list[str]) -> str:
-        """Which arguments a part takes from the bus, if it does not take all."""
-        sources = dict.fromkeys(self.graph.edges[number].source for number in stretch.wires[0].edges)
-        names = ", ".join(self.graph.known[id].name for id in everything if id in sources)
-        return names if len(sources) < len(everything) else ""
+    def _tapped(self, stretch: Stretch) -> str:
+        """Which values a part takes from the bus, if it does not take all."""
+        bus, part = self.routes.bus, self.parts.parts[stretch.wires[0].target]
+        taken = [id for id in bus if any(feed.source == id for feed in part.feeds)]
+        return ", ".join(self.graph.known[self._about(id)].name for id in taken) if len(taken) < len(bus) else ""
 
 
 def _met(points: list[Point], source: Shape, target: Shape, away: float) -> list[Point]:
@@ -199,7 +213,9 @@ def _met(points: list[Point], source: Shape, target: Shape, away: float) -> list
         (x, y), (nx, ny) = path[k], path[after]
         length = max(abs(nx - x) + abs(ny - y), 1e-9)
         ux, uy = (nx - x) / length, (ny - y) / length
-        if shape.look in POINTS:
+        if shape.id == BUS and shape.look == "long":
+            by = abs(ux) * shape.width / 2 + abs(uy) * shape.height / 2
+        elif shape.look in POINTS:
             by = DOT / 2 if not away else away + 3.0  # clear of the other lines there
         elif shape.look == "operation" and away:
             by = math.sqrt((shape.width / 2) ** 2 - away**2) - shape.width / 2

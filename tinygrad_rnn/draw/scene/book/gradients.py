@@ -59,6 +59,6 @@ class Gradients:
         if wire.result or wire.target == BUS:
             return "next" if wire.result else "gates"
         part = self.all[wire.target]
-        if part.kind == "map" and part.id in self.uses:
+        if part.kind == "map" and not part.value.name and part.id in self.uses:
             part = self.uses[part.id][0][0]
         return part.value.name or (part.lines[0] if part.lines else "slices")

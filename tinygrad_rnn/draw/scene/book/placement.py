@@ -20,11 +20,12 @@ from collections.abc import Sequence
 
 from .parts import Part, Parts
 
-PITCH, NARROW = 166.0, 118.0  # widths of the columns, and of the last, behind the rail
+PITCH, SLIM, NARROW = 166.0, 132.0, 118.0  # widths of columns: of gates, of operations alone, behind the rail
 RISE = 40.0  # between an operation and what is below it
 FLOOR, OVER = 38.0, 78.0  # between the bus and the maps, between the maps and the gates
 LEAVE = 32.0  # how far above a part its branches separate
-JOINT = 0.0  # the x of where the bus begins
+JOINT, START = 0.0, -46.0  # the x of where the bus begins, and of where the first state branches
+LOW = -52.0  # the y of where the input begins
 
 
 class NoBook(Exception):
@@ -35,8 +36,10 @@ class Placement:
     """The parts with their places; raises NoBook for a cell that does not fit the form."""
 
     def __init__(self, parts: Parts, states: Sequence[str], heads: Sequence[str]):
-        self.parts, self.graph, self.all = parts, parts.graph, parts.parts
-        self.states, self.columns = list(states), list(heads)
+        self.parts, self.graph, self.all, self.first = parts, parts.graph, parts.parts, parts.first
+        self.start = START  # where the first state branches
+        self.low = LOW  # where the input begins
+        self.states, self.columns, self.heads = list(states), list(heads), list(heads)
         self.sky = dict.fromkeys(heads, 0.0)  # how high each column is filled
         self.top = {head: head for head in heads}  # the part at the top of each column
         self.column: dict[str, str] = {}
@@ -77,10 +80,12 @@ class Placement:
 
     def _stand_maps_and_gates(self) -> None:
         """Place the maps above the bus, and the gates above their maps."""
-        maps = [part for part in self.all.values() if part.kind == "map"]
-        self.map_height = max(part.height for part in maps)
+        maps = [part.height for part in self.all.values() if part.kind == "map" and part is not self.first]
+        self.map_height = max(maps)
         self.gate_y = FLOOR + self.map_height + OVER + 17
-        for part in self.all.values():
+        if self.first is not None:
+            self._stand_first(self.first)
+        for part in (part for part in self.all.values() if part is not self.first):
             levels = {"map": FLOOR + self.map_height / 2, "slice": FLOOR + self.map_height + 41}
             part.y = levels.get(part.kind, self.gate_y)
             if part.id in self.columns:
@@ -90,7 +95,13 @@ class Placement:
                 self.column[part.id] = self.column.get(feed.source, part.id)
                 self.top[self.column[part.id]] = part.id
         for key in self.columns:
-            self.sky[key] = max(self.all[self.top[key]].top, self.sky[key])
+            self.sky[key] = self.gate_y + 17
+
+    def _stand_first(self, first: Part) -> None:
+        """Place the first map before the bus, on its level."""
+        first.x, first.y = JOINT - 74 - first.width / 2, 0.0
+        aside = 98.0 if any(feed.source == self.memory for feed in first.feeds) else 30.0
+        self.start, self.low = first.x - first.width / 2 - aside, first.bottom - 52
 
     def _stand_operations(self) -> None:
         """Place the operations that are neither on the rail nor behind it, each above its rightmost operand."""
@@ -113,7 +124,7 @@ class Placement:
         readers = [reader for reader, _ in self.parts.uses[last]]
         if len(readers) == 1:
             return False
-        return any(reader in self.rail for reader in readers) or any(
+        return any(reader in [*self.rail, *self.tail] for reader in readers) or any(
             reader.kind == "map" for reader, _ in self.parts.uses.get(part.id, [])
         )
 
@@ -128,6 +139,10 @@ class Placement:
         level = max(self.sky[column] for column in [*between, key])
         shared = any(len(self.parts.uses[id]) > 1 for id in sources if self.top[key] == id)
         part.y = level + (LEAVE + 24.0 if shared else RISE) + part.height / 2
+        for operand in (self.all[id] for id in sources if self.column[id] != key):
+            alone = len(self.parts.uses[operand.id]) == 1
+            if part.y < operand.top + LEAVE / 2:  # a line leaves its source from the side, or upward
+                part.y = max(part.y, operand.y) if alone else operand.top + LEAVE
         self.column[part.id], self.top[key] = key, part.id
         for source in sources:
             column = self.column[source]
@@ -178,7 +193,7 @@ class Placement:
         self.x: dict[str, float] = {}
         edge = JOINT + 24
         for key in self.columns:
-            width = NARROW if key == "tail" else PITCH
+            width = self._width(key)
             self.x[key], edge = edge + width / 2, edge + width
         self.right = edge + 40
         for part in self.all.values():
@@ -198,11 +213,14 @@ class Placement:
             part.x, part.width = (gates[0] + gates[-1]) / 2, step * len(gates) - (0 if part is bar else step - 110)
         self.all[bar.feeds[0].source].width = bar.width
 
+    def _width(self, key: str) -> float:
+        """The width of a column."""
+        return NARROW if key == "tail" else PITCH if key in self.heads else SLIM
+
     def gap(self, key: str, side: float) -> float:
         """The x of a line in the gap before a column."""
         place = self.columns.index(key)
-        width = NARROW if key == "tail" else PITCH
-        return (self.x[key] - width / 2 if place else JOINT + 30) + side
+        return (self.x[key] - self._width(key) / 2 if place else JOINT + 30) + side
 
     def level(self, state: str) -> float:
         """The height at which a state enters and leaves the frame."""

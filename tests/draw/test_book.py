@@ -159,6 +159,40 @@ def test_lstms_give_the_same_picture_but_for_the_slices_and_the_joint():
     assert "slice" not in [shape.look for shape in by_gate.shapes]
 
 
+def per_gate(x, h_prev, c_prev, W_f, b_f, W_i, b_i, W_c, b_c, W_o, b_o):
+    """A function with a matrix for each gate, new names for the new states, one of which is not named."""
+    hx = np.concatenate((h_prev, x), axis=1)
+    f, i = sigmoid(hx @ W_f + b_f), sigmoid(hx @ W_i + b_i)
+    candidate, o = tanh(hx @ W_c + b_c), sigmoid(hx @ W_o + b_o)
+    c_next = f * c_prev + i * candidate
+    return o * tanh(c_next), c_next
+
+
+def columns(h, x, W, U, b):
+    """Columns, the state first."""
+    h = tanh(W @ x + U @ h + b)
+    return h
+
+
+def relu_layer(a, W, b):
+    """No step, although it gives its argument a new value."""
+    a = tg.relu(a @ W + b)
+    return a
+
+
+def test_a_function_that_returns_new_values_of_its_states_is_a_step():
+    shapes = [(2, 3), (2, 4), (2, 4), *[(7, 4), (4,)] * 4]
+    picture = draw(per_gate, *[np.full(shape, 0.1) for shape in shapes], layout="book")
+    assert [shape.lines for shape in picture.scene.shapes if shape.id == "bus"] == [["[h_prev, x]"]]
+    assert {vertex.name: vertex.kind for vertex in picture.graph if vertex.kind != "operation"} == {
+        "x": "input", "h_prev": "state", "c_prev": "state",
+        **{f"{p}_{gate}": "parameter" for gate in "fico" for p in "Wb"}}  # fmt: skip
+    step = draw(columns, *[np.full(shape, 0.1) for shape in [(4, 1), (3, 1), (4, 3), (4, 4), (4, 1)]], layout="book")
+    assert [step.graph[name].kind for name in "hxW"] == ["state", "input", "parameter"]
+    layer = draw(relu_layer, np.ones((2, 2)), np.ones((2, 2)), np.ones(2)).graph
+    assert layer.rows == [] and layer["W"].kind == "input"
+
+
 def test_the_gates_stand_in_the_order_of_the_code_above_their_maps():
     scene = draw(my_lstm, layout="book", legend=False).scene
     graph = draw(my_lstm).graph

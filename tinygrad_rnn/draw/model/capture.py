@@ -29,6 +29,7 @@ from ...tracing.recurrences import Recurrence, recurrences
 from ...tracing.sample import codes
 from .helpers import Call, CallRecorder
 from .instance import Instance
+from .state_names import states_and_kinds
 
 
 @dataclass
@@ -92,7 +93,16 @@ def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[st
     params = getattr(getattr(f, "__self__", f), "params", None)
     named = params.items() if isinstance(params, Mapping) else ()
     paths = {x.node: path for path, x in named if isinstance(x, Tensor)}
-    return _of_call(f, inputs, names, getattr(f, "__name__", type(f).__name__), paths)
+    captured = _of_call(f, inputs, names, getattr(f, "__name__", type(f).__name__), paths)
+    leaves = {captured.names[node]: node for node, kind in captured.kinds.items()
+              if kind == "input" and node in captured.names}  # fmt: skip
+    products = [[captured.names.get(parent) for parent in node.parents if parent is not None]
+                for node in captured.order if node.op is not None and node.op.name == "matmul"]  # fmt: skip
+    captured.states, kinds = states_and_kinds({name: node.shape for name, node in leaves.items()},
+                                              {name: node.shape for name, node in captured.outputs.items()},
+                                              products)  # fmt: skip
+    captured.kinds |= {leaves[name]: kind for name, kind in kinds.items()}
+    return captured
 
 
 def of_layer(layer: Any, inputs: Sequence[Any], names: Sequence[str]) -> Captured:

@@ -13,7 +13,7 @@ from ..theme import block
 from .gradients import Gradients
 from .nets import AWAY, Stretch, beside
 from .parts import Part, Parts
-from .placement import JOINT, LEAVE, Placement
+from .placement import JOINT, LEAVE
 from .routes import BUS, Routes
 from .texts import Texts
 

@@ -79,10 +79,12 @@ def test_no_text_lies_on_a_line_or_a_text_and_no_line_runs_through_a_box(picture
 
 
 def test_every_edge_between_boxes_is_a_line(picture):
-    """Of every edge that is not inside of a step, nor from a parameter or constant, there is a line."""
+    """Of every edge that is not inside of a step or a bar, nor from a parameter or constant, there is a line."""
     _, drawn = picture
     shown = {number for line in drawn.scene.lines for number in line.edges}
-    missing = [edge for number, edge in enumerate(drawn.graph.edges) if number not in shown]
+    bars = [shape.members for shape in drawn.scene.shapes if shape.members]
+    missing = [edge for number, edge in enumerate(drawn.graph.edges) if number not in shown
+               and not any(edge.source in bar and edge.target in bar for bar in bars)]  # fmt: skip
     kinds = [(drawn.graph.known[edge.source].kind, drawn.graph.known[edge.target].op) for edge in missing]
     assert all(source in ("parameter", "block") or op in ("getitem", "transpose") for source, op in kinds)
 
@@ -95,6 +97,27 @@ def test_what_is_computed_later_is_above_or_to_the_right(picture):
         upright = line.look == "forward" and source.look in ("box", "long") and target.look in ("box", "long")
         if upright and name != "fed back" and source is not target:
             assert target.y < source.y or (target.y == source.y and len({source.look, target.look}) == 1)
+
+
+def test_few_steps_of_two_directions_stand_side_by_side_and_no_line_crosses():
+    drawn = draw(models.Tagger(6, 3, 4, 5, rng=0).loss(IDS[:, :3], TARGETS[:, :3] % 5))
+    found = Seen(drawn.svg())
+    assert crossings(found.lines) == on_texts(found) == on_lines(found) == through_boxes(found) == []
+    known = drawn.graph.known
+    boxes = [(known[shape.about].row, shape.x, shape.y) for shape in drawn.scene.shapes if shape.look == "box"]
+    assert len({y for *_, y in boxes}) == 1
+    assert [row for row, *_ in sorted(boxes, key=lambda box: box[1])] == [0, 0, 0, 1, 1, 1]
+    assert readable(drawn.scene)
+
+
+def test_chains_of_operations_are_one_bar_where_the_text_would_be_too_small():
+    loss = models.Seq2seq(6, 3, 4, start=0, attention="dot", rng=0).loss(IDS[:, :3], TARGETS[:, :2])
+    drawn = draw(loss)
+    bars = [shape.lines[0] for shape in drawn.scene.shapes if shape.look == "long"]
+    assert bars == ["embedding", "stack", "embedding", "stack", "swapaxes → @ → softmax",
+                    "@ → concatenate → affine → softmax loss"]  # fmt: skip
+    assert readable(drawn.scene) and "a bar is a chain of operations where the text would be too" in drawn.svg()
+    assert "→" not in draw(models.Seq2seq(6, 3, 4, start=0, rng=0).loss(IDS[:, :3], TARGETS[:, :2])).svg()
 
 
 def test_equal_steps_of_all_rows_stand_in_one_column():

@@ -13,11 +13,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...model import Graph
 from ..aspect import LEAST, text_height
-from ..geometry import Scene, side_by_side, stacked
+from ..geometry import AIR, Scene, side_by_side, stacked
 from ..links import Style
 from ..norm_plot import norm_plots
+from .chains import joined_chain
 from .drawing import Drawing
 from .levels import Levels
 from .placement import Placement
@@ -27,6 +30,8 @@ from .units import Units
 __all__ = ["over_time"]
 
 LEGEND = 40.0  # about the height of the title, and of the legend
+MOST = 24  # chains that are joined
+CHAINS = "a bar is a chain of operations where the text would be too small for a slide"
 
 
 def over_time(graph: Graph, style: Style) -> list[Scene]:
@@ -44,10 +49,30 @@ def over_time(graph: Graph, style: Style) -> list[Scene]:
 
 
 def timeline(graph: Graph, style: Style) -> Scene:
-    """The scene of a graph whose steps are boxes."""
-    units = Units(graph)
-    placement = Placement(Levels(units), Texts(graph, units), sparks=len(graph.rows) == 1)
+    """The scene of a graph whose steps are boxes; chains of operations are joined until the text is large enough.
+
+    If that does not help, none are.
+    """
+    first = scene = placed(units := Units(graph), style)
+    chains: list[tuple[str, str]] = []
+    while not is_large(scene) and len(chains) < MOST and (pair := joined_chain(units)) is not None:
+        chains.append(pair)
+        scene = placed(units := Units(graph, chains), style)
+    if not chains or not is_large(scene):
+        return first
+    graph.note = graph.note or CHAINS
+    return scene
+
+
+def placed(units: Units, style: Style) -> Scene:
+    """The scene of the units."""
+    placement = Placement(Levels(units), Texts(units.graph, units), sparks=len(units.rows) == 1)
     return cropped(Drawing(placement, style).scene())
+
+
+def is_large(scene: Scene) -> bool:
+    """Is the text large enough for a slide, with the title and the legend?"""
+    return text_height(replace(scene, height=scene.height + 2 * (LEGEND + AIR))) >= LEAST
 
 
 def cropped(scene: Scene) -> Scene:

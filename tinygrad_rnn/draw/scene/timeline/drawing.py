@@ -9,11 +9,11 @@ from ..book.nets import corners
 from ..geometry import Frame, Point, Scene, Shape
 from ..links import Style
 from ..theme import block
+from .elements import Bar, Row, StepBox, Wire
 from .pen import AWAY, NAME, Pen
 from .placement import BOX, LOOP, STUB, Placement
 from .routes import BAR
 from .texts import SIZE, wide
-from .units import Bar, Row, StepBox, Wire
 
 
 class Drawing(Pen):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from .units import Bar, Row, StepBox, Unit, Units, Wire
+from .elements import Bar, Row, StepBox, Unit, Wire
+from .units import Units
+
+BESIDE = 8  # steps up to which two rows stand side by side
 
 
 class Levels:
@@ -59,9 +62,20 @@ class Levels:
         for row in self.units.rows:
             firsts = [self.row_behind(source) for source in sources[row.key]]
             row.low = max((first.high for first in firsts if first is not None and first is not row), default=0)
+            if (other := self.other_way(row)) is not None:
+                row.low = max(row.low, other.high - 1)
             for k, box in enumerate(row.boxes):
                 box.column = row.low + 1 + k
             row.high = row.low + len(row.boxes) + 1
+
+    def other_way(self, row: Row) -> Row | None:
+        """The row before it that reads the same values in the other direction, if both have few steps."""
+        rows = [other for other in self.units.rows[: row.number] if other.reverse != row.reverse]
+        fed = {other: [wire.source for wire in self.units.wires
+                       if wire.target in other.boxes and not wire.state and not isinstance(wire.source, str)]
+               for other in [row, *rows]}  # fmt: skip
+        return next((other for other in rows if len(other.boxes) + len(row.boxes) <= BESIDE and fed[row]
+                     and dict.fromkeys(fed[other]) == dict.fromkeys(fed[row])), None)  # fmt: skip
 
     def row_behind(self, source: StepBox | Bar) -> Row | None:
         """The row from which a state comes, also through bars."""

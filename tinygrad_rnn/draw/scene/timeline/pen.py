@@ -8,8 +8,8 @@ from ..book.nets import beside
 from ..geometry import Line, Note, Point, Scene, Shape
 from ..links import Style, kind
 from ..theme import SIZES, block
+from .elements import StepBox, Wire
 from .texts import SIZE, Texts, wide
-from .units import StepBox, Wire
 
 AWAY = 7.0  # of the way back from the way forward
 NAME = SIZES["name"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from ..theme import SIZES, block
+from .elements import Bar, Row, StepBox, Unit, Wire
 from .levels import Levels, unit_of
 from .routes import BAR, TRACK, Routes
 from .texts import Texts, wide
-from .units import Bar, Row, StepBox, Unit, Wire
 
 LANE, EDGE = 46.0, 22.0  # the distance of the lanes of states, and from the first to the edge of a box
 NARROW, GAP = 84.0, 30.0  # the least width of a box, the least distance of columns

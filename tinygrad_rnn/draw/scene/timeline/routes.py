@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from ..geometry import Point
 from ..theme import SIZES
+from .elements import Bar, Row, StepBox, Unit, Wire
 from .levels import Levels, covers, unit_of
 from .texts import Texts, wide
-from .units import Bar, Row, StepBox, Unit, Wire
 
 BAR, TRACK = 32.0, 15.0  # the height of a bar, the distance of tracks
 

@@ -7,9 +7,11 @@ from collections import Counter
 from ...model import Edge, Graph, Vertex
 from ..labels import BARS, number_text, subscript
 from ..theme import SIZES, block
-from .units import Bar, Row, StepBox, Units, Wire
+from .elements import Bar, Row, StepBox, Wire
+from .units import Units
 
 SPARKS = 8  # bars of the sizes by step
+FEW = 4  # operations of a bar that are written out
 SIZE = SIZES["text"]
 
 
@@ -48,8 +50,8 @@ class Texts:
 
     def bar(self, bar: Bar) -> str:
         """The text of a bar."""
-        first = bar.members[0]
-        return f"{len(bar.members)} operations" if len(bar.members) > 1 else first.detail or first.symbol or first.op
+        names = [(member.detail or member.symbol or member.op).replace("\n", " ") for member in bar.members]
+        return f"{len(names)} operations" if len(names) > FEW else " → ".join(names)
 
     def fed(self, wire: Wire) -> str:
         """What a step calls what it gets from below."""
@@ -65,7 +67,7 @@ class Texts:
         return self.name(wire.value, wire.source) if not isinstance(wire.source, str) else ""
 
     def gradient(self, wire: Wire) -> str:
-        """The gradient beside a wire: of the whole value, ``|dh| 0.79``, or of a use, ``via next 0.4``."""
+        """The gradient beside a wire: of the whole value, ``|dh| 0.79``, or of one of its uses, ``0.4``."""
         extremes = self.graph.edges[wire.edges[-1]].extremes if wire.edges else None
         if wire.gradient is None and extremes is None:
             return ""
@@ -77,7 +79,7 @@ class Texts:
             return f"|d{fed if wire.target.first == wire.target.last else row.input}| {size}"
         name = self.name(wire.value, wire.source)
         if self.uses[wire.value.id] > 1 and not isinstance(wire.source, str):
-            return f"via {self.reader(wire)} {size}"
+            return size  # the line says which use it is
         return f"|d{name}| {size}" if name else size
 
     def leaves(self, bar: Bar) -> tuple[list[str], list[str]]:
@@ -98,13 +100,6 @@ class Texts:
         if edge.gradient is not None:
             return f"|d{name}| {number_text(edge.gradient)}"
         return f"{name} {source.shape}" if source.shape else name
-
-    def reader(self, wire: Wire) -> str:
-        """Who reads what goes along a wire."""
-        if isinstance(wire.target, StepBox):
-            inside = isinstance(wire.source, StepBox) and wire.source.row is wire.target.row and wire.state
-            return "next" if inside else self.graph.titles[wire.target.row.number]
-        return self.bar(wire.target) if isinstance(wire.target, Bar) else wire.target or "out"
 
     def params(self, row: Row, sparks: bool) -> list[str]:
         """The parameters of a row with their gradients, and with the parts of the steps as small bars."""

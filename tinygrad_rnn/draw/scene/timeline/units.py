@@ -3,84 +3,22 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from ...model import Edge, Graph, Vertex
+from .elements import Bar, Row, StepBox, Wire
 
 LEAVES = ("parameter", "block", "constant", "input", "state")
 BARS = 24  # bars that are drawn each; of more than that, those between the same rows are one
 
 
-@dataclass(eq=False)
-class Unit:
-    """A row or a bar: the columns that it covers, and its level, upward from 0."""
+class Units:
+    """The units of a graph; ``owner`` gives the step or bar that computes a value.
 
-    key: str
-    low: int = 0
-    high: int = 0
-    level: int = 0
-
-
-@dataclass(eq=False)
-class StepBox:
-    """A step of a row, or a fold of steps, in its column."""
-
-    vertex: Vertex
-    row: Row
-    first: int
-    last: int
-    column: int = 0
-
-    @property
-    def start(self) -> int:
-        """The step that ran first."""
-        return self.last if self.row.reverse else self.first
-
-    @property
-    def end(self) -> int:
-        """The step that ran last."""
-        return self.first if self.row.reverse else self.last
-
-
-@dataclass(eq=False)
-class Row(Unit):
-    """The steps of a recurrence, in the order of time; it begins at the column after ``low``."""
-
-    number: int = 0
-    reverse: bool = False
-    boxes: list[StepBox] = field(default_factory=list)
-    params: list[int] = field(default_factory=list)  # the edges from its parameters
-
-
-@dataclass(eq=False)
-class Bar(Unit):
-    """Operations outside of the steps; ``leaves`` are the edges from what is not computed."""
-
-    members: list[Vertex] = field(default_factory=list)
-    leaves: list[int] = field(default_factory=list)
-
-
-@dataclass(eq=False)
-class Wire:
-    """What goes from a unit to another, along ``edges``; a text stands for a leaf or a result.
-
-    ``state`` is the state as which a step reads it.
+    ``chains`` are the keys of bars to join, the first into the second.
     """
 
-    source: StepBox | Bar | str
-    target: StepBox | Bar | str
-    edges: tuple[int, ...]
-    value: Vertex
-    gradient: float | None
-    state: str = ""
-    cut: bool = False
-
-
-class Units:
-    """The units of a graph; ``owner`` gives the step or bar that computes a value."""
-
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, chains: Sequence[tuple[str, str]] = ()):
         self.graph = graph
         self.rows = [Row(f"r{k}", number=k, reverse=row.reverse) for k, row in enumerate(graph.rows)]
         self.bars: list[Bar] = []
@@ -97,6 +35,8 @@ class Units:
             row.boxes.sort(key=lambda box: box.first)
         if len(self.bars) > BARS:
             self.merge()
+        for first, second in chains:
+            self.join(first, second)
         self.wires = joined(list(self.between()))
 
     def add_step(self, vertex: Vertex, folds: dict[str, tuple[int, int]]) -> None:
@@ -162,8 +102,19 @@ class Units:
             if whole is not bar:
                 whole.members += bar.members
         self.bars = list(merged.values())
+        self.set_owners()
+
+    def join(self, first: str, second: str) -> None:
+        """Make one bar of two; it keeps the key of the second."""
+        bars = {bar.key: bar for bar in self.bars}
+        bars[second].members = bars[first].members + bars[second].members
+        self.bars.remove(bars[first])
+        self.set_owners()
+
+    def set_owners(self) -> None:
+        """Set the owners of the values of bars that were joined."""
         same = {vertex.id: bar for bar in self.bars for vertex in bar.members}
-        self.owner = {id: same.get(unit.key, unit) if isinstance(unit, Bar) else unit
+        self.owner = {id: same.get(unit.members[0].id, unit) if isinstance(unit, Bar) else unit
                       for id, unit in self.owner.items()}  # fmt: skip
 
     def reach(self, order: list[Vertex], ways: str, end: str) -> dict[str, int]:

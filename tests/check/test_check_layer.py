@@ -8,6 +8,7 @@ import pytest
 
 from helpers.layers_by_hand import GRU, LSTM, RNN, Affine, Embedding, Layer, Relu, SoftmaxLoss, TimeRNN, sigmoid
 from tinygrad_rnn.check import check_layer
+from tinygrad_rnn.check.timeout import limited
 from tinygrad_rnn.errors import CheckError
 
 r = np.random.default_rng(0).standard_normal
@@ -283,3 +284,18 @@ def test_a_layer_that_does_not_run_on_fewer_steps():
     wrong.twice = 2
     report = check_layer(wrong, xs)
     assert report.first_wrong == "dW" and "factor" in [one.kind for one in report.diagnoses], str(report)
+
+
+def test_a_search_that_reaches_the_time_limit_leaves_the_verdict(monkeypatch):
+    def endless(job):
+        while True:
+            pass
+
+    monkeypatch.setattr("tinygrad_rnn.check.mistakes.diagnoses", endless)
+    class Doubled(Affine):
+        def backward(self, dy):
+            return 2 * super().backward(dy)
+
+    with limited("the whole", 1.0):
+        report = check_layer(Doubled(), X)
+    assert report.verdict == "wrong" and any("time limit" in note for note in report.notes), str(report)

@@ -127,6 +127,7 @@ def test_a_name_tells_the_longest_cell_in_it(name):
     ("Broken", ["--cell", "rnn"], 1),
     ("TimeRNNBroken", [], 1),
     ("Doubler", ["--inputs", "3,4"], 0),
+    ("Doubler", [], 0),
     ("layer", ["--inputs", "3,4"], 0),
     ("Affine", ["--inputs", "3,4"], 0),  # with its own sizes
     ("tripler", ["--inputs", "3,4"], 1),
@@ -174,12 +175,12 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
     ("mine.py:WholeRNN", [], "WholeRNN: forward returns int64, should be an array of floats, or several"),
     ("mine.py:WholeRNN", ["--inputs", "3,7", "3,11"], "forward returns int64, should be an array of floats"),
     ("mine.py:ManyRNN", [], "forward(x, h, c, m) does not take x, h; --inputs should say the shapes"),
-    ("mine.py:half", ["--layer"], "half gives a object without params, grads, forward, backward"),
-    ("mine.py:Doubler", [], "cannot tell the cell of Doubler"),
+    ("mine.py:half", ["--layer"], "half gives a object, should be a layer: forward and backward"),
+    ("mine.py:Unnamed", [], "cannot tell the cell of Unnamed"),
     ("mine.py:Doubler", ["--inputs", "3,4", "--draw", "a.json"], "--draw is for the cell of a backward or a layer, and "
      "none is known here; --cell should name it"),
     ("mine.py:Doubler", ["--cell", "lstm", "--inputs", "3,4"], "forward cannot be compared with the cell lstm"),
-    ("mine.py:Doubler", [], "of a layer that is no cell, --inputs should say the shapes that forward takes"),
+    ("mine.py:Unnamed", [], "of a layer that is no cell, --inputs should say the shapes that forward takes"),
     ("mine.py:Affine", ["--inputs", "3,7"], "return x @ self.params[0] + self.params[1]\n  ValueError"),
 ])  # fmt: skip
 def test_what_cannot_be_checked_is_2_and_said(run, place, more, said):

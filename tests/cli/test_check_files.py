@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from helpers.command_line import CHECKOUT, python
+from helpers.handwritings.elsewhere import CONTAINERS, GLOBALS, TAPE
 from tinygrad_rnn.cli import main
 
 HANDWRITINGS = CHECKOUT / "tests" / "helpers" / "handwritings"
@@ -48,6 +49,12 @@ def run(tmp_path, monkeypatch, capsys):
         return code, out.err if code == 2 else out.out
 
     return run
+
+
+@pytest.mark.parametrize("text", [CONTAINERS, GLOBALS, TAPE], ids=["containers", "globals", "a tape"])
+def test_sizes_are_guessed_from_names_and_weights(text, run):
+    code, out = run(text)
+    assert code == 0 and "verdict: right" in out
 
 
 def test_the_only_thing_of_a_file_is_checked_and_git_applies_the_patch(run, tmp_path, searched):

@@ -191,6 +191,11 @@ class Doubler(Layer):
         return self.factor * dy
 
 
+class Unnamed(Doubler):
+    def forward(self, thing):
+        return 2.0 * thing
+
+
 class Affine(Layer):
     def __init__(self, D=4, H=2):
         self.own(np.ones((D, H)), np.zeros(H))

@@ -35,11 +35,13 @@ def check_layer(
 ) -> Report:  # fmt: skip
     """Compare the gradients of a layer by every floating input and parameter with numbers, and check its contract.
 
-    A layer has ``params`` and ``grads`` (lists or dicts of arrays), ``forward(*inputs)``, and ``backward(*cotangents)``
-    with a cotangent for each output. ``backward`` returns the gradients by the inputs: an array or a tuple, with None
-    for an input without a gradient, or for a gradient that nobody needs: it is not compared and does not count. Inputs
-    and outputs are arrays, or tuples, lists and dicts of arrays. Gradients are named after the attribute that holds
-    the parameter, else ``params[0]``. The layer itself is not changed.
+    A layer has ``forward(*inputs)``, and ``backward(*cotangents)`` with a cotangent for each output. Its parameters and
+    gradients are ``params`` and ``grads`` (lists or dicts of arrays), or are found: ``self.dW`` beside ``self.W``,
+    ``self.g["W"]`` beside ``self.p["W"]``, or ``dW`` among what ``backward`` returns. ``backward`` returns the
+    gradients by the inputs: an array or a tuple, with None for an input without a gradient, or for a gradient that
+    nobody needs: it is not compared and does not count. Inputs and outputs are arrays, or tuples, lists and dicts of
+    arrays. Gradients are named after the attribute that holds the parameter, else ``params[0]``. The layer itself is
+    not changed.
 
     A class with static ``forward(ctx, x)`` and ``backward(ctx, dy)`` is taken as a custom operation, as PyTorch has it.
 

@@ -19,9 +19,9 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
     loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
 
     Gradients are matched to inputs by name (``dWxh``, ``grad_Wxh``, a dict with the keys of an input), then by order
-    and shape; what fits no input is left alone. An input without a gradient does not count. Inputs are arrays, or
-    lists, tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global
-    generators before each call.
+    and shape; what fits no input is left alone. Weights may be global variables of the function's module. An input
+    without a gradient does not count. Inputs are arrays, or lists, tuples and dicts of arrays; integers are never
+    differentiated. ``seed`` seeds NumPy's and Python's global generators before each call.
 
     Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, returns no loss, or if a call
     takes longer than ``timeout`` seconds.

@@ -17,6 +17,7 @@ from .debugger.patch import SEEDS
 from .layers.adapter import Adapter
 from .report import Diagnosis, Report
 from .smallest import smallest_case
+from .timeout import TookTooLong
 
 EDIT = 5.0  # seconds of a call with an edit: a loop may never end with it
 
@@ -44,6 +45,8 @@ def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Seq
             report.diagnoses, report.searched = diagnoses(job) + report.diagnoses, True
         if not report.lines and not any(unit.function is inspect.unwrap(roots[-1]) for unit in job.units):
             report.notes += no_source(roots[-1])
+    except TookTooLong:
+        report.notes.append("no line is named: the search reached the time limit; a larger timeout gives it more")
     except Exception as error:  # the verdict stands even if the search fails
         report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
 

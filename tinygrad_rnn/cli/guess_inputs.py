@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..check.layers.arguments import plain
+from ..check.layers.arguments import plain, required
 from ..check.layers.discovered import floats_by_path
 from ..check.layers.functions import global_variables
 from ..errors import UserFileError
-from .make_layer import required
 
 SIZES = {"N": 3, "T": 5, "D": 7, "H": 11, "V": 13}
 #: The plain names of arguments, by their shape in words; a weight of gates has kH columns.
@@ -35,11 +34,12 @@ LAYOUTS = ("N", "NT", "TN")  # of x: one step, the batch first, or time first
 
 def guessed_inputs(
     name: str, function: Callable[..., Any], call: Callable[..., Any], rng: np.random.Generator,
-    sizes: Mapping[str, int], shapes: Sequence[tuple[int, ...]] | None, skip: int,
+    sizes: Mapping[str, int], shapes: Sequence[tuple[int, ...]] | None, skip: int, lengths: Sequence[int] = (),
 ) -> list[Any]:  # fmt: skip
     """Inputs for ``function`` on which ``call``, forward and backward, runs; ``shapes`` are those of ``--inputs``.
 
-    ``skip`` arguments at the front are no inputs. Raises UserFileError if none are found.
+    ``skip`` arguments at the front are no inputs. ``lengths`` are those of the weights, which are tried as sizes.
+    Raises UserFileError if none are found.
     """
     names = required(function)[skip:]
     if shapes is not None:
@@ -54,7 +54,7 @@ def guessed_inputs(
     if unknown:
         raise UserFileError(f"{name}({', '.join(names)}): no shape can be guessed for {', '.join(unknown)}; {give}")
     arrays = floats_by_path(global_variables(function)).values()
-    lengths = sorted({n for x in arrays for n in x.shape}) if kinds else []
+    lengths = lengths or sorted({n for x in arrays for n in x.shape})
     errors = []
     for run in (call, function):  # a backward that raises on every input is for the check to tell
         for inputs in readings(kinds, {**SIZES, **sizes}, rng, lengths):

@@ -7,6 +7,7 @@ arguments. ``forward`` gets as many inputs as it takes, over time or of one step
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,11 +19,12 @@ from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
-from ..check.layers.arguments import attributes, binds, parameters, plain
+from ..check.layers.arguments import attributes, binds, parameters, plain, required
 from ..check.layers.discovered import floats_by_path
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
+from .guess_inputs import guessed_inputs
 
 #: What constructors call sizes, by letter, without capitals and underscores.
 SIZE_NAMES = {
@@ -51,9 +53,8 @@ def size_letter(name: str) -> str:
     return next((letter for letter, names in SIZE_NAMES.items() if plain(name) in names), "")
 
 
-def required(function: Any) -> list[str]:
-    """The names of the arguments without a default."""
-    return [name for name, argument in parameters(function).items() if argument.default is argument.empty]
+class NoFloats(UserFileError):
+    """Raised if forward runs and returns no floats: other inputs would not change that."""
 
 
 class LayerMaker:
@@ -131,7 +132,20 @@ class LayerMaker:
         """Random inputs: of the shapes of ``--inputs``, else by the arguments of forward, over time or of one step."""
         if self.shapes:
             return self.shaped(layer, self.shapes)
-        cell = self.recognise(layer)
+        lengths = sorted({n for x in floats_by_path(layer).values() for n in x.shape})
+        try:
+            return self.inputs_of_cell(layer, self.recognise(layer), lengths)
+        except NoFloats:
+            raise
+        except Exception as error:
+            try:
+                run = functools.partial(self.try_forward, layer)
+                return guessed_inputs(self.name, layer.forward, run, self.rng, self.sizes, None, 0, lengths)
+            except UserFileError:
+                raise error from None
+
+    def inputs_of_cell(self, layer: Any, cell: Cell, lengths: Sequence[int]) -> list[np.ndarray]:
+        """The input, and the states that forward takes; ``lengths`` are tried as D and H if the sizes do not run."""
         needed = required(layer.forward)
         names = [name for name in _named_arguments(layer.forward, keyword=False) if name in needed]
         if not 0 < len(names) <= 1 + len(cell.states):
@@ -139,19 +153,19 @@ class LayerMaker:
                                 f"{', '.join(cell.states)}; --inputs should say the shapes that it takes, such as "
                                 "--inputs 3,5 3,7")  # fmt: skip
         likely = len(names) == 1 or names[0].endswith("s")
-        lengths = sorted({n for x in floats_by_path(layer).values() for n in x.shape})
         errors, usual = [], dict(self.sizes)
         for D, H in [(usual["D"], usual["H"]), *itertools.product(lengths, lengths)]:
             self.sizes.update(D=D, H=H)
             for over_time in (likely, not likely):
                 inputs = [self.random(shape) for shape in self.input_shapes(cell, over_time)[: len(names)]]
                 try:
-                    self.try_forward(layer, inputs)
+                    self.try_forward(layer, *inputs)
                     return inputs
-                except UserFileError:
+                except NoFloats:
                     raise
                 except Exception as error:
                     errors.append(error)
+        self.sizes = usual
         raise errors[0]
 
     def shaped(self, layer: Any, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
@@ -161,18 +175,18 @@ class LayerMaker:
             wanted = ", ".join(parameters(layer.forward))
             raise UserFileError(f"{self.name}: --inputs has {len(inputs)} shapes, should be one for each of "
                                 f"forward({wanted})")  # fmt: skip
-        self.try_forward(layer, inputs)
+        self.try_forward(layer, *inputs)
         return inputs
 
-    def try_forward(self, layer: Any, inputs: list[np.ndarray]) -> None:
+    def try_forward(self, layer: Any, *inputs: Any) -> None:
         """Run forward once on a copy; raise UserFileError unless it returns an array of floats."""
         with np.errstate(all="ignore"):
-            result = copy.deepcopy(layer).forward(*map(np.copy, inputs))
+            result = copy.deepcopy(layer).forward(*copy.deepcopy(inputs))
         results = result if isinstance(result, (tuple, list)) else [result]
         if not any(np.asarray(output).dtype.kind == "f" for output in results):
             kinds = [str(getattr(output, "dtype", None) or type(output).__name__) for output in results]
-            raise UserFileError(f"{self.name}: forward returns {', '.join(kinds) or 'nothing'}, should be an array of "
-                                "floats, or several")  # fmt: skip
+            raise NoFloats(f"{self.name}: forward returns {', '.join(kinds) or 'nothing'}, should be an array of "
+                           "floats, or several")  # fmt: skip
 
     def recognise(self, layer: Any) -> Cell:
         """The cell, if need be by the shapes of the parameters; the layer's own sizes are taken over."""

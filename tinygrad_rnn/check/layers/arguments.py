@@ -63,6 +63,11 @@ def parameters(f: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return {}
 
 
+def required(function: Any) -> list[str]:
+    """The names of the arguments without a default."""
+    return [name for name, argument in parameters(function).items() if argument.default is argument.empty]
+
+
 def is_backward(function: Callable[..., Any]) -> bool:
     """Can a function be a backward: does it take a gradient, or any argument? Otherwise it makes a layer."""
     names = parameters(function)

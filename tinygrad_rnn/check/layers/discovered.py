@@ -7,10 +7,9 @@ return dx, dWx, db; return dx, {"Wx": ..., "b": ...}
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 from ..numeric.inputs import argument_names
 from .names import in_order, is_gradient, key_of, returned_names
 
+SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 Path = tuple[Any, ...]  # attributes, keys and indices, from the layer to an array
 GRADIENTS = ("g", "gs", "grad", "grads", "gradient", "gradients", "d", "deltas", "dparams", "dp", "dtheta")
 PARAMETERS = ("p", "ps", "param", "params", "parameters", "weights", "w", "theta", "model", "variables")
@@ -38,16 +38,18 @@ class DiscoveredLayer:
         self.returned_names = getattr(layer, "returned_names", None) or returned_names(type(layer).backward)
         arrays = floats_by_path(layer)
         self.paths = names_of(path for path in arrays if not any(is_beside(path, other) for other in arrays))
-        self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), {})
+        methods = {name: as_method(getattr(DiscoveredLayer, f"_run_{name}"), inspect.signature(getattr(layer, name)))
+                   for name in ("forward", "backward")}  # fmt: skip
+        self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
         after = self._tried(inputs)
         if after is not None:
             self.paths = names_of(path for path, name in self.paths.items() if _is_read(path, self.paths) and (
                 name in after.grads or _lacks_gradient(path, name, after, arrays)))  # fmt: skip
 
-    def _tried(self, inputs: Sequence[Any]) -> DiscoveredLayer | None:
+    def _tried(self, inputs: Sequence[Any]) -> Any:
         """A copy of the layer after forward and backward; None if they do not run."""
         try:
-            used = copy.deepcopy(self)
+            used: Any = copy.deepcopy(self)
             with np.errstate(all="ignore"):
                 result = used.forward(*copy.deepcopy(tuple(inputs)))
                 several = isinstance(result, (tuple, list))
@@ -68,23 +70,10 @@ class DiscoveredLayer:
                   for path, name in self.paths.items()}  # fmt: skip
         return {**{name: g for name, g in beside.items() if g is not None}, **self.returned}
 
-    @property
-    def forward(self) -> Any:
-        """Forward, for its signature; called, it keeps the inputs."""
-        call = functools.partial(self._run)
-        call.__signature__ = inspect.signature(self.layer.forward)  # type: ignore[attr-defined]
-        return call
-
-    def _run(self, *inputs: Any, **named: Any) -> Any:
+    def _run_forward(self, *inputs: Any, **named: Any) -> Any:
+        """Forward; the inputs are kept."""
         self.inputs = inputs
         return self.layer.forward(*inputs, **named)
-
-    @property
-    def backward(self) -> Any:
-        """Backward, for its signature; called, it gives the gradients by the inputs."""
-        call = functools.partial(self._run_backward)
-        call.__signature__ = inspect.signature(self.layer.backward)  # type: ignore[attr-defined]
-        return call
 
     def _run_backward(self, *dys: Any, **named: Any) -> Any:
         """Take the gradients by parameters out of what backward returns; give the others in the order of the inputs."""
@@ -101,6 +90,17 @@ class DiscoveredLayer:
             return result if rest else None
         order = getattr(self.layer, "order", in_order)
         return order([part for _, part in rest], self.arguments, self.inputs, [name for name, _ in rest])
+
+
+def as_method(function: Callable[..., Any], signature: inspect.Signature) -> Any:
+    """A method that calls ``function`` and shows a signature, which is without ``self``."""
+
+    def method(self: Any, *args: Any, **named: Any) -> Any:
+        return function(self, *args, **named)
+
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[SELF, *signature.parameters.values()])  # fmt: skip
+    return method
 
 
 def is_discovered(layer: Any) -> bool:

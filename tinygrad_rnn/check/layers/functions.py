@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..debugger.source import names_in
-from .discovered import floats_by_path
+from .discovered import as_method, floats_by_path
 from .names import in_order
 
-SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 ANY = inspect.Signature([inspect.Parameter("dys", inspect.Parameter.VAR_POSITIONAL)])
 
 
@@ -39,10 +38,8 @@ def functions_as_layer(
         with in_place_of_globals(sources[0], self.variables):
             return backward(self.saved, *cotangents)
 
-    for method, signature in ((run, inputs), (back, dys)):
-        method.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[SELF, *signature.parameters.values()])  # fmt: skip
-    layer = type(name or getattr(sources[0], "__name__", "function"), (), {"forward": run, "backward": back})()
+    methods = {"forward": as_method(run, inputs), "backward": as_method(back, dys)}
+    layer = type(name or getattr(sources[0], "__name__", "function"), (), methods)()
     layer.user_functions, layer.returned_names, layer.order = list(sources), list(returned), order
     layer.variables = {key: x for source in sources for key, x in global_variables(source).items()}
     return layer

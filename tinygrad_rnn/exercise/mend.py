@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..check.debugger.batch import with_edit
 from ..check.debugger.observe import Kind, expressions, kind_of
 from ..check.debugger.scope import Scope
 from ..check.debugger.statement_edits import Edit, of_statement
@@ -26,18 +27,13 @@ Case = tuple[dict[str, Any], np.ndarray]  # the variables before the line, and t
 def mended(function: Any, body: Sequence[ast.stmt], name: str, cases: Sequence[Case]) -> str:
     """The likeliest change of the statements ``body``, which assign ``name``, as ``old   ->   new``; "" if none is."""
     statements = copy.deepcopy(list(body))
+    module = ast.Module(statements, [])
     edits = itertools.chain.from_iterable(edits_of(function, statements, k, cases[0][0]) for k in range(len(body)))
     for edit in sorted(edits, key=lambda edit: edit.cost)[:MOST]:
         old = [ast.unparse(statement) for statement in statements]
-        edit.swap()
-        try:
-            for statement in statements:
-                ast.fix_missing_locations(statement)
-            if all(gives(statements, name, *case) for case in cases):
-                new = [ast.unparse(statement) for statement in statements]
-                return change(old, new)
-        finally:
-            edit.swap()
+        edited = with_edit(module, edit).body
+        if all(gives(edited, name, *case) for case in cases):
+            return change(old, [ast.unparse(statement) for statement in edited])
     return ""
 
 

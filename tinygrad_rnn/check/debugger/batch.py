@@ -77,14 +77,10 @@ class Batch:
         edit, self.current = self.edits[n], n
         if n not in self.single:
             return self.codes[edit.unit]
-        edit.swap()
         try:
-            placed(edit)
-            return self.job.units[edit.unit].compiled()
+            return self.job.units[edit.unit].compiled(with_edit(self.job.units[edit.unit].node, edit))
         except (SyntaxError, ValueError, TypeError):
             return None
-        finally:
-            edit.swap()
 
 
 def is_single(edit: Edit) -> bool:
@@ -100,21 +96,21 @@ def alternative(edit: Edit) -> tuple[str, ast.stmt, list[ast.stmt]]:
         where = ("instead", edit.holder[start]) if stop > start else ("after", edit.statement)
     else:
         statements, where = [with_edit(edit.statement, edit)], ("instead", edit.statement)
-    for statement in statements:
-        locate(statement, edit.statement)
-    return (*where, statements)
+    return (*where, located(statements, edit.statement))
 
 
 def with_edit(node: Any, edit: Edit) -> Any:
     """A copy of a tree with an edit; what is not changed is the same object."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, part in ast.iter_fields(node):
         if node is edit.holder and name == edit.key:
-            new = edit.built()
+            new = located(edit.built(), edit.statement)
+        elif part is edit.holder and isinstance(edit.new, tuple):
+            new = [*part[: edit.new[0]], *located(edit.statements(), edit.statement), *part[edit.new[1] :]]
         elif isinstance(part, list):
             items = [with_edit(item, edit) if isinstance(item, ast.AST) else item for item in part]
             if part is edit.holder:
-                items[edit.key] = edit.built()
+                items[edit.key] = located(edit.built(), edit.statement)
             new = items if any(a is not b for a, b in zip(items, part)) else part
         else:
             new = with_edit(part, edit) if isinstance(part, ast.AST) else part
@@ -156,25 +152,15 @@ def passed_on(target: str, n: int) -> ast.stmt:
 def _if(n: int, new: list[ast.stmt], otherwise: list[ast.stmt], at: ast.stmt) -> ast.stmt:
     test = ast.Call(ast.Constant(MARK), [ast.Constant(n)], [])
     statement = ast.If(test, new, otherwise)
-    locate(test, at)
+    located(test, at)
     return ast.copy_location(statement, at)
 
 
-def locate(root: Any, at: ast.stmt) -> None:
-    """Give the nodes of a tree that have no place the line of a statement."""
+def located(root: Any, at: ast.stmt) -> Any:
+    """A tree, or several, with the line of a statement for the nodes that have no place."""
     node: Any
-    for node in ast.walk(root):
+    for node in ast.walk(ast.Module(root, []) if isinstance(root, list) else root):
         if "lineno" in node._attributes and not hasattr(node, "lineno"):
             node.lineno = node.end_lineno = at.lineno
             node.col_offset = node.end_col_offset = at.col_offset
-
-
-def placed(edit: Edit) -> None:
-    """Give the new nodes of an edit the line of its statement; after `Edit.swap`."""
-    if isinstance(edit.new, tuple):
-        start, stop, _ = edit.new
-        new = edit.holder[start:stop]
-    else:
-        new = [edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)]
-    for root in new:
-        locate(root, edit.statement)
+    return root

@@ -16,7 +16,7 @@ import numpy as np
 from .batch import SIZE, Batch, is_single
 from .job import Job
 from .observe import Observation
-from .patch import SEEDS, Patch, changed_lines, texts
+from .patch import SEEDS, Patch, patch_of
 from .references import Line, References, lines_of, passed
 from .scope import Scope
 from .source import Unit
@@ -110,7 +110,7 @@ class Chain:
                     return key, old.unit, self.job.units[old.unit].text.replace(old.new, old.old, 1), None
             for source in [line, *earlier]:
                 edit = self.mending(source, line, max(run, self.least.get(text, 0)), scope)
-                patch = changed(self.job, edit) if edit is not None else None
+                patch = patch_of(self.job, edit) if edit is not None else None
                 if patch is not None:
                     return ast.unparse(source.statement), patch.unit, patch.text, patch
         return None
@@ -142,17 +142,6 @@ class Chain:
                 if len(values) > run and self.references.hold(line, values[: run + 1], len(values)):
                     return edit
         return None
-
-
-def changed(job: Job, edit: Edit) -> Patch | None:
-    """The edit as a patch."""
-    unit = job.units[edit.unit]
-    text = next(iter(texts(unit, edit)), None)
-    if text is None:
-        return None
-    patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
-    patch.unit = edit.unit
-    return patch
 
 
 def noted(job: Job, lines: Sequence[Line]) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..report import Diagnosis
 from .holds import should_hold
 from .job import Job
+from .patch import Patch
 from .place import Place, source_line
 from .quantity import gradient_by
 from .search import search
@@ -23,26 +24,13 @@ def diagnoses(job: Job) -> list[Diagnosis]:
         job.accept(patch.unit, patch.text)
     for patch in result.patches:
         patch.holds = should_hold(job, patch)
-    if result.line is not None:
-        return [_without_patch(result.line)]
-    return [
-        Diagnosis(
-            "line",
-            "",
-            str(patch),
-            0.0,
-            k,
-            None,
-            patch.file,
-            patch.line,
-            patch.function,
-            patch.old,
-            patch.new,
-            patch.diff(),
-            holds=patch.holds,
-        )
-        for k, patch in enumerate(result.patches)
-    ]
+    patched = [_with_patch(patch, k) for k, patch in enumerate(result.patches)]
+    return patched or ([_without_patch(result.line)] if result.line else [])
+
+
+def _with_patch(patch: Patch, k: int) -> Diagnosis:
+    return Diagnosis("line", "", str(patch), 0.0, k, None, patch.file, patch.line, patch.function, patch.old, patch.new,
+                     patch.diff(), holds=patch.holds)  # fmt: skip
 
 
 def _without_patch(place: Place) -> Diagnosis:

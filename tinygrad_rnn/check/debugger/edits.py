@@ -66,11 +66,15 @@ def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
         return
     for atom in scope.like(kind, text):
         close = isinstance(node, ATOMS) or kind == ("i", ())
-        yield (1.5 + 0.5 * _far(text, atom) if close else 3) + scope.hint(atom) / 2, expression(atom)
+        yield (1.5 + 0.5 * far(text, atom) if close else 3) + scope.hint(atom) / 2, expression(atom)
     if kind[0] == "f":
         yield from _unary(node, kind, scope, top)
         if top:
             yield from _factors(node, kind, scope)
+        elif isinstance(node, ATOMS):  # a factor that is a sum
+            for atom in scope.like(kind, text):
+                for form in ("e - a", "e + a"):
+                    yield 2.5 + scope.hint(atom), expression(form, e=node, a=expression(atom))
     elif not kind[1] and not isinstance(node, ast.Constant):
         yield 1.5, expression("e - 1", e=node)
         yield 1.5, expression("e + 1", e=node)
@@ -90,7 +94,8 @@ def _reads(node: ast.expr) -> bool:
     return any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node))
 
 
-def _far(text: str, atom: str) -> float:
+@functools.cache
+def far(text: str, atom: str) -> float:
     """Between 0 and 1: how little two names have in common."""
     same = sum(a == b for a, b in zip(text, atom)) + sum(a == b for a, b in zip(text[::-1], atom[::-1]))
     return 1 - min(1.0, same / max(len(text), len(atom)))

@@ -11,7 +11,7 @@ import functools
 import heapq
 from collections.abc import Callable, Iterator
 
-from .edits import ATOMS
+from .edits import ATOMS, far
 from .scope import Scope, stem_of
 from .statement_edits import Edit, bodies, renamed
 
@@ -133,10 +133,3 @@ def exchanges(model: ast.stmt, fixed: dict[str, str], scope: Scope) -> list[tupl
     some += [(0.4 + a + b, {text: other, text2: other2}) for k, (a, text, other) in enumerate(pairs)
              for b, text2, other2 in pairs[k + 1 :] if text2 != text]  # fmt: skip
     return heapq.nsmallest(CHEAPEST, some, key=lambda pair: pair[0])
-
-
-@functools.cache
-def far(a: str, b: str) -> float:
-    """Between 0 and 1: how little two names have in common."""
-    same = sum(x == y for x, y in zip(a, b)) + sum(x == y for x, y in zip(a[::-1], b[::-1]))
-    return 1 - min(1.0, same / max(len(a), len(b)))

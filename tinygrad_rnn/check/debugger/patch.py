@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .batch import with_edit
 from .job import Job
 from .source import Unit, definition_of, shown
 from .statement_edits import Edit
@@ -72,16 +73,22 @@ def approximation(old: str, new: str, before: Sequence[str]) -> str:
     return "the cut of the backpropagation through time" if zero and condition else ""
 
 
+def confirmed(job: Job, edit: Edit) -> Patch | None:
+    """The edit as a patch, if the file with it is right, also on inputs from other seeds; else None."""
+    patch = patch_of(job, edit)
+    code = compiled(job.units[edit.unit], patch.text) if patch else None
+    return patch if all(mends(other, edit.unit, code) for other in [job, *job.others(SEEDS)]) else None
+
+
 def patch_of(job: Job, edit: Edit) -> Patch | None:
-    """The edit as a patch, if the file with it is still right on inputs from other seeds; else None."""
+    """The edit as a patch that is not run yet; None if it cannot be written."""
     unit = job.units[edit.unit]
-    for text in texts(unit, edit):
-        code = compiled(unit, text)
-        if code is not None and all(mends(other, edit.unit, code) for other in [job, *job.others(SEEDS)]):
-            patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
-            patch.unit = edit.unit
-            return patch
-    return None
+    text = text_with(unit, edit)
+    if text is None:
+        return None
+    patch = changed_lines(unit, text, sum(g is not None for g in job.first.gradients.values()))
+    patch.unit = edit.unit
+    return patch
 
 
 def mends(job: Job, k: int, code: Any) -> bool:
@@ -104,25 +111,17 @@ def compiled(unit: Unit, text: str) -> Any:
         return None
 
 
-def texts(unit: Unit, edit: Edit) -> list[str]:
-    """The possible texts of the file with an edit: only the expression changed, in brackets, the statement anew."""
+def text_with(unit: Unit, edit: Edit) -> str | None:
+    """The text of the file with an edit: only the expression changed, in brackets if needed, or the statement anew."""
     statement, text = edit.statement, unit.text
     if isinstance(edit.new, tuple):
         start, stop, _ = edit.new
-        new = edit.statements()
-        return [_statements(text, statement, stop > start, new, len(edit.holder))]
+        return _statements(text, statement, stop > start, edit.statements(), len(edit.holder))
     old = edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)
-    edit.swap()
-    try:
-        ast.fix_missing_locations(unit.node)
-        wanted = ast.dump(unit.node)
-        new = edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)
-        written = ast.unparse(new)
-    finally:
-        edit.swap()
+    written, wanted = ast.unparse(edit.built()), ast.dump(with_edit(unit.node, edit))
     bare = [written[1:-1]] if written.startswith("(") else []  # of a tuple, or of an index
-    return [changed for changed in (splice(text, old, part) for part in (*bare, written, f"({written})"))
-            if _same_tree(unit, changed, wanted)][:1]  # fmt: skip
+    changed = (splice(text, old, part) for part in (*bare, written, f"({written})"))
+    return next((new for new in changed if _same_tree(unit, new, wanted)), None)
 
 
 def _same_tree(unit: Unit, text: str, wanted: str) -> bool:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from ..report import distance
 from .instrument import instrumented
 from .job import Job, in_double
 from .observe import expressions, kind_of
@@ -38,19 +37,12 @@ class Quantity:
     name: str
     order: int
     way: str = ""  # the place that reads it, if only this is meant
+    gradients: Sequence[np.ndarray] = ()  # by the value at all its runs, if they are on a tape
 
     @property
     def text(self) -> str:
         return f"the part of the gradient by {self.name} that comes through {self.way}" if self.way else (
             f"the gradient by {self.name}")  # fmt: skip
-
-
-@dataclass
-class Known:
-    """A value whose gradients at all its runs are on a tape."""
-
-    name: str
-    gradients: list[np.ndarray]
 
 
 class Forward:
@@ -61,6 +53,7 @@ class Forward:
         self.trees = [in_double(unit) or unit.node for unit in job.units]
         self.quantities = [quantity for k, tree in enumerate(self.trees) for quantity in quantities(k, tree)]
         self.seen: dict[int, list[np.ndarray]] = {}
+        known = job.adapter.known_gradients(job.dys).items()
         nodes = list({id(quantity.nodes[0]): quantity.nodes[0] for quantity in self.quantities}.values())
 
         def note(n: int, x: Any) -> Any:
@@ -71,13 +64,16 @@ class Forward:
         pairs = enumerate(zip(job.units, self.trees))
         with job.running({k: instrumented(unit, nodes, 0, note, tree) for k, (unit, tree) in pairs}):
             job.problem.L(job.problem.exact)
+        self.quantities = [*(Quantity(0, [], name, -2, "", gradients) for name, gradients in known), *self.quantities]
 
-    def runs(self, quantity: Quantity) -> list[np.ndarray]:
-        """The values of a quantity, at all its runs."""
-        return self.seen.get(id(quantity.nodes[0]), [])
+    def runs(self, quantity: Quantity) -> Sequence[np.ndarray]:
+        """The values of a quantity, or arrays of their shapes, at all its runs."""
+        return quantity.gradients or self.seen.get(id(quantity.nodes[0]), [])
 
     def slope(self, quantity: Quantity, w: Values) -> float:
         """The derivative of the loss if the runs of a quantity move along w; NaN if the forward raises then."""
+        if quantity.gradients:
+            return sum(float(np.sum(g * x)) for g, x in zip(quantity.gradients, w))
         scale = max((float(np.max(np.abs(x), initial=0)) for x in self.runs(quantity)), default=0.0) or 1.0
         if self.exact:
             exact = np.imag(self.moved(quantity, w, 1e-30j * scale)) / (1e-30 * scale)
@@ -158,10 +154,6 @@ def gradient_by(job: Job, values: Values, target: str = "") -> str:
     if not values or any((kind_of(x) or "i")[0] != "f" or np.shape(x) != np.shape(values[0]) for x in values):
         return ""
     values, stem = [np.asarray(x, np.float64) for x in values], stem_of(target)
-    for name, gradients in job.adapter.known_gradients(job.dys).items():
-        for words, g in ((f"the gradient by {name}{words}", g) for words, _, g in readings(values, len(gradients), [])):
-            if all(a.shape == b.shape and distance(a, b) <= SAME for a, b in zip(g, gradients)):
-                return words
     forward = Forward(job)
     order = sorted(forward.quantities, key=lambda q: q.order - (stem_of(q.name) == stem))
     whole = _by(forward, order, values)
@@ -194,7 +186,7 @@ def matched(forward: Forward, quantity: Quantity, values: Values) -> str | None:
         common = rng.standard_normal(shape)
         w = {True: [common] * runs, False: [rng.standard_normal(shape) for _ in range(runs)]}
         slopes = {alike: forward.slope(quantity, w[alike]) for alike in dict.fromkeys(alike for _, alike, _ in ways)}
-        ways = [(words, alike, g) for words, alike, g in ways if _equal(slopes[alike], g, w[alike])]
+        ways = [(words, alike, g) for words, alike, g in ways if is_along(slopes[alike], g, w[alike])]
     return ways[0][0] if ways else None
 
 
@@ -217,7 +209,7 @@ def readings(values: Values, runs: int, dys: Sequence[Any]) -> Iterator[tuple[st
             yield SO_FAR, False, terms[::-1]
 
 
-def _equal(slope: float, g: Values, w: Values) -> bool:
+def is_along(slope: float, g: Values, w: Values) -> bool:
     """Is the derivative that of gradients g along w, and not zero?"""
     size = sum(float(np.sqrt(np.sum(a * a) * np.sum(b * b))) for a, b in zip(g, w))
     return abs(slope - sum(float(np.sum(a * b)) for a, b in zip(g, w))) <= SAME * size and slope != 0

@@ -13,11 +13,10 @@ import numpy as np
 from .batch import passed_on, switched
 from .instrument import with_constant
 from .job import Job
-from .quantity import Forward, Known, Quantity
+from .quantity import Forward, Quantity, is_along
 from .scope import stem_of
 from .statement_edits import bodies
 
-SAME = 1e-6
 HUGE = 1e100  # no gradient of an edit that makes sense
 GRADIENT = re.compile(r".*?\b(d|grad_|delta_)\w+('\])?(\[[^'\]]*\])*$")  # df, self.d_f, grads['dW'], dA[:, t]
 BUFFER = re.compile(r"[\w.]*\b(empty|zeros|full)(_like)?\(")
@@ -69,28 +68,23 @@ class References:
     """The gradients by values of the forward, by the stems of their names, as derivatives along directions."""
 
     def __init__(self, job: Job):
-        known = [Known(name, gradients) for name, gradients in job.adapter.known_gradients(job.dys).items()]
         self.forward, self.cache = Forward(job), dict[Any, Any]()
-        self.by_stem: dict[str, list[Any]] = {}
-        self.quantities: list[Any] = [*known, *self.forward.quantities]
-        for quantity in self.quantities:
+        self.by_stem: dict[str, list[Quantity]] = {}
+        for quantity in self.forward.quantities:
             self.by_stem.setdefault(stem(quantity.name.split(",")[0]), []).append(quantity)
         self.scale = float(job.dys[0]) if len(job.dys) == 1 and np.size(job.dys[0]) == 1 else 1.0
 
-    def of(self, line: Line, runs: int) -> list[tuple[Any, bool]]:
+    def of(self, line: Line, runs: int) -> list[tuple[Quantity, bool]]:
         """The quantities with the name of a line, its shape and its number of runs; and whether time runs backwards."""
         known = self.by_stem.get(stem(line.target), []) if GRADIENT.match(line.target) and not line.filled else []
         fits = self.fitting(known, line, runs)
-        whole = [quantity for quantity in fits if not getattr(quantity, "way", "")]
+        whole = [quantity for quantity in fits if not quantity.way]
         return [(quantity, back) for quantity in whole or fits for back in (True, False)]
 
-    def fitting(self, quantities: Sequence[Any], line: Line, runs: int) -> list[Any]:
+    def fitting(self, quantities: Sequence[Quantity], line: Line, runs: int) -> list[Quantity]:
         """Those of quantities that have the shape of a line, and so many runs."""
-        return [quantity for quantity in quantities if line.values and len(self.runs(quantity)) == runs
-                and np.shape(self.runs(quantity)[0]) == np.shape(line.values[0])]  # fmt: skip
-
-    def runs(self, quantity: Any) -> list[Any]:
-        return quantity.gradients if isinstance(quantity, Known) else self.forward.runs(quantity)
+        return [quantity for quantity in quantities if line.values and len(self.forward.runs(quantity)) == runs
+                and np.shape(self.forward.runs(quantity)[0]) == np.shape(line.values[0])]  # fmt: skip
 
     def hold(self, line: Line, values: Sequence[Any], runs: int, otherwise: bool = False) -> bool:
         """Are values at the first runs the gradients by a quantity of a line's name? ``otherwise`` if there is none."""
@@ -98,21 +92,16 @@ class References:
         return any(all(self.equal(quantity, runs - 1 - run if back else run, x) for run, x in enumerate(values))
                    for quantity, back in known) or (otherwise and not known)  # fmt: skip
 
-    def equal(self, quantity: Any, run: int, x: Any) -> bool:
+    def equal(self, quantity: Quantity, run: int, x: Any) -> bool:
         """Is x the gradient by a run of a quantity?"""
-        shape = np.shape(self.runs(quantity)[run])
+        shape = np.shape(self.forward.runs(quantity)[run])
         x = np.asarray(x, np.float64)
         if np.shape(x) != shape or not np.all(np.abs(x) < HUGE):
             return False
-        for w, slope in self.slopes(quantity, run, shape):
-            size = float(np.sqrt(np.sum(np.square(x)) * np.sum(w * w)))
-            if slope == 0 or not any(
-                abs(factor * float(np.sum(x * w)) - slope) <= SAME * size for factor in (1.0, self.scale)
-            ):
-                return False
-        return True
+        return all(any(is_along(slope, [factor * x], [w]) for factor in (1.0, self.scale))
+                   for w, slope in self.slopes(quantity, run, shape))  # fmt: skip
 
-    def slopes(self, quantity: Any, run: int, shape: Any) -> list[tuple[np.ndarray, float]]:
+    def slopes(self, quantity: Quantity, run: int, shape: Any) -> list[tuple[np.ndarray, float]]:
         """Two directions, and the derivatives along them."""
         key, rng = (id(quantity), run), np.random.default_rng(run)
         if key not in self.cache:
@@ -120,16 +109,13 @@ class References:
             self.cache[key] = [(w, self.slope(quantity, run, w)) for w in ws]
         return self.cache[key]
 
-    def slope(self, quantity: Any, run: int, w: np.ndarray) -> float:
-        if isinstance(quantity, Quantity):
-            runs = len(self.runs(quantity))
-            return self.forward.slope(quantity, [w if n == run else 0 * w for n in range(runs)])
-        return float(np.sum(quantity.gradients[run] * w))
+    def slope(self, quantity: Quantity, run: int, w: np.ndarray) -> float:
+        return self.forward.slope(quantity, [w * (n == run) for n in range(len(self.forward.runs(quantity)))])
 
-    def gradients(self, quantity: Any) -> list[np.ndarray]:
+    def gradients(self, quantity: Quantity) -> list[np.ndarray]:
         """The gradients by a quantity at all its runs."""
         key, gradients = id(quantity), list[np.ndarray]()
-        for run, x in enumerate(self.runs(quantity) if key not in self.cache else ()):
+        for run, x in enumerate(self.forward.runs(quantity) if key not in self.cache else ()):
             units = np.eye(x.size).reshape(x.size, *x.shape)
             gradients.append(np.reshape([self.slope(quantity, run, w) for w in units], x.shape) / self.scale)
         return self.cache.setdefault(key, gradients)

@@ -18,7 +18,7 @@ from .influence import RANK, UNKNOWN, Ranks, ranks
 from .insertions import COST, insertions, missing
 from .job import Job
 from .observe import Observation
-from .patch import Patch, mends, patch_of
+from .patch import Patch, confirmed, mends
 from .place import Place, place
 from .scope import Scope
 from .shrink import smaller
@@ -68,7 +68,7 @@ def run(job: Job, edits: Iterator[Edit], most: int, small: Job) -> SearchResult:
             break
         for n, edit in enumerate(batch.edits):
             runs += 1
-            patch = patch_of(job, edit) if mends(small, edit.unit, batch.code(n)) else None
+            patch = confirmed(job, edit) if mends(small, edit.unit, batch.code(n)) else None
             if patch is not None:
                 return SearchResult([patch], edit, None, runs)
     return SearchResult([], None, None, runs)

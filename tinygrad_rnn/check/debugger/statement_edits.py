@@ -34,27 +34,6 @@ class Edit:
         statements = self.new[2]
         return statements() if callable(statements) else statements
 
-    def puts_in(self) -> bool:
-        """Does it put statements in, and take none out?"""
-        return isinstance(self.new, tuple) and self.new[0] == self.new[1]
-
-    def swap(self) -> None:
-        """Do the change; a second call takes it back."""
-        self.new = self.built()
-        if isinstance(self.holder, list):
-            if isinstance(self.new, tuple):  # statements in the place of some
-                start, stop, _ = self.new
-                statements = self.statements()
-                before = self.holder[start:stop]
-                self.holder[start:stop] = statements
-                self.new = (start, start + len(statements), before)
-            else:
-                self.holder[self.key], self.new = self.new, self.holder[self.key]
-        else:
-            before = getattr(self.holder, self.key)
-            setattr(self.holder, self.key, self.new)
-            self.new = before
-
 
 def bodies(node: ast.AST) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]:
     """Each statement of a definition with the list that it is in and its place there."""

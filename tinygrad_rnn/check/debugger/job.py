@@ -83,6 +83,12 @@ class Job:
         order = [*self.first.wrong, *(name for name in gradients if name not in self.first.wrong)]
         return all(self.error(name, gradients[name]) <= CLOSE for name in order) and self.same_outputs(run.outputs)
 
+    def is_better(self) -> bool:
+        """Run forward and backward as the units are now: are fewer gradients wrong, none of them right before?"""
+        outcome = self.outcome()
+        fewer = len(outcome.wrong) < len(self.first.wrong) and all(name in self.first.wrong for name in outcome.wrong)
+        return fewer and self.same_outputs(outcome.outputs)
+
     def accept(self, k: int, text: str) -> None:
         """Debug the layer with another text of the file of unit ``k``, in this unit only."""
         unit = self.units[k]

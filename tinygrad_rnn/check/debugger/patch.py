@@ -6,7 +6,7 @@ import ast
 import difflib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,11 +73,14 @@ def approximation(old: str, new: str, before: Sequence[str]) -> str:
     return "the cut of the backpropagation through time" if zero and condition else ""
 
 
-def confirmed(job: Job, edit: Edit) -> Patch | None:
-    """The edit as a patch, if the file with it is right, also on inputs from other seeds; else None."""
+Goal = Callable[[Job], bool]
+
+
+def confirmed(job: Job, edit: Edit, goal: Goal) -> Patch | None:
+    """The edit as a patch, if the file with it reaches a goal, also on inputs from other seeds; else None."""
     patch = patch_of(job, edit)
     code = compiled(job.units[edit.unit], patch.text) if patch else None
-    return patch if all(mends(other, edit.unit, code) for other in [job, *job.others(SEEDS)]) else None
+    return patch if all(mends(other, edit.unit, code, goal) for other in [job, *job.others(SEEDS)]) else None
 
 
 def patch_of(job: Job, edit: Edit) -> Patch | None:
@@ -91,13 +94,13 @@ def patch_of(job: Job, edit: Edit) -> Patch | None:
     return patch
 
 
-def mends(job: Job, k: int, code: Any) -> bool:
-    """Are all gradients right with other code of unit ``k``, and the outputs as before?"""
+def mends(job: Job, k: int, code: Any, goal: Goal) -> bool:
+    """Does the job reach a goal with other code of unit ``k``: are all gradients right, and the outputs as before?"""
     if code is None:
         return False
     try:
         with job.running({k: code}):
-            return job.is_right()
+            return goal(job)
     except Exception:  # of the user's code with the edit
         return False
 

@@ -57,7 +57,11 @@ def places(job: Job) -> Iterator[Place]:
     """The lines that mend everything with the gradient by a value of the forward, in the order in which they run."""
     references, lines = References(job), list(lines_of(job))
     for line in dict.fromkeys(lines[n] for n, _ in noted(job, lines)):
-        fits = references.fitting(references.forward.quantities, line, len(line.values)) if not line.filled else []
+        fits = (
+            references.fitting(references.forward.quantities, line, len(line.values))
+            if not (line.filled or line.adds)
+            else []
+        )
         for quantity in fits if sum(x.size for x in line.values) <= MOST else []:
             gradients = references.gradients(quantity)
             right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)

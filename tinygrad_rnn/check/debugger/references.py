@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Line:
     at: int
     target: str
     filled: bool  # is it an empty buffer, or changed later in place?
+    adds: bool = False  # does it add to what was there?
     values: list[Any] = field(default_factory=list)
 
     @property
@@ -39,19 +41,19 @@ class Line:
 
 
 def lines_of(job: Job) -> Iterator[Line]:
-    """The statements that assign a gradient by its name: ``df = ...``, ``df *= ...``; not what adds up."""
+    """The statements that assign a gradient by its name: ``df = ...``, ``df *= ...``, ``dW += ...``."""
     for k, unit in enumerate(job.units):
         stored = [ast.unparse(node.value) for node in ast.walk(unit.node)
                   if isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)]  # fmt: skip
         for body, at, statement in bodies(unit.node):
             assigns = isinstance(statement, ast.Assign) and len(statement.targets) == 1
-            scales = isinstance(statement, ast.AugAssign) and isinstance(statement.op, (ast.Mult, ast.Div))
-            if not assigns and not scales:
+            if not assigns and not isinstance(statement, ast.AugAssign):
                 continue
             node: Any = statement.targets[0] if assigns else statement.target  # type: ignore[attr-defined]
+            adds = isinstance(getattr(statement, "op", None), (ast.Add, ast.Sub))
             if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)):
                 target, value = ast.unparse(node), ast.unparse(statement.value)  # type: ignore[attr-defined]
-                yield Line(k, body, at, target, target in stored or bool(BUFFER.match(value)))
+                yield Line(k, body, at, target, target in stored or bool(BUFFER.match(value)), adds)
 
 
 def passed(job: Job, lines: Sequence[Line], callback: Any) -> dict[int, Any]:
@@ -88,9 +90,11 @@ class References:
 
     def hold(self, line: Line, values: Sequence[Any], runs: int, otherwise: bool = False) -> bool:
         """Are values at the first runs the gradients by a quantity of a line's name? ``otherwise`` if there is none."""
-        known = self.of(line, runs)
-        return any(all(self.equal(quantity, runs - 1 - run if back else run, x) for run, x in enumerate(values))
-                   for quantity, back in known) or (otherwise and not known)  # fmt: skip
+        known, readings = self.of(line, runs), [values]
+        if line.adds and len({np.shape(x) for x in values}) == 1:
+            readings.append([*values[:1], *(b - a for a, b in itertools.pairwise(values))])
+        return any(all(self.equal(quantity, runs - 1 - run if back else run, x) for run, x in enumerate(xs))
+                   for quantity, back in known for xs in readings) or (otherwise and not known)  # fmt: skip
 
     def equal(self, quantity: Quantity, run: int, x: Any) -> bool:
         """Is x the gradient by a run of a quantity?"""

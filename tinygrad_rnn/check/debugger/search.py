@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .batch import SIZE, Batch
-from .chain import chained
+from .chain import MISTAKES, chained
 from .influence import RANK, UNKNOWN, Ranks, ranks
 from .insertions import COST, insertions, missing
 from .job import Job
 from .observe import Observation
-from .patch import Patch, confirmed, mends
+from .patch import Goal, Patch, confirmed, mends
 from .place import Place, place
 from .scope import Scope
 from .shrink import smaller
@@ -55,12 +55,29 @@ def search(job: Job) -> SearchResult:
     if not result.patches:
         later = run(job, edits, seen.runs(WORK) - result.runs, small)
         line = None if later.patches else place(job, small)
-        result = SearchResult(later.patches, later.edit, line, result.runs + later.runs)
+        patches = later.patches or ([] if line else several(job))
+        result = SearchResult(patches, later.edit, line, result.runs + later.runs)
     return result
 
 
-def run(job: Job, edits: Iterator[Edit], most: int, small: Job) -> SearchResult:
-    """Run ``most`` edits on the inputs of ``small``, or fewer if one makes every gradient right on those of ``job``."""
+def several(job: Job) -> list[Patch]:
+    """Patches of several mistakes: each makes more gradients right, and all are right in the end; else nothing."""
+    patches: list[Patch] = []
+    while job.first.wrong and len(patches) < MISTAKES:
+        seen = Observation(job)
+        step = run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK / 4), job, Job.is_better)
+        if not step.patches:
+            return []
+        patches += step.patches
+        for each in [job, *job.checked]:
+            each.accept(patches[-1].unit, patches[-1].text)
+    for k, patch in enumerate(patches):
+        patch.rank = (k + 1, len(patches))
+    return patches
+
+
+def run(job: Job, edits: Iterator[Edit], most: int, small: Job, goal: Goal = Job.is_right) -> SearchResult:
+    """Run ``most`` edits on the inputs of ``small``, or fewer if one reaches the goal there and on those of ``job``."""
     runs, stop = 0, time.process_time() + SECONDS
     while runs < most and time.process_time() < stop:
         batch = Batch(small, list(itertools.islice(edits, min(SIZE, most - runs))))
@@ -68,7 +85,7 @@ def run(job: Job, edits: Iterator[Edit], most: int, small: Job) -> SearchResult:
             break
         for n, edit in enumerate(batch.edits):
             runs += 1
-            patch = confirmed(job, edit) if mends(small, edit.unit, batch.code(n)) else None
+            patch = confirmed(job, edit, goal) if mends(small, edit.unit, batch.code(n), goal) else None
             if patch is not None:
                 return SearchResult([patch], edit, None, runs)
     return SearchResult([], None, None, runs)

@@ -68,8 +68,8 @@ def test_right_code_is_never_failed(seed):
 def test_layers_written_in_many_ways_are_never_accused(seed):
     """Gates in any order, in place or not, sums in the loop, in an inner loop or after it, masks, states, dtypes."""
     rng = np.random.default_rng(seed)
-    text, lstm, dtype = written(rng)
-    report = check_layer(*layer_and_input(rng, text, lstm, dtype))
+    text, gates, dtype = written(rng)
+    report = check_layer(*layer_and_input(rng, text, gates, dtype))
     assert report.verdict in (("right",) if dtype == "d" else ("right", "precision")), f"{text}\n{report}"
     assert report.first_wrong is None and not report.diagnoses, f"{text}\n{report}"
 

@@ -116,7 +116,7 @@ def test_an_unknown_name_is_told_and_does_not_count():
 
 def test_none_and_wrong_shapes_are_wrong():
     report = check_backward(lstm, lambda *a, **k: {**lstm_backward(*a, **k), "db": None, "dc": np.ones(3)})
-    assert report.first_wrong == "db" and report.tensors["dc"].note == "should be (3, 11)"
+    assert report.first_wrong == "db" and report.tensors["dc"].note == "is (3,), should be (3, 11)"
 
 
 def test_a_backward_that_gives_no_dict_is_refused():

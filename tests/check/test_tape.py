@@ -9,6 +9,7 @@ from helpers.bptt_by_hand import lstm_in_the_loop
 from helpers.mutants import Mutant
 from tinygrad_rnn import lstm, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.check.derivation.adapter import Derivation
 from tinygrad_rnn.check.derivation.case import Case
 from tinygrad_rnn.check.derivation.subjects import OfCell, OfFunction
 from tinygrad_rnn.engine.codegen import first_call
@@ -28,13 +29,20 @@ def over_time(xs, *, dhs, **params):
 def made(cell, backward=over_time, sizes=SMALL, seed=0) -> Case:
     """A case of random numbers; of one step, if ``backward`` takes no dhs."""
     sizes = sizes if backward is over_time else {letter: n for letter, n in sizes.items() if letter != "T"}
-    return OfCell(cell, backward, (), {}, sizes, None).case(seed)
+    return case_of(OfCell(cell, backward, (), {}, sizes, None), seed)
+
+
+def case_of(subject, seed=0) -> Case:
+    """The arguments of a seed, and random cotangents."""
+    rng = np.random.default_rng(seed)
+    adapter = Derivation(subject, subject.given(rng, seed))
+    return adapter.case([rng.standard_normal(y.shape) for y in adapter.run().outputs])
 
 
 def asked(case, cell=lstm):
     """What a backward over time is called with."""
-    arrays = dict(zip(case.problem.names, case.problem.exact))
-    back = dict(zip(["dhs", *(f"d{name}" for name in cell.states)], case.problem.dys))
+    arrays = dict(case.given)
+    back = dict(zip(["dhs", *(f"d{name}" for name in cell.states)], case.dys))
     return [arrays.pop(name) for name in ("xs", *cell.states)], arrays, back
 
 
@@ -44,7 +52,7 @@ def close(got, right, name=""):
 
 def gradients(case, instead=None):
     """By every name that the case knows."""
-    totals = case.tape.back(case.groups, instead)
+    totals = case.tape.back(case.back_in, instead)
     return {name: case.gradient(line, totals) for name, line in case.known.items()}
 
 
@@ -55,11 +63,11 @@ def gradients(case, instead=None):
 def test_one_step_is_autograd(name):
     cell = BUILT_IN[name]
     case = made(cell, one_step)
-    leaves = {key: tg.tensor(x, requires_grad=True) for key, x in zip(case.problem.names, case.problem.exact)}
+    leaves = {key: tg.tensor(x, requires_grad=True) for key, x in case.given.items()}
     order = [leaves[key] for key in (cell.input, *cell.states)]
     new = cell(*order, **{key: leaves[key] for key in cell.params})
     new = new if isinstance(new, tuple) else (new,)
-    sum(tg.sum(one * dy) for one, dy in zip(new, case.problem.dys)).backward()
+    sum(tg.sum(one * dy) for one, dy in zip(new, case.dys)).backward()
     found = gradients(case)
     for key, leaf in leaves.items():
         close(found[f"d{key}"], leaf.grad, key)
@@ -99,7 +107,7 @@ def test_what_is_passed_on_instead_is_passed_on():
         np.testing.assert_array_equal(found[key], right[key])
     blocks = np.split(right["dA"], 4, axis=1)
     close(found["dA"], np.hstack([*blocks[:3], 2 * blocks[3]]))
-    close(found["dx"], found["dA"] @ case.problem.arrays["Wx"].T)
+    close(found["dx"], found["dA"] @ case.given["Wx"].T)
 
 
 def test_the_right_ones_instead_change_nothing():
@@ -139,7 +147,7 @@ def test_a_line_in_a_loop_over_slices_is_as_many_lines():
             y = y + A[:, 2 * k : 2 * k + 2] * (k + 1)
         return y
 
-    case = OfFunction(forward, None, [np.ones((2, 6))], None).case(0)
+    case = case_of(OfFunction(forward, None, [np.ones((2, 6))], None))
     slices = [line for line, numbers in case.tape.lines.items() if case.tape.values[numbers[0]].op == "getitem"]
     assert [len(case.tape.lines[line]) for line in slices] == [1, 1, 1]
 
@@ -153,7 +161,7 @@ def test_the_same_function_called_from_two_lines_is_two_lines():
         b = squashed(2 * x)
         return a + b
 
-    case = OfFunction(forward, None, [np.ones((2, 3))], None).case(0)
+    case = case_of(OfFunction(forward, None, [np.ones((2, 3))], None))
     assert case.known["da"] != case.known["db"]
 
 
@@ -164,8 +172,8 @@ def test_a_value_that_is_used_twice_has_the_sum_of_both_ways():
         return y
 
     x = np.random.default_rng(0).standard_normal((2, 3))
-    case = OfFunction(forward, None, [x], None).case(0)
-    s, dy = 1 / (1 + np.exp(-x)), case.problem.dys[0]
+    case = case_of(OfFunction(forward, None, [x], None))
+    s, dy = 1 / (1 + np.exp(-x)), case.dys[0]
     found = gradients(case)
     close(found["ds"], 2 * s * dy)
 

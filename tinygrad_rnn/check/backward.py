@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 
 from ..cells.cell import Cell
-from .contract.functions import function_contract
-from .derivation.as_layer import DerivationAdapter
+from .contract.layers import layer_contract
+from .contract.protocol import broken
+from .derivation.adapter import Derivation
 from .derivation.case import Case
-from .derivation.kinks import right_at_kinks
+from .derivation.rows import table
 from .derivation.subjects import OfCell, OfFunction, Subject
 from .layer import checked
 from .layers.arguments import with_signature
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
+from .layers.problem import LayerProblem
 from .mistakes import explain
-from .numeric.compare import CLOSE, EMPTY, ROUNDED
-from .report import Report, Row, distance, row
-from .timeout import SECONDS, limited, with_limit
+from .numeric.compare import CLOSE, ROUNDED
+from .report import Diagnosis, Report, distance
+from .timeout import SECONDS
 from .whole import whole_gradient
+
+OTHER = 1009  # the seed of the second case
+LATER = "is right on the first inputs and wrong on other inputs in a later call: it keeps a state between calls"
 
 
 def check_backward(
@@ -71,22 +76,23 @@ def check_backward(
         subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)
     else:
         subject = OfFunction(forward, backward, inputs, dtype, seed)
-    subject.backward = with_limit(subject.name, backward, timeout)
-    with limited(subject.name, timeout):
-        case = subject.case(seed)
-    case.compare()
+    rng = np.random.default_rng(seed)
+    adapter = Derivation(subject, subject.given(rng, seed), timeout)
     report = Report(f"{subject.name}: hand-derived gradients against autograd and numbers")
-    case.take(subject.ask(case))
-    report.tensors = {row.name: row for row in rows(case)}
-    right_at_kinks(case, report)
+    problem = LayerProblem(adapter, adapter.run().outputs, rng)
+    case = adapter.case(problem.dys)
+    report.tensors = {row.name: row for row in table(adapter, problem, case)}
+    adapter.follow(case)
     if report.first_wrong:
-        _explain(subject, case, report)
-    violations, notes = function_contract(subject, case)
-    report.diagnoses, report.notes = report.diagnoses + violations, report.notes + notes
+        _explain(adapter, case, report)
+    violations, notes = layer_contract(adapter, problem.dys)
+    again = any(violation.kind == "protocol: again" for violation in violations)
+    report.diagnoses += violations + ([] if again else _on_others(adapter, report))
+    report.notes += notes
     return report
 
 
-def _explain(subject: Subject, case: Case, report: Report) -> None:
+def _explain(adapter: Derivation, case: Case, report: Report) -> None:
     """Tell causes from consequences, and add the mistakes to the report."""
     wrong = [row for row in report.tensors.values() if row.verdict == "wrong" and row.name in case.lines]
     upstream = case.expected()
@@ -95,9 +101,9 @@ def _explain(subject: Subject, case: Case, report: Report) -> None:
         wrong_row.consequence = distance(got, upstream[wrong_row.name]) <= CLOSE
     if wrong and all(row.consequence for row in wrong):  # each follows from another: the first counts as the cause
         wrong[0].consequence = False
-    if any(row.verdict == "wrong" for row in case.checked):
+    if case.wrong_rules:
         return  # a gradient rule of an operation is wrong: nothing that is said of the user's would be sure
-    explain(DerivationAdapter(subject, case), subject.sources, report, subject.batched)
+    explain(adapter.in_double(), adapter.subject.sources, report, adapter.batched)
     for line in report.lines:
         assigned = re.match(r"\s*(\w+)", line.old or line.new or "")
         line.way = case.way(assigned[1] if assigned else "") or case.way(report.first_wrong or "")
@@ -107,81 +113,17 @@ def _explain(subject: Subject, case: Case, report: Report) -> None:
             row.name, np.asarray(case.hand[row.name]), upstream[row.name], {"T": 1, **case.tape.counts})]  # fmt: skip
 
 
-def rows(case: Case) -> list[Row]:
-    """A row for each hand-derived gradient, in its order, then a row for each argument without a gradient."""
-    table_rows = []
-    for name, g in case.hand.items():
-        if g is None and case.needless(name):
-            table_rows.append(_none(case, name))
-        elif g is None or np.asarray(g).dtype.kind not in "fiu":
-            table_rows.append(Row(name, "wrong", np.inf, note=f"is {'None' if g is None else 'no array of numbers'}"))
-        elif name in case.read:
-            table_rows.append(_read(case, name, np.asarray(g)))
-        elif name not in case.lines:
-            known = f"no such value; there are {', '.join(case.known)}"
-            table_rows.append(Row(name, "unchecked", shape=np.shape(g), counts=False, note=known))
-        else:
-            table_rows.append(_row(case, name, np.asarray(g)))
-    absent = [f"d{name}" for name in case.problem.names if f"d{name}" not in case.hand]
-    return table_rows + [Row(name, "unchecked", note="not returned") for name in absent]
-
-
-def _row(case: Case, name: str, g: np.ndarray) -> Row:
-    """The row of a gradient by an argument or by a local variable."""
-    right = case.right(name)
-    result = row(name, verdict(case.distance(name, g, right)), g, right)
-    result.blocks = _blocks(case, name, g, right) if result.verdict == "wrong" else {}
-    label = case.label(name)
-    if not all(np.isfinite(y).all() for y in case.problem.ys):
-        result.verdict, result.note = "unchecked", "forward gives NaN or inf here"
-    elif not any(np.size(dy) for dy in case.problem.dys):
-        result.verdict, result.note = "unchecked", EMPTY
-    elif g.shape != right.shape:
-        result.note = f"should be {right.shape}"
-    elif label != name[1:]:
-        result.note = f"taken for the gradient by {label}"
-    k = case.index(name)
-    if k is not None:
-        result.autograd, result.numbers = distance(g, case.autograd[k]), case.from_numbers(k, g)
-        if result.verdict == "unchecked":
-            return result
-        if case.checked[k].verdict == "unchecked":
-            result.note = "compared with autograd only: the numbers are too rough"
-        elif case.checked[k].verdict == "wrong":
-            result.note = "compared with numbers: autograd differs from them, so a gradient rule is wrong"
-    return result
-
-
-def _none(case: Case, name: str) -> Row:
-    """The row of a gradient that is None: right if the gradient is zero or does not exist, else taken as not needed."""
-    k = case.index(name)
-    if k is None or not np.any(case.autograd[k]):
-        return Row(name, "right", note="is None", counts=k is not None)
-    return Row(name, "unchecked", shape=case.autograd[k].shape, note="is None: taken as not needed", counts=False)
-
-
-def _read(case: Case, name: str, g: np.ndarray) -> Row:
-    """The row of a gradient by a variable that is computed several times."""
-    text, right = case.read[name]
-    if right is None:
-        note = f"{name[1:]} is computed several times, and no array of its gradients has this shape"
-        return Row(name, "unchecked", shape=g.shape, counts=False, note=note)
-    result = row(name, "right", g, right)
-    result.note = f"taken for {text}"
-    return result
-
-
-def verdict(error: float) -> str:
-    """The verdict on a relative error in float64."""
-    return "right" if error <= CLOSE else "precision" if error <= ROUNDED else "wrong"
-
-
-def _blocks(case: Case, name: str, g: np.ndarray, right: np.ndarray) -> dict[str, Row]:
-    """The rows of the gate blocks of a stacked gradient."""
-    if g.shape != right.shape:
-        return {}
-    mine, theirs = case.atoms(name, g), case.atoms(name, right)
-    blocks = {key: row(key, "right", mine[key], theirs[key]) for key in mine if len(mine) > 1}
-    for block in blocks.values():
-        block.verdict = verdict(block.rel_error or 0.0)
-    return blocks
+def _on_others(first: Derivation, report: Report) -> list[Diagnosis]:
+    """Diagnoses of gradients that are right on the first inputs and wrong on others."""
+    rng = np.random.default_rng(OTHER)
+    try:
+        adapter = Derivation(first.subject, first.subject.given(rng, OTHER), first.timeout)
+        dys = [rng.standard_normal(y.shape) for y in adapter.run().outputs]
+        hand, case = adapter.run(adapter.floats, dys).answer, adapter.case(dys)
+    except Exception:  # of the user's code, which may not run on other inputs
+        return []
+    rows = [report.tensors[f"d{name}"] for name in adapter.names]
+    before = [row.name for row in rows if row.verdict != "wrong" and (row.autograd or 0) <= ROUNDED]
+    pairs = {name: (hand.get(name), case.by_argument(name)) for name in before}
+    return [broken("again", name, LATER) for name, (g, right) in pairs.items()
+            if g is not None and np.isfinite(right).all() and distance(g, right) > ROUNDED]  # fmt: skip

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import linecache
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,17 +38,6 @@ def limited(where: str, seconds: float) -> Iterator[None]:
             yield
     except TookTooLong:
         raise Uncheckable(_text(where, seconds, frames[0])) from None
-
-
-def with_limit(where: str, function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
-    """The function with a time limit for each call."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **named: Any) -> Any:
-        with limited(where, seconds):
-            return function(*args, **named)
-
-    return call
 
 
 class TookTooLong(BaseException):

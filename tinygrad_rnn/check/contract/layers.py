@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Methods that set gradients to zero, if the layer has one.
 ZERO = ("zero_grad", "zero_grads", "zerograds", "clear_grads", "cleargrads", "reset_grad", "reset_grads")
+AGAIN = "differs when backward is called again with the same arguments: it keeps a state, or draws random numbers"
 KEEPS = ("forward gives another result when it is called again: it keeps a state, or has a random generator of its "
          "own; it was called on a fresh copy each time")  # fmt: skip
 
@@ -29,24 +30,26 @@ def layer_contract(
 ) -> tuple[list[Diagnosis], list[str]]:
     """Check the contract of a layer. Returns (diagnoses of violations, notes)."""
     run = adapter.run(adapter.floats, dys)
-    diagnoses, notes = _counts(adapter, run), _surplus(adapter, run)
+    diagnoses, notes = _counts(adapter, run) if adapter.saves else [], _surplus(adapter, run)
     before = {**{name: adapter.floats.get(name, x) for name, x in zip(adapter.input_names, adapter.inputs)},
               **{name: adapter.floats.get(name, x) for name, x in zip(adapter.param_names, adapter.params)},
-              **{_dy(k, dys): dy for k, dy in enumerate(dys)}}  # fmt: skip
+              **dict(zip(adapter.dy_names(len(dys)), dys))}  # fmt: skip
     handed_over = _handed_over(adapter, run)
     diagnoses += modified(before, handed_over)
     back = {f"d{name}": g for name, g in run.returned.items()}
     grads = {id(g): (f"grads[{k}]", g) for k, g in enumerate(run.grads)}
-    diagnoses += shared_memory({**back, **dict(grads.values())}, handed_over)
+    shared = shared_memory({**back, **dict(grads.values())}, handed_over)
+    diagnoses, notes = (diagnoses + shared, notes) if adapter.saves else (diagnoses, [each.text for each in shared])
     first = _copied(adapter.gradients(run))
-    results = [_adds(adapter, first, dys, accumulates), _loop(adapter, run, first, dys), _twice(adapter, first, dys),
-               ([], _rebinds(adapter, dys))]  # fmt: skip
+    results = [_adds(adapter, first, dys, accumulates)]
+    if adapter.saves:
+        results += [_loop(adapter, run, dys), _twice(adapter, first, dys), ([], _rebinds(adapter, dys))]
     for violations, remarks in results:
         diagnoses, notes = diagnoses + violations, notes + remarks
-    if not diagnoses or all(diagnosis.kind != "protocol: shape" for diagnosis in diagnoses):
+    if not any(diagnosis.kind in ("protocol: shape", "protocol: again") for diagnosis in diagnoses):
         pullback = Pullback(lambda floats, dys: adapter.gradients(adapter.run(floats, dys)),
                         lambda floats: adapter.run(floats).outputs, adapter.floats,
-                        [name for name in adapter.input_names if name in adapter.floats], dys)  # fmt: skip
+                        [name for name in adapter.batched if name in adapter.floats], dys)  # fmt: skip
         linear = linearity(pullback)
         diagnoses += linear + rows_independent(pullback)
         diagnoses += causality(pullback, pullback.inputs[0]) if pullback.inputs and not linear else []
@@ -65,14 +68,10 @@ def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> list[str]:
             "them, grads[0][...] = g"]  # fmt: skip
 
 
-def _dy(k: int, dys: Sequence[Any]) -> str:
-    return "dy" if len(dys) == 1 else f"dy{k}"
-
-
 def _handed_over(adapter: Adapter, run: Run) -> dict[str, Any]:
     """The arrays that the layer was handed, by name, with their present values."""
-    dys = {_dy(k, run.dys): dy for k, dy in enumerate(run.dys)}
-    return {**dict(zip(adapter.input_names, run.inputs)), **dict(zip(adapter.param_names, run.params)), **dys}
+    return {**dict(zip(adapter.input_names, run.inputs)), **dict(zip(adapter.param_names, run.params)),
+            **dict(zip(adapter.dy_names(len(run.dys)), run.dys))}  # fmt: skip
 
 
 def _counts(adapter: Adapter, run: Run) -> list[Diagnosis]:
@@ -121,6 +120,7 @@ def _adds(
     bad = [name for name in changes(added, second) if name in adds]
     if bad:
         text = "depends on the earlier values in grads, should overwrite them or add to them"
+        text = text if adapter.params else AGAIN
         return [broken("again", f"d{name}", text) for name in bad], []
     params = [name for name in first if name in adapter.param_names]
     if accumulates is not None and accumulates != bool(adds) and params:
@@ -129,9 +129,7 @@ def _adds(
     return [], ["it adds to grads: set them to zero before each backward"] if adds else []
 
 
-def _loop(
-    adapter: Adapter, run: Run, first: Mapping[str, Any], dys: Sequence[np.ndarray]
-) -> tuple[list[Diagnosis], list[str]]:
+def _loop(adapter: Adapter, run: Run, dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], list[str]]:
     """Call forward and backward on the same layer again: with the same values, with others, and with the first.
 
     The gradients must equal those of a fresh copy. If the outputs of forward differ already, the layer keeps a state:

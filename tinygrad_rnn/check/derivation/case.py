@@ -1,4 +1,4 @@
-"""A case: what went in, the tape of the right computation, what comes back in, and the gradients by hand."""
+"""A case: the tape of the right computation, what comes back in, the gradients by hand, and the right ones."""
 
 from __future__ import annotations
 
@@ -7,53 +7,51 @@ from typing import Any
 
 import numpy as np
 
-from ..numeric.compare import CLOSE, Problem, compared
-from ..numeric.derivatives import Slopes
-from ..report import Row, distance
+from ..numeric.compare import CLOSE
+from ..report import distance
 from .labels import Labels, is_activation
 from .readings import groups, reading, readings
-from .tape import Line, Tape
+from .subjects import Subject
+from .tape import Line
 
 
 class Case:
     """One run with its gradients by hand and the right ones, all by name ("dWx").
 
-    ``groups`` are the cotangents by name and by the number of the value on the tape that each belongs to; ``timed``
-    says that lines run once a step, and that gradients by what they make are stacked along axis 1.
+    ``given`` are the arguments by name, ``dys`` the gradients by the outputs that the backward takes. Gradients by what
+    is computed once a step are stacked along axis 1.
     """
 
-    checked: Sequence[Row] = ()
-    autograd: Sequence[np.ndarray] = ()
-    numbers: Sequence[Slopes] = ()
-
-    def __init__(
-        self, problem: Problem, tape: Tape, groups: dict[str, dict[int, Any]], counts: Mapping[str, int], timed: bool,
-        blocks: Mapping[int, tuple[str, ...]],
-    ):  # fmt: skip
-        self.problem, self.tape, self.groups, self.timed, self.blocks = problem, tape, groups, timed, blocks
-        tape.counts = dict(counts)
-        self.labels = Labels(tape, blocks)
-        self.given: dict[str, Any] = {}  # the arguments by name, as they are handed to the user's backward
+    def __init__(self, subject: Subject, given: Mapping[str, Any], dys: Sequence[Any]):
+        self.given, self.dys, self.timed = given, dys, subject.timed
+        tape, numbers = subject.recorded(given)
+        self.back_in: dict[int, Any] = {}  # by the number of the value on the tape that each belongs to
+        for runs, dy in zip(numbers, dys):
+            steps = np.moveaxis(dy, 1, 0) if np.ndim(dy) > len(tape.values[runs[0]].shape or ()) else [dy]
+            for number, part in zip(runs, steps):
+                self.back_in[number] = self.back_in.get(number, 0) + part
+        first = given[subject.batched[0]]
+        T = len(numbers[0]) if subject.timed else 1
+        tape.counts = {"N": len(first) if np.ndim(first) else 1, "T": T}
+        self.tape, self.blocks = tape, subject.blocks(given)
+        self.labels = Labels(tape, self.blocks)
         self.hand: dict[str, Any] = {}
         self.lines: dict[str, Line] = {}  # by the names of the gradients by hand
         self.read: dict[str, tuple[str, Any]] = {}  # of a name computed several times: which is meant
+        self.wrong_rules: list[str] = []  # gradients for which autograd differs from the numbers
         self.doubtful = False  # a name that could mean two lines is right for neither
         self.instead: dict[int, Any] = {}  # gradients by hand, each to be passed on in the place of the right one
         self.known = {f"d{tape.values[n[-1]].name}": line for line, n in tape.lines.items() if self._named(n[-1])}
         for line, n in tape.lines.items():  # the sum inside of a gate z is A_z
             inside = self.labels.inside(n[0])
             self.known.update({f"d{inside}": line} if inside and f"d{inside}" not in self.known else {})
-        self.totals = tape.back(groups)
+        self.totals = tape.back(self.back_in)
 
     def _named(self, number: int) -> bool:
         value = self.tape.values[number]
         return bool(value.name) and value.kind != "constant"
 
     # -- the right gradients
-
-    def compare(self) -> None:
-        """Hold autograd against numbers."""
-        self.checked, self.autograd, self.numbers = compared(self.problem)
 
     def gradient(self, line: Line, totals: Mapping[int, Any]) -> Any:
         """By what a line makes: of all steps, stacked, if it runs once a step."""
@@ -65,7 +63,7 @@ class Case:
 
     def expected(self, upstream: bool = True) -> dict[str, Any]:
         """What every hand-derived gradient should be, given those before it (``upstream``), or given the right ones."""
-        totals = self.tape.back(self.groups, self.instead if upstream else None)
+        totals = self.tape.back(self.back_in, self.instead if upstream else None)
         return {name: self.gradient(line, totals) for name, line in self.lines.items()}
 
     # -- the gradients by hand
@@ -93,7 +91,7 @@ class Case:
             if read is not None:
                 self.read[name] = read
                 continue
-            upstream = self.tape.back(self.groups, self.instead)
+            upstream = self.tape.back(self.back_in, self.instead)
             self._place(name, self.line_of(name, numbers[name], upstream, inside))
 
     def _reading(self, name: str, g: np.ndarray) -> tuple[str, Any] | None:
@@ -123,7 +121,7 @@ class Case:
 
     def _all_inside(self, numbers: Mapping[str, np.ndarray]) -> bool:
         """Of the names that could be two, are those that are sure all of the inner one?"""
-        upstream = self.tape.back(self.groups, self.instead)
+        upstream = self.tape.back(self.back_in, self.instead)
         two = [name for name in self.lines if name in self.known and len(self._could(name)) > 1]
         sure = [name for name in two if any(self._off(self.lines[name], numbers[name], totals) <= CLOSE
                                             for totals in (self.totals, upstream))]  # fmt: skip
@@ -137,13 +135,13 @@ class Case:
         wrong = {name: self._off(line, numbers[name], self.totals) > CLOSE for name, line in self.lines.items()}
         for name in [name for name, so in wrong.items() if so]:
             handed = {n: self.instead[n] for n in self.tape.lines[self.lines[name]] if n in self.instead}
-            alone = self.tape.back(self.groups, handed)
+            alone = self.tape.back(self.back_in, handed)
             others = {other: self._off(self.lines[other], numbers[other], alone) <= CLOSE
                       for other in wrong if other != name}  # fmt: skip
             denied = any(not fits and not wrong[other] for other, fits in others.items())
             if denied and not any(fits and wrong[other] for other, fits in others.items()):
                 rest = {n: g for n, g in self.instead.items() if n not in handed}
-                passed = self.tape.back(self.groups, rest)
+                passed = self.tape.back(self.back_in, rest)
                 self.instead = {**rest, **{n: passed[n] for n in handed if n in passed}}
 
     def _place(self, name: str, line: Line | None) -> None:
@@ -205,35 +203,13 @@ class Case:
         names = list(dict.fromkeys(reader.name or reader.symbol for reader in readers))
         return self.labels.label(number), names[0] if len(names) == 1 else ""
 
-    def right(self, name: str) -> np.ndarray:
-        """Autograd's gradient; the numbers where autograd is wrong."""
-        k = self.index(name)
-        if k is not None:
-            slope = self.numbers[k]
-            if self.checked[k].verdict == "wrong" and len(slope.values) == self.autograd[k].size:
-                return slope.values.reshape(self.autograd[k].shape)
-            return self.autograd[k]
+    def right(self, name: str) -> Any:
+        """Autograd's gradient by what a line makes."""
         return self.gradient(self.lines[name], self.totals)
 
-    def distance(self, name: str, g: np.ndarray, right: np.ndarray) -> float:
-        """How far g is off; from the numbers, along their directions, where there is nothing better."""
-        k = self.index(name)
-        if k is None or self.checked[k].verdict != "wrong" or g.shape != right.shape:
-            return distance(g, right)
-        return self.from_numbers(k, g)
-
-    def from_numbers(self, k: int, g: np.ndarray) -> float:
-        """How far the gradient by input k is from the numbers, along their directions."""
-        fits = g.shape == self.autograd[k].shape
-        return distance(self.numbers[k].of(g), self.numbers[k].values) if fits else np.inf
-
-    def index(self, name: str) -> int | None:
-        """Which input a gradient is by, if it is by one."""
-        return self.problem.names.index(name[1:]) if name[1:] in self.problem.names else None
-
-    def needless(self, name: str) -> bool:
-        """May nobody need a gradient: is it by an argument that is no parameter?"""
-        return name[1:] in self.given and self.tape.values[self.tape.lines["given", name[1:]][0]].kind != "parameter"
+    def by_argument(self, name: str) -> Any:
+        """Autograd's gradient by an argument: ``dWx`` by Wx."""
+        return self.gradient(("given", name[1:]), self.totals)
 
     def atoms(self, name: str, g: Any) -> dict[str, Any]:
         """A gradient by its gate blocks, if it is stacked: ``dWx.f``."""

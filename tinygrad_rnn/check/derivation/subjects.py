@@ -13,12 +13,11 @@ from ...cells.cell import Cell
 from ...engine.tensor import value
 from ...errors import InvalidValue, Uncheckable
 from ...ops import stack
-from ...tracing.sample import sample
+from ...tracing.sample import codes, sample
 from ..layers.arguments import binds, parameters, takes_any_keyword
 from ..numeric.inputs import SIZES, argument_names, by_name
 from .calls import one_step, over_time
-from .case import Case
-from .record import case_of_cell, case_of_function, exact, moved
+from .tape import Tape, taped
 
 STEPS = 5  # of a check over time: with the other sizes, distinct primes
 
@@ -52,30 +51,31 @@ class Subject(ABC):
     dtype: np.dtype[Any]
     batched: list[str]  # the arguments with a row for each sample
     sources: list[Any]  # the user's functions
-    unreached: tuple[int, ...] = ()  # the outputs whose gradient the backward does not take
+    parameters: Sequence[str] = ()  # the arguments whose gradients are always needed
+    cotangents: Sequence[str] = ()  # the names of the gradients by the outputs
+    unreached: Sequence[int] = ()  # the outputs whose gradient the backward does not take
+    timed = False  # over time: the first output is stacked over the steps
+    first: int  # the seed of the user's inputs
 
     @abstractmethod
     def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
         """The arguments by name: the user's at the first seed, else random. Exact in ``dtype``, as float64."""
 
     @abstractmethod
-    def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
-        """The right gradients for arguments, and for random cotangents."""
-
-    def case(self, seed: int) -> Case:
-        """The arguments and cotangents of a seed, and the right gradients."""
-        rng = np.random.default_rng(seed)
-        return self.case_of(self.given(rng, seed), rng)
+    def recorded(self, given: Mapping[str, Any]) -> tuple[Tape, list[list[int]]]:
+        """The tape of the forward, and the numbers of each output on it: several of an output over time."""
 
     @abstractmethod
     def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
         """The gradients that the backward returns for arguments by name and a cotangent for each output."""
 
-    def ask(self, case: Case) -> dict[str, Any]:
-        """The hand-derived gradients of a case, computed on copies."""
-        given = {name: np.array(x) for name, x in case.given.items()}
-        with np.errstate(all="ignore"):
-            return self.call(given, [np.array(dy) for dy in case.problem.dys])
+    def reached(self, outputs: Sequence[Any]) -> list[Any]:
+        """Of a list with an entry for each output, those whose gradient the backward takes."""
+        return [output for k, output in enumerate(outputs) if k not in self.unreached]
+
+    def blocks(self, given: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
+        """The names of the gates that are stacked along an axis, by its length."""
+        return {}
 
 
 class OfCell(Subject):
@@ -86,7 +86,7 @@ class OfCell(Subject):
         sizes: Mapping[str, int], dtype: Any, seed: int = 0,
     ):  # fmt: skip
         self.cell, self.backward, self.name, self.first, self.sizes = cell, backward, cell.name, seed, dict(sizes)
-        self.sources = [backward]
+        self.sources, self.parameters = [backward], list(cell.params)
         self.timed, self.dtype = "dhs" in parameters(backward), np.dtype(dtype or np.float64)
         self.batched = ["xs" if self.timed else cell.input, *cell.states]
         names = (*self.batched, *cell.params)
@@ -96,15 +96,25 @@ class OfCell(Subject):
         self.cotangents = ["dhs"] * self.timed + [f"d{name}" for name in cell.states]
         if self.timed and not takes_any_keyword(backward):
             taken = parameters(backward)
-            self.unreached = tuple(k for k, name in enumerate(self.cotangents) if name not in taken)
+            self.unreached = [k for k, name in enumerate(self.cotangents) if name not in taken]
 
-    def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
-        case = case_of_cell(self.cell, self.function, given, rng, self.timed)
-        case.given = {name: x.astype(self.dtype) if x.dtype.kind == "f" else x for name, x in given.items()}
-        for k in self.unreached:
-            case.problem.dys[k][...] = 0
-        case.totals = case.tape.back(case.groups)
-        return case
+    def recorded(self, given: Mapping[str, Any]) -> tuple[Tape, list[list[int]]]:
+        order = [self.cell.input, *self.cell.states]
+        kinds = {order[0]: "input", "xs": "input", **dict.fromkeys(self.cell.states, "state")}
+        kinds |= dict.fromkeys(self.cell.params, "parameter")
+
+        def new_states(outputs: Any) -> dict[str, Any]:
+            new = outputs[1:] if self.timed else outputs if isinstance(outputs, tuple) else (outputs,)
+            return {f"{name}'": state for name, state in zip(self.cell.states, new)}
+
+        tape, outputs = taped(lambda **now: self.function(**now), given, kinds, codes(self.cell), new_states, order)
+        steps = [self.function.hs] if isinstance(self.function, Loop) else []  # of this run
+        arrays = [*steps, *([state] for state in new_states(outputs).values())]
+        return tape, self.reached([[tape.number(x) for x in runs] for runs in arrays])
+
+    def blocks(self, given: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
+        params = reversed(self.cell.params.items())  # of two with equal lengths the first counts
+        return {np.shape(given[name])[-1]: param.blocks for name, param in params if param.blocks}
 
     def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
         sizes = dict(self.sizes)
@@ -133,11 +143,11 @@ class OfCell(Subject):
         return self.fixed
 
     def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
-        back = {name: dy.astype(self.dtype, copy=False) for name, dy in zip(self.cotangents, dys)}
+        back = {**dict.fromkeys(self.cotangents), **dict(zip(self.reached(self.cotangents), dys)), **self.config}
         states = {name: given[name] for name in self.batched}
         params = {name: x for name, x in given.items() if name not in states}
         call = over_time if self.timed else one_step
-        return by_key(call(self.backward, states, params, {**back, **self.config}), given)
+        return by_key(call(self.backward, states, params, back), given)
 
 
 class OfFunction(Subject):
@@ -156,13 +166,15 @@ class OfFunction(Subject):
     def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
         return {name: x if seed == self.first else moved(x, rng) for name, x in self.inputs.items()}
 
-    def case_of(self, given: Mapping[str, Any], rng: np.random.Generator) -> Case:
-        case = case_of_function(self.f, given, rng)
-        case.given = {name: x.astype(self.dtype) if x.dtype.kind == "f" else x for name, x in given.items()}
-        return case
+    def recorded(self, given: Mapping[str, Any]) -> tuple[Tape, list[list[int]]]:
+        def named(outputs: Any) -> dict[str, Any]:
+            arrays = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+            return dict(zip(["y"] if len(arrays) == 1 else [f"y{k}" for k in range(len(arrays))], arrays))
+
+        tape, outputs = taped(lambda **now: self.f(*now.values()), given, {}, codes(self.f), named, list(given))
+        return tape, [[tape.number(y)] for y in named(outputs).values()]
 
     def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
-        dys = [dy.astype(self.dtype, copy=False) for dy in dys]
         wanted = parameters(self.backward)
         others = [name for name, part in wanted.items() if name not in given and part.default is part.empty]
         if all(name in wanted for name in given) and len(others) == len(dys) and not takes_any_keyword(self.backward):
@@ -187,3 +199,14 @@ def by_key(gradients: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     keys = ", ".join(f"'d{name}': ..." for name in floats)
     raise Uncheckable(f"check_backward: backward returned {several_text or f'a {type(gradients).__name__}'}, should be "
                       f"a dict such as {{{keys}}}, or a tuple in that order")  # fmt: skip
+
+
+def exact(x: Any, dtype: Any) -> Any:
+    """An input as float64, of numbers that ``dtype`` has, so that rounding hides nothing; integers as they are."""
+    array = np.asarray(value(x))
+    return array.astype(dtype).astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def moved(x: Any, rng: np.random.Generator) -> Any:
+    """Other numbers of about the same size and of the same signs."""
+    return x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x

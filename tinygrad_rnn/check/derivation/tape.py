@@ -57,14 +57,9 @@ class Tape(Recorder):
                 if way is not None and way[0].shape is not None and (number, k) in self.operands
             ]
 
-    def back(
-        self, cotangents: Mapping[str, Mapping[int, Any]], instead: Mapping[int, Any] | None = None
-    ) -> dict[int, Any]:  # fmt: skip
+    def back(self, cotangents: Mapping[int, Any], instead: Mapping[int, Any] | None = None) -> dict[int, Any]:
         """The gradient by every value. Those in ``instead`` are passed on in the place of the right ones."""
-        totals: dict[int, Any] = {}
-        for group in cotangents.values():
-            for number, dy in group.items():
-                totals[number] = totals[number] + dy if number in totals else dy
+        totals = dict(cotangents)
         for number in range(len(self.values) - 1, -1, -1):
             if number in totals and number in self.ways:
                 dy = (instead or {}).get(number, totals[number])

@@ -29,7 +29,8 @@ class Run:
     """A forward and, if there were cotangents, a backward: all arguments and results.
 
     ``inputs`` are the leaves of the arguments of forward, ``outputs`` the floating leaves of its ``result``.
-    ``returned`` maps the names of inputs to the gradients that backward returned, ``count`` of them in all.
+    ``returned`` maps the names of inputs to the gradients that backward returned, ``count`` of them in all; ``answer``
+    is what it returned as it was.
     """
 
     layer: Any
@@ -41,12 +42,14 @@ class Run:
     returned: dict[str, Any]
     count: int
     grads: list[Any]
+    answer: Any = None
 
 
 class Adapter:
     """A user-defined layer and its inputs; ``floats`` are its floating inputs and parameters by name."""
 
     fill = 0.0  # what ``grads`` hold before each run
+    saves = True  # does backward read what forward has saved, and are its gradients kept?
 
     def __init__(
         self, layer: Any, inputs: Sequence[Any], reset: Reset | None = None, seed: int | None = None, dtype: Any = None,
@@ -71,6 +74,20 @@ class Adapter:
         arrays = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
         self.floats = {name: np.array(x, self.dtype) for name, x in arrays.items() if np.asarray(x).dtype.kind == "f"}
         self.names = list(self.floats)
+
+    @property
+    def batched(self) -> list[str]:
+        """The inputs with a row for each sample."""
+        return self.input_names
+
+    @property
+    def optional(self) -> list[str]:
+        """The inputs whose gradients may be None, since nobody need want them."""
+        return self.input_names
+
+    def dy_names(self, count: int) -> list[str]:
+        """What the gradients by the outputs are called in a diagnosis."""
+        return ["dy"] if count == 1 else [f"dy{k}" for k in range(count)]
 
     def name_parameters(self, cell: Any) -> None:
         """Give nameless parameters the names of a cell's parameters, by their places in the list."""
@@ -154,8 +171,8 @@ class Adapter:
         run.dys = [_copy(dy)[()] for dy in dys]
         args, named = bound(self.layer, cotangents(self.layer.backward, run.result, run.dys))
         with limited(type(self.layer).__name__, self.timeout):
-            returned = run.layer.backward(*args, **named)
-        run.returned, run.count = gradients_by_input(returned, self.arguments, self.trees)
+            run.answer = run.layer.backward(*args, **named)
+        run.returned, run.count = gradients_by_input(run.answer, self.arguments, self.trees)
         run.grads = listed(run.layer.grads, self.layer.params)
         return run
 

@@ -10,14 +10,16 @@ import numpy as np
 from ..numeric.compare import CLOSE, Problem
 from ..numeric.derivatives import roundoff
 from ..report import Row
-from .adapter import Adapter
+from .adapter import Adapter, Run
 
 SINGLE = float(np.finfo(np.float32).eps)
 NONE = "is None"
 
 
 class LayerProblem(Problem):
-    """A layer as a `Problem` for `compared`."""
+    """A layer as a `Problem` for `compared`; ``first`` is the first run of its backward."""
+
+    first: Run | None = None
 
     def __init__(self, adapter: Adapter, ys: Sequence[np.ndarray], rng: np.random.Generator):
         self.adapter, self.rng, self.names, self.arrays = adapter, rng, adapter.names, adapter.floats
@@ -34,7 +36,9 @@ class LayerProblem(Problem):
         return sum(np.sum(dy * y) for dy, y in zip(self.dys, ys, strict=True))
 
     def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        gradients = self.adapter.gradients(self.adapter.run(dict(zip(self.names, xs)), self.dys))
+        run = self.adapter.run(dict(zip(self.names, xs)), self.dys)
+        self.first = self.first or run
+        gradients = self.adapter.gradients(run)
         return [self._fitting(name, g, x.shape) for (name, g), x in zip(gradients.items(), xs)]
 
     def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -60,7 +64,7 @@ class LayerProblem(Problem):
         row.note = self.misfits.get(row.name, row.note)
         if row.name in self.misfits and row.note != NONE:
             row.verdict = "wrong"
-        elif row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.input_names:
+        elif row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.optional:
             return Row(row.name, "unchecked", shape=row.shape, note=f"{NONE}: taken as not needed", counts=False)
         if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
             row.verdict = "precision"

@@ -1,0 +1,131 @@
+"""The table of a hand-derived backward: a row for each gradient that it returns, and for each that it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..layers.problem import LayerProblem
+from ..numeric.compare import CLOSE, EMPTY, ROUNDED, Problem, compared
+from ..numeric.derivatives import Slopes
+from ..report import Row, distance, row
+from .adapter import Derivation
+from .case import Case
+
+
+def table(adapter: Derivation, problem: LayerProblem, case: Case) -> list[Row]:
+    """The rows, in the order in which backward returned the gradients, then those that it did not return.
+
+    Gradients by arguments are compared with numbers and with autograd, those by local variables with autograd.
+    """
+    rows, gradients, numbers = compared(problem)
+    case.take(problem.first.answer if problem.first else {})
+    by_argument = {row.name: problem.with_note(row) for row in rows}
+    for name, g, slope in zip(by_argument, gradients, numbers):
+        if case.hand.get(name) is not None:
+            _against_autograd(case, by_argument[name], g, slope)
+    _blame_rules(adapter, case, list(by_argument.values()))
+    for name, g in zip(by_argument, gradients):
+        if by_argument[name].verdict == "wrong" and not by_argument[name].note:
+            _elementwise(case, by_argument[name], g)
+    returned = [by_argument[name] if name in by_argument else _inner(case, name, g) for name, g in case.hand.items()]
+    if not all(np.isfinite(y).all() for y in problem.ys) or not any(y.size for y in problem.ys):
+        note = "forward gives NaN or inf here" if any(y.size for y in problem.ys) else EMPTY
+        returned = [Row(row.name, "unchecked", shape=row.shape, note=note, counts=row.counts) for row in returned]
+    _right_at_kinks(case, returned)
+    absent = [f"d{name}" for name in adapter.names if f"d{name}" not in case.hand]
+    return returned + [Row(name, "unchecked", note="not returned") for name in absent]
+
+
+def _against_autograd(case: Case, entry: Row, g: np.ndarray, slope: Slopes) -> None:
+    """Add the errors of a gradient by an argument against both references to its row."""
+    entry.autograd = distance(g, case.by_argument(entry.name))
+    entry.numbers = distance(slope.of(g), slope.values)
+    if entry.verdict == "unchecked":
+        entry.verdict, entry.note = verdict(entry.autograd), "compared with autograd only: the numbers are too rough"
+
+
+def _elementwise(case: Case, wrong: Row, g: np.ndarray) -> None:
+    """Compare a wrong gradient by an argument with autograd in all its elements."""
+    right = case.by_argument(wrong.name)
+    exact = row(wrong.name, "wrong", g, right)
+    wrong.rel_error, wrong.worst, wrong.right = exact.rel_error, exact.worst, exact.right
+    wrong.cosine, wrong.ratio, wrong.blocks = exact.cosine, exact.ratio, blocks(case, wrong, g, right)
+
+
+def _blame_rules(adapter: Derivation, case: Case, rows: Sequence[Row]) -> None:
+    """Add a note to the rows for which autograd differs from the numbers."""
+    if all((row.autograd or 0) <= CLOSE for row in rows):
+        return
+    problem = Problem(adapter.subject.function, case.given, np.random.default_rng(0))
+    for rule, wrong in zip(compared(problem)[0], rows):
+        if rule.verdict == "wrong":
+            wrong.note = "compared with numbers: autograd differs from them, so a gradient rule is wrong"
+            case.wrong_rules.append(wrong.name)
+
+
+def _inner(case: Case, name: str, g: Any) -> Row:
+    """The row of a gradient by a local variable, or by an argument that has none."""
+    if g is None and name[1:] in case.given:
+        return Row(name, "right", note="is None", counts=False)
+    if g is None or np.asarray(g).dtype.kind not in "fiu":
+        return Row(name, "wrong", np.inf, note=f"is {'None' if g is None else 'no array of numbers'}")
+    if name in case.read:
+        return _read(case, name, np.asarray(g))
+    if name not in case.lines:
+        known = f"no such value; there are {', '.join(case.known)}"
+        return Row(name, "unchecked", shape=np.shape(g), counts=False, note=known)
+    right, label = case.right(name), case.label(name)
+    result = row(name, verdict(distance(g, right)), g, right)
+    result.blocks = blocks(case, result, np.asarray(g), right)
+    result.note = f"is {result.shape}, should be {right.shape}" if result.shape != right.shape else (
+        f"taken for the gradient by {label}" if label != name[1:] else "")  # fmt: skip
+    return result
+
+
+def _read(case: Case, name: str, g: np.ndarray) -> Row:
+    """The row of a gradient by a variable that is computed several times."""
+    text, right = case.read[name]
+    if right is None:
+        note = f"{name[1:]} is computed several times, and no array of its gradients has this shape"
+        return Row(name, "unchecked", shape=g.shape, counts=False, note=note)
+    result = row(name, "right", g, right)
+    result.note = f"taken for {text}"
+    return result
+
+
+def _right_at_kinks(case: Case, rows: Sequence[Row]) -> None:
+    """Set gradients by local variables right that differ in no more elements than right ones by arguments.
+
+    At a kink, such as relu at 0, either slope is right.
+    """
+    excused = [row for row in rows if row.verdict == "right" and (row.autograd or 0) > CLOSE]
+    count = sum(_different(case, row.name, case.by_argument(row.name)) for row in excused)
+    for inner in rows:
+        wrong = inner.verdict == "wrong" and inner.autograd is None and inner.name in case.lines
+        if wrong and 0 < _different(case, inner.name, case.right(inner.name)) <= count:
+            inner.verdict, inner.note = "right", "other than autograd at a kink"
+
+
+def _different(case: Case, name: str, right: Any) -> int:
+    """In how many elements a gradient differs from the right one; 0 if their shapes differ."""
+    g = np.asarray(case.hand[name])
+    return int(np.sum(~np.isclose(g, right, rtol=CLOSE, atol=0))) if g.shape == np.shape(right) else 0
+
+
+def verdict(error: float) -> str:
+    """The verdict on a relative error in float64."""
+    return "right" if error <= CLOSE else "precision" if error <= ROUNDED else "wrong"
+
+
+def blocks(case: Case, wrong: Row, g: np.ndarray, right: np.ndarray) -> dict[str, Row]:
+    """The rows of the gate blocks of a stacked gradient that is wrong."""
+    if wrong.verdict != "wrong" or g.shape != right.shape:
+        return {}
+    mine, theirs = case.atoms(wrong.name, g), case.atoms(wrong.name, right)
+    parts = {key: row(key, "right", mine[key], theirs[key]) for key in mine if len(mine) > 1}
+    for part in parts.values():
+        part.verdict = verdict(part.rel_error or 0.0)
+    return parts

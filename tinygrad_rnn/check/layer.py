@@ -103,7 +103,11 @@ def _mistakes(
     batched = [] if any(isinstance(root, FunctionType) for root in roots) else adapter.input_names
     explain(adapter, roots, report, batched)  # the inputs of functions may be weights
     lines = [line for line in report.lines if line.kind == "line"]
-    if any(row.verdict == "wrong" for row in report.tensors.values()) and not lines:
+    wrong = [row for row in report.tensors.values() if row.verdict == "wrong"]
+    if len(wrong) > 1 and len(lines) == 1 and lines[0].new is not None:
+        for row in wrong:  # all are right with the change of this line
+            row.consequence = True
+    if wrong and not lines:
         _as_whole(adapter, report, gradients, numbers)
 
 

@@ -23,7 +23,8 @@ class Row:
     """A gradient with its verdict. ``rel_error`` is ‖got - right‖ / max(‖got‖, ‖right‖).
 
     ``worst`` is the element with the largest error: its index and both values. ``got`` and ``right`` are norms.
-    ``consequence`` is True for a gradient that is wrong only because it is computed correctly from a wrong one.
+    ``consequence`` is True for a gradient that is wrong only because it is computed correctly from a wrong one, or from
+    the one line that is wrong.
     ``counts`` is False for an extra that does not influence the verdict of the report. ``cosine`` is the cosine of the
     angle between the two gradients, ``ratio`` the ratio of their norms. ``autograd`` and ``numbers`` are the errors
     against each of the two references. ``blocks`` are the rows of the gates of a stacked gradient that is wrong.
@@ -153,11 +154,14 @@ class Report:
         if self.first_wrong:
             lines.append(f"first wrong: {self.first_wrong}{_at(self.tensors[self.first_wrong].worst)}")
             follow = [row.name for row in self.tensors.values() if row.consequence]
-            lines += [f"these follow from it: {', '.join(follow)}"] if follow else []
+            cause = "the mistake below" if self.first_wrong in follow else "it"  # a line, or another gradient
+            lines += [f"these follow from {cause}: {', '.join(follow)}"] if follow else []
             lines += [f"smallest case that fails: {_case(self.smallest)}"] if self.smallest else []
             lines += [f"it fails {self.evidence}"] if self.evidence else []
         mistakes, violations = self._split()
-        lines += self._mistakes(mistakes)
+        if self.first_wrong and self.searched and not mistakes:
+            lines.append("no line was found whose change makes all gradients right; the first wrong one is named above")
+        lines += [f"mistake: {mistake.text}" for mistake in mistakes]
         lines += [f"protocol: {text}" for text in _together(violations)]
         return lines + [f"note: {text}" for text in self.notes]
 
@@ -165,12 +169,6 @@ class Report:
         """The mistakes, and the violations of the contract."""
         violations = [diagnosis for diagnosis in self.diagnoses if diagnosis.kind.startswith("protocol")]
         return [diagnosis for diagnosis in self.diagnoses if diagnosis not in violations], violations
-
-    def _mistakes(self, mistakes: list[Diagnosis]) -> list[str]:
-        """A paragraph for each mistake."""
-        if self.first_wrong and self.searched and not mistakes:
-            return ["no line was found whose change makes all gradients right; the first wrong one is named above"]
-        return [f"mistake: {mistake.text}" for mistake in mistakes]
 
 
 def _first_difference(old: str, new: str | None) -> int:

@@ -6,6 +6,7 @@ has; the numbers of a panel lie in the order in which the tile reads them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from .tile import FLOATS, Registers, Tile, host_registers
 
 #: A panel of so many rows stays in the second cache while the rows of the left operand pass over it.
 DEPTH = 1024
+HEIGHT = 8  #: rows of a tile at most: the address of each is in a register too
 ROWS = 16  #: rows of a weight that are packed together
 
 
@@ -56,19 +58,31 @@ class Panels:
 
 
 def panels(rows: int, K: int, columns: int, bits: int, registers: Registers | None = None) -> Panels:
-    """The tiles with the most sums in registers; among these, those with the fewest loads."""
+    """The tiles whose sums fit into registers and that take the fewest cycles; among these, the narrowest."""
     registers = registers or host_registers()
     lanes = registers.bits // bits
-    best = (0, 0, 1, 1)
+    best: tuple[float, int, int] | None = None
     for vectors in range(1, min(8, -(-columns // lanes)) + 1):
-        most = max((registers.count - 1) // vectors, 1)
+        most = max(min((registers.count - 1) // vectors, HEIGHT), 1)
         while most > 1 and most * vectors + min(most, vectors) + 1 > registers.count:
             most -= 1
         height = most if rows == 0 else -(-rows // -(-rows // most))
-        best = max(best, (min(height * vectors, 12), -height - vectors, height, vectors))
-    height, vectors = best[2:]
+        whole, rest = divmod(-(-columns // lanes), vectors)
+        cost = whole * _cycles(rows or height, height, vectors) + _cycles(rows or height, height, rest)
+        best = min(best or (math.inf, 0, 0), (cost / (rows or height), vectors, height))
+    assert best is not None  # there is at least one column
     blocks = -(-K // DEPTH)
-    return Panels(rows, K, columns, bits, height, vectors * lanes, lanes, -(-K // blocks))
+    return Panels(rows, K, columns, bits, best[2], best[1] * lanes, lanes, -(-K // blocks))
+
+
+def _cycles(rows: int, height: int, vectors: int) -> int:
+    """A quarter of the cycles that a panel of ``vectors`` takes for each row of the weight.
+
+    A cycle has two products and two loads; a sum is not ready for the next product before four cycles. Vectors of the
+    panel come from the second cache, which delays each by about a quarter of a cycle.
+    """
+    tiles = [height] * (rows // height) + [rows % height] * (rows % height > 0)
+    return sum(2 * max(tile * vectors, tile + vectors, 8) + vectors for tile in tiles) if vectors else 0
 
 
 def pack(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any], panel: Any) -> None:

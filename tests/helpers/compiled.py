@@ -16,7 +16,7 @@ def compiled_function(text: str, arguments: Sequence[Argument]) -> Callable[...,
     """The function ``loop(T, *arrays)`` of a text."""
     sources, this = single(text, arguments)
     function = store.in_memory(compile.object_code(sources, this), this)["run"]
-    return lambda T, *arrays: function(T, np.zeros(this["run"].counters, np.int64), *arrays)
+    return lambda T, *arrays: function(T, np.zeros(this["run"].counters, np.uint8), *arrays)
 
 
 def single(text: str, arguments: Sequence[Argument]) -> tuple[dict[str, Source], dict[str, Pass]]:

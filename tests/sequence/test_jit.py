@@ -132,7 +132,7 @@ def test_arrays_of_another_layout_are_refused(monkeypatch):
 def test_another_version_or_source_has_another_file(monkeypatch):
     functions = [store.Functions("a pass") for _ in range(2)]
     for k, each in enumerate(functions):
-        each.add("run", {"loop": Source(f"def loop(T):\n    {k}\n", [])}, [["loop"]], [], 0)
+        each.add("run", {"loop": Source(f"def loop(T):\n    {k}\n", [])}, [["loop"]], [], [], 0)
     first, other = (each.path for each in functions)
     assert first != other
     monkeypatch.setattr(store, "depends_on", lambda: "another version")

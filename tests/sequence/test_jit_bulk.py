@@ -111,7 +111,7 @@ def test_each_block_is_computed_once_and_the_next_phase_waits():
     plan = {"run": passes.Pass([["count"], ["add"]], [x, y])}
     run = store.in_memory(compile.object_code(sources, plan), plan)["run"]
     for _ in range(20):
-        numbers, total, counters = np.zeros(500), np.zeros(1), np.zeros(plan["run"].counters, np.int64)
+        numbers, total, counters = np.zeros(500), np.zeros(1), np.zeros(plan["run"].counters, np.uint8)
         helper = threading.Thread(target=run, args=(500, counters, numbers, total))
         helper.start()
         run(500, counters, numbers, total)

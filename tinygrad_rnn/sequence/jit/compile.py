@@ -82,7 +82,7 @@ class Tracer(Loops):
 
 
 def traced(sources: Mapping[str, Source], passes: Mapping[str, Pass]) -> Any:
-    """The LLVM module of the passes ``name(T, counters, *arrays)``, where an array is the address of its object."""
+    """The LLVM module of the passes ``name(T, memory, *arrays)``, where an array is the address of its object."""
     module = ir.Module("loops")
     products: dict[Any, Any] = {}
     bodies = {name: _body(module, name, source, products) for name, source in sources.items()}

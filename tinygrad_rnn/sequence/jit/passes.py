@@ -14,18 +14,21 @@ and a thread that comes late takes what is left. A block computes the same on ev
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from .loops import INT, Loops
 from .numbers import Number, converted
 from .source import HEADER, Argument, Source
 
+APART = 128  #: bytes, of which arrays of the memory have a multiple: no two share a cache line
 #: Integers from the counters of a phase to those of the next, and from the taken blocks to the computed ones.
 STRIDE, DONE = 16, 8
 POLLS = 10_000  #: looks at a counter, some 10 µs, before a waiting thread lets others have the processor
@@ -33,15 +36,29 @@ POLLS = 10_000  #: looks at a counter, some 10 µs, before a waiting thread lets
 
 @dataclass(frozen=True)
 class Pass:
-    """The functions of each phase, by name, and the arrays that the pass is called with."""
+    """The functions of each phase, by name, the arrays that the pass is called with, and those of its ``memory``.
+
+    The memory begins with integers, zero at first, by which the threads agree on who computes what.
+    """
 
     phases: Sequence[Sequence[str]]
     arguments: Sequence[Argument]
+    memory: Sequence[Argument] = ()
 
     @property
     def counters(self) -> int:
-        """The integers, zero at the beginning, by which the threads agree on who computes what."""
-        return STRIDE * len(self.phases)
+        """The bytes of the integers at the beginning of the memory."""
+        return 8 * STRIDE * len(self.phases)
+
+    def places(self) -> list[tuple[int, int]]:
+        """Where in the memory each array begins, then the size: bytes, and bytes for each step."""
+        result = [(self.counters, 0)]
+        for argument in self.memory:
+            timed = argument.shape[:1] == ("T",)
+            count = math.prod(argument.shape[timed:]) * np.dtype(argument.kind).itemsize
+            count, (fixed, a_step) = -(-count // APART) * APART, result[-1]
+            result.append((fixed + count * (not timed), a_step + count * timed))
+        return result
 
     def text(self, name: str, sources: Mapping[str, Source]) -> str:
         """The phases, as comments."""
@@ -75,7 +92,7 @@ def _meet(names: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def write_pass(module: Any, name: str, this: Pass, sources: Mapping[str, Source], bodies: Mapping[str, Any]) -> None:
-    """Write the LLVM function ``name(T, counters, *arrays)``; arrays are the addresses of their Python objects."""
+    """Write the LLVM function ``name(T, memory, *arrays)``; arrays are the addresses of their Python objects."""
     byte = ir.IntType(8).as_pointer()
     kinds = [byte] * (1 + len(this.arguments))
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT, *kinds]), name)
@@ -84,6 +101,8 @@ def write_pass(module: Any, name: str, this: Pass, sources: Mapping[str, Source]
     numbers = [_numbers(builder, array) for array in function.args[1:]]
     counters = builder.bitcast(numbers[0], INT.as_pointer())
     places = {argument.name: place for argument, place in zip(this.arguments, numbers[1:])}
+    for argument, (fixed, a_step) in zip(this.memory, this.places()):
+        places[argument.name] = builder.gep(numbers[0], [(T * a_step + fixed).value], source_etype=ir.IntType(8))
     for k, phase in enumerate(this.phases):
         taken, done = (builder.gep(counters, [ir.Constant(INT, STRIDE * k + start)]) for start in (0, DONE))
         _write_phase(builder, [(sources[key], bodies[key]) for key in phase], T, places, taken, done)

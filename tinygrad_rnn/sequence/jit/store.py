@@ -25,6 +25,7 @@ from llvmlite import binding
 from ...engine.threads import assisted
 from ...errors import PlanError
 from ...files import write_whole
+from ..plan.pool import empty
 from .compile import object_code, target_machine
 from .passes import Pass
 from .source import HEADER, Argument, Source
@@ -57,20 +58,22 @@ class Functions:
         self.title, self.sources, self.passes = title, dict[str, Source](), dict[str, Pass]()
 
     def add(self, name: str, sources: Mapping[str, Source], phases: Sequence[Sequence[str]],
-            arguments: Sequence[Argument], work: int) -> Callable[..., None]:  # fmt: skip
-        """The pass ``function(T, *arrays)``. It runs without the lock of the interpreter.
+            arguments: Sequence[Argument], memory: Sequence[Argument], work: int) -> Callable[..., None]:  # fmt: skip
+        """The pass ``function(T, *arrays)``, by the functions of its ``phases``. Other threads of Python run meanwhile.
 
         Threads share it from `LARGE` operations on; ``work`` are those of a step.
         """
         self.sources.update(sources)
-        this = self.passes[name] = Pass(phases, arguments)
+        this = self.passes[name] = Pass(phases, arguments, memory)
+        fixed, a_step = this.places()[-1]
 
         def function(T: int, *arrays: np.ndarray) -> None:
-            compiled, counters = self.loaded[name], np.zeros(this.counters, np.int64)
+            compiled, space = self.loaded[name], empty((fixed + a_step * T,), np.uint8)
+            space[: this.counters] = 0
             if T * work < LARGE:
-                compiled(T, counters, *arrays)
+                compiled(T, space, *arrays)
             else:
-                assisted(lambda: compiled(T, counters, *arrays))
+                assisted(lambda: compiled(T, space, *arrays))
 
         return function
 

@@ -17,7 +17,7 @@ from ..plan.write_loop import Writer
 from .body import Body
 from .bulk import Calls, bulk
 from .chains import into_loop
-from .passes import Pass, in_phases
+from .passes import in_phases
 from .phases import Phase, phases, reads_of, sink
 from .products import packed, packing
 from .store import Functions
@@ -152,11 +152,9 @@ class CompiledWriter(Writer):
                 kind = "empty" if timed else new
                 self.add(f"{name} = {kind}({self.shape(number, timed)}, '{arguments[name].kind}')", number, timed)
                 self.ready[name] = None
-        for argument in calls.memory:
-            self.add(f"{argument.name} = empty({self.texts.tuple(argument.shape)}, '{argument.kind}')")
-            self.ready[argument.name] = None
         self.waiting.sources.update(calls.sources)
         self.waiting.written.update(calls.written)
+        self.waiting.memory += calls.memory
         self.waiting.work += calls.work
 
     def run(self) -> None:
@@ -164,13 +162,15 @@ class CompiledWriter(Writer):
         sources, written = self.waiting.sources, self.waiting.written
         if not sources:
             return
-        given = {argument.name: argument for source in sources.values() for argument in source.arguments}
+        inner = [argument.name for argument in self.waiting.memory]
+        given = {argument.name: argument for source in sources.values() for argument in source.arguments
+                 if argument.name not in inner}  # fmt: skip
         name, phases = f"{self.title}_{len(self.functions.passes)}", in_phases(sources, written)
         texts = [name if name in self.ready else f"np.asarray({name}, order='C')" for name in given]
-        arguments = list(given.values())
-        self.texts.space[name] = self.functions.add(name, sources, phases, arguments, self.waiting.work)
+        waiting, arguments = self.waiting, list(given.values())
+        self.texts.space[name] = self.functions.add(name, sources, phases, arguments, waiting.memory, waiting.work)
         self.loop_source += "".join(source.text for source in sources.values())
-        self.loop_source += Pass(phases, arguments).text(name, sources)
+        self.loop_source += self.functions.passes[name].text(name, sources)
         self.add(f"{name}({', '.join(['T', *texts])})")
         self.waiting = Calls()
 
@@ -181,6 +181,7 @@ class CompiledWriter(Writer):
             name = self.names.of[carry.leaf]
             lines.append((f"{name}_all = empty((T + 1, *{name}_first.shape), {name}_first.dtype)", carry.leaf, True))
             lines.append((f"{name}_all[{start}] = {name}_first", carry.leaf, False))
+            self.ready[f"{name}_all"] = None
             if carry.next is None:
                 lines.append((f"{name}_all[{':-1' if self.backwards else '1:'}] = 0", carry.leaf, True))
         return lines

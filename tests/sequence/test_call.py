@@ -1,5 +1,8 @@
 """What calls of `scan` share: a cell that reads something else is planned anew, other arguments are checked anew."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -119,3 +122,44 @@ def test_parameters_that_are_replaced_in_the_dict_after_the_call_change_nothing(
         gradients.append({name: leaf.grad for name, leaf in leaves.items()})
     for path, g in flat(gradients[0]).items():
         np.testing.assert_array_equal(flat(gradients[1])[path], g)
+
+
+def attending(memory, order):
+    @tg.cell
+    def attend(x, h, *, W=tg.Param("D H")):
+        return tg.softmax(tg.tanh(x @ W + h) @ memory.T)[:, order] @ memory
+
+    return attend
+
+
+def test_arrays_of_a_cell_that_are_changed_after_the_call_change_no_gradient():
+    """Also those that the plan knows as a view, such as ``memory.T``, and arrays of indices."""
+    s = sample(tg.rnn)
+    gradients = []
+    for mode in ("plan", "eager"):
+        memory, order = np.arange(12.0).reshape(3, 4), np.array([0, 2, 1])
+        W = tg.tensor(s.params["Wx"], requires_grad=True)
+        hs, _ = tg.scan(attending(memory, order), s.xs, s.state, {"W": W}, mode=mode)
+        memory *= 3
+        order[:] = 0
+        tg.sum(hs * hs).backward()
+        gradients.append(W.grad)
+    np.testing.assert_allclose(*gradients, rtol=1e-12)
+
+
+def test_the_cache_holds_no_array_of_a_call_and_of_the_cell():
+    """And the cell, which holds what it has read, is in no circle, so it is freed at once."""
+    s = sample(tg.rnn)
+    memory, order = np.ones((3, 4)), np.array([0, 2, 1])
+    params = {"W": tg.tensor(s.params["Wx"], requires_grad=True)}
+    cell = attending(memory, order)
+    hs = tg.scan(cell, s.xs, s.state, params, mode="plan")[0]
+    tg.sum(hs).backward()
+    known = [weakref.ref(array) for array in (memory, order, cell, params["W"], params["W"]._array)]
+    gc.collect()
+    gc.disable()
+    try:
+        del memory, order, cell, hs, params
+        assert not [type(ref()) for ref in known if ref() is not None]
+    finally:
+        gc.enable()

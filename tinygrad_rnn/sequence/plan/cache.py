@@ -44,13 +44,14 @@ class Entry:
 class Request:
     """What calls of `scan` with arguments of the same kinds ask for: names, what needs a gradient, the key of the plan.
 
-    It holds no array of a call. It is valid as long as the cell reads the same variables, ``reads``.
+    It holds neither an array of a call nor the cell, which holds it. It is valid as long as the cell reads the same
+    variables, ``reads``.
     """
 
     entry: Entry | None = None  # of its plan, after the first call
 
     def __init__(self, call: Call, reads: Reads, jit: bool):
-        self.cell, self.reads, self.masked = call.cell, reads, call.mask is not None
+        self.reads, self.masked = reads, call.mask is not None
         self.writer: type[Writer] = compiled_writer() if jit else Writer
         tensors, config = call.tensors, call.config
         taken = [*tensors, *config]
@@ -126,13 +127,14 @@ def plan_for(request: Request, call: Call) -> Plan:
 def _new(request: Request, call: Call) -> Plan | PlanError:
     try:
         arrays = {name: np.array(value(tensor)) for name, tensor in call.tensors.items()}
-        xs = arrays[request.cell.input]
-        step = {**arrays, request.cell.input: xs[:, 0]}
+        cell, xs = call.cell, arrays[call.cell.input]
+        step = {**arrays, cell.input: xs[:, 0]}
         config, outer, masked = call.config, request.outer, request.masked
         with np.errstate(all="ignore"):
-            built = build(request.cell, step, config, outer, request.wanted, masked, request.writer)
-        plan = Plan(request.cell.name, built)
-        verify(plan, request.cell, arrays, config, outer, masked)
+            built = build(cell, step, config, outer, request.wanted, masked, request.writer)
+        plan = Plan(cell.name, built)
+        verify(plan, cell, arrays, config, outer, masked)
+        plan.drop_samples()
         return plan
     except PlanError as error:
         return error

@@ -32,6 +32,14 @@ class Plan:
         for direction, label, file in zip(directions, ("forward", "backward"), self.files):
             self.functions.append(run_source(direction.text, file, dict(direction.space))[label])
 
+    def drop_samples(self) -> None:
+        """Keep of the arrays that the plan was made with their shapes and dtypes alone, in arrays without memory."""
+        for direction in (self.built.forward, *([self.built.backward] if self.built.backward else [])):
+            for value in direction.plan.program.values:
+                if isinstance(value.array, np.ndarray) and value.kind != "constant":
+                    zero, shape = np.zeros((), value.dtype), value.shape
+                    value.array = np.ndarray(shape, value.dtype, zero, 0, (0,) * len(shape))
+
     def reached(self, wanted: Sequence[str], T: int) -> tuple[list[Names], Names]:
         """See `reached`, and what is reached by any; known after the first call."""
         if T not in self._reached:

@@ -12,6 +12,7 @@ import dis
 import functools
 import operator
 import types
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,7 +70,8 @@ class Reads:
     def cell(self, cell: Cell) -> None:
         inside: Cell | None = cell
         while inside is not None:
-            self.watch(inside, inner=inside.inner, function=inside.function, wrap=inside.wrap)
+            parts = (("inner", inside.inner), ("function", inside.function), ("wrap", inside.wrap))
+            self.watched += [(_attribute, weakref.ref(inside), name, part) for name, part in parts]
             if inside.inner is None:
                 self.function(inside.function)
             else:
@@ -164,6 +166,11 @@ class Reads:
             return name in BUILTINS
         module = getattr(value, "__module__", None) or type(value).__module__
         return callable(value) and _trusted(str(module)) and not isinstance(value, np.random.Generator)
+
+
+def _attribute(ref: Any, name: str) -> Any:
+    """An attribute of a cell, which holds what it reads, and so is not held by it."""
+    return getattr(ref(), name)
 
 
 def _has_length(collection: Any, length: int) -> bool:

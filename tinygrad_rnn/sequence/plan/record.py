@@ -163,6 +163,9 @@ def as_program(recorder: StepRecorder, rng: Any) -> tuple[Program, dict[int, int
             numbers[known.number] = program.add("detach", [numbers[source]], {}, name)
         else:
             operand = recorder.operand(known.number) if known.kind == "constant" else recorder.arrays[known.number]
-            numbers[known.number] = program.leaf(known.kind, name, bare(value(operand)))
+            array = bare(value(operand))
+            if known.kind == "constant" and isinstance(array, np.ndarray):  # it may be a view of the user's array
+                array = np.array(array)
+            numbers[known.number] = program.leaf(known.kind, name, array)
     leaves = {name: numbers[number] for name, number in recorder.inputs.items()}
     return program, numbers, leaves, [numbers[number] for number in recorder.outputs.values()]

@@ -55,7 +55,8 @@ class Texts:
         if attr is Ellipsis:
             return "..."
         if id(attr) not in self.constants:
-            self.constants[id(attr)] = self.named(f"constant_{len(self.constants) + 1}", attr)
+            fixed = np.array(attr) if isinstance(attr, np.ndarray) else attr  # the user may change an array of indices
+            self.constants[id(attr)] = self.named(f"constant_{len(self.constants) + 1}", fixed)
         return self.constants[id(attr)]
 
     def tuple(self, sizes: Sequence[Any]) -> str:

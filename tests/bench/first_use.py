@@ -27,7 +27,7 @@ def forgetful(mode: str, compiled: bool = False) -> Callable[..., Job]:
         job, cache = layer(built_in, mode)(N, T, D, H), library("tinygrad_rnn.sequence.plan.cache")
 
         def run() -> object:
-            cache._plans.clear()
+            cache.clear()
             if not compiled:
                 return job.run()
             with tempfile.TemporaryDirectory() as folder:

@@ -215,7 +215,7 @@ def test_the_plan_without_a_pass_has_another_source(name: str, monkeypatch: pyte
     cell = nine_lines(tg)
 
     def plan() -> tuple[str, bool]:
-        monkeypatch.setattr(cache, "_plans", type(cache._plans)())
+        cache.clear()
         planned = tg.plan(cell, N=2, D=8, H=100)
         return planned.source, planned.plan.functions[0].__globals__["empty"] is np.empty
 

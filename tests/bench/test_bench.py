@@ -223,6 +223,7 @@ def test_the_plan_without_a_pass_has_another_source(name: str, monkeypatch: pyte
     for place, last, other in passes.places(name):
         monkeypatch.setattr(place, last, other)
     assert plan() != before
+    cache.clear()
 
 
 def test_the_report_fills_what_was_measured_and_says_what_was_not() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import PlanError
-from ...sequence.plan.explain import Explained
+from ...sequence.plan.explain import Explained, product_text
+from ...sequence.plan.schedule import computes
 from .graph import Edge, Graph, Vertex
 
 TITLES = {"once": "once", "before": "before the loop", "loop": "in the loop", "after": "after the loop",
@@ -14,7 +15,6 @@ TITLES = {"once": "once", "before": "before the loop", "loop": "in the loop", "a
 KINDS = {"input": "input", "state": "state", "parameter": "parameter", "saved": "input", "saved once": "input",
          "incoming": "input", "carried": "state"}  # fmt: skip
 FEW = 2  # names that are written out
-VIEWS = ("getitem", "detach")
 
 
 def of_plan(explained: Explained) -> Graph:
@@ -33,7 +33,7 @@ class _Direction:
     """Adds the parts of one direction to a graph."""
 
     def __init__(self, graph: Graph, scope: str, direction: Any):
-        self.graph, self.scope, self.sections = graph, scope, direction.plan.sections
+        self.graph, self.scope, self.direction, self.sections = graph, scope, direction, direction.plan.sections
         self.program, self.names = direction.plan.program, direction.writer.names.of
         self.boxes: dict[str, Vertex] = {}
         self.part_of = {out: name for name, statements in self.sections.items()
@@ -42,7 +42,7 @@ class _Direction:
     def add(self) -> None:
         """Add the boxes, what passes between them, and what enters them."""
         for name, statements in self.sections.items():
-            if any(statement.op not in VIEWS for statement in statements):
+            if any(map(computes, statements)):
                 self.boxes[name] = self.box(name, statements)
         for name in self.boxes:
             read = dict.fromkeys(arg for statement in self.sections[name] for arg in statement.args)
@@ -68,8 +68,8 @@ class _Direction:
 
     def box(self, name: str, statements: Sequence[Any]) -> Vertex:
         """The box of a part, with its products."""
-        products = [f"{self.names[s.args[0]]} @ {self.names[s.args[1]]}" for s in statements if s.op == "matmul"]
-        count = sum(statement.op not in VIEWS for statement in statements)
+        products = [product_text(self.direction, statement) for statement in statements if statement.op == "matmul"]
+        count = sum(map(computes, statements))
         text = ", ".join(products[:FEW]) + " …" * (len(products) > FEW)
         return self.vertex("module", f"{self.scope}: {TITLES[name]}", text, count)
 

@@ -18,6 +18,7 @@ from .compiled import Plan
 from .directions import Direction
 from .measure import peak, seconds_a_step
 from .program import Statement
+from .schedule import computes
 
 TITLES = {"once": "once a sequence",
           "before": "hoisted: all steps at once, before the loop", "loop": "kept in the loop",
@@ -102,7 +103,7 @@ def plan(cell: Cell, *, N: int, T: int = 2, dtype: Any = np.float32, mode: str =
 def _direction(direction: Direction) -> list[str]:
     lines = []
     for name, statements in direction.plan.sections.items():
-        counted = [statement for statement in statements if not _is_slice(statement)]
+        counted = [statement for statement in statements if computes(statement)]
         if counted:
             texts = [*(_text(direction, statement) for statement in counted), _others(direction, counted)]
             lines.append(f"  {TITLES[name]}: {len(counted)} operations")
@@ -117,17 +118,22 @@ def _others(direction: Direction, statements: Sequence[Statement]) -> str:
     return f"others: {', '.join(names)}" if names else ""
 
 
-def _is_slice(statement: Statement) -> bool:
-    return statement.op in ("getitem", "detach", "join")
-
-
 def _text(direction: Direction, statement: Statement) -> str:
     """A product with its shapes; nothing for other statements."""
     if not _work(direction, statement):
         return ""
-    program, names = direction.plan.program, direction.writer.names.of
-    shapes = " @ ".join(f"{program.shape(arg)}" for arg in statement.args)
-    return f"{names[statement.out]} = {' @ '.join(names[arg] for arg in statement.args)}    {shapes}"
+    shapes = " @ ".join(f"{direction.plan.program.shape(arg)}" for arg in statement.args)
+    return f"{direction.writer.names.of[statement.out]} = {product_text(direction, statement)}    {shapes}"
+
+
+def product_text(direction: Direction, statement: Statement) -> str:
+    """A product by the names of the source, with ``.T`` for what it reads transposed: ``dA @ Wh.T``."""
+    texts = []
+    for arg in statement.args:
+        inside = direction.plan.by_value.get(arg)
+        turned = inside is not None and inside.op == "transpose"
+        texts.append(direction.writer.names.of[inside.args[0] if turned and inside else arg] + ".T" * turned)
+    return " @ ".join(texts)
 
 
 def _work(direction: Direction, statement: Statement) -> int:

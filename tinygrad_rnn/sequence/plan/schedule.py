@@ -26,6 +26,11 @@ def is_view(statement: Statement | None) -> bool:
     return statement.op in VIEWS or (statement.op == "getitem" and basic(statement.attrs["index"]))
 
 
+def computes(statement: Statement) -> bool:
+    """Does the statement compute numbers? Views, and joins of parts that are written in their places, do not."""
+    return not is_view(statement) and statement.op != "join"
+
+
 @dataclass
 class Schedule:
     """The statements of each section; ``histories``: the values of the loop that are stored for all steps."""

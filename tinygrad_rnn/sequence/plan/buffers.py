@@ -14,7 +14,7 @@ from .schedule import Schedule, is_view
 
 NEVER = 10**9
 #: Rows of a product, and elements of its transposed weight, for which (W @ yᵀ)ᵀ is quicker than y @ Wᵀ.
-FEW_ROWS, LARGE_WEIGHT = 64, 1 << 15
+FEW_ROWS, LARGE_WEIGHT = 64, 1 << 14
 
 
 def in_place(program: Program, statement: Statement) -> bool:

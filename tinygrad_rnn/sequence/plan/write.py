@@ -97,9 +97,12 @@ class Sections:
             self.add(f"{self.targets(statement, timed)} = {text}", statement.out, timed)
 
     def _unread(self, number: int) -> bool:
-        """Is the value a transposed weight of `turned` products alone?"""
-        turned = [out for out in self.turned if self.plan.by_value[out].args[1] == number]
-        return bool(turned) and self.uses[number] == len(turned)
+        """Is the value transposed for products alone that are written without it: `turned` ones, sums over all rows?"""
+        sums = [out for out, text in self._fused().items() if text is None and self.plan.place[out] == "after"]
+        products = [self.plan.by_value[out] for out in sums if self.plan.by_value[out].op == "matmul"]
+        lefts = [product.args[0] for product in products]
+        rights = [self.plan.by_value[out].args[1] for out in self.turned]
+        return 0 < self.uses[number] == [*lefts, *rights].count(number)
 
     def targets(self, statement: Statement, timed: bool) -> str:
         names = [self.names.of[out] for out in statement.outs]

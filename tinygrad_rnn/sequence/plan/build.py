@@ -92,25 +92,32 @@ def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], oute
     depends = dependencies(step, cell.states)
     step = step.moved(*merge(step.program, [step.output, *step.new]))
     step = step.moved(*regrouped(step.program, leaf_classes(step.program), [step.output, *step.new]))
-    mark = len(step.program.values)
     states = [step.leaves[name] for name in cell.states]
-    saved: dict[int, int] = {}
-    backward = None
     names = [name for name in wanted if name not in cell.states]
-    if wanted:
-        adjoint = Adjoint(step.program, step.output, states, step.new, [step.leaves[name] for name in names]).result
-        before = adjoint.before
-        roots = [number for number in [*before, *adjoint.of.values()] if number is not None]
-        back, moved, saved = _apart(step.program, mark, roots, adjoint.incoming, adjoint.carried)
-        leaves = backward_leaves(back)
-        back, again = regrouped(back, leaves, [moved[number] for number in roots])
-        saved = {number: again[leaf] for number, leaf in saved.items()}
-        place = {number: again[moved[number]] for number in roots}
-        carries = [(again[moved[leaf]], place.get(number or -1)) for leaf, number in zip(adjoint.carried, before)]
-        of = {name: None if number is None else place[number] for name, number in zip(names, adjoint.of.values())}
-        known = {again[moved[number]]: name for name, number in step.leaves.items() if moved.get(number) in again}
-        backward = write_backward(back, carries, of, again[moved[adjoint.incoming]], saved, known, writer)
-    return Built(write_forward(cell, step, states, saved, writer), backward, names, depends, step.program.merged)
+    parts = _backward(step, states, names) if wanted else None
+    saved = parts[4] if parts is not None else {}
+    forward, backward = write_forward(cell, step, states, saved, writer), None
+    if parts is not None:
+        for number, leaf in saved.items():
+            parts[0].values[leaf].name = forward.writer.names.of[number]
+        backward = write_backward(*parts, writer)
+    return Built(forward, backward, names, depends, step.program.merged)
+
+
+def _backward(step: Step, states: Sequence[int], names: Sequence[str]) -> tuple[Program, Any, Any, int, Any, Any]:
+    """The backward pass of a step, and what else `write_backward` takes; ``names`` are the leaves with a gradient."""
+    mark = len(step.program.values)
+    adjoint = Adjoint(step.program, step.output, states, step.new, [step.leaves[name] for name in names]).result
+    before = adjoint.before
+    roots = [number for number in [*before, *adjoint.of.values()] if number is not None]
+    back, moved, saved = _apart(step.program, mark, roots, adjoint.incoming, adjoint.carried)
+    back, again = regrouped(back, backward_leaves(back), [moved[number] for number in roots])
+    place = {number: again[moved[number]] for number in roots}
+    carries = [(again[moved[leaf]], place.get(number or -1)) for leaf, number in zip(adjoint.carried, before)]
+    of = {name: None if number is None else place[number] for name, number in zip(names, adjoint.of.values())}
+    known = {again[moved[number]]: name for name, number in step.leaves.items() if moved.get(number) in again}
+    saved = {number: again[leaf] for number, leaf in saved.items()}
+    return back, carries, of, again[moved[adjoint.incoming]], saved, known
 
 
 def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, carried: Sequence[int]) -> Any:

@@ -164,7 +164,9 @@ def _member(
         start = first.start
         offset = part_of(program, statement.args[k]).start - start  # type: ignore[union-attr]
         args.append(sliced(new, numbers[first.parent], first.start, last.stop))
-    whole = new.add(statement.op, args)
+    names = [program.values[member.out].name for member in group]
+    between = "_" if max(map(len, names)) > 1 else ""  # i and o are io
+    whole = new.add(statement.op, args, name=between.join(names) if all(names) else "")
     width = program.shape(statement.out)[-1]
     return sliced(new, whole, offset, offset + width, program.values[statement.out].name)
 

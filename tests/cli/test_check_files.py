@@ -23,6 +23,25 @@ class Square:
         (x,) = ctx.saved_tensors
         return dy * x
 """
+ELMAN = """\
+import numpy as np
+
+
+class Elman:
+    def __init__(self, input_size, hidden_size, output_size):
+        normal = np.random.default_rng(0).standard_normal
+        self.U, self.W = normal((input_size, hidden_size)), normal((hidden_size, hidden_size))
+        self.V = normal((hidden_size, output_size))
+
+    def forward(self, x, h):
+        self.x, self.h_prev, self.h = x, h, np.tanh(x @ self.U + h @ self.W)
+        return self.h @ self.V, self.h
+
+    def backward(self, dy, dh_next):
+        dz = (dy @ self.V.T + dh_next) * (1 - self.h)
+        self.dU, self.dW, self.dV = self.x.T @ dz, self.h_prev.T @ dz, self.h.T @ dy
+        return dz @ self.U.T, dz @ self.W.T
+"""
 LOSS = """\
 def loss(x, w):
     return 0.5 * ((x @ w) ** 2).sum(), x.T @ x @ w
@@ -55,6 +74,14 @@ def run(tmp_path, monkeypatch, capsys):
 def test_sizes_are_guessed_from_names_and_weights(text, run):
     code, out = run(text)
     assert code == 0 and "verdict: right" in out
+
+
+def test_a_class_that_is_no_cell_is_made_of_sizes_and_fed_by_the_names_of_its_arguments(run):
+    """Of ``params`` and ``grads`` it has attributes only."""
+    code, out = run(ELMAN.replace("(1 - self.h)", "(1 - self.h**2)"), "mine.py", "--sizes", "N=2,D=3,H=4,V=5", "--json")
+    shapes = {name: tuple(row["shape"]) for name, row in json.loads(out)["tensors"].items()}
+    assert shapes == {"dx": (2, 3), "dh": (2, 4), "dU": (3, 4), "dW": (4, 4), "dV": (4, 5)} and code == 0
+    assert run(ELMAN)[0] == 1
 
 
 def test_the_only_thing_of_a_file_is_checked_and_git_applies_the_patch(run, tmp_path, searched):

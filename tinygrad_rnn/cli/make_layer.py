@@ -32,6 +32,7 @@ SIZE_NAMES = {
     "H": ("h", "hiddensize", "hiddendim", "hidden", "hiddenunits", "units", "nhidden", "nhid", "nh", "statesize"),
     "N": ("n", "batchsize", "batch"),
     "T": ("t", "timesize", "timesteps", "seqlen", "seqlength", "steps"),
+    "V": ("v", "vocabsize", "outputsize", "outputdim", "outsize", "outdim", "nout", "noutput", "nclasses"),
 }
 GENERATORS = ("rng", "generator")
 NO_CELL = "; of a layer that is no cell, --inputs should say the shapes that forward takes, such as --inputs 3,5"
@@ -68,8 +69,8 @@ class LayerMaker:
         shapes: Sequence[tuple[int, ...]] | None = None,
     ):  # fmt: skip
         self.name, self.cell, self.note, self.dtype, self.shapes = name, cell, "", dtype, shapes
-        self.rng, self.sizes = np.random.default_rng(seed), {"T": 5, **SIZES, **sizes}
-        self.asked = {letter: size for letter, size in sizes.items() if letter != "T"}
+        self.rng, self.sizes = np.random.default_rng(seed), {"T": 5, "V": 13, **SIZES, **sizes}
+        self.asked = {letter: size for letter, size in sizes.items() if letter not in "TV"}
         if cell is None and by_name(name) is not None:
             self.cell, self.note = guess(name, [], "")
         self.choose()

@@ -198,7 +198,7 @@ def test_mistakes_that_each_have_gradients_of_their_own_are_told_one_after_anoth
     text, first = changed(handwriting.text, "dWhh += np.dot(dhraw, hs[t-1].T)", "dWhh += np.dot(dhraw, hs[t].T)")
     text, second = changed(text, "dhraw = (1 - hs[t] * hs[t]) * dh", "dhraw = (1 - hs[t]) * dh")
     _, function, _, inputs = made(handwriting, text, tmp_path / "min_char_rnn.py")
-    patches = search.several(Job(Adapter(LossLayer(function, inputs), inputs), [function]))
+    patches = search.several(Job(Adapter(loss_as_layer(function), inputs), [function]))
     assert [patch.line for patch in patches] == [second, first]
     assert all("with the 2 changes together all " in str(patch) for patch in patches)
 

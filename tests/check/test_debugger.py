@@ -213,7 +213,7 @@ CHAINS = {
     "book_lstm": [("df = ds * c_prev", "df = ds * c_next"), ("df *= f * (1 - f)", "df *= f")],
     "book_rnn": [("dt = dh_next * (1 - h_next ** 2)", "dt = dh_next * (1 - h_next)"),
                  ("dh_prev = np.dot(dt, Wh.T)", "dh_prev = np.dot(dt, Wh)")],
-    "attribute_rnn": [("self.dWx += self.x[:, t].T @ da", "self.dWx -= self.x[:, t].T @ da"),
+    "attribute_rnn": [("self.dWx += self.x[:, t].T @ da", "self.dWx += -self.x[:, t].T @ da"),
                       ("self.dWh += self.h[:, t].T @ da", "self.dWh += self.h[:, t + 1].T @ da")],
 }  # fmt: skip
 

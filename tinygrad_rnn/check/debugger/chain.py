@@ -24,7 +24,7 @@ from .statement_edits import Edit, of_statement
 
 MISTAKES = 4
 EDITS = 600  # of a line
-WORK = 2000.0  # in all, in the unit of `Observation.runs`
+WORK = 1200.0  # in all, in the unit of `Observation.runs`
 EARLIER = 4  # lines before a wrong one that are tried too
 Wrong = tuple[int, Line, int, list[Line]]  # when a line is wrong, the line, its run, and lines before it
 

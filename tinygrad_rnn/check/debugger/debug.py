@@ -35,6 +35,6 @@ def _with_patch(patch: Patch, k: int) -> Diagnosis:
 
 def _without_patch(place: Place) -> Diagnosis:
     line, unit = place.line, place.job.units[place.line.unit]
-    holds = gradient_by(place.job, place.right, line.target)
+    holds = gradient_by(place.job, place.right, line.target) or place.quantity
     return Diagnosis("line", "", place.text(holds), 0.0, 0, None, unit.file, line.statement.lineno, unit.name,
                      source_line(unit, line.statement), holds=holds)  # fmt: skip

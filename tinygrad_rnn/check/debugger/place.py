@@ -20,11 +20,13 @@ MOST = 400  # values of a line at all its runs; more are not computed one by one
 
 @dataclass
 class Place:
-    """A line, and the values that it should hold at its runs on the inputs of ``job``."""
+    """A line, and what it should hold: the values at its runs on the inputs of ``job``, and the ``quantity`` in words."""
 
     job: Job
     line: Line
     right: Sequence[np.ndarray]
+    source: str
+    quantity: str
 
     def text(self, quantity: str = "") -> str:
         """Where it is and what it should hold; ``quantity`` says it in words, if that is known."""
@@ -49,25 +51,26 @@ class Place:
 
 def place(job: Job, small: Job) -> Place | None:
     """The first line that mends everything with the gradient by a value of the forward, on two inputs."""
-    elsewhere = [ast.unparse(other.line.statement) for other in places(job.others(SEEDS)[0])]
-    return next((here for here in places(small) if ast.unparse(here.line.statement) in elsewhere), None)
+    other = job.others(SEEDS)[0]
+    return next((here for here in places(small) if any(places(other, here))), None)
 
 
-def places(job: Job) -> Iterator[Place]:
-    """The lines that mend everything with the gradient by a value of the forward, in the order in which they run."""
+def places(job: Job, like: Place | None = None) -> Iterator[Place]:
+    """The lines that mend everything with the gradient by a value of the forward, in the order in which they run.
+
+    Only a line ``like`` another and the same value, if it is given.
+    """
     references, lines = References(job), list(lines_of(job))
     for line in dict.fromkeys(lines[n] for n, _ in noted(job, lines)):
-        fits = (
-            references.fitting(references.forward.quantities, line, len(line.values))
-            if not (line.filled or line.adds)
-            else []
-        )
-        for quantity in fits if sum(x.size for x in line.values) <= MOST else []:
-            gradients = references.gradients(quantity)
-            right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
-            if right is not None:
-                yield Place(job, line, right)
-                break
+        if line.filled or line.adds or sum(x.size for x in line.values) > MOST:
+            continue
+        for quantity in references.fitting(references.forward.quantities, line, len(line.values)):
+            if like is None or (ast.unparse(line.statement), quantity.text) == (like.source, like.quantity):
+                gradients = references.gradients(quantity)
+                right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
+                if right is not None:
+                    yield Place(job, line, right, ast.unparse(line.statement), quantity.text)
+                    break
 
 
 def is_right_with(job: Job, line: Line, right: Sequence[np.ndarray]) -> bool:

@@ -20,7 +20,7 @@ MOST = 400  # values of a line at all its runs; more are not computed one by one
 
 @dataclass
 class Place:
-    """A line, and what it should hold: the values at its runs on the inputs of ``job``, and the ``quantity`` in words."""
+    """A line, and what it should hold: its values at all runs on the inputs of ``job``, and a ``quantity`` in words."""
 
     job: Job
     line: Line

@@ -88,6 +88,9 @@ def carries(name: str, node: ast.AST, scope: Scope) -> Iterator[tuple[float, str
         hint = 0.5 * (stem_of(other) == stem_of(name)) + 0.5 * (other in scope.unread)  # dh = dh_prev
         yield from ((cost - hint, text.format(v=name, a=other)) for cost, text in OF_TWO)
         yield from ((0.8, f"{name} = {name} * {helper}({other})") for helper in scope.helpers)
+        if scope.follows(other):
+            factors = [factor for factor in scope.like(kind, other) if not scope.follows(factor)]
+            yield from ((1.2, f"{name} += {other} * {factor}") for factor in factors)
     yield from ((0.8, f"{name} = {name} / {text}") for text in scope.like(("i", ())))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 
 from .observe import Kind, Observation, beside, names_of, unread
@@ -39,8 +40,16 @@ class Scope:
 
     def follows(self, text: str) -> bool:
         """Does a variable change with the gradients by the outputs, or is that not known?"""
-        nodes = [node for node in self.seen.expressions[self.k] if ast.unparse(node) == text]
-        return not self.seen.following or not nodes or any(id(node) in self.seen.following for node in nodes)
+        return not self.seen.following or self._following.get(text, True)
+
+    @functools.cached_property
+    def _following(self) -> dict[str, bool]:
+        """By the text of each expression: does it change with the gradients by the outputs anywhere?"""
+        follows: dict[str, bool] = {}
+        for node in self.seen.expressions[self.k]:
+            text = ast.unparse(node)
+            follows[text] = follows.get(text, False) or id(node) in self.seen.following
+        return follows
 
     target = ""  # what the statement assigns
 

@@ -27,6 +27,7 @@ from .statement_edits import Edit, bodies, of_statement
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
+PUTS_IN = 1.5  # so much less an edit costs later that puts a statement in
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
 FORWARD = 0.3  # so much more an edit of the forward costs: the outputs stay as they are
 
@@ -53,6 +54,7 @@ def search(job: Job) -> SearchResult:
     if not result.patches:
         result.patches = chained(job, small)
     if not result.patches:
+        edits.put_in_earlier()
         later = run(job, edits, seen.runs(WORK) - result.runs, small)
         line = None if later.patches else place(job, small)
         patches = later.patches or ([] if line else several(job))
@@ -128,3 +130,11 @@ class Candidates:
         if not self.queue:
             raise StopIteration
         return heapq.heappop(self.queue)[2]
+
+    def put_in_earlier(self) -> None:
+        """Run the edits earlier that put a statement in."""
+        gains = [PUTS_IN * (source[4].func is insertions) for source in self.sources]
+        self.sources = [(a - gain, n, b - gain, *rest) for gain, (a, n, b, *rest) in zip(gains, self.sources)]
+        self.queue = [(cost - PUTS_IN * edit.puts_in(), n, edit) for cost, n, edit in self.queue]
+        heapq.heapify(self.sources)
+        heapq.heapify(self.queue)

@@ -34,6 +34,10 @@ class Edit:
         statements = self.new[2]
         return statements() if callable(statements) else statements
 
+    def puts_in(self) -> bool:
+        """Does it put statements in, and take none out?"""
+        return isinstance(self.new, tuple) and self.new[0] == self.new[1]
+
 
 def bodies(node: ast.AST) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]:
     """Each statement of a definition with the list that it is in and its place there."""

@@ -387,7 +387,7 @@ def test_ctrl_c_elsewhere_is_told_too(at_home, capsys, monkeypatch):
 # -- the demonstration -----------------------------------------------------------------------------------------------
 
 
-def test_the_demo_draws_checks_trains_and_lists_its_files(at_home, capsys, monkeypatch):
+def test_the_demo_draws_checks_trains_and_lists_its_files(at_home, capsys, monkeypatch, searched):
     monkeypatch.setattr(demo, "TOKENS", 3000)
     monkeypatch.setattr(demo, "VALID", 800)
     assert main.main(["demo", "--epochs", "1", "--out", "shown"]) == 0
@@ -401,6 +401,8 @@ def test_the_demo_draws_checks_trains_and_lists_its_files(at_home, capsys, monke
     assert [path for path in made if path not in listed] == ["shown/lstm.dot"] * ("shown/lstm.svg" in made)
     both = json.loads(Path("shown/check.json").read_text())
     assert both["right"]["ok"] is True and both["planted"]["ok"] is False and both["planted"]["first_wrong"] == "db"
+    (line,) = both["planted"]["diagnoses"]
+    assert Path(line["file"]).name == "lstm_wrong.py" and line["new"].replace('"db": dA', '"db": -dA') == line["old"]
     curves = json.loads(Path("shown/perplexity.json").read_text())
     assert all(f"{name:5s} validation perplexity {curves[name][0]:.3f}" in out for name in ("rnn", "lstm"))
 

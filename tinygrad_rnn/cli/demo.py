@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import time
 from pathlib import Path
@@ -21,9 +22,11 @@ from ..figures import figure
 from ..files import alone_in, write_whole
 from ..optim import Adam
 from ..train.store import needed
+from . import demo_backward
 from .demo_backward import lstm_backward
 from .option_types import count, whole_number
 from .runs import writable
+from .target import load_names
 
 HELP = "draw an LSTM, check its gradient, train it, in under two minutes"
 ABOUT = """\
@@ -95,19 +98,16 @@ def checked(out: Path) -> list[tuple[Path, str]]:
     report = check_backward(lstm, lstm_backward)
     print(report)
     print("\n   The same with one mistake planted, db with the wrong sign:\n")
-
-    def planted(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        grads = lstm_backward(*args, **kwargs)
-        return {**grads, "db": -grads["db"]}
-
-    wrong = check_backward(lstm, planted)
+    planted = out / "lstm_wrong.py"
+    write_whole(planted, inspect.getsource(demo_backward).replace('"db": dA', '"db": -dA'))
+    wrong = check_backward(lstm, load_names(f"{planted}:lstm_backward")["lstm_backward"])
     print(wrong)
     if not report.ok or wrong.ok:
         raise InvalidValue("the check is broken: it should accept the first and refuse the second")
     path = out / "check.json"
     both = {"right": json.loads(report.to_json()), "planted": json.loads(wrong.to_json())}
     write_whole(path, json.dumps(both, indent=1))
-    return [(path, "both reports as data")]
+    return [(planted, "the wrong backward"), (path, "both reports as data")]
 
 
 def corpora(seed: int) -> tuple[Corpus, Corpus]:

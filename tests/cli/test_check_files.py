@@ -56,6 +56,40 @@ def backward(dy, cache):
 """
 
 
+NO_CACHE = """\
+import numpy as np
+
+
+def affine_forward(x, W, b):
+    return np.tanh(x @ W + b)
+
+
+def affine_backward(x, W, b, grad_y):
+    g = grad_y * (1 - np.tanh(x @ W + b)**2)
+    return {"dx": g @ W.T, "dW": x.T @ g, "db": np.sum(g, axis=0)}
+"""
+GRU = """\
+import numpy as np
+
+
+class SimpleGRU:
+    def __init__(self, input_size, hidden_size):
+        self.params = [0.3 * np.random.default_rng(0).standard_normal((input_size + hidden_size, hidden_size))]
+        self.grads = [np.zeros_like(self.params[0])]
+
+    def forward(self, x, h):
+        self.v, self.h = np.hstack([x, h]), h
+        self.z = 1 / (1 + np.exp(-self.v @ self.params[0]))
+        return (1 - self.z) * h
+
+    def backward(self, dh):
+        dv = -dh * self.h * self.z * (1 - self.z)
+        self.grads[0][...] = self.v.T @ dv
+        gv, D = dv @ self.params[0].T, self.v.shape[1] - dh.shape[1]
+        return gv[:, :D], gv[:, D:] + dh * (1 - self.z)
+"""
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -124,7 +158,7 @@ def test_files_as_students_have_them_are_run_as_they_are(name, what, run, tmp_pa
 @pytest.mark.parametrize(("text", "more", "said"), [
     (PAIR, [], "forward(x, strange): no shape can be guessed for strange; --inputs should have the shape of every"),
     (PAIR, ["--inputs", "3,7"], "takes 2 inputs and --inputs has 1 shapes, should have one for each"),
-    (LOSS, [], "loss(x, w) runs on none of the usual shapes; --inputs should have the shape of every argument"),
+    (LOSS.replace("x @ w)", "x @ w @ w)"), [], "loss(x, w) runs on none of the usual shapes; --inputs should have the"),
     ("import math\n\n\ndef f(x):\n    return x\n", [], "mine.py has f, and nothing that looks as if it could be"),
 ])  # fmt: skip
 def test_what_cannot_be_guessed_is_named_with_how_to_give_it(text, more, said, run):
@@ -143,3 +177,10 @@ def test_a_file_that_never_ends_is_no_pass(tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "mine.py, line 1: while True:\n  TookTooLong: a call runs for longer than 2.7 s" in err
+
+
+@pytest.mark.parametrize("text", [NO_CACHE, GRU], ids=["a backward that takes the inputs", "a layer called as a cell"])
+def test_right_code_that_takes_no_cache_or_has_parameters_of_its_own_is_right(run, text):
+    code, out = run(text)
+    assert code == 0, out
+    assert run(text.replace("g @ W.T", "-g @ W.T").replace("dh * (1 - self.z)", "dh"))[0] == 1

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..check.backward import check_backward
 from ..check.layer import checked as check_layer
-from ..check.layers.cache_pair import pair_as_layer, takes_cache
+from ..check.layers.cache_pair import pair_as_layer
 from ..check.layers.operation import is_operation, operation_as_layer
 from ..check.loss import check_loss
 from ..check.report import Report
-from .checkable import forward_of, is_loss
+from .checkable import forward_of, is_loss, is_pair
 from .guess_inputs import guessed_inputs
 
 
@@ -30,7 +30,7 @@ def check_functions(options: argparse.Namespace, names: Mapping[str, Any], targe
     if is_operation(target):
         layer = operation_as_layer(target)
         return check_layer(layer, inputs(target.forward, both(layer), 1), None, seed, dtype=options.dtype)
-    if forward is not None and callable(target) and takes_cache(target, forward):
+    if is_pair(target, forward):
         given = inputs(forward, both(pair_as_layer(forward, target)))
         return check_backward(forward, target, *given, dtype=options.dtype)
     if callable(target) and not isinstance(target, type) and is_loss(target):

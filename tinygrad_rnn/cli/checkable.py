@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..check.layers.arguments import is_backward, parameters
-from ..check.layers.cache_pair import takes_cache
+from ..check.layers.cache_pair import takes_cache, takes_inputs
 from ..check.layers.functions import global_variables
 from ..check.layers.names import LIKE, is_gradient, returned_names
 from ..check.layers.operation import is_operation
@@ -42,7 +42,7 @@ def kind_of(name: str, target: Any, names: Names) -> str:
         return "operation" if is_operation(target) else "layer" if is_layer(target) else ""
     if not callable(target):
         return ""
-    if takes_cache(target, forward_of(name, names)) and forward_of(name, names):
+    if is_pair(target, forward_of(name, names)):
         return "pair"
     if is_loss(target):
         return "loss"
@@ -59,6 +59,12 @@ def forward_of(name: str, names: Names) -> Any:
             if old in name and forward != name and callable(names.get(forward)):
                 return names[forward]
     return None
+
+
+def is_pair(backward: Any, forward: Any) -> bool:
+    """Does a backward get what its forward has returned beside its outputs, or the inputs once more?"""
+    return forward is not None and callable(backward) and (
+        takes_cache(backward, forward) or takes_inputs(backward, forward))  # fmt: skip
 
 
 def is_loss(function: Any) -> bool:
@@ -78,8 +84,8 @@ def only_place(file: str, names: Names) -> str:
                            Path(file).stem) or "nothing to call"  # fmt: skip
         raise UserFileError(
             f"{file} has {public}, and nothing that looks as if it could be checked: a class with forward and "
-            "backward, functions NAME_forward and NAME_backward with a cache, a function that returns a loss and "
-            "gradients, or a backward that takes dh or dhs; name one of its names: FILE.py:NAME"
+            "backward, functions NAME_forward and NAME_backward with a cache or the same inputs, a function that "
+            "returns a loss and gradients, or a backward that takes dh or dhs; name one of its names: FILE.py:NAME"
         )
     lines = [f"  tinygrad-rnn check {file}:{name}   {kind}" for name, kind in kinds.items()]
     raise UserFileError("\n".join([f"{file} has several things that can be checked; name one:", *lines]))

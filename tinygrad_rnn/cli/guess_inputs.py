@@ -48,11 +48,10 @@ def guessed_inputs(
                                 "shapes, should have one for each")  # fmt: skip
         return [0.5 * rng.standard_normal(shape) for shape in shapes]
     kinds = {argument: kind_of(argument, names) for argument in names}
-    unknown = [argument for argument, kind in kinds.items() if not kind]
     give = ("--inputs should have the shape of every argument in order, such as --inputs 3,7 3,11 7,44; a dict or a "
             "list is handed over in Python, to check_backward or check_loss")  # fmt: skip
-    if unknown:
-        raise UserFileError(f"{name}({', '.join(names)}): no shape can be guessed for {', '.join(unknown)}; {give}")
+    if strange := unknown(names):
+        raise UserFileError(f"{name}({', '.join(names)}): no shape can be guessed for {', '.join(strange)}; {give}")
     arrays = floats_by_path(global_variables(function)).values()
     lengths = lengths or sorted({n for x in arrays for n in x.shape})
     errors = []
@@ -63,6 +62,11 @@ def guessed_inputs(
                 return inputs
     raise UserFileError(f"{name}({', '.join(names)}) runs on none of the usual shapes; {give}\n  "
                         f"{type(errors[0]).__name__}: {errors[0]}")  # fmt: skip
+
+
+def unknown(names: Sequence[str]) -> list[str]:
+    """The arguments that are named after no kind of input."""
+    return [argument for argument in names if not kind_of(argument, names)]
 
 
 def raised_by(call: Callable[..., Any], inputs: Sequence[Any]) -> Exception | None:
@@ -80,6 +84,8 @@ def kind_of(argument: str, names: Sequence[str]) -> str:
     name = plain(argument)
     gate = re.fullmatch("([wub])[zrnfgioch]", name)
     known = next((kind for kind, keys in NAMES.items() if name in keys), "")
+    if name == "w" and not any(plain(other) in NAMES["state"] for other in names):
+        return "D kH"  # there is no state that it could be a weight of
     if name in ("w", "u") and {"w", "u"} <= set(map(plain, names)):
         return "D kH" if name == ("u" if "v" in map(plain, names) else "w") else "H kH"
     if not gate or sum(bool(re.fullmatch("w[zrnfgico]", plain(other))) for other in names) < 2:

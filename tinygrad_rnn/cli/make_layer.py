@@ -24,7 +24,7 @@ from ..check.layers.discovered import floats_by_path
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
-from .guess_inputs import guessed_inputs
+from .guess_inputs import guessed_inputs, unknown
 
 #: What constructors call sizes, by letter, without capitals and underscores.
 SIZE_NAMES = {
@@ -143,7 +143,10 @@ class LayerMaker:
                 run = functools.partial(self.try_forward, layer)
                 return guessed_inputs(self.name, layer.forward, run, self.rng, self.sizes, None, 0, lengths)
             except UserFileError:
-                raise error from None
+                strange = unknown(required(layer.forward))
+                if not strange or not isinstance(error, UserFileError):
+                    raise error from None
+                raise UserFileError(f"{error}; no shape can be guessed for {', '.join(strange)}") from None
 
     def inputs_of_cell(self, layer: Any, cell: Cell, lengths: Sequence[int]) -> list[np.ndarray]:
         """The input, and the states that forward takes; ``lengths`` are tried as D and H if the sizes do not run."""
@@ -194,8 +197,11 @@ class LayerMaker:
         if self.cell is None:
             self.cell, self.note = guess(self.name, by_shapes(layer), "the shapes of its parameters", NO_CELL)
         arrays = attributes(layer, list(self.cell.params))
-        if arrays:
-            self.sizes.update(self.cell.sizes(arrays))
+        try:
+            self.sizes.update(self.cell.sizes(arrays) if arrays else {})
+        except (TypeError, ValueError):
+            if not self.note:  # the cell was asked for; a layer that is only called like a cell has other parameters
+                raise
         return self.cell
 
     def input_shapes(self, cell: Cell, over_time: bool) -> list[list[int]]:

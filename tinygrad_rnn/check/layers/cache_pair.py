@@ -58,12 +58,20 @@ def takes_cache(backward: Any, forward: Any = None) -> bool:
     return cache_of(backward, forward) is not None
 
 
+def takes_inputs(backward: Any, forward: Any) -> bool:
+    """Does the backward take all inputs of forward by name, and gradients?"""
+    names, wanted = list(parameters(forward)), list(parameters(backward))
+    return bool(names) and all(name in wanted for name in names) and len(wanted) > len(names)
+
+
 def pair_as_layer(forward: Any, backward: Any) -> Any:
     """The two functions as a layer: all arguments of forward are inputs; backward may take them too, by their names."""
-    names, cache = list(parameters(forward)), str(cache_of(backward, forward))
+    names, cache = list(parameters(forward)), cache_of(backward, forward)
 
     def run(*inputs: Any) -> Any:
         result = forward(*inputs)
+        if cache is None:
+            return result, dict(zip(names, inputs))
         if not isinstance(result, tuple) or len(result) < 2:
             raise Uncheckable(f"check_backward: forward returns a {type(result).__name__}, should be out, cache: "
                           f"backward({', '.join(parameters(backward))}) takes a cache")  # fmt: skip

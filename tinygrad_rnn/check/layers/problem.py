@@ -63,8 +63,8 @@ class LayerProblem(Problem):
         """
         row.note = self.misfits.get(row.name, row.note)
         if row.name in self.misfits and row.note != NONE:
-            row.verdict = "wrong"
-        elif row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.optional:
+            return Row(row.name, "wrong", np.inf, shape=row.shape, note=row.note)
+        if row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.optional:
             return Row(row.name, "unchecked", shape=row.shape, note=f"{NONE}: taken as not needed", counts=False)
         if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
             row.verdict = "precision"

@@ -11,7 +11,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.engine import threads
-from tinygrad_rnn.engine.threads import VARIABLE, assisted, count, over_blocks
+from tinygrad_rnn.engine.threads import VARIABLE, count, over_blocks, spare
 from tinygrad_rnn.errors import InvalidValue
 from tinygrad_rnn.ops import cross_entropy
 
@@ -39,13 +39,11 @@ def test_several_threads_run_at_once(monkeypatch):
     over_blocks(lambda here: meeting.wait(timeout=20) and None, 3, 1)  # BrokenBarrierError unless all three are there
 
 
-def test_the_other_threads_assist(monkeypatch):
+def test_a_worker_has_no_threads_to_spare(monkeypatch):
     monkeypatch.setenv(VARIABLE, "3")
-    meeting, calls = threading.Barrier(3), []
-    assisted(lambda: meeting.wait(timeout=20) and None)
-    monkeypatch.setenv(VARIABLE, "1")
-    assisted(lambda: calls.append(threading.current_thread()))
-    assert calls == [threading.current_thread()]
+    counts = []
+    over_blocks(lambda here: counts.append((threading.current_thread() is threading.main_thread(), spare())), 3, 1)
+    assert sorted(counts) == [(False, 0), (False, 0), (True, 2)]
 
 
 def output_layer(rows=40, V=30):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_rnn.sequence.jit import compile, store
+from tinygrad_rnn.sequence.jit.helpers import boxes
 from tinygrad_rnn.sequence.jit.passes import Pass
 from tinygrad_rnn.sequence.jit.source import Argument, Source
 
@@ -16,7 +17,7 @@ def compiled_function(text: str, arguments: Sequence[Argument]) -> Callable[...,
     """The function ``loop(T, *arrays)`` of a text."""
     sources, this = single(text, arguments)
     function = store.in_memory(compile.object_code(sources, this), this)["run"]
-    return lambda T, *arrays: function(T, np.zeros(this["run"].counters, np.uint8), *arrays)
+    return lambda T, *arrays: function(T, 0, boxes, np.zeros(this["run"].places()[-1][0], np.uint8), *arrays)
 
 
 def single(text: str, arguments: Sequence[Argument]) -> tuple[dict[str, Source], dict[str, Pass]]:

@@ -1,6 +1,9 @@
 """Products and sums for all steps are NumPy's, in blocks that threads share; functions run in the order of phases."""
 
-import threading
+import multiprocessing
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ pytest.importorskip("llvmlite")
 import tinygrad_rnn as tg
 from helpers.cell_samples import everything, flat, sample, scanned
 from helpers.compiled import compiled_function
-from tinygrad_rnn.sequence.jit import bulk, compile, panels, passes, store, summed
+from tinygrad_rnn.sequence.jit import bulk, compile, helpers, panels, passes, store, summed
 from tinygrad_rnn.sequence.jit.source import Argument, Source
 from tinygrad_rnn.sequence.plan import cache
 
@@ -105,18 +108,44 @@ COUNTED = "def count(T, part, x):\n    for k in range(part, part + 1):\n        
 ADDED = "def add(T, x, y):\n    for k in range(T):\n        y[0] = y[0] + x[k]\n"
 
 
-def test_each_block_is_computed_once_and_the_next_phase_waits():
+@pytest.fixture
+def counting(monkeypatch):
+    """A call that counts 500 blocks, then adds the counts up: by itself, or with the helpers that there are."""
+    monkeypatch.setattr(helpers, "LOOKS", 10)  # so that they sleep between calls
     x, y = Argument("x", ("T",), "float64"), Argument("y", (1,), "float64")
     sources = {"count": Source(COUNTED, [x], "T"), "add": Source(ADDED, [x, y])}
     plan = {"run": passes.Pass([["count"], ["add"]], [x, y])}
-    run = store.in_memory(compile.object_code(sources, plan), plan)["run"]
-    for _ in range(20):
-        numbers, total, counters = np.zeros(500), np.zeros(1), np.zeros(plan["run"].counters, np.uint8)
-        helper = threading.Thread(target=run, args=(500, counters, numbers, total))
-        helper.start()
-        run(500, counters, numbers, total)
-        assert (numbers == 1).all()  # all blocks, when the first call returns
-        assert total == [500]
-        helper.join()
-        run(500, counters, numbers, total)  # a thread that comes late
-        assert total == [500]
+    functions = store.in_memory(compile.object_code(sources, plan), plan)
+
+    def call():
+        numbers, total = np.zeros(500), np.zeros(1)
+        space = np.zeros(plan["run"].places()[-1][0], np.uint8)
+        functions["run"](500, helpers.ready(functions["serve"]), helpers.boxes, space, numbers, total)
+        return (numbers == 1).all() and total == [500]
+
+    return call
+
+
+@pytest.mark.parametrize("number", ["1", "2", "4"])
+def test_each_block_is_computed_once_and_the_next_phase_waits(number, counting, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", number)
+    for k in range(60):
+        assert counting()
+        time.sleep(1e-4 * (k % 2))
+    assert (helpers.boxes[: int(number) - 1, helpers.STATE] != helpers.TAKEN).all()
+
+
+def test_calls_on_several_threads_share_the_helpers(counting, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", "3")
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: counting(), range(200)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_helpers_of_its_own(counting, monkeypatch):
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", "2")
+    assert counting()
+    child = multiprocessing.get_context("fork").Process(target=lambda: os._exit(0 if counting() else 1))
+    child.start()
+    child.join(timeout=30)
+    assert child.exitcode == 0

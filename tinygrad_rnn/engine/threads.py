@@ -68,18 +68,9 @@ def over_blocks(function: Callable[[slice], None], rows: int, step: int) -> None
         future.result()
 
 
-def assisted(function: Callable[[], None]) -> None:
-    """Call ``function``, and call it on the other threads at the same time; the calls share its work by themselves.
-
-    Returns when the call on this thread returns. Others may begin later, and return later.
-    """
-    futures: list[Future[None]] = []
-    workers = 0 if getattr(_here, "is_worker", False) else count() - 1
-    for _ in range(workers):
-        _begun(futures, lambda _: function(), [slice(0)], workers)
-    function()
-    for future in futures:
-        future.cancel()
+def spare() -> int:
+    """The number of threads that may work beside this one: none where this one is a worker."""
+    return 0 if getattr(_here, "is_worker", False) else count() - 1
 
 
 def _run(function: Callable[[slice], None], share: Sequence[slice]) -> None:

@@ -19,10 +19,11 @@ from typing import Any
 from llvmlite import binding, ir
 
 from . import functions
+from .helpers import write_serve
 from .loops import INT, STORED, Array, Loops
 from .numbers import Number, converted
 from .panels import Panels, multiplication, pack, pack_rest
-from .passes import Pass, write_pass
+from .passes import Pass, numbers_of, write_pass
 from .source import Source
 from .summed import strips, summation
 
@@ -82,12 +83,13 @@ class Tracer(Loops):
 
 
 def traced(sources: Mapping[str, Source], passes: Mapping[str, Pass]) -> Any:
-    """The LLVM module of the passes ``name(T, memory, *arrays)``, where an array is the address of its object."""
+    """The LLVM module of the passes, see `write_pass`, and of ``serve``, which helpers run."""
     module = ir.Module("loops")
     products: dict[Any, Any] = {}
     bodies = {name: _body(module, name, source, products) for name, source in sources.items()}
     for name, this in passes.items():
         write_pass(module, name, this, sources, bodies)
+    write_serve(module, numbers_of)
     return module
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
+from .helpers import BYTE, WORK, write_offers
 from .loops import INT, Loops
 from .numbers import Number, converted
 from .source import HEADER, Argument, Source
@@ -52,7 +53,8 @@ class Pass:
 
     def places(self) -> list[tuple[int, int]]:
         """Where in the memory each array begins, then the size: bytes, and bytes for each step."""
-        result = [(self.counters, 0)]
+        integers = -(-8 * (1 + len(self.arguments)) // APART) * APART  # T and the addresses of the arrays
+        result = [(self.counters + integers, 0)]
         for argument in self.memory:
             timed = argument.shape[:1] == ("T",)
             count = math.prod(argument.shape[timed:]) * np.dtype(argument.kind).itemsize
@@ -92,28 +94,49 @@ def _meet(names: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def write_pass(module: Any, name: str, this: Pass, sources: Mapping[str, Source], bodies: Mapping[str, Any]) -> None:
-    """Write the LLVM function ``name(T, memory, *arrays)``; arrays are the addresses of their Python objects."""
-    byte = ir.IntType(8).as_pointer()
-    kinds = [byte] * (1 + len(this.arguments))
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT, *kinds]), name)
+    """Write the LLVM function ``name(T, helpers, boxes, memory, *arrays)``, by the addresses of Python's arrays.
+
+    It writes T and the addresses of the numbers into the memory, which is all that the work of a thread needs.
+    """
+    work = _write_work(module, name, this, sources, bodies)
+    types = [INT, INT, *[BYTE] * (2 + len(this.arguments))]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), name)
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    T = Number(builder, function.args[0], "int64")
-    numbers = [_numbers(builder, array) for array in function.args[1:]]
-    counters = builder.bitcast(numbers[0], INT.as_pointer())
-    places = {argument.name: place for argument, place in zip(this.arguments, numbers[1:])}
-    for argument, (fixed, a_step) in zip(this.memory, this.places()):
-        places[argument.name] = builder.gep(numbers[0], [(T * a_step + fixed).value], source_etype=ir.IntType(8))
-    for k, phase in enumerate(this.phases):
-        taken, done = (builder.gep(counters, [ir.Constant(INT, STRIDE * k + start)]) for start in (0, DONE))
-        _write_phase(builder, [(sources[key], bodies[key]) for key in phase], T, places, taken, done)
+    T, helpers = (Number(builder, arg, "int64") for arg in function.args[:2])
+    boxes, memory, *numbers = (numbers_of(builder, array) for array in function.args[2:])
+    for k, number in enumerate([T.value, *(builder.ptrtoint(number, INT) for number in numbers)]):
+        builder.store(number, _integer(builder, memory, this.counters // 8 + k))
+    write_offers(builder, builder.bitcast(boxes, INT.as_pointer()), helpers, work, memory)
     builder.ret_void()
 
 
-def _numbers(builder: Any, array: Any) -> Any:
+def _integer(builder: Any, memory: Any, k: int) -> Any:
+    """The address of integer number ``k`` of the memory."""
+    return builder.gep(builder.bitcast(memory, INT.as_pointer()), [ir.Constant(INT, k)], source_etype=INT)
+
+
+def _write_work(module: Any, name: str, this: Pass, sources: Mapping[str, Source], bodies: Mapping[str, Any]) -> Any:
+    """Write the function ``work(memory)`` that every thread calls."""
+    function = ir.Function(module, WORK, f"{name}.work")
+    function.linkage = "internal"
+    builder, memory = ir.IRBuilder(function.append_basic_block("entry")), function.args[0]
+    integers = [builder.load(_integer(builder, memory, this.counters // 8 + k), typ=INT)
+                for k in range(1 + len(this.arguments))]  # fmt: skip
+    T = Number(builder, integers[0], "int64")
+    places = {argument.name: builder.inttoptr(place, BYTE) for argument, place in zip(this.arguments, integers[1:])}
+    for argument, (fixed, a_step) in zip(this.memory, this.places()):
+        places[argument.name] = builder.gep(memory, [(T * a_step + fixed).value], source_etype=ir.IntType(8))
+    for k, phase in enumerate(this.phases):
+        taken, done = (_integer(builder, memory, STRIDE * k + start) for start in (0, DONE))
+        _write_phase(builder, [(sources[key], bodies[key]) for key in phase], T, places, taken, done)
+    builder.ret_void()
+    return function
+
+
+def numbers_of(builder: Any, array: Any) -> Any:
     """The address of the numbers of an array."""
-    byte = ir.IntType(8)
-    place = builder.gep(array, [ir.Constant(INT, HEADER)], source_etype=byte)
-    return builder.load(builder.bitcast(place, byte.as_pointer().as_pointer()), typ=byte.as_pointer())
+    place = builder.gep(array, [ir.Constant(INT, HEADER)], source_etype=ir.IntType(8))
+    return builder.load(builder.bitcast(place, BYTE.as_pointer()), typ=BYTE)
 
 
 def _write_phase(builder: Any, functions: Sequence[tuple[Source, Any]], T: Number, places: Mapping[str, Any],

@@ -22,11 +22,11 @@ import llvmlite
 import numpy as np
 from llvmlite import binding
 
-from ...engine.threads import assisted
 from ...errors import PlanError
 from ...files import write_whole
 from ..plan.pool import empty
 from .compile import object_code, target_machine
+from .helpers import boxes, ready
 from .passes import Pass
 from .source import HEADER, Argument, Source
 
@@ -70,10 +70,7 @@ class Functions:
         def function(T: int, *arrays: np.ndarray) -> None:
             compiled, space = self.loaded[name], empty((fixed + a_step * T,), np.uint8)
             space[: this.counters] = 0
-            if T * work < LARGE:
-                compiled(T, space, *arrays)
-            else:
-                assisted(lambda: compiled(T, space, *arrays))
+            compiled(T, 0 if T * work < LARGE else ready(self.loaded["serve"]), boxes, space, *arrays)
 
         return function
 
@@ -124,9 +121,10 @@ def in_memory(code: bytes, passes: Mapping[str, Pass]) -> dict[str, Any]:
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
     result = {}
-    for name, this in passes.items():
-        types: list[Any] = [ctypes.c_int64, *[ctypes.py_object] * (1 + len(this.arguments))]
-        kind = ctypes.CFUNCTYPE(None, *types)
+    arrays = {"serve": 1, **{name: 2 + len(this.arguments) for name, this in passes.items()}}
+    for name, count in arrays.items():
+        integers: list[Any] = [ctypes.c_int64] * (0 if name == "serve" else 2)
+        kind = ctypes.CFUNCTYPE(None, *integers, *[ctypes.py_object] * count)
         result[name] = kind(engine.get_function_address(name))
         result[name].engine = engine  # type: ignore[attr-defined]  # it owns the memory of the code
     return result

@@ -87,10 +87,10 @@ def test_products_for_all_steps_are_compiled_and_have_the_same_bits_on_several_t
     (plan, single), (_, several) = (planned(threads, monkeypatch) for threads in ("1", "3"))
     assert "np.dot" not in plan.source
     assert "np.add.reduce" not in plan.source
-    columns = summed.summed_panels(3, 16, 64).width * summed.GROUP
+    width = summed.summed_panels(3, 16, 64).width
     choices = plan.built.backward.writer.choices
     assert choices["after"][0].endswith("the weight packed once a sequence, 48 rows at a time")
-    assert choices["end"][1] == f"(3, 5) @ (5, 16) in tiles of 3 x {columns // 4}, {columns} columns at a time"
+    assert choices["end"][1] == f"(3, 5) @ (5, 16) in tiles of 3 x {width}, {4 * width} columns at a time"
     for path, array in single.items():
         np.testing.assert_array_equal(several[path], array, err_msg=path)
 

@@ -54,7 +54,8 @@ def test_the_sums_of_a_tile_fit_into_the_registers(registers, bits):
         cut = panels.panels(rows, 100, columns, bits, registers)
         vectors = cut.width // cut.lanes
         assert cut.lanes * bits == registers.bits
-        assert cut.height * vectors + min(cut.height, vectors) + 1 <= registers.count
+        assert cut.height * vectors + (cut.height > 1) * vectors + 1 <= registers.count
+        assert cut.height <= panels.HEIGHT
         assert 1 <= cut.height <= rows
         assert cut.padded - cut.columns < cut.lanes
 

@@ -57,32 +57,37 @@ class Panels:
         return f"tiles of {self.height} x {self.width}, the weight packed once a sequence"
 
 
-def panels(rows: int, K: int, columns: int, bits: int, registers: Registers | None = None) -> Panels:
-    """The tiles whose sums fit into registers and that take the fewest cycles; among these, the narrowest."""
+def panels(rows: int, K: int, columns: int, bits: int, registers: Registers | None = None,
+           near: bool = False) -> Panels:  # fmt: skip
+    """The tiles whose sums fit into registers and that take the fewest cycles; among these, the narrowest.
+
+    A panel is in the second cache, or in the first one if it is ``near``.
+    """
     registers = registers or host_registers()
     lanes = registers.bits // bits
     best: tuple[float, int, int] | None = None
     for vectors in range(1, min(8, -(-columns // lanes)) + 1):
         most = max(min((registers.count - 1) // vectors, HEIGHT), 1)
-        while most > 1 and most * vectors + min(most, vectors) + 1 > registers.count:
+        while most > 1 and (most + 1) * vectors + 1 > registers.count:
             most -= 1
         height = most if rows == 0 else -(-rows // -(-rows // most))
         whole, rest = divmod(-(-columns // lanes), vectors)
-        cost = whole * _cycles(rows or height, height, vectors) + _cycles(rows or height, height, rest)
+        cost = sum(n * _cycles(rows or height, height, v, near) for n, v in ((whole, vectors), (1, rest)))
         best = min(best or (math.inf, 0, 0), (cost / (rows or height), vectors, height))
     assert best is not None  # there is at least one column
     blocks = -(-K // DEPTH)
     return Panels(rows, K, columns, bits, best[2], best[1] * lanes, lanes, -(-K // blocks))
 
 
-def _cycles(rows: int, height: int, vectors: int) -> int:
+def _cycles(rows: int, height: int, vectors: int, near: bool) -> float:
     """A quarter of the cycles that a panel of ``vectors`` takes for each row of the weight.
 
-    A cycle has two products and two loads; a sum is not ready for the next product before four cycles. Vectors of the
-    panel come from the second cache, which delays each by about a quarter of a cycle.
+    A cycle has two products and two loads; a sum is not ready for the next product before four cycles. A vector from
+    the second cache takes about a quarter of a cycle more, a load from the first one much less.
     """
     tiles = [height] * (rows // height) + [rows % height] * (rows % height > 0)
-    return sum(2 * max(tile * vectors, tile + vectors, 8) + vectors for tile in tiles) if vectors else 0
+    rest = (lambda tile: (tile + vectors) / 4) if near else (lambda tile: vectors)
+    return sum(2 * max(tile * vectors, tile + vectors, 8) + rest(tile) for tile in tiles) if vectors else 0
 
 
 def pack(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any], panel: Any) -> None:

@@ -23,7 +23,7 @@ COPIED = 32  #: rows of A in a block that is copied into strips
 
 def summed_panels(K: int, columns: int, bits: int) -> Panels:
     """The cut of (K, rows) @ (rows, columns): some rows at a time are the depth of a panel."""
-    return panels(K, max(min(MOST, NUMBERS // K), 16), columns, bits)
+    return panels(K, max(min(MOST, NUMBERS // K), 16), columns, bits, near=True)
 
 
 def strips(cut: Panels, loops: Loops, left: Any, packed: Array, rows: Number, part: Number) -> None:

@@ -242,7 +242,7 @@ def test_the_guide_runs():
         with contextlib.redirect_stdout(printed):
             exec(block, names)
         promised = re.findall(r"# prints (.*)$", block, re.M)
-        assert promised[: block.count("print(")] == printed.getvalue().splitlines()
+        assert promised in ([], printed.getvalue().splitlines())  # or a block with the output follows
 
 
 @tg.cell

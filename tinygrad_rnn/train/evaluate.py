@@ -102,7 +102,7 @@ def _draws(
         with evaluation:
             scores, state = model(ids, state)
         p = _probabilities(scores, temperature, top_k, top_p)
-        word = int(np.searchsorted(np.cumsum(p / p.sum()), rng.random(), side="right").clip(max=len(p) - 1))
+        word = min(int(np.searchsorted(np.cumsum(p / p.sum()), rng.random(), side="right")), len(p) - 1)
         yield word
         ids = np.array([[word]])
 

@@ -184,3 +184,10 @@ def test_many_operations_between_steps_are_one_bar():
 def test_a_picture_of_a_language_model_fits_a_slide():
     assert readable(draw(tg.lstm, steps=100).scene)
     assert readable(draw(models.BetterRnnlm(6, 3, dropout=0.0, rng=0).loss(IDS[:, :4], TARGETS[:, :4])[0]).scene)
+
+
+def test_operations_outside_of_opened_steps_name_the_values_of_the_steps():
+    """What they pass on, and what they read, has the names that it has in the steps."""
+    loss = models.Rnnlm(6, 3, 4, rng=0).loss(IDS[:, :2], TARGETS[:, :2])[0]
+    texts = [line for shape in draw(loss, level="op").scene.shapes for line in shape.lines]
+    assert {"x₀ … x₁", "h₀ … h₁", "x₀", "x₁", "h₁"} <= set(texts) and "to the steps" not in texts

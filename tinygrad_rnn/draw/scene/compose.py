@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...errors import InvalidValue
-from ..model import Edge, Graph, Vertex
+from ..model import Edge, Graph, RowOfSteps, Vertex
 from .aspect import add_warning, fit, ratio_of, readable
 from .book import book
 from .geometry import BACK, Frame, Note, Scene, Shape, stacked
-from .labels import plain, tame, value_text
+from .labels import plain, subscript, tame, value_text
 from .legend import draw_legend
 from .links import End, Style
 from .norm_plot import norm_plots, parameter_sums
@@ -167,15 +167,28 @@ def outside_panel(graph: Graph, style: Style, inside: list[Vertex], name: str) -
             shown.setdefault(source.id, source)
             edges[number] = edge
         elif stub not in shown:
-            shown[stub] = Vertex(stub, "input", f"{graph.rows[source.row].states[0]} of every step")
+            row = graph.rows[source.row]
+            shown[stub] = Vertex(stub, "input", every_step(row.states[0], row, graph.full))
             edges[number] = Edge(stub, target.id, edge.operand, edge.argument)
-    ends = [End(vertex.id, "steps", ["to the steps"]) for vertex in inside
-            if any(known[edge.target].row is not None for edge in graph.uses(vertex.id))]  # fmt: skip
+    ends = [End(vertex.id, "steps", [every_step(row.input, row, graph.full)])
+            for vertex in inside for row in _readers(graph, vertex)]  # fmt: skip
     results = [text for id in shown for text in graph.results.get(id, [])]
     places = {text: k for k, text in enumerate(graph.outputs)} if len(results) > 1 else {}
     ends += [End(id := graph.outputs[text], "output", [text, str(known[id].shape)], graph.cotangents[text])
              for text in sorted(results, key=lambda text: places.get(text, 0))]  # fmt: skip
     return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
+
+
+def _readers(graph: Graph, vertex: Vertex) -> list[RowOfSteps]:
+    """The rows whose steps read a value."""
+    numbers = dict.fromkeys(graph.known[edge.target].row for edge in graph.uses(vertex.id))
+    return [graph.rows[number] for number in numbers if number is not None]
+
+
+def every_step(name: str, row: RowOfSteps, full: bool) -> str:
+    """The name of a value of every step: ``x₀ … x₃``; of one body for all steps, ``x``."""
+    ends = [name + subscript(time) for time in (0, row.steps - 1)]
+    return name if full else " … ".join(dict.fromkeys(ends))
 
 
 def single_panel(graph: Graph, style: Style) -> Scene:

@@ -71,7 +71,9 @@ class Filler:
     def fill(self, tile: Tile, before: Tile | None, after: Tile | None) -> None:
         """Make the scene of a tile: its vertices, and texts and boxes for the values from outside."""
         states, name, start = self.about.states, self.name_of(tile), self.start(tile)
-        vertices, edges = dict(tile.members), {}
+        edges: dict[int, Edge] = {}
+        vertices = {id: replace(vertex, name=self.fed(start)) if vertex.kind == "input" else vertex
+                    for id, vertex in tile.members.items()}  # fmt: skip
         for id, vertex in tile.members.items():
             for number, edge in self.into.get(id, []) if vertex.kind != "input" else ():
                 if edge.source not in tile.members:
@@ -121,8 +123,12 @@ class Filler:
             return replace(entry, step=None, state="")
         if source.kind in ("parameter", "block", "constant"):
             return replace(source, id=f"{source.id}c", gradient=edge.gradient)
-        label = f"{edge.argument}{subscript(time)}" if source.kind == "input" else source.name or source.symbol
+        label = self.fed(time) if source.kind == "input" else source.name or source.symbol
         return replace(source, id=f"{source.id}x", kind="input", name=label, shape=None, gradient=edge.gradient)
+
+    def fed(self, time: int) -> str:
+        """The name of the input of a step; of one body for all steps, without the step."""
+        return self.about.input + ("" if self.graph.full else subscript(time))
 
     def ends(self, tile: Tile, after: Tile | None) -> list[End]:
         """The ends of the values of a tile: to the next tile on their lanes, and out of the row as texts."""

@@ -23,19 +23,20 @@ def book(graph: Graph, style: Style) -> Scene | None:
     """The scene of a step of a gated cell; None for a graph that has another form, or cannot be drawn so uncrossed.
 
     It applies to a step with one or two states whose gates are activations of affine maps. The gates stand in the order
-    of the code; where lines would cross, in the first order without a crossing.
+    of the code; where lines would cross, in the first order without a crossing, then with the uses of a value swapped.
     """
     if graph.level != "op" or len(graph.rows) != 1 or not 1 <= len(graph.rows[0].states) <= 2:
         return None
     states = graph.rows[0].states
     parts = Parts(graph)
     kinds = [part.kind for part in parts.parts.values()]
-    if "gate" not in kinds or [graph.state_of(name) for name in graph.outputs] != states:
+    named = any(part.kind == "map" and part.lines for part in parts.parts.values())  # a gate may be a function
+    if not ("gate" in kinds or named) or [graph.state_of(name) for name in graph.outputs] != states:
         return None
     drawing = Drawing(parts, style)
-    for order in _orders(_heads(parts)):
+    for swapped, order in itertools.product((False, True), _orders(_heads(parts))):
         try:
-            routes = Routes(Placement(parts, states, order), drawing.reach)
+            routes = Routes(Placement(parts, states, order, swapped), drawing.reach)
             pieces = [stretches(source, wires) for source, wires in _by_source(routes.wires)]
         except NoBook:
             continue

@@ -166,9 +166,11 @@ class Parts(Classes):
         return f"{names[0]} {symbol}" if fixed[0].operand == 0 or symbol == "⊙" else f"{symbol} {names[0]}"
 
     def _fixed_name(self, edge: Edge) -> str:
-        """The name of a parameter, or of what is computed from parameters: ``σ(zeta)``."""
+        """The name of a parameter, or of what is computed from parameters: ``σ(zeta)``, ``(1 − alpha)``."""
         vertex = self.known[edge.source]
         inner = [self.known[edge.source].name for _, edge in self.graph.into[vertex.id]]
+        if len(inner) == 2 and all(inner) and not vertex.name:
+            return f"({inner[0]} {_symbol(vertex)} {inner[1]})"
         return vertex.name or (f"{vertex.symbol}({', '.join(inner)})" if all(inner) else vertex.symbol)
 
 

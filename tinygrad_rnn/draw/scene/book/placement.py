@@ -23,6 +23,7 @@ from .parts import Part, Parts
 PITCH, SLIM, NARROW = 166.0, 132.0, 118.0  # widths of columns: of gates, of operations alone, behind the rail
 RISE = 40.0  # between an operation and what is below it
 FLOOR, OVER = 38.0, 78.0  # between the bus and the maps, between the maps and the gates
+RAIL = ("op", "norm")  # kinds of parts on the rail
 LEAVE = 32.0  # how far above a part its branches separate
 JOINT, START = 0.0, -46.0  # the x of where the bus begins, and of where the first state branches
 LOW = -52.0  # the y of where the input begins
@@ -35,7 +36,8 @@ class NoBook(Exception):
 class Placement:
     """The parts with their places; raises NoBook for a cell that does not fit the form."""
 
-    def __init__(self, parts: Parts, states: Sequence[str], heads: Sequence[str]):
+    def __init__(self, parts: Parts, states: Sequence[str], heads: Sequence[str], swapped: bool = False):
+        self.swapped = swapped  # of two uses of a value, the other stands above it
         self.parts, self.graph, self.all, self.first = parts, parts.graph, parts.parts, parts.first
         self.start = START  # where the first state branches
         self.low = LOW  # where the input begins
@@ -58,12 +60,12 @@ class Placement:
         news = {self.graph.state_of(name): id for name, id in self.graph.outputs.items()}
         for state in self.states[::-1]:
             start, end = self.arguments.get(state, ""), self.parts.root.get(news.get(state, ""), "")
-            paths: list[list[Part]] = [[part] for part, _ in self.parts.uses.get(start, []) if part.kind == "op"]
+            paths: list[list[Part]] = [[part] for part, _ in self.parts.uses.get(start, []) if part.kind in RAIL]
             for path in paths:  # which grows
                 if path[-1].id == end:
                     return start, path
                 paths += [[*path, part] for part, _ in self.parts.uses.get(path[-1].id, [])
-                          if part.kind == "op" and len(path) < 8]  # fmt: skip
+                          if part.kind in RAIL and len(path) < 8]  # fmt: skip
         return "", []
 
     def _find_tail(self) -> list[Part]:
@@ -124,9 +126,9 @@ class Placement:
         readers = [reader for reader, _ in self.parts.uses[last]]
         if len(readers) == 1:
             return False
-        return any(reader in [*self.rail, *self.tail] for reader in readers) or any(
-            reader.kind == "map" for reader, _ in self.parts.uses.get(part.id, [])
-        )
+        elsewhere = any(reader in [*self.rail, *self.tail] for reader in readers)
+        to_map = any(reader.kind == "map" for reader, _ in self.parts.uses.get(part.id, []))
+        return elsewhere is not self.swapped or to_map
 
     def _between(self, sources: Sequence[str], key: str) -> list[str]:
         """The columns that lines from the sources to a column pass, and that column."""

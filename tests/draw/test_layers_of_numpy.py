@@ -186,3 +186,87 @@ def test_what_only_looks_alike_is_not(f):
 def test_inputs_that_do_not_fit_are_refused(normal):
     with pytest.raises(errors.InvalidType, match=r"draw: .* cannot be called with these inputs: missing a required"):
         draw(Affine(normal((3, 4)), normal(4)))
+
+
+class Olah:
+    """Columns, weights in a dict, gates of [h, x]."""
+
+    def __init__(self, D, H, normal):
+        self.parameters = {f"W{gate}": normal((H, D + H)) for gate in "fico"}
+        self.parameters |= {f"b{gate}": normal((H, 1)) for gate in "fico"}
+
+    def forward(self, xt, a_prev, c_prev):
+        p, concat = self.parameters, np.vstack((a_prev, xt))
+        ft, it = sigmoid(np.dot(p["Wf"], concat) + p["bf"]), sigmoid(np.dot(p["Wi"], concat) + p["bi"])
+        c_next = ft * c_prev + it * np.tanh(np.dot(p["Wc"], concat) + p["bc"])
+        return sigmoid(np.dot(p["Wo"], concat) + p["bo"]) * np.tanh(c_next), c_next
+
+
+class Slotted:
+    """Weights by gate in two dicts with the same keys, and writing in place."""
+
+    __slots__ = ("U", "W", "cell")
+
+    def __init__(self, D, H, normal):
+        self.W, self.U = {gate: normal((D, H)) for gate in "zn"}, {gate: normal((H, H)) for gate in "zn"}
+
+    def step(self, x, h):
+        z = np.einsum("nd,dh->nh", x, self.W["z"])
+        z += h @ self.U["z"]
+        np.tanh(z, out=z)
+        n = np.array([np.tanh(x @ self.W["n"] + h @ self.U["n"])])[0]
+        return (1 - z) * h + z * n
+
+    def __call__(self, x, state):
+        (h,) = state
+        return self.step(x, h)
+
+
+def names_of(graph, kind):
+    return [node.name for node in graph if node.kind == kind]
+
+
+def test_weights_in_a_dict_are_named_by_their_keys(normal):
+    graph = draw(Olah(3, 5, normal), normal((3, 2)), normal((5, 2)), normal((5, 2))).graph
+    assert sorted(names_of(graph, "parameter")) == ["Wc", "Wf", "Wi", "Wo", "bc", "bf", "bi", "bo"]
+    assert graph.rows[0].states == ["a_prev", "c_prev"] and list(graph.outputs) == ["a_prev'", "c_next"]
+
+
+def test_a_call_and_a_method_are_drawn_with_weights_by_gate_and_without_changing_numpy(normal):
+    layer = Slotted(3, 5, normal)
+    for target, inputs in ((layer, [[normal((2, 5))]]), (layer.step, [normal((2, 5))])):
+        graph = draw(target, normal((2, 3)), *inputs).graph
+        assert sorted(names_of(graph, "parameter")) == ["U.n", "U.z", "W.n", "W.z"]
+        assert list(graph.outputs) == ["h'"] and graph["U.z"].gradient > 0
+    assert graph.title == "Slotted.step" and type(layer) is Slotted and type(layer.W["z"]) is np.ndarray
+
+
+def over_time(xs, h0, parameters):
+    Wx, Wh = parameters["Wx"], parameters["Wh"]
+    hs = np.zeros((*xs.shape[:2], len(Wh)))
+    h_prev = h0
+    for t in range(xs.shape[1]):
+        h_prev = hs[:, t] = np.tanh(xs[:, t] @ Wx + h_prev @ Wh)
+    return hs
+
+
+def test_a_function_with_weights_in_a_dict_that_writes_to_arrays(normal):
+    xs, h0, weights = normal((2, 3, 3)), normal((2, 4)), {"Wx": normal((3, 4)), "Wh": normal((4, 4))}
+    graph = draw(over_time, xs, h0, weights).graph
+    tensors = {name: tg.tensor(array, requires_grad=True) for name, array in {**weights, "b": np.zeros(4)}.items()}
+    tg.sum(tg.scan(tg.rnn, xs, h0, tensors)[0]).backward()
+    dWx, dWh = tensors["Wx"].grad, tensors["Wh"].grad
+    assert graph["Wx"].gradient == pytest.approx(np.linalg.norm(dWx))
+    assert graph["Wh"].gradient == pytest.approx(np.linalg.norm(dWh))
+    assert graph.title == "over_time" and globals()["np"] is np and type(weights["Wx"]) is np.ndarray
+
+
+def test_numpys_random_numbers_are_the_same_after_drawing():
+    def dropout(x):
+        return x * (np.random.random(x.shape) > 0.5)
+
+    np.random.seed(0)
+    draw(dropout, np.ones((2, 3)))
+    drawn = np.random.random()
+    np.random.seed(0)
+    assert drawn == np.random.random()

@@ -167,7 +167,7 @@ def _captured(target: Any, inputs: Any) -> Captured:
         kind = type(target).__name__
         raise InvalidType(f"draw: target is a {kind}, should be a cell, a function or a Tensor{more}")
     try:
-        names = list(inspect.signature(target.forward if layer else target).bind(*inputs).arguments)
+        names = list(inspect.signature(getattr(target, "forward", target) if layer else target).bind(*inputs).arguments)
     except (TypeError, ValueError) as error:
         name = getattr(target, "__name__", type(target).__name__)
         hint = more or f"; its inputs come after it: draw({name}, x)" * (not inputs)

@@ -15,7 +15,7 @@ from ...tracing.called_functions import PACKAGES
 from ...tracing.record import Recorder
 
 Call = tuple[str, int]  # the name of the function, and the number of the call
-HIDDEN = (*PACKAGES, "numpy")  # packages whose functions are no helpers
+HIDDEN = (*PACKAGES, __name__.rpartition(".")[0], "numpy")  # packages whose functions are no helpers
 STEP = 6  # operations from which a function that is called repeatedly is one box, also with several results
 
 
@@ -37,8 +37,7 @@ class CallRecorder(Recorder):
         frames: list[FrameType] = []
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_code not in self.targets:
-            name = frame.f_code.co_name  # a comprehension and a lambda have none of their own
-            if not name.startswith("<") and not frame.f_globals.get("__name__", "").startswith(HIDDEN):
+            if _is_helper(frame):
                 frames.append(frame)
             frame = frame.f_back
         self.frames[max(self.equations)] = frames[::-1] if frame is not None else []
@@ -63,10 +62,18 @@ class CallRecorder(Recorder):
         super().finish(results, arguments)
 
     def by_node(self) -> dict[Node, list[Call]]:
-        """The calls by the nodes of the graph, the outermost first."""
+        """The calls by the nodes of the graph, the outermost first. The frames, which hold others, are let go."""
         numbers: dict[FrameType, int] = {}
-        return {self.nodes[number]: [(called(frame), numbers.setdefault(frame, len(numbers))) for frame in frames]
-                for number, frames in self.frames.items() if number in self.nodes}  # fmt: skip
+        frames, self.frames = self.frames, {}
+        return {self.nodes[number]: [(called(frame), numbers.setdefault(frame, len(numbers))) for frame in chain]
+                for number, chain in frames.items() if number in self.nodes}  # fmt: skip
+
+
+def _is_helper(frame: FrameType) -> bool:
+    """Is it a call of a function of the user's with a name? A comprehension and a lambda have none."""
+    code, module = frame.f_code, frame.f_globals.get("__name__", "")
+    return not code.co_name.startswith("<") and not code.co_filename.startswith("<operation") \
+        and not module.startswith(HIDDEN)  # fmt: skip
 
 
 def called(frame: FrameType) -> str:

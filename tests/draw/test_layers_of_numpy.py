@@ -164,8 +164,15 @@ def softmax_and_more(x):
 
 SPELLED = {
     "sigmoid": [lambda x: 1 / (1 + np.exp(-x)), lambda x: 1 / (np.exp(-x) + 1.0), lambda x: (np.tanh(x / 2) + 1) / 2,
-                lambda x: 0.5 * (1 + np.tanh(0.5 * x))],
-    "softplus": [lambda x: np.log(1 + np.exp(x)), lambda x: np.log1p(np.exp(x))],
+                lambda x: 0.5 * (1 + np.tanh(0.5 * x)), lambda x: np.tanh(x * 0.5) * 0.5 + 0.5,
+                lambda x: np.exp(x) / (1 + np.exp(x)), lambda x: (1 + np.exp(-1.0 * x)) ** -1,
+                lambda x: np.where(x >= 0, 1 / (1 + np.exp(-x)), np.exp(x) / (1 + np.exp(x))),
+                lambda x: 1 / (1 + np.exp(-np.clip(x, -500, 500))), lambda x: 1 - 1 / (1 + np.exp(x)),
+                lambda x: np.float32(1) / (np.float32(1) + np.exp(-x.astype("f")))],
+    "softplus": [lambda x: np.log(1 + np.exp(x)), lambda x: np.log1p(np.exp(x)),
+                 lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))],
+    "tanh": [lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x)), lambda x: 2 / (1 + np.exp(-2 * x)) - 1],
+    "silu": [lambda x: x / (1 + np.exp(-x))],
     "softmax": [lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True),
                 stable_softmax],
 }  # fmt: skip

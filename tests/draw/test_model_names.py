@@ -1,6 +1,8 @@
 """Values are called what the user calls them, and no name does any harm."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -183,3 +185,33 @@ def test_two_cells_differ_in_what_they_do():
     found = one.diff(other)
     assert "- σ f" in found and "- state c (1, 5)" in found and "+ block Wx.z" in found
     assert sorted(line[1:] for line in found) == sorted(line[1:] for line in other.diff(one))
+
+
+def test_a_tensor_has_the_names_of_the_variables_around():
+    W = tg.tensor(np.ones((3, 3)), requires_grad=True)
+    hidden = tg.tanh(np.ones((2, 3)) @ W)
+    error = tg.sum(hidden * hidden)
+    graph = tg.draw(error).graph
+    assert graph.title == "error" and list(graph.outputs) == ["error"]
+    assert sorted(names(graph)) == ["W", "error", "hidden"]
+
+
+def test_a_loss_of_a_model_has_its_class_and_its_paths():
+    model = tg.models.Rnnlm(7, 3, 4, rng=0)
+    loss, _ = model.loss(np.array([[1, 2, 3]]), np.array([[2, 3, 4]]))
+    graph = tg.draw(loss).graph
+    assert graph.title == "Rnnlm: loss"
+    assert [node.name for node in graph if node.kind == "parameter"] == list(model.params)
+
+
+def test_the_variables_around_are_not_kept_alive():
+    gc.collect()
+    gc.disable()
+    try:
+        loss = tg.sum(tg.tensor(np.ones((2, 3)), requires_grad=True) * 2.0)
+        node = weakref.ref(loss.node)
+        assert tg.draw(loss).graph.title == "loss"
+        del loss
+        assert node() is None
+    finally:
+        gc.enable()

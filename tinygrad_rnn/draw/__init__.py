@@ -5,15 +5,20 @@ from __future__ import annotations
 from ..errors import InvalidType, InvalidValue
 
 import contextlib
+import functools
 import inspect
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 from ..cells.cell import Cell, advice
 from ..engine.tensor import Tensor
 from ..sequence.plan.explain import Explained
-from .model import Captured, Graph, is_layer, of_cell, of_function, of_layer, of_plan, of_tensor, resting, view
+from .model import (
+    Captured, Graph, is_layer, of_cell, of_function, of_layer, of_plan, of_tensor, resting, variables_of, view,
+)  # fmt: skip
 from .scene.aspect import ratio_of, readable
 from .scene.theme import THEMES
 from .scene.marks import check_marks
@@ -64,7 +69,8 @@ def draw(
     - a layer of NumPy, as `check_layer` takes it: its ``forward`` runs on ``inputs``, with Tensors for all arrays that
       it holds; its ``backward`` is not called.
     - the plan of a cell: a box for what runs before the loop over time, in it and after it.
-    - a Tensor: its graph is drawn as it is, before or after ``backward()``. The backward pass starts from ones.
+    - a Tensor: its graph is drawn as it is, before or after ``backward()``. The backward pass starts from ones. The
+      variables of the code that calls `draw` name its values, and the modules among them name their parameters.
 
     ``level``: "op" draws every operation, "cell" draws a step as one box (the default for several steps), "module"
     draws all steps, and every `scope`, as one box. ``expand="adjoint"`` shows the arithmetic of the gradient rules on
@@ -112,12 +118,9 @@ def draw(
     if isinstance(target, Explained):
         return _drawn(of_plan(target), replace(options, layout="layered", aspect=aspect or "strip"), None)
 
-    def captured() -> Captured:
-        if not isinstance(target, Cell):
-            return _captured(target, inputs)
-        watch = steps == 1 or level == "op"
-        return of_cell(target, steps, seed=seed, truncate=truncate, last=last, watch=watch, **sizes)
-
+    cell: dict[str, Any] = {"steps": steps, "seed": seed, "truncate": truncate, "last": last, "watch": steps == 1 or level == "op"}
+    captured = functools.partial(of_cell, target, **cell, **sizes) if isinstance(target, Cell) else \
+        functools.partial(_captured, target, inputs, sys._getframe(1))  # whose variables name what it computed
     with resting(), contextlib.closing(captured()) as run:  # until the captured graph is freed
         graph = view(run, level, fold=fold, unfold=unfold, affine=affine)
         opened = _opened(run, graph, affine)
@@ -156,12 +159,12 @@ def _check_form(layout: str, shapes: str, aspect: str | float | None) -> None:
         ratio_of(aspect)
 
 
-def _captured(target: Any, inputs: Any) -> Captured:
-    """The graph of a Tensor, or of a function that runs on ``inputs``."""
+def _captured(target: Any, inputs: Any, caller: FrameType) -> Captured:
+    """The graph of a Tensor, which ``caller`` draws, or of a function or a layer that runs on ``inputs``."""
     if isinstance(target, Tensor):
         if inputs:
             raise InvalidType(f"draw: a Tensor has been computed already; got {len(inputs)} inputs")
-        return of_tensor(target)
+        return of_tensor(target, variables_of(caller))
     more, layer = advice(target, "draw"), is_layer(target)
     if not (layer or callable(target)) or (isinstance(target, type) and not inputs):
         kind = type(target).__name__

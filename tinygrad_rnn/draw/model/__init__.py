@@ -1,7 +1,7 @@
 """A computation as plain data: which operations ran, on which values, their names, and the norms of their gradients.
 
-`capture` runs a computation or takes its graph, `measure` runs a backward pass, `groups` says what is drawn as one box,
-and `build` makes the vertices and edges of the `Graph` from which pictures, texts and pages are made.
+`capture` takes a graph, `functions` and `steps` run what is drawn, `measure` runs a backward pass, `groups` says what
+is drawn as one box, and `build` makes the vertices and edges of the `Graph` from which pictures, texts and pages are made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from ...engine.graph import USED, Node
 from ...tracing.measure import Measured, measure
 from ...tracing.recurrences import Recurrence, TimeStep
 from .build import Builder
-from .capture import Captured, of_function, of_layer, of_tensor, resting
+from .capture import Captured, of_tensor, resting, variables_of
+from .functions import of_function, of_layer
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
 from .groups import LEVELS, Group, choose_folds, groups, norm_after
 from .instance import is_layer
@@ -20,7 +21,7 @@ from .planned import of_plan
 from .steps import of_cell
 
 __all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "is_layer",
-           "of_cell", "of_function", "of_layer", "of_plan", "of_tensor", "resting", "view"]  # fmt: skip
+           "of_cell", "of_function", "of_layer", "of_plan", "of_tensor", "resting", "variables_of", "view"]  # fmt: skip
 
 FOLDS = ("auto", "none", "full")
 USED_UP = "backward() has let go of the arrays, so only leaves have gradients: draw before it, or use retain_graph=True"

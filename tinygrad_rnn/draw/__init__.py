@@ -118,14 +118,15 @@ def draw(
     if isinstance(target, Explained):
         return _drawn(of_plan(target), replace(options, layout="layered", aspect=aspect or "strip"), None)
 
-    cell: dict[str, Any] = {"steps": steps, "seed": seed, "truncate": truncate, "last": last, "watch": steps == 1 or level == "op"}
-    captured = functools.partial(of_cell, target, **cell, **sizes) if isinstance(target, Cell) else \
+    watch = steps == 1 or level == "op"
+    run: dict[str, Any] = {"steps": steps, "seed": seed, "truncate": truncate, "last": last, "watch": watch, **sizes}
+    captured = functools.partial(of_cell, target, **run) if isinstance(target, Cell) else \
         functools.partial(_captured, target, inputs, sys._getframe(1))  # whose variables name what it computed
-    with resting(), contextlib.closing(captured()) as run:  # until the captured graph is freed
-        graph = view(run, level, fold=fold, unfold=unfold, affine=affine)
-        opened = _opened(run, graph, affine)
+    with resting(), contextlib.closing(captured()) as known:  # until the captured graph is freed
+        graph = view(known, level, fold=fold, unfold=unfold, affine=affine)
+        opened = _opened(known, graph, affine)
         picture = _drawn(graph, options, opened)
-        return picture if layout != "auto" or marks else _readable(run, picture)
+        return picture if layout != "auto" or marks else _readable(known, picture)
 
 
 def _drawn(graph: Graph, options: Options, opened: Graph | None) -> Picture:

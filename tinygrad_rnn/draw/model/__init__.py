@@ -1,7 +1,7 @@
 """A computation as plain data: which operations ran, on which values, their names, and the norms of their gradients.
 
 `capture` takes a graph, `functions` and `steps` run what is drawn, `measure` runs a backward pass, `groups` says what
-is drawn as one box, and `build` makes the vertices and edges of the `Graph` from which pictures, texts and pages are made.
+is drawn as one box, and `build` makes the vertices and edges of the `Graph`, from which pictures and texts are made.
 """
 
 from __future__ import annotations

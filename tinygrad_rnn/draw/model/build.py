@@ -13,15 +13,14 @@ import numpy as np
 
 from ...cells.step_run import is_block
 from ...engine.graph import Node
-from ...formula import along, local_derivative, text
 from ...tracing.measure import Measured, Size, size
 from ...tracing.slices import is_time_slice, slice_text
 from . import values
 from .capture import Captured
 from .graph import Edge, Fold, Graph, Vertex, extremes
 from .groups import Group
+from .rule_texts import RuleTexts
 
-INFIX = {"+": "+", "-": "−", "⊙": "⊙", "/": "/", "@": "@"}
 FEW = 16  # operands up to which the formula of an edge is given
 
 
@@ -41,6 +40,7 @@ class Builder:
         self.states = values.state_names(captured)
         self.results = {node: name for name, node in captured.outputs.items()}
         self.times: dict[Node, tuple[int, int]] = {}
+        self.rules = RuleTexts(captured, self.times)
         for r, recurrence in enumerate(captured.recurrences):
             shown = [step for step in recurrence.steps if any(node not in drawn for node in step.nodes)]
             values.name_steps(captured, recurrence, shown)
@@ -165,7 +165,7 @@ class Builder:
             state = group.state_of(origin) if group else ""
             edge = Edge("", "", k, self.argument(origin, node, k), origin.shape, state=state)
             if group is None and len(node.parents) <= FEW:
-                edge.formula, edge.short = self.formula(node, k)
+                edge.formula, edge.short = self.rules.formula(node, k)
             self.edges[key] = edge, self.source(origin), target
         else:
             self.source(origin)
@@ -202,42 +202,6 @@ class Builder:
                 self.vertices[key].values = values.small(array) if is_array else ()
         edge = Edge("", "", k, values.argument_of(node, k), self.vertices[key].shape)
         self.edges["constant", node, k] = edge, self.vertices[key], target
-
-    def formula(self, node: Node, k: int) -> tuple[str, str]:
-        """What the rule of operand k does with the gradient of the node, in the picture's names; long and short."""
-        if node.op is None:
-            return "", ""
-        args = values.operands_of(self.captured, node)
-        if any(array is None for array in args):
-            return "", ""
-        names, detached = {}, self.captured.detached.get(node, {})
-        for j, argument in enumerate(node.op.arguments):
-            origin = node.parents[j] or detached.get(j)
-            if origin is not None and not node.op.variadic:
-                names[argument] = self.called(origin) or argument
-        name = self.captured.names.get(node)
-        names["y"], names["dy"] = name or "y", f"d{name or 'y'}"
-        expression = local_derivative(node.op, k, args, node.attrs)
-        return text(expression, names), along(expression, {**names, "y": name or node.op.symbol})
-
-    def called(self, node: Node) -> str:
-        """The name of a value, or the operation that computes it from values that have names: ``tanh(c')``."""
-        name = self.captured.names.get(node)
-        if name or node.op is None or is_block(node) or slice_text(node) or not 1 <= len(node.parents) <= 2:
-            return name or ""
-        inner = [self.captured.names.get(parent) if parent is not None else self.number(node, k)
-                 for k, parent in enumerate(node.parents)]  # fmt: skip
-        if not all(inner):
-            return ""
-        symbol = INFIX.get(node.op.symbol)
-        if symbol and inner[1:]:
-            return f"({inner[0]} {symbol} {inner[1]})"
-        return f"{node.op.symbol}({', '.join(map(str, inner))})"
-
-    def number(self, node: Node, k: int) -> str:
-        """An operand that is a number, as text."""
-        x = values.operand_of(self.captured, node, k)
-        return f"{x:g}" if isinstance(x, (int, float, np.generic)) and np.ndim(x) == 0 else ""
 
 
 def _scope(node: Node) -> str:

@@ -19,15 +19,15 @@ from .capture import Captured
 ANY = None
 INSIDE = 24  # operations of a function that is spelled out, at most
 MANY = 2000  # operations of a graph that is searched
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "sigmoid": lambda x: np.exp(-np.logaddexp(0, -x)),
-    "softplus": lambda x: np.logaddexp(0, x),
-    "tanh": np.tanh,
-    "silu": lambda x: x * np.exp(-np.logaddexp(0, -x)),
-    "softmax": lambda x: _softmax(x, -1),
-    "softmax over axis 0": lambda x: _softmax(x, 0),
-    "log_softmax": lambda x: np.log(_softmax(x, -1)),
-}
+FUNCTIONS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+    ("sigmoid", lambda x: np.exp(-np.logaddexp(0, -x))),
+    ("softplus", lambda x: np.logaddexp(0, x)),
+    ("tanh", np.tanh),
+    ("silu", lambda x: x * np.exp(-np.logaddexp(0, -x))),
+    ("softmax", lambda x: _softmax(x, -1)),
+    ("softmax", lambda x: _softmax(x, 0)),  # of columns
+    ("log_softmax", lambda x: np.log(_softmax(x, -1))),
+)
 _EXP_MINUS: Any = ("exp", ("negative", ANY))
 _EXPONENTIALS: tuple[Any, ...] = (("exp", ("subtract", ("as", "x", ANY), ("max", ("is", "x")))), ("exp", ANY))
 #: An operation and its operands; a number is a constant, ANY the argument. Sums and products match in either order.
@@ -92,7 +92,7 @@ def _names(x: Any, y: Any) -> Iterator[str]:
     x, y, tolerance = np.float64(x), np.asarray(y), 1e-4 if np.asarray(y).dtype.itemsize < 8 else 1e-9
     if x.size and np.isfinite(x).all() and x.min() < 0 < x.max():
         with np.errstate(all="ignore"):
-            for name, function in FUNCTIONS.items():
+            for name, function in FUNCTIONS:
                 if np.allclose(function(x), y, rtol=tolerance, atol=0):
                     yield name
 

@@ -25,6 +25,7 @@ class Rebound:
 
     def __init__(self) -> None:
         self.copies: dict[int, Any] = {}  # by the id of the original
+        self.names: dict[int, dict[str, Any]] = {}  # the copies of the global names of modules
         self.alive: list[Any] = []  # so that no id is used twice
         self.numpy = Numpy()
 
@@ -33,9 +34,8 @@ class Rebound:
 
     def __exit__(self, *_: object) -> None:
         """Let go of the global names, which hold the functions that hold them."""
-        for copied in self.copies.values():
-            if type(copied) is dict:
-                copied.clear()
+        for copied in self.names.values():
+            copied.clear()
 
     def of(self, x: Any) -> Any:
         """The copy of a function, a method or a class of the user's; NumPy for NumPy; anything else as it is."""
@@ -79,11 +79,10 @@ class Rebound:
 
     def _names(self, names: dict[str, Any]) -> dict[str, Any]:
         """The copy of the global names of a module."""
-        if id(names) not in self.copies:
-            copied = self.copies[id(names)] = dict(names)
+        if id(names) not in self.names:
+            copied = self.names[id(names)] = dict(names)
             copied.update({name: self.of(x) for name, x in names.items() if not name.startswith("__")})
-        known: dict[str, Any] = self.copies[id(names)]
-        return known
+        return self.names[id(names)]
 
 
 class Numpy:

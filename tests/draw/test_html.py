@@ -63,7 +63,8 @@ def test_it_needs_no_network(folded):
     assert "//" not in re.sub(r"<script>.*?</script>", "", text, flags=re.S)  # there it begins a comment
     assert f'content="{POLICY}"' in text and "default-src 'none'" in POLICY
     found = Page(text)
-    assert found.tags().count("svg") == 2 and "?xml" not in text and text.count("<!") == 1
+    assert found.tags().count("svg") == 2 + len(folded.opened.boxes) == 6
+    assert "?xml" not in text and text.count("<!") == 1
     for tag, attrs in found.elements:
         assert tag not in ("a", "img", "link", "iframe", "base", "image", "use", "foreignobject")
         assert not [name for name in attrs if name.startswith("on") or "href" in name or name in ("src", "style")]
@@ -76,7 +77,8 @@ def test_every_mark_is_a_part_of_the_picture_and_of_the_graph(way):
     found = Page(picture.html())
     ids = found.ids()
     assert len(ids) == len(dict.fromkeys(ids))
-    for view, graph in zip(found.views(), [picture.graph, picture.opened]):
+    graphs = [graph for graph in (picture.graph, picture.opened.fold, *picture.opened.boxes.values()) if graph]
+    for view, graph in zip(found.views(), graphs, strict=True):
         assert view["graph"] == json.loads(graph.to_json(6))
         known = dict.fromkeys(one.id for one in graph.nodes)
         assert view["order"] == [k for k in range(len(graph.edges)) if graph.edges[k].gradient is not None][::-1]

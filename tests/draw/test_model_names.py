@@ -210,8 +210,8 @@ def test_the_variables_around_are_not_kept_alive():
     try:
         loss = tg.sum(tg.tensor(np.ones((2, 3)), requires_grad=True) * 2.0)
         node = weakref.ref(loss.node)
-        assert tg.draw(loss).graph.title == "loss"
+        picture = tg.draw(loss)
         del loss
-        assert node() is None
+        assert node() is None and picture.graph.title == "loss" and picture.html()
     finally:
         gc.enable()

@@ -151,7 +151,7 @@ def test_a_fold_opens_by_click_and_closes_by_escape(opened, folded):
     page.one("#v0-picture g.fold").click()
     assert page.seen("#v1-picture") and not page.seen("#v0-picture") and page.one("#leave").is_enabled()
     page.press("n")
-    assert page.status.startswith(f"1 of {sum(edge.gradient is not None for edge in folded.opened.edges)}")
+    assert page.status.startswith(f"1 of {sum(edge.gradient is not None for edge in folded.opened.fold.edges)}")
     page.press(Keys.ESCAPE)
     assert page.seen("#v0-picture") and not page.seen("#v1-picture")
     assert "fold" in page.driver.switch_to.active_element.get_attribute("class")
@@ -159,6 +159,21 @@ def test_a_fold_opens_by_click_and_closes_by_escape(opened, folded):
     assert page.seen("#v1-picture")
     page.one("#leave").click()
     assert page.seen("#v0-picture")
+
+
+def test_a_step_opens_into_its_operations_and_is_left_again(opened, folded):
+    page = opened(folded)
+    step = next(vertex for vertex in folded.graph if vertex.kind == "cell" and vertex.step == 1)
+    box = f"#v0-{next(shape.id for shape in folded.scene.shapes if shape.about == step.id)}"
+    page.one(box).click()
+    number = 2 + list(folded.opened.boxes).index(step.id)
+    assert page.seen(f"#v{number}-picture") and not page.seen("#v0-picture")
+    page.press("n")
+    inside = folded.opened.boxes[step.id]
+    assert page.status.startswith(f"1 of {sum(edge.gradient is not None for edge in inside.edges)}: through ")
+    assert inside.title == "lstm: step 1" and "σ" in page.one(f"#v{number}-picture").text
+    page.press(Keys.ESCAPE)
+    assert page.seen("#v0-picture") and page.one(box).get_attribute("role") == "button"
 
 
 def test_a_fold_that_cannot_be_opened_lists_its_norms(opened):

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -17,12 +17,13 @@ from ..cells.cell import Cell, advice
 from ..engine.tensor import Tensor
 from ..sequence.plan.explain import Explained
 from .model import (
-    Captured, Graph, is_layer, of_cell, of_function, of_layer, of_plan, of_tensor, resting, variables_of, view,
+    Captured, Graph, is_layer, of_cell, of_function, of_layer, of_plan, of_tensor, opened, resting,
+    variables_of, view,
 )  # fmt: skip
 from .scene.aspect import ratio_of, readable
 from .scene.theme import THEMES
 from .scene.marks import check_marks
-from .formats.picture import Options, Picture
+from .formats.picture import Opened, Options, Picture
 from ..errors import RenderError
 
 __all__ = ["Picture", "RenderError", "draw"]
@@ -107,12 +108,7 @@ def draw(
     _check(steps, expand, theme, truncate)
     _check_form(layout, shapes, aspect)
     marks = tuple(mark)
-    if not isinstance(target, Cell) and (sizes or steps != 1 or truncate or last):
-        raise InvalidType(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
-    if isinstance(target, Cell) and inputs:
-        raise InvalidType(
-            f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function"
-        )
+    _check_target(target, inputs, bool(sizes or steps != 1 or truncate or last))
     options = Options(title or "", backward, expand == "adjoint", scale, theme, legend, marks, layout,
                       aspect or "", shapes, values)  # fmt: skip
     if isinstance(target, Explained):
@@ -122,14 +118,17 @@ def draw(
     run: dict[str, Any] = {"steps": steps, "seed": seed, "truncate": truncate, "last": last, "watch": watch, **sizes}
     captured = functools.partial(of_cell, target, **run) if isinstance(target, Cell) else \
         functools.partial(_captured, target, inputs, sys._getframe(1))  # whose variables name what it computed
+    form: dict[str, Any] = {"fold": fold, "unfold": unfold, "affine": affine}
     with resting(), contextlib.closing(captured()) as known:  # until the captured graph is freed
-        graph = view(known, level, fold=fold, unfold=unfold, affine=affine)
-        opened = _opened(known, graph, affine)
-        picture = _drawn(graph, options, opened)
+        graph = view(known, level, **form)
+        inside: Any = functools.partial(_ran_again, functools.partial(captured, watch=True), level, form)
+        if not isinstance(target, Cell):  # nothing of a graph is kept alive
+            inside = _opened(known, level, form)
+        picture = _drawn(graph, options, inside)
         return picture if layout != "auto" or marks else _readable(known, picture)
 
 
-def _drawn(graph: Graph, options: Options, opened: Graph | None) -> Picture:
+def _drawn(graph: Graph, options: Options, opened: Opened | Callable[[], Opened] | None) -> Picture:
     """The picture of a graph, with its title and its aspect where none was asked for."""
     check_marks(graph, options.marks)
     return Picture(graph, replace(options, title=options.title or graph.title, aspect=options.aspect or _aspect(graph)),
@@ -149,6 +148,15 @@ def _check(steps: int, expand: str | None, theme: str, truncate: int | None) -> 
         raise InvalidValue(f"draw: expand is {expand!r}, should be 'adjoint' or None")
     if theme not in THEMES:
         raise InvalidValue(f"draw: theme is {theme!r}, should be one of {', '.join(THEMES)}")
+
+
+def _check_target(target: Any, inputs: tuple[Any, ...], sized: bool) -> None:
+    if not isinstance(target, Cell) and sized:
+        raise InvalidType(f"draw: steps, truncate, last and sizes are for cells; target is a {type(target).__name__}")
+    if isinstance(target, Cell) and inputs:
+        raise InvalidType(
+            f"draw: a cell runs on random inputs; got {len(inputs)} inputs. For your own, draw a function"
+        )
 
 
 def _check_form(layout: str, shapes: str, aspect: str | float | None) -> None:
@@ -180,12 +188,19 @@ def _captured(target: Any, inputs: Any, caller: FrameType) -> Captured:
     return of_layer(target, inputs, names) if layer else of_function(target, inputs, names)
 
 
-def _opened(captured: Captured, graph: Graph, affine: bool) -> Graph | None:
-    """The graph with its first fold opened, up to `OPEN` steps: an HTML page shows it after a click on the fold."""
+def _ran_again(run: Callable[[], Captured], level: str | None, form: Mapping[str, Any]) -> Opened:
+    """What a page opens in the picture of a cell, which runs again."""
+    with resting(), contextlib.closing(run()) as captured:
+        return _opened(captured, level, form)
+
+
+def _opened(captured: Captured, level: str | None, form: Mapping[str, Any]) -> Opened:
+    """The insides of boxes, and the graph with up to `OPEN` steps of its first fold."""
+    graph, boxes = opened(captured, level, **form)
     if not graph.folds or graph.rows[graph.folds[0].row].steps > LONG:
-        return None
+        return Opened(None, boxes)
     first = graph.folds[0].first
-    return view(captured, graph.level, unfold=(first, first + OPEN), affine=affine)
+    return Opened(view(captured, graph.level, unfold=(first, first + OPEN), affine=form["affine"]), boxes)
 
 
 def _readable(captured: Captured, picture: Picture) -> Picture:

@@ -10,7 +10,7 @@ import html
 import importlib.resources
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..model import Graph
@@ -56,21 +56,23 @@ STAGE = """<main>
 
 @dataclass
 class View:
-    """A graph, and where its parts stand."""
+    """A graph, where its parts stand, and the number of the view that a box ``opens``, by the id of its vertex."""
 
     graph: Graph
     scene: Scene
+    opens: dict[str, int] = field(default_factory=dict)
 
 
 def page(views: Sequence[View], title: str, theme: str, text: str) -> str:
-    """The page; the second view, if there is one, has the fold of the first opened."""
+    """The page; of several views, the first is shown, and the second has its fold opened if it has one."""
     pictures, content = "", []
     for place, view in enumerate(views):
         marks = Reader(view).marks()
         pictures += picture(view.scene, f"v{place}-", title, marks)  # ids of two pictures are two
         hidden = {shape.id for shape in view.scene.shapes if shape.look == "port"}
         shown = {f"v{place}-{id}": mark for id, mark in marks.items() if id not in hidden}
-        content.append({"graph": json.loads(view.graph.to_json(6)), "marks": shown, "order": order(view.graph)})
+        content.append({"graph": json.loads(view.graph.to_json(6)), "marks": shown, "order": order(view.graph),
+                        "opens": view.opens})
     return PAGE.format(
         theme=' data-theme="dark"' * (theme == "dark"), policy=POLICY, title=escaped(title),
         style=palette() + asset("page.css"), main=STAGE.format(pictures), text=escaped(text),

@@ -9,7 +9,8 @@ const make = (tag, text = "", inside = []) => { // text is never markup
 };
 const stage = $("stage"), tip = $("tip");
 const views = JSON.parse($("data").textContent).views.map(prepare);
-let view = views[0], opened = null, timer = 0;
+const trail = []; // of views, and the parts in them that were opened
+let view = views[0], timer = 0;
 
 function prepare(one, number) {
   const svg = $(`v${number}-picture`), ids = Object.keys(one.marks), back = ids.filter((id) => "when" in one.marks[id]);
@@ -50,7 +51,7 @@ function aboutNode(node) {
     ["values", (node.values || []).map(short).join(" ")], ["norm", norm(values.norm)], ["", range.map((key) => `${key} ${short(values[key])}`).join("   ")],
     ["|gradient|", norm(node.gradient)], ...Object.entries(fold?.least || {}).map(span), ["step", view.timed && node.step != null ? String(node.step) : ""],
     ["scope", node.scope], ["operations", node.operations > 1 ? String(node.operations) : ""],
-    ["", fold ? (touched ? "tap to open" : "click or Enter to open") : ""]];
+    ["", fold || view.opens[node.id] ? (touched ? "tap to open" : "click or Enter to open") : ""]];
 }
 function aboutEdge(edge) {
   const [source, target] = [edge.source, edge.target].map((id) => view.known.get(id));
@@ -101,6 +102,7 @@ function tell(part, x, y) {
 }
 // -- folds ------------------------------------------------------------------------------------------------------------
 const foldOf = (node) => view.graph.folds.find((fold) => fold.id === node.id);
+const insideOf = (mark) => (mark && !mark.ends ? (mark.of || []).map((id) => view.opens[id]).find((k) => k) : undefined);
 const foldIn = (mark) => (mark && !mark.ends && view.graph.folds.find((fold) => mark.of?.includes(fold.id)));
 
 function show(next) {
@@ -108,17 +110,21 @@ function show(next) {
   view.svg.setAttribute("hidden", "");
   view = next;
   view.svg.removeAttribute("hidden");
-  $("leave").disabled = view === views[0];
+  $("leave").disabled = !trail.length;
   place(view.x, view.y, view.k);
   go(view.at);
 }
+function enter(part, next) { // and `leave` returns
+  trail.push([view, part]);
+  show(next);
+}
 function open(part) {
-  const fold = part && foldIn(view.marks[part.id]);
+  const fold = part && foldIn(view.marks[part.id]), inside = part && insideOf(view.marks[part.id]);
+  if (inside) return enter(part, views[inside]);
   if (!fold) return;
   const same = (one) => one.row === fold.row && one.first === fold.first && one.last === fold.last;
-  if (view !== views[0] || !views[1] || views[1].graph.folds.some(same)) return list(fold);
-  opened = part;
-  show(views[1]);
+  if (view !== views[0] || !views[1]?.timed || views[1].graph.folds.some(same)) return list(fold);
+  enter(part, views[1]);
   start();
   const first = view.graph.nodes.find((node) => node.row === fold.row && node.step === fold.first);
   const id = view.ids.find((one) => first && view.marks[one].of?.[0] === first.id);
@@ -126,9 +132,10 @@ function open(part) {
 }
 function leave() {
   tell(null);
-  if (view === views[0]) return;
-  show(views[0]);
-  opened.focus();
+  if (!trail.length) return;
+  const [before, part] = trail.pop();
+  show(before);
+  part.focus();
 }
 function list(fold) { // norms by step, of not more than 200 steps
   const row = view.graph.rows[fold.row], every = Math.ceil(fold.count / 200);
@@ -179,7 +186,7 @@ const to = (where) => () => (pause(), go(where()));
 // -- buttons, keys, pointer -------------------------------------------------------------------------------------------
 const root = document.documentElement, isDark = () => getComputedStyle(root).colorScheme === "dark";
 const ACTIONS = [ // id and text of the button, what it does, by which keys, and how
-  ["leave", "◀ back", "back to the folded picture", ["Escape"], leave],
+  ["leave", "◀ back", "back to the picture before", ["Escape"], leave],
   ["fit", "fit", "show all of it, also by double click", ["0"], () => place(0, 0, 1)],
   ["smaller", "−", "smaller, also by the wheel", ["-"], () => zoom(1 / 1.25)],
   ["larger", "+", "larger, also by the wheel", ["+", "="], () => zoom(1.25)],
@@ -192,9 +199,9 @@ const ACTIONS = [ // id and text of the button, what it does, by which keys, and
 ];
 const ARROWS = {ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60]};
 const OTHERS = [["arrows, dragging", "move the picture"], ["Tab, pointing", "what a node or an arrow is"],
-  ["Enter, click", "open a fold, or list the norms of its steps"]];
+  ["Enter, click", "open a step, a function or a fold, or list the norms of its steps"]];
 const TOUCHES = [["pinch", "larger, smaller"], ["one finger", "move the picture"], ["tap", "what a node or an arrow is"],
-  ["tap a fold", "open it, or list the norms of its steps"], ["two taps", "show all of it"]];
+  ["tap a step or a fold", "open it, or list the norms of its steps"], ["two taps", "show all of it"]];
 
 function start() { // of an opened fold: where all of it would be too small to read, begin at its left
   if (view.k !== 1 || fitting() > 0.45) return;
@@ -219,7 +226,7 @@ for (const one of views) {
     if (line) part.lastChild.setAttribute("class", "wide"); // and not seen: for the pointer
     if (mark.ends && "when" in mark) continue; // to the keyboard, the line forward tells both
     part.setAttribute("tabindex", "0");
-    part.setAttribute("role", foldIn(mark) ? "button" : "img");
+    part.setAttribute("role", foldIn(mark) || insideOf(mark) ? "button" : "img");
     part.setAttribute("aria-label", about(mark).map((rows) => rows.flat().join(" ")).join("; "));
   }
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import graphviz
 
@@ -46,14 +48,26 @@ class Options:
     values: bool = False
 
 
+class Opened(NamedTuple):
+    """What a picture can open: the graph with its first ``fold`` open, and the insides of ``boxes`` by their ids."""
+
+    fold: Graph | None = None
+    boxes: Mapping[str, Graph] = MappingProxyType({})
+
+
 class Picture:
     """A drawn `Graph`, with the interface of `graphviz.Digraph`: ``source``, ``save``, ``render``, ``pipe``.
 
     Notebooks show it as SVG. ``graph`` is the data of the picture.
     """
 
-    def __init__(self, graph: Graph, options: Options, opened: Graph | None = None):
-        self.graph, self.options, self.opened = graph, options, opened
+    def __init__(self, graph: Graph, options: Options, open: Opened | Callable[[], Opened] | None = None):
+        self.graph, self.options, self.open = graph, options, open
+
+    @functools.cached_property
+    def opened(self) -> Opened:
+        """What an HTML page opens by a click."""
+        return self.open() if callable(self.open) else self.open or Opened()
 
     @functools.cached_property
     def scene(self) -> Scene:
@@ -96,9 +110,15 @@ class Picture:
         return svg(self.scene, self.options.title, self.options.theme, texts)
 
     def html(self) -> str:
-        """An HTML page that needs no network: pan, zoom, hover, and step through the backward pass."""
-        pictures = [self] + ([Picture(self.opened, self.options)] if self.opened else [])
+        """An HTML page that needs no network: pan, zoom, hover, open boxes, and step through the backward pass."""
+        fold, boxes = self.opened
+        pictures = [self] + ([Picture(fold, self.options)] if fold else [])
         views = [View(picture.graph, picture.scene) for picture in pictures]
+        for id, graph in boxes.items():
+            views[0].opens[id] = len(views)
+            layout = "auto" if self.options.layout == "auto" else "layered"
+            inside = replace(self.options, title=graph.title, layout=layout, aspect="slide")
+            views.append(View(graph, Picture(graph, inside).scene))
         return page(views, self.options.title, self.options.theme, self.text())
 
     def to_json(self) -> str:
@@ -143,4 +163,4 @@ class Picture:
         return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
 
 
-__all__ = ["Options", "Picture", "RenderError"]
+__all__ = ["Opened", "Options", "Picture", "RenderError"]

@@ -16,13 +16,16 @@ from .capture import Captured, of_tensor, resting, variables_of
 from .functions import of_function, of_layer
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
 from .groups import LEVELS, Group, choose_folds, groups, norm_after
+from .inside import OPENS, insides
 from .instance import is_layer
 from .planned import of_plan
 from .steps import of_cell
 
 __all__ = ["Captured", "Edge", "FOLDS", "Fold", "Graph", "LEVELS", "RowOfSteps", "Vertex", "extremes", "is_layer",
-           "of_cell", "of_function", "of_layer", "of_plan", "of_tensor", "resting", "variables_of", "view"]  # fmt: skip
+           "of_cell", "of_function", "of_layer", "of_plan", "of_tensor", "opened", "resting", "variables_of",
+           "view"]  # fmt: skip
 
+MANY = 1500  # operations of a graph whose boxes can be opened
 FOLDS = ("auto", "none", "full")
 USED_UP = "backward() has let go of the arrays, so only leaves have gradients: draw before it, or use retain_graph=True"
 
@@ -31,13 +34,31 @@ def view(
     captured: Captured, level: str | None = None, *, fold: str = "auto", unfold: tuple[int, int] | None = None,
     affine: bool = False,
 ) -> Graph:  # fmt: skip
-    """The plain data of a picture.
+    """The plain data of a picture (`Graph`).
 
     ``level``: "op", "cell" (a step is one box) or "module" (all steps, or a scope, are one box); by default "cell" if
     there is more than one step, else "op". ``fold``: "auto" folds the middle where there are more than 8 steps, "none"
     nothing, "full" all but one; ``unfold=(a, b)`` keeps the steps from a up to b. ``affine=True`` draws
     x @ Wx + h @ Wh + b as one box. Without a ``level``, each call of a function of the user's is one box too.
     """
+    return _built(captured, level, fold, unfold, affine)[0]
+
+
+def opened(
+    captured: Captured, level: str | None = None, *, fold: str = "auto", unfold: tuple[int, int] | None = None,
+    affine: bool = False,
+) -> tuple[Graph, dict[str, Graph]]:  # fmt: skip
+    """The graph of `view`, and the graphs inside of its boxes of steps and of functions, by the id of the box."""
+    graph, boxes = _built(captured, level, fold, unfold, affine)
+    if graph.note or not any(vertex.kind in OPENS for vertex in graph) or len(captured.order) > MANY:
+        return graph, {}
+    return graph, insides(captured, boxes, Builder(captured, {}, {}, _measured(captured, {})))
+
+
+def _built(
+    captured: Captured, level: str | None, fold: str, unfold: tuple[int, int] | None, affine: bool
+) -> tuple[Graph, Builder]:
+    """The graph of `view`, and what has made its vertices."""
     many = any(len(recurrence.steps) > 1 for recurrence in captured.recurrences)
     helpers = level is None and not affine
     level = level or ("cell" if many else "op")
@@ -51,7 +72,8 @@ def view(
     if level == "op" or measured is None:
         fine = {node: steps[node] if group.kind == "fold" else group for node, group in drawn.items()}
         measured = _measured(captured, fine)
-    graph = Builder(captured, drawn, fine, measured).graph(level)
+    builder = Builder(captured, drawn, fine, measured)
+    graph = builder.graph(level)
     graph.rows = [_row(recurrence, by_step or measured, steps) for recurrence in captured.recurrences]
     if captured.states and not graph.rows:
         graph.rows = [RowOfSteps(captured.title, False, 1, list(captured.states),
@@ -60,7 +82,7 @@ def view(
         _set_range(folded, graph.rows[folded.row])
     graph.full = fold == "full" and bool(graph.folds)
     graph.note = USED_UP if any(node.edges is USED for node in captured.order) else ""
-    return graph
+    return graph, builder
 
 
 def _measured(captured: Captured, group_of: dict[Node, Group]) -> Measured:

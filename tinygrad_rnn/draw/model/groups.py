@@ -104,9 +104,15 @@ def _add_scopes(captured: Captured, group_of: dict[Node, Group]) -> None:
 
 
 def _add_helpers(captured: Captured, group_of: dict[Node, Group]) -> None:
-    """Group the operations of each call of a function of the user's that returns one value, and spelled functions."""
+    """Group the operations of each call of a function of the user's that returns one value, and spelled functions.
+
+    In a step, a function that multiplies by a parameter is open: its affine map is a part of the form of a cell.
+    """
     results = {node: name for name, node in captured.outputs.items()}
-    for name, nodes in boxes(captured.calls, captured.order, results):
+    is_step = captured.states or any(len(recurrence.steps) == 1 for recurrence in captured.recurrences)
+    maps = [node for node in captured.order if is_step and _is(node, "matmul", "einsum") and
+            any(captured.kinds.get(_origin(parent)) == "parameter" for parent in node.parents if parent)]  # fmt: skip
+    for name, nodes in boxes(captured.calls, captured.order, results, maps):
         if not any(node in group_of for node in nodes):
             group_of.update(dict.fromkeys(nodes, Group("module", name)))
     for name, nodes in spelled_out(captured):
@@ -130,6 +136,13 @@ def _add_affine_maps(captured: Captured, group_of: dict[Node, Group]) -> None:
                     terms += [parent for parent in more if uses[parent] == 1 and parent not in group_of]
             if any(_is(term, "matmul") for term in terms) and len(terms) > 1:
                 group_of.update(dict.fromkeys(terms, Group("affine", "affine")))
+
+
+def _origin(node: Node) -> Node:
+    """The value of which a node is a transpose or a slice."""
+    while len(node.parents) == 1 and node.parents[0] is not None:
+        node = node.parents[0]
+    return node
 
 
 def _is(node: Node | None, *names: str) -> bool:

@@ -85,11 +85,12 @@ def called(frame: FrameType) -> str:
 
 
 def boxes(
-    calls: Mapping[Node, Sequence[Call]], order: Sequence[Node], results: Mapping[Node, str]
+    calls: Mapping[Node, Sequence[Call]], order: Sequence[Node], results: Mapping[Node, str], open: Sequence[Node] = ()
 ) -> Iterator[tuple[str, list[Node]]]:
     """The names and the nodes of the calls that are one box: the outermost ones with several operations and one result.
 
-    A function that is called repeatedly is a step of a loop: it may have several results.
+    A function that is called repeatedly is a step of a loop: it may have several results. A call is no box with a node
+    that is to stay ``open`` inside.
     """
     boxed: dict[Node, None] = {}
     for depth in range(max(map(len, calls.values()), default=0)):
@@ -98,7 +99,8 @@ def boxes(
         repeated = Counter(name for (name, _), nodes in members.items() if len(nodes) >= STEP)
         for call, nodes in members.items():
             several = 1 < len(leaving.get(call, ())) < len(nodes) // 2 and repeated[call[0]] > 1
-            if len(nodes) > 1 and (len(leaving.get(call, ())) == 1 or (several and len(nodes) >= STEP)):
+            closed = len(nodes) > 1 and not any(node in nodes for node in open)
+            if closed and (len(leaving.get(call, ())) == 1 or (several and len(nodes) >= STEP)):
                 boxed.update(dict.fromkeys(nodes))
                 yield call[0], nodes
 

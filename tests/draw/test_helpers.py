@@ -81,15 +81,14 @@ def test_helpers_of_a_function_with_two_results_are_boxes():
     assert boxes(step, X, X, X) == ["logistic", "logistic"]
 
 
-def test_a_step_that_is_called_repeatedly_is_a_box_with_two_results():
-    def loop(x, h, c):
-        for _ in range(3):
-            h, c = lstm_step(x, h, c)
-        return h + c
+def test_a_function_that_is_called_repeatedly_is_a_box_with_two_results():
+    def both(x, y, h, c):
+        (h, c), (k, d) = lstm_step(x, h, c), lstm_step(y, h, c)
+        return h + c * k + d
 
-    graph = draw(loop, X, X, X).graph
-    assert [node.op for node in graph if node.op] == ["lstm_step"] * 3 + ["add"]
-    opened = draw(loop, X, X, X, level="op").graph
+    graph = draw(both, X, 2 * X, X, X).graph
+    assert [node.op for node in graph if node.op and node.op != "add"] == ["lstm_step", "lstm_step", "multiply"]
+    opened = draw(both, X, 2 * X, X, X, level="op").graph
     assert graph["x"].gradient == pytest.approx(opened["x"].gradient, rel=1e-12) != 0
 
 

@@ -111,8 +111,7 @@ def test_few_steps_of_two_directions_stand_side_by_side_and_no_line_crosses():
 
 
 def test_chains_of_operations_are_one_bar_where_the_text_would_be_too_small():
-    loss = models.Seq2seq(6, 3, 4, start=0, attention="dot", rng=0).loss(IDS[:, :3], TARGETS[:, :2])
-    drawn = draw(loss)
+    drawn = draw(models.Seq2seq(6, 3, 4, start=0, attention="dot", rng=0).loss(IDS[:, :3], TARGETS[:, :2]))
     bars = [shape.lines[0] for shape in drawn.scene.shapes if shape.look == "long"]
     assert bars == ["embedding", "stack", "embedding", "stack", "swapaxes → @ → softmax",
                     "@ → concatenate → affine → softmax loss"]  # fmt: skip

@@ -83,7 +83,9 @@ class Builder:
         return self.vertices[key]
 
     def of_group(self, group: Group) -> Vertex:
-        """A new vertex for a group."""
+        """A new vertex for a group; an array that is filled by several assignments is a single operation."""
+        if group.kind == "stack":
+            return Vertex("", "operation", "", group.op, group.op, operations=1)
         step = group.steps[0].time if group.kind == "cell" else None
         count = self.counts[group]
         return Vertex("", group.kind, "", group.op, group.op, "", group.scope, group.row, step, operations=count)
@@ -120,6 +122,10 @@ class Builder:
         group = self.drawn.get(node)
         if group is None:
             return self.vertex(node)
+        if group.kind == "stack":
+            vertex = self.described(self.vertex(node), node)
+            vertex.name = self.captured.names.get(node) or self.results.get(node, "")
+            return vertex
         state = self.states.get(node, "")
         key = (group, state) if group.kind == "fold" and state else (group, node)
         if key not in self.vertices:

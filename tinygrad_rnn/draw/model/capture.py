@@ -107,12 +107,14 @@ def _variable_names(variables: Mapping[str, Any]) -> tuple[dict[Node, str], dict
     paths: dict[Node, str] = {}
     owners: dict[Node, str] = {}
     for name, x in variables.items():
+        if name.startswith("_") or not name.isidentifier():  # of a notebook, of pytest
+            continue
         params = getattr(x, "params", None) if hasattr(x, "rngs") else None
         for path, parameter in params.items() if isinstance(params, Mapping) else ():
             if getattr(parameter, "node", None) is not None:
                 paths.setdefault(parameter.node, path)
                 owners.setdefault(parameter.node, type(x).__name__)
-        if isinstance(x, Tensor) and x.node is not None and not name.startswith("_"):
+        if isinstance(x, Tensor) and x.node is not None:
             names.setdefault(x.node, x.name or name)
     return names, paths, owners
 

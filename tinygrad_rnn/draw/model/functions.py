@@ -17,6 +17,7 @@ from ...tracing.sample import codes
 from .capture import Captured, complete, ones
 from .helpers import CallRecorder
 from .instance import Instance, argument
+from .loops import loops
 from .state_names import states_and_kinds
 from .user_numpy import Rebound, kept_random
 
@@ -114,7 +115,24 @@ def _of_call(
             known = user_name(y.node) or captured.names.get(y.node, name)
             captured.outputs[untaken(known, captured.outputs)] = y.node
     complete(captured).names.update(paths)
+    _find_loops(captured, recorder)
     return captured
+
+
+def _find_loops(captured: Captured, recorder: CallRecorder) -> None:
+    """Take calls of one function in a loop as time steps, and name what they compute by their variables."""
+    if captured.recurrences:
+        return
+    parameters = {node: name for node, name in captured.names.items() if captured.kinds.get(node) == "parameter"}
+    captured.recurrences = loops(captured.calls, recorder.variables, captured.order, parameters)
+    for recurrence in captured.recurrences:
+        known: Any = recurrence.cell
+        for node in (node for step in recurrence.steps for node in step.nodes):
+            if node in known.variables and node not in captured.outputs.values() and not user_name(node):
+                captured.names[node] = known.variables[node]
+        for leaf in recurrence.steps[0].before.values():
+            if leaf is not None and not leaf.parents:
+                captured.kinds[leaf] = "state"
 
 
 def _leaves(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...cells.cell import Cell
 from ...cells.step_run import is_block
 from ...engine.graph import Node
 from ...tracing.measure import Measured
@@ -62,7 +64,9 @@ def groups(
         _add_scopes(captured, group_of)
     elif affine and level == "op":
         _add_affine_maps(captured, group_of)
-    if helpers and level == "op":
+    by_hand = any(not isinstance(recurrence.cell, Cell) for recurrence in captured.recurrences)
+    if helpers and (level == "op" or (level == "cell" and by_hand)):
+        _add_filled_arrays(captured, group_of)
         _add_helpers(captured, group_of)
     if level != "module":
         _fold_long_graph(captured, group_of)
@@ -118,6 +122,15 @@ def _add_helpers(captured: Captured, group_of: dict[Node, Group]) -> None:
     for name, nodes in spelled_out(captured):
         if not any(node in group_of for node in nodes):
             group_of.update(dict.fromkeys(nodes, Group("module", name)))
+
+
+def _add_filled_arrays(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Group the assignments ``hs[:, t] = h`` to an array of which nothing is read before the last: a stack."""
+    readers = Counter(parent for node in captured.order for parent in node.parents if parent is not None)
+    for node in captured.order:
+        before = node.parents[1] if _is(node, "assign") else None
+        if before is not None and _is(before, "assign") and readers[before] == 1 and before not in captured.cotangents:
+            group_of[node] = group_of.setdefault(before, Group("stack", "stack"))
 
 
 def _add_affine_maps(captured: Captured, group_of: dict[Node, Group]) -> None:

@@ -30,6 +30,7 @@ class CallRecorder(Recorder):
         super().__init__()
         self.targets = targets
         self.frames: dict[int, list[FrameType]] = {}  # by the number of the value, the outermost first
+        self.variables: dict[Call, dict[str, Node]] = {}  # of each call at its end
 
     def operation(self, op: Op, args: Any, result: Tensor) -> None:
         """Add the equation of an operation, and its calls."""
@@ -65,6 +66,10 @@ class CallRecorder(Recorder):
         """The calls by the nodes of the graph, the outermost first. The frames, which hold others, are let go."""
         numbers: dict[FrameType, int] = {}
         frames, self.frames = self.frames, {}
+        for frame in dict.fromkeys(frame for chain in frames.values() for frame in chain):
+            call = called(frame), numbers.setdefault(frame, len(numbers))
+            self.variables[call] = {name: x.node for name, x in frame.f_locals.items()
+                                    if isinstance(x, Tensor) and x.node is not None}  # fmt: skip
         return {self.nodes[number]: [(called(frame), numbers.setdefault(frame, len(numbers))) for frame in chain]
                 for number, chain in frames.items() if number in self.nodes}  # fmt: skip
 

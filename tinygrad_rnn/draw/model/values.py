@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...cells.cell import Cell
 from ...engine.graph import Node
 from ...tracing.recurrences import Recurrence, TimeStep
 from ...tracing.step_names import match_steps
@@ -83,7 +84,9 @@ def small(x: Any) -> tuple[float, ...]:
 
 
 def name_steps(captured: Captured, recurrence: Recurrence, steps: Sequence[TimeStep]) -> None:
-    """Give the values of steps the names that they have in a recorded step of the cell."""
+    """Give the values of steps the names that they have in a recorded step of the cell; a loop has them already."""
+    if not isinstance(recurrence.cell, Cell):
+        return
     trace, numbers = match_steps(recurrence, steps)
     for node, number in numbers.items():
         if trace.values[number].name:

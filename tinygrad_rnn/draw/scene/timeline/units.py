@@ -60,7 +60,8 @@ class Units:
         sources = [self.graph.known[edge.source] for _, edge in self.graph.into[vertex.id]]
         if vertex.kind == "value":
             self.add_value(vertex)
-        elif sources and all(self.is_prepared(source) for source in sources) and vertex.id not in self.graph.results:
+        elif sources and all(self.is_prepared(source) for source in sources) and vertex.id not in self.graph.results \
+                and not vertex.detail.startswith("[array"):  # of an embedding
             inner = ", ".join(self.prepared.get(source.id, source.name) for source in sources)
             symbol = vertex.symbol or vertex.op
             behind = unicodedata.category(symbol[0]) == "Lm"  # Wᵀ

@@ -1,0 +1,120 @@
+"""Hand-written layers over time: calls in a loop are drawn as the time steps of a cell."""
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import draw
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+class Lstm:
+    def __init__(self, Wx, Wh, b):
+        self.params = [Wx, Wh, b]
+
+    def forward(self, x, h_prev, c_prev):
+        Wx, Wh, b = self.params
+        f, g, i, o = np.split(x @ Wx + h_prev @ Wh + b, 4, axis=1)
+        c_next = sigmoid(f) * c_prev + np.tanh(g) * sigmoid(i)
+        h_next = sigmoid(o) * np.tanh(c_next)
+        return h_next, c_next
+
+
+class TimeLstm:
+    """The book's handwriting: a new layer at each step, and an array that is filled."""
+
+    def __init__(self, Wx, Wh, b):
+        self.params, self.layers = [Wx, Wh, b], None
+
+    def forward(self, xs):
+        Wx, Wh, b = self.params
+        hs = np.empty((*xs.shape[:2], Wx.shape[1] * len(Wh) // len(b)))
+        h, c = np.zeros((len(xs), len(Wh))), np.zeros((len(xs), len(Wh)))
+        self.layers = []
+        for t in range(xs.shape[1]):
+            self.layers.append(Lstm(*self.params))
+            h, c = self.layers[-1].forward(xs[:, t, :], h, c)
+            hs[:, t, :] = h
+        return hs
+
+
+class Stacked:
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def forward(self, xs):
+        for layer in self.layers:
+            xs = layer.forward(xs)
+        return xs
+
+
+def loop(xs, h, W, U):
+    """A list of states, and a function for a step."""
+    hs = []
+    for t in range(xs.shape[1]):
+        h = step(xs[:, t], h, W, U)
+        hs.append(h)
+    return np.stack(hs, axis=1)
+
+
+def step(x, h, W, U):
+    return np.tanh(x @ W + h @ U)
+
+
+def time_lstm(D, H):
+    normal = np.random.default_rng(0).standard_normal
+    return TimeLstm(normal((D, 4 * H)), normal((H, 4 * H)), normal(4 * H))
+
+
+XS = np.random.default_rng(1).standard_normal((2, 5, 3))
+
+
+def test_the_picture_is_that_of_the_built_in_cell():
+    layer = time_lstm(3, 4)
+    drawn, params = draw(layer, XS), dict(zip(("Wx", "Wh", "b"), layer.params))
+    hs, _ = tg.scan(tg.lstm, tg.tensor(XS, requires_grad=True, name="xs"), None,
+                    {name: tg.tensor(x, requires_grad=True, name=name) for name, x in params.items()})  # fmt: skip
+    built_in = draw(hs)
+    for ours, theirs in zip(drawn.graph.rows, built_in.graph.rows, strict=True):
+        assert (ours.states, ours.steps, ours.input) == (theirs.states, theirs.steps, theirs.input)
+        for name in theirs.gradients:
+            norms = [[norm or 0.0 for norm in row.gradients[name]] for row in (ours, theirs)]
+            assert norms[0] == pytest.approx(norms[1], rel=1e-9)
+        for name in theirs.weights:
+            assert ours.weights[name] == pytest.approx(theirs.weights[name], rel=1e-9)
+    boxes = [[(shape.look, shape.x, shape.y) for shape in picture.scene.shapes if shape.look == "box"]
+             for picture in (drawn, built_in)]  # fmt: skip
+    assert len(boxes[0]) == 5 and boxes[0] == boxes[1]
+
+
+def test_many_steps_are_folded_and_a_step_opens():
+    picture = draw(time_lstm(3, 4), np.ones((1, 12, 3)))
+    assert [fold.count for fold in picture.graph.folds] == [8]
+    inside = next(iter(picture.opened.boxes.values()))
+    assert inside.title == "Lstm: step 0" and [v.op for v in inside if v.op].count("tanh") == 2
+
+
+def test_two_layers_are_two_rows():
+    graph = draw(Stacked(time_lstm(3, 4), time_lstm(4, 4)), XS).graph
+    assert [(row.cell, row.steps) for row in graph.rows] == [("Lstm", 5)] * 2
+    known = [vertex.name for vertex in graph if vertex.kind == "parameter"]
+    assert known == [f"layers[{k}].{name}" for k in (0, 1) for name in ("Wx", "Wh", "b")]
+
+
+def test_a_function_for_a_step_in_a_loop():
+    W, U = np.ones((3, 4)), np.eye(4)
+    graph = draw(loop, XS, np.zeros((2, 4)), W, U).graph
+    (row,) = graph.rows
+    assert (row.cell, row.states, row.steps) == ("step", ["h"], 5) and graph["h"].kind == "state"
+    assert graph["W"].gradient == pytest.approx(draw(loop, XS, np.zeros((2, 4)), W, U, level="op").graph["W"].gradient)
+
+
+def test_calls_that_are_no_chain_are_no_steps():
+    def twice(x, h, W, U):
+        return step(x, h, W, U) + step(x, 2 * h, W, U)
+
+    x, h = np.ones((1, 3)), np.ones((1, 4))
+    assert all(row.steps == 1 for row in draw(twice, x, h, np.ones((3, 4)), np.eye(4)).graph.rows)

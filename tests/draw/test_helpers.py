@@ -154,3 +154,15 @@ def test_a_cell_with_a_sigmoid_of_its_own_is_drawn_as_a_book_would():
     gates = [shape for shape in scene.shapes if shape.lines in (["sigmoid"], ["logistic"])]
     assert [shape.lines[0] for shape in sorted(gates, key=lambda shape: shape.x)] == ["logistic", "logistic", "sigmoid"]
     assert len([shape for shape in scene.shapes if shape.look == "parameter"]) == 4
+
+
+def masked_logistic(x):
+    y, positive = np.zeros_like(x), x >= 0
+    y[positive] = 1 / (1 + np.exp(-x[positive]))
+    y[~positive] = np.exp(x[~positive]) / (1 + np.exp(x[~positive]))
+    return y
+
+
+def test_a_helper_that_fills_an_array_by_masks_is_one_box():
+    assert boxes(lambda x: masked_logistic(x) * 2.0, X) == ["masked_logistic"]
+    assert boxes(lambda x: masked_logistic(x), X) == ["sigmoid"]  # nothing but the function: by its values

@@ -120,10 +120,11 @@ def draw(
         functools.partial(_captured, target, inputs, sys._getframe(1))  # whose variables name what it computed
     form: dict[str, Any] = {"fold": fold, "unfold": unfold, "affine": affine}
     with resting(), contextlib.closing(captured()) as known:  # until the captured graph is freed
-        graph = view(known, level, **form)
         inside: Any = functools.partial(_ran_again, functools.partial(captured, watch=True), level, form)
-        if not isinstance(target, Cell):  # nothing of a graph is kept alive
-            inside = _opened(known, level, form)
+        if isinstance(target, Cell):
+            graph = view(known, level, **form)
+        else:  # nothing of a graph is kept alive
+            graph, inside = _opened(known, level, form)
         picture = _drawn(graph, options, inside)
         return picture if layout != "auto" or marks else _readable(known, picture)
 
@@ -191,16 +192,16 @@ def _captured(target: Any, inputs: Any, caller: FrameType) -> Captured:
 def _ran_again(run: Callable[[], Captured], level: str | None, form: Mapping[str, Any]) -> Opened:
     """What a page opens in the picture of a cell, which runs again."""
     with resting(), contextlib.closing(run()) as captured:
-        return _opened(captured, level, form)
+        return _opened(captured, level, form)[1]
 
 
-def _opened(captured: Captured, level: str | None, form: Mapping[str, Any]) -> Opened:
-    """The insides of boxes, and the graph with up to `OPEN` steps of its first fold."""
+def _opened(captured: Captured, level: str | None, form: Mapping[str, Any]) -> tuple[Graph, Opened]:
+    """The graph of `view`; the insides of its boxes, and the graph with up to `OPEN` steps of its first fold."""
     graph, boxes = opened(captured, level, **form)
     if not graph.folds or graph.rows[graph.folds[0].row].steps > LONG:
-        return Opened(None, boxes)
+        return graph, Opened(None, boxes)
     first = graph.folds[0].first
-    return Opened(view(captured, graph.level, unfold=(first, first + OPEN), affine=form["affine"]), boxes)
+    return graph, Opened(view(captured, graph.level, unfold=(first, first + OPEN), affine=form["affine"]), boxes)
 
 
 def _readable(captured: Captured, picture: Picture) -> Picture:

@@ -66,8 +66,9 @@ def groups(
         _add_affine_maps(captured, group_of)
     by_hand = any(not isinstance(recurrence.cell, Cell) for recurrence in captured.recurrences)
     if helpers and (level == "op" or (level == "cell" and by_hand)):
-        _add_filled_arrays(captured, group_of)
         _add_helpers(captured, group_of)
+    if by_hand and level != "module":
+        _add_filled_arrays(captured, group_of)
     if level != "module":
         _fold_long_graph(captured, group_of)
     return group_of
@@ -128,9 +129,11 @@ def _add_filled_arrays(captured: Captured, group_of: dict[Node, Group]) -> None:
     """Group the assignments ``hs[:, t] = h`` to an array of which nothing is read before the last: a stack."""
     readers = Counter(parent for node in captured.order for parent in node.parents if parent is not None)
     for node in captured.order:
-        before = node.parents[1] if _is(node, "assign") else None
+        before = node.parents[1] if _is(node, "assign") and node not in group_of else None
         if before is not None and _is(before, "assign") and readers[before] == 1 and before not in captured.cotangents:
-            group_of[node] = group_of.setdefault(before, Group("stack", "stack"))
+            group = group_of.setdefault(before, Group("stack", "stack"))
+            if group.kind == "stack":
+                group_of[node] = group
 
 
 def _add_affine_maps(captured: Captured, group_of: dict[Node, Group]) -> None:

@@ -253,8 +253,11 @@ class OfClasses:
 
 
 def test_affine_maps_inside_of_functions_are_part_of_the_form_of_a_cell(normal):
-    graph = draw(OfClasses(3, 5, normal), normal((1, 3)), normal((1, 5)), layout="book").graph
-    assert [node.op for node in graph if node.kind == "module"] == ["sigmoid", "sigmoid"]
+    picture = draw(OfClasses(3, 5, normal), normal((1, 3)), normal((1, 5)), layout="book")
+    assert [node.op for node in picture.graph if node.kind == "module"] == ["sigmoid", "sigmoid"]
+    shown = [note.lines[0] for note in picture.scene.notes]
+    assert [name for name in shown if name.endswith((".weight", ".bias"))] == [
+        f"{layer}.{name}" for layer in ("update", "reset", "candidate") for name in ("weight", "bias")]  # fmt: skip
 
 
 TABLES = {"weights": [1.0, 2.0]}

@@ -54,6 +54,9 @@ class Drawing:
         seen: dict[str, tuple[Vertex, int, Edge]] = {}
         for number, edge in part.params:
             vertex = self.graph.known[edge.source]
+            while vertex.kind == "operation" and len(self.graph.into[vertex.id]) == 1:  # W.T
+                number, edge = self.graph.into[vertex.id][0]
+                vertex = self.graph.known[edge.source]
             if vertex.kind in ("parameter", "block"):
                 seen.setdefault(vertex.id, (vertex, number, edge))
         return list(seen.values())

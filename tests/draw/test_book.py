@@ -88,9 +88,40 @@ def iofg_lstm(x, h, c, *, W=Param("D H", "iofg"), U=Param("H H", "iofg"), b=Para
     return o * tanh(c_next), c_next
 
 
+@tg.cell
+def five_gates(x, h, c, *, W=Param("D H", "fgiok"), U=Param("H H", "fgiok")):
+    """A gate more, which mixes the old output with the new: another order of the uses of ``keep``."""
+    forget, cand = sigmoid(x @ W.f + h @ U.f), tanh(x @ W.g + h @ U.g)
+    write, out = sigmoid(x @ W.i + h @ U.i), sigmoid(x @ W.o + h @ U.o)
+    keep = sigmoid(x @ W.k + h @ U.k)
+    c = forget * c + write * cand
+    h = keep * h + (1 - keep) * (out * tanh(c))
+    return h, c
+
+
+def affine(x, W, h, U, b):
+    return x @ W + h @ U + b
+
+
+@tg.cell
+def by_helpers(x, h, *, W=Param("D H", "zn"), U=Param("H H", "zn"), b=Param("H", "zn")):
+    """The map is a function."""
+    z = sigmoid(affine(x, W.z, h, U.z, b.z))
+    n = tanh(affine(x, W.n, h, U.n, b.n))
+    return z * h + (1 - z) * n
+
+
+@tg.cell
+def leaky(x, h, *, W=Param("D H"), U=Param("H H"), tau=Param("H")):
+    """Parameters alone mix the old state with the new."""
+    alpha = sigmoid(tau)
+    h = (1 - alpha) * h + alpha * tanh(x @ W + h @ U)
+    return h
+
+
 DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swapped_gru": swapped_gru,
          "iofg_lstm": iofg_lstm, "joined_lstm": joined_lstm, "joined_gru": joined_gru, "shared_maps": shared_maps,
-         "highway": highway, **PAPERS}  # fmt: skip
+         "highway": highway, "five_gates": five_gates, "by_helpers": by_helpers, "leaky": leaky, **PAPERS}  # fmt: skip
 
 
 def seen(name, **options):

@@ -11,6 +11,7 @@ MARGIN = 14.0  # around the scene, in every format
 RATIOS: dict[str, float | None] = {"slide": 16 / 9, "page": 210 / 297, "strip": None}  # width to height; None: as it is
 HIGH = 720.0  # pixels of a slide
 LEAST = 12.0  # pixels of the smallest text on it
+AROUND = 88.0  # about the height of title and legend, with the space between
 
 
 def ratio_of(aspect: str | float) -> float | None:
@@ -22,11 +23,11 @@ def ratio_of(aspect: str | float) -> float | None:
     raise InvalidValue(f"draw: aspect is {aspect!r}, should be one of {', '.join(RATIOS)}, or width / height, above 0")
 
 
-def text_height(scene: Scene) -> float:
-    """The height in pixels of the smallest text where the picture fills a slide of 1280 x 720."""
+def text_height(scene: Scene, around: float = 0.0) -> float:
+    """The pixels of the smallest text where the picture fills a slide of 1280 x 720, with ``around`` for the rest."""
     sizes = [shape.size for shape in scene.shapes if shape.lines or shape.ports]
     sizes += [note.size for note in scene.notes] + [note.size for line in scene.lines for note in line.notes]
-    height = max(scene.height + 2 * MARGIN, (scene.width + 2 * MARGIN) * 9 / 16)
+    height = max(scene.height + around + 2 * MARGIN, (scene.width + 2 * MARGIN) * 9 / 16)
     return min(sizes, default=LEAST) * HIGH / height
 
 

@@ -68,7 +68,7 @@ def compose(
             line.look = "marked"
     ratio = ratio_of(aspect)
     if legend:
-        width = max(700.0, scene.width, (scene.height + 60.0) * (ratio or 0.0))
+        width = max(880.0 if drawn else 700.0, scene.width, (scene.height + 60.0) * (ratio or 0.0))
         scene = stacked([scene, draw_legend(scene, style, width, 14.0 if drawn else SIZES["small"])])
     if ratio is not None and not graph.note and not readable(scene):
         add_warning(scene, 34.0)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from ...model import Graph
+from ..aspect import AROUND, LEAST, text_height
 from ..geometry import Point, Scene
 from ..links import Style
 from .drawing import Drawing
@@ -17,6 +18,7 @@ from .routes import Routes, Wire
 __all__ = ["book"]
 
 MOST = 6  # columns whose order is changed to avoid crossings
+NARROW = 0.88  # of the width of columns, where the text would be too small for a slide
 
 
 def book(graph: Graph, style: Style) -> Scene | None:
@@ -33,16 +35,27 @@ def book(graph: Graph, style: Style) -> Scene | None:
     named = any(part.kind == "map" and part.lines for part in parts.parts.values())  # a gate may be a function
     if not ("gate" in kinds or named) or [graph.state_of(name) for name in graph.outputs] != states:
         return None
-    drawing = Drawing(parts, style)
     for swapped, order in itertools.product((False, True), _orders(_heads(parts))):
-        try:
-            routes = Routes(Placement(parts, states, order, swapped), drawing.reach)
-            pieces = [stretches(source, wires) for source, wires in _by_source(routes.wires)]
-        except NoBook:
-            continue
-        if not crossings([stretch for stretches, _ in pieces for stretch in stretches]):
-            return drawing.scene(routes, pieces)
+        scene = _scene(parts, style, states, order, swapped)
+        if scene is not None and text_height(scene, AROUND) < LEAST:
+            scene = _scene(parts, style, states, order, swapped, NARROW) or scene
+        if scene is not None:
+            return scene
     return None
+
+
+def _scene(
+    parts: Parts, style: Style, states: Sequence[str], order: Sequence[str], swapped: bool, pitch: float = 1.0
+) -> Scene | None:
+    """The scene with the columns in an order, ``pitch`` times as wide as usual; None if lines cross in it."""
+    drawing = Drawing(parts, style)
+    try:
+        routes = Routes(Placement(parts, states, order, swapped, pitch), drawing.reach)
+        pieces = [stretches(source, wires) for source, wires in _by_source(routes.wires)]
+    except NoBook:
+        return None
+    crossed = crossings([stretch for stretches, _ in pieces for stretch in stretches])
+    return None if crossed else drawing.scene(routes, pieces)
 
 
 def _heads(parts: Parts) -> list[str]:

@@ -53,7 +53,8 @@ class Classes:
 
     def _class_of_sum(self, vertex: Vertex, into: list[str]) -> str:
         fixed, helper = "constant" in into and self._has_parameter(vertex), vertex.kind in UNITS
-        if fixed and (vertex.op == "matmul" or (helper and all(kind in ("argument", "joint", "constant") for kind in into))):
+        direct = all(kind in ("argument", "joint", "constant") for kind in into)
+        if fixed and (vertex.op == "matmul" or (helper and direct)):
             return "affine"
         if "affine" in into and all(kind in ("affine", "constant") for kind in into):
             return "affine" if vertex.op in SUMS + PRODUCTS or helper else "joined"

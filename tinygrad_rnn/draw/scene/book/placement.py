@@ -36,8 +36,9 @@ class NoBook(Exception):
 class Placement:
     """The parts with their places; raises NoBook for a cell that does not fit the form."""
 
-    def __init__(self, parts: Parts, states: Sequence[str], heads: Sequence[str], swapped: bool = False):
-        self.swapped = swapped  # of two uses of a value, the other stands above it
+    def __init__(self, parts: Parts, states: Sequence[str], heads: Sequence[str], swapped: bool = False,
+                 pitch: float = 1.0):  # fmt: skip
+        self.swapped, self.pitch = swapped, pitch  # of two uses of a value, the other stands above it
         self.parts, self.graph, self.all, self.first = parts, parts.graph, parts.parts, parts.first
         self.start = START  # where the first state branches
         self.low = LOW  # where the input begins
@@ -128,7 +129,9 @@ class Placement:
             return False
         elsewhere = any(reader in [*self.rail, *self.tail] for reader in readers)
         to_map = any(reader.kind == "map" for reader, _ in self.parts.uses.get(part.id, []))
-        return elsewhere is not self.swapped or to_map
+        if self.swapped and not to_map:
+            return not elsewhere and part is readers[0]
+        return elsewhere or to_map
 
     def _between(self, sources: Sequence[str], key: str) -> list[str]:
         """The columns that lines from the sources to a column pass, and that column."""
@@ -217,7 +220,7 @@ class Placement:
 
     def _width(self, key: str) -> float:
         """The width of a column."""
-        return NARROW if key == "tail" else PITCH if key in self.heads else SLIM
+        return self.pitch * (NARROW if key == "tail" else PITCH if key in self.heads else SLIM)
 
     def gap(self, key: str, side: float) -> float:
         """The x of a line in the gap before a column."""

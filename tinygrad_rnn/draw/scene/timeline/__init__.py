@@ -13,11 +13,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ...model import Graph
-from ..aspect import LEAST, text_height
-from ..geometry import AIR, Scene, side_by_side, stacked
+from ..aspect import AROUND, LEAST, text_height
+from ..geometry import Scene, side_by_side, stacked
 from ..links import Style
 from ..norm_plot import norm_plots
 from .chains import joined_chain
@@ -29,7 +27,6 @@ from .units import Units
 
 __all__ = ["over_time"]
 
-LEGEND = 40.0  # about the height of the title, and of the legend
 MOST = 24  # chains that are joined
 CHAINS = "a bar is a chain of operations where the text would be too small for a slide"
 
@@ -44,7 +41,7 @@ def over_time(graph: Graph, style: Style) -> list[Scene]:
         plots = stacked(norm_plots(graph, 620.0))
         return [side_by_side([steps, plots])]
     plots = side_by_side(norm_plots(graph, 1000.0 if len(graph.rows) == 1 else 520.0))
-    shown = len(graph.rows) == 1 or text_height(stacked([steps, plots, Scene(1.0, 2 * LEGEND)])) >= LEAST
+    shown = len(graph.rows) == 1 or is_large(stacked([steps, plots]))
     return [steps, plots] if shown else [steps]
 
 
@@ -72,7 +69,7 @@ def placed(units: Units, style: Style) -> Scene:
 
 def is_large(scene: Scene) -> bool:
     """Is the text large enough for a slide, with the title and the legend?"""
-    return text_height(replace(scene, height=scene.height + 2 * (LEGEND + AIR))) >= LEAST
+    return text_height(scene, AROUND) >= LEAST
 
 
 def cropped(scene: Scene) -> Scene:

@@ -4,11 +4,15 @@ import gc
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from helpers.sampling import left_out
+
+IN_EACH_MODE = ("cells", "nn", "models")  # folders of tests
 
 settings.register_profile("short", deadline=None, max_examples=30)  # a slow machine is not a mistake
 settings.register_profile("thorough", deadline=None)
@@ -36,6 +40,34 @@ def trials(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """``trials(sample, full)``: the number of random cases to run, ``full`` under ``pytest --thorough``."""
     thorough = request.config.getoption("--thorough")
     return lambda sample, full: full if thorough else sample
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Under ``--thorough`` the tests of cells, layers and models run once in each mode of `scan`."""
+    if metafunc.config.getoption("--thorough") and metafunc.definition.path.parent.name in IN_EACH_MODE:
+        metafunc.parametrize("scan_mode", ("eager", "plan", "jit"), indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def scan_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a scan without a mode does: as it is (the plan), the loop, or compiled code where there is some."""
+    mode = getattr(request, "param", "plan")
+    if mode == "plan":
+        return
+    if mode == "jit":
+        pytest.importorskip("llvmlite")
+    scan, errors = map(import_module, ("tinygrad_rnn.sequence.scan", "tinygrad_rnn.errors"))  # after the environment
+    run = scan._run
+
+    def in_mode(call: Any, asked: str) -> Any:
+        if asked != "auto" or mode == "eager":
+            return run(call, "eager" if asked == "auto" else asked)
+        try:
+            return run(call, "jit")
+        except errors.PlanError:
+            return run(call, "auto")
+
+    monkeypatch.setattr(scan, "_run", in_mode)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -88,7 +88,7 @@ def installed(library: str) -> str | None:
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """``--quick --rounds R --json FILE --only NAME ... --size LABEL ...``; names match by a part of them."""
     parser = argparse.ArgumentParser(description="Ratios of medians; each contender in a process of its own.")
-    parser.add_argument("--rounds", type=int, help="repetitions of each contender (7; 5 with --quick)")
+    parser.add_argument("--rounds", type=int, help="repetitions of each contender (7; 4 with --quick)")
     parser.add_argument("--quick", action="store_true", help="without the slow contenders and the single operations")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measured time there")
     parser.add_argument("--docs", action="store_true", help="write tables and plots into docs/speed.md, docs/pictures")
@@ -105,7 +105,7 @@ def chosen(names: Sequence[str], parts: Sequence[str] | None) -> list[str]:
 def main(*benches: Bench, argv: Sequence[str] | None = None) -> None:
     """Run the benchmarks, print a table for each size.  A slow result is a printed ``missed``, never a failure."""
     options = arguments(sys.argv[1:] if argv is None else argv)
-    rounds, records = options.rounds or (5 if options.quick else 7), []
+    rounds, records = options.rounds or (4 if options.quick else 7), []
     for bench in benches:
         if options.quick and not bench.quick:
             continue

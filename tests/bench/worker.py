@@ -32,8 +32,7 @@ class Timer:
         return {name: fingerprint(array) for name, array in self.job.check().items()}
 
     def warm(self) -> int:
-        """Run twice unmeasured, then choose the number of runs in a turn."""
-        self.job.run()
+        """Run once more than the check did, then choose the number of runs in a turn."""
         self.job.run()
         start = perf_counter()
         self.job.run()

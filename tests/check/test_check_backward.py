@@ -16,6 +16,7 @@ from tinygrad_rnn.errors import CheckError
 
 SOURCE = inspect.getsource(lstm_backward)
 
+SMALL = {"N": 2, "D": 2, "H": 3}
 #: What is wrong: the right line, the wrong one, the first wrong gradient.
 MUTANTS = {
     "do: sign": ("do = dh * tanh_c", "do = -dh * tanh_c", "do"),
@@ -79,6 +80,15 @@ def test_a_mistake_is_caught_and_its_consequences_are_told(name):
     assert all(row.consequence for row in others)
     with pytest.raises(CheckError, match="first wrong"):
         report.assert_ok()
+
+
+@pytest.mark.parametrize("old, new, said", [
+    ("do = dh * tanh_c", "do = -dh * tanh_c", "local variable do, from line 13 on, is never the gradient by o"),
+    ("dA.sum(axis=0)", "-dA.sum(axis=0)", "so no line of it is named: run it from a file"),
+])  # fmt: skip
+def test_without_source_the_first_wrong_local_variable_is_named(old, new, said):
+    """``dA`` is right in the last: the mistake is in no variable."""
+    assert [note.endswith(said) for note in check_backward(lstm, mutant(old, new), sizes=SMALL).notes] == [True]
 
 
 def test_two_mistakes_are_told_apart_from_their_consequences():

@@ -15,6 +15,7 @@ from .debugger.guards import meant
 from .debugger.job import Job
 from .debugger.patch import SEEDS
 from .layers.adapter import Adapter
+from .local_variables import wrong_variable
 from .report import Diagnosis, Report
 from .smallest import smallest_case
 from .timeout import TookTooLong
@@ -44,7 +45,7 @@ def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Seq
         if job.first.wrong and job.units:
             report.diagnoses, report.searched = diagnoses(job) + report.diagnoses, True
         if not report.lines and not any(unit.function is inspect.unwrap(roots[-1]) for unit in job.units):
-            report.notes += no_source(roots[-1])
+            report.notes += no_source(roots[-1], adapter, job.dys)
     except TookTooLong:
         report.notes.append("no line is named: the search reached the time limit; a larger timeout gives it more")
     except Exception as error:  # the verdict stands even if the search fails
@@ -68,10 +69,11 @@ def other_forward(adapter: Adapter, roots: Sequence[Any], cell: Cell, text: str)
     return diagnosis
 
 
-def no_source(root: Any) -> list[str]:
-    """Why the lines of a function cannot be looked into, as a note; nothing for an object."""
+def no_source(root: Any, adapter: Adapter, dys: Sequence[Any]) -> list[str]:
+    """Why the lines of a function cannot be looked into, as a note, with its first wrong variable; [] for an object."""
     if not isinstance(root, FunctionType):
         return []
     if root.__name__ == "<lambda>":
         return ["the backward is a lambda: a mistake inside of it has no line; write it as a def"]
-    return [f"the source of {root.__qualname__} is not available, so no line of it is named: run it from a file"]
+    text = f"the source of {root.__qualname__} is not available, so no line of it is named: run it from a file"
+    return ["; ".join(filter(None, [text, wrong_variable(adapter, root, dys)]))]

@@ -303,6 +303,17 @@ def test_a_function_with_weights_in_a_dict_that_writes_to_arrays(normal):
     assert graph.title == "over_time" and globals()["np"] is np and type(weights["Wx"]) is np.ndarray
 
 
+def mlp(params, x):
+    (W1, b1), (W2, b2) = params
+    return np.maximum(0, x.dot(W1) + b1).dot(W2) + b2
+
+
+def test_nested_lists_of_weights_have_the_names_to_which_they_are_unpacked(normal):
+    params = [(normal((3, 5)), normal(5)), (normal((5, 2)), normal(2))]
+    graph = draw(mlp, params, normal((4, 3))).graph
+    assert sorted(names_of(graph, "parameter")) == ["W1", "W2", "b1", "b2"] and names_of(graph, "input") == ["x"]
+
+
 def test_numpys_random_numbers_are_the_same_after_drawing():
     def dropout(x):
         return x * (np.random.random(x.shape) > 0.5)

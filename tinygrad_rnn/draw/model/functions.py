@@ -155,9 +155,14 @@ def _leaves(
 
 def _leaf(name: str, x: Any) -> Any:
     """A new leaf for an array of floats; anything else as it is."""
-    holds = isinstance(x, (list, tuple)) and any(isinstance(part, (Tensor, np.ndarray)) for part in x)
-    is_array = not isinstance(x, Tensor) and not holds and np.asarray(value(x)).dtype.kind == "f"
+    is_array = not isinstance(x, Tensor) and not _holds_arrays(x) and np.asarray(value(x)).dtype.kind == "f"
     return Tensor(np.array(x), name=name, requires_grad=True) if is_array else x
+
+
+def _holds_arrays(x: Any) -> bool:
+    """Is it a list or a tuple with arrays in it, also in lists of its own?"""
+    is_list = isinstance(x, (list, tuple))
+    return is_list and any(isinstance(part, (Tensor, np.ndarray)) or _holds_arrays(part) for part in x)
 
 
 def _apart(f: Callable[..., Any]) -> Callable[..., Any]:

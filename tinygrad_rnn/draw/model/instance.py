@@ -64,7 +64,7 @@ class Leaves:
             waiting, kept = [node for node in waiting if node not in names], kept + 1
         return {node: names[node] for node in self.places}
 
-    def replace(self, x: Any, path: Path, unpacked: list[str] | None = None) -> Any:
+    def replace(self, x: Any, path: Path, unpacked: list[Any] | None = None) -> Any:
         """A leaf for an array; a list, dict or object of the user's with leaves in it."""
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
             if id(x) not in self.leaves:
@@ -81,7 +81,8 @@ class Leaves:
             return x
         if type(x) is tuple or hasattr(x, "_fields"):
             fields = getattr(x, "_fields", None)
-            parts = [self.replace(entry, _at(path, k, fields or unpacked, len(x))) for k, entry in enumerate(x)]
+            names = fields or unpacked
+            parts = [self.replace(entry, _at(path, k, names, len(x)), _inner(names, k)) for k, entry in enumerate(x)]
             return type(x)(*parts) if fields else tuple(parts)
         if id(x) not in self.leaves:
             self.leaves[id(x)] = x
@@ -89,10 +90,11 @@ class Leaves:
             self._replace_inside(x, path, unpacked)
         return x
 
-    def _replace_inside(self, x: Any, path: Path, unpacked: list[str] | None) -> None:
+    def _replace_inside(self, x: Any, path: Path, unpacked: list[Any] | None) -> None:
         """Replace the arrays in a list, a dict or an object: those with a name of their own first."""
         if isinstance(x, list):
-            x[:] = [self.replace(entry, _at(path, k, unpacked, len(x))) for k, entry in enumerate(x)]
+            x[:] = [self.replace(entry, _at(path, k, unpacked, len(x)), _inner(unpacked, k))
+                    for k, entry in enumerate(x)]  # fmt: skip
         elif isinstance(x, dict):
             for key in x:
                 x[key] = self.replace(x[key], _below(path, key, isinstance(x[key], np.ndarray)))
@@ -132,10 +134,15 @@ def argument(f: Callable[..., Any], name: str, x: Any) -> tuple[Any, dict[Node, 
 
 def _at(path: Path, k: int, names: Any, count: int) -> Path:
     """The path of entry ``k`` of a list that the code unpacks to ``names``."""
-    if names and len(names) == count:
+    if names and len(names) == count and isinstance(names[k], str):
         return (*path[:-1], (names[k], False))
     name, optional = path[-1] if path else ("", False)
     return (*path[:-1], (f"{name}[{k}]", optional))
+
+
+def _inner(names: Any, k: int) -> Any:
+    """The names to which entry ``k`` of a list is unpacked itself: ``(W, b), (U, c) = params``."""
+    return names[k] if names and k < len(names) and not isinstance(names[k], str) else None
 
 
 def _below(path: Path, key: Any, is_array: bool) -> Path:
@@ -154,20 +161,25 @@ def _text(path: Path, kept: int) -> str:
     return ".".join(name for k, (name, _) in enumerate(path) if k not in gone)
 
 
-def _unpacked(code: Any) -> dict[str, list[str]]:
+def _targets(target: ast.expr | None) -> Any:
+    """The names in the target of an assignment, in lists as they are nested; "" for anything else."""
+    if isinstance(target, (ast.Tuple, ast.List)):
+        return [_targets(part) for part in target.elts]
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _unpacked(code: Any) -> dict[str, list[Any]]:
     """The local names to which code unpacks a variable, or an attribute of self: ``W, b = self.params``."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(code)))
     except (OSError, TypeError, SyntaxError):
         return {}
-    names: dict[str, list[str]] = {}
+    names: dict[str, list[Any]] = {}
     for node in ast.walk(tree):
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
-        parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else []
-        locals_ = [part.id for part in parts if isinstance(part, ast.Name)]
+        locals_ = _targets(node.targets[0]) if isinstance(node, ast.Assign) else ""
         source = node.value if isinstance(node, ast.Assign) else None
         is_self = isinstance(source, ast.Attribute) and isinstance(source.value, ast.Name) and source.value.id == "self"
         name = source.attr if is_self else source.id if isinstance(source, ast.Name) else None  # type: ignore[union-attr]
-        if locals_ and name is not None:
+        if isinstance(locals_, list) and all(locals_) and name is not None:
             names.setdefault(name, locals_)
     return names

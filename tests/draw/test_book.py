@@ -218,6 +218,9 @@ def test_a_function_that_returns_new_values_of_its_states_is_a_step():
     assert {vertex.name: vertex.kind for vertex in picture.graph if vertex.kind != "operation"} == {
         "x": "input", "h_prev": "state", "c_prev": "state",
         **{f"{p}_{gate}": "parameter" for gate in "fico" for p in "Wb"}}  # fmt: skip
+    weights = {name: np.full(shape, 0.1) for name, shape in [("W", (4, 3)), ("U", (4, 4)), ("b", (4, 1))]}
+    held = draw(lambda h, x: columns(h, x, **weights), np.full((4, 1), 0.1), np.full((3, 1), 0.1), layout="book")
+    assert len([shape for shape in held.scene.shapes if shape.look == "parameter"]) == 2  # the map, and the legend's
     step = draw(columns, *[np.full(shape, 0.1) for shape in [(4, 1), (3, 1), (4, 3), (4, 4), (4, 1)]], layout="book")
     assert [step.graph[name].kind for name in "hxW"] == ["state", "input", "parameter"]
     layer = draw(relu_layer, np.ones((2, 2)), np.ones((2, 2)), np.ones(2)).graph

@@ -83,8 +83,9 @@ class Classes:
         return sum(self.known[edge.target].op == "getitem" for edge in self.graph.uses(source))
 
     def _has_parameter(self, vertex: Vertex) -> bool:
-        return any(self.kinds[edge.source] == "constant" and self.known[edge.source].kind != "constant"
-                   for _, edge in self.graph.into[vertex.id])  # fmt: skip
+        fixed = [self.known[edge.source] for _, edge in self.graph.into[vertex.id]
+                 if self.kinds[edge.source] == "constant"]  # fmt: skip
+        return any(source.kind != "constant" or source.shape for source in fixed)  # an array is a parameter
 
 
 def _in_order(graph: Graph) -> list[str]:

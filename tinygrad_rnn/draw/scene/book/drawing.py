@@ -50,14 +50,14 @@ class Drawing:
             part.width, part.height = (CIRCLE, CIRCLE) if round_ else (width + 14, max(height + 8, CIRCLE))
 
     def _params(self, part: Part) -> list[tuple[Vertex, int, Edge]]:
-        """The parameters of a map, each once; numbers are left out."""
+        """The parameters of a map, and arrays that need no gradient, each once; numbers are left out."""
         seen: dict[str, tuple[Vertex, int, Edge]] = {}
         for number, edge in part.params:
             vertex = self.graph.known[edge.source]
             while vertex.kind == "operation" and len(self.graph.into[vertex.id]) == 1:  # W.T
                 number, edge = self.graph.into[vertex.id][0]
                 vertex = self.graph.known[edge.source]
-            if vertex.kind in ("parameter", "block"):
+            if vertex.kind in ("parameter", "block") or (vertex.kind == "constant" and vertex.shape):
                 seen.setdefault(vertex.id, (vertex, number, edge))
         return list(seen.values())
 
@@ -117,7 +117,7 @@ class Drawing:
             x = shape.x - shape.width / 2 + shape.width * ((k + 0.5) / len(params) if wide else 0.5)
             y = shape.y + (0.0 if wide else LINE * (k - (len(params) - 1) / 2)) + 0.5 * LINE * len(part.lines)
             if edge.gradient is None:
-                self.out.notes.append(Note(x, y, [vertex.name], TEXT))
+                self.out.notes.append(Note(x, y, [vertex.name or str(vertex.shape)], TEXT))
                 continue
             self.out.notes.append(Note(x - 24, y, [vertex.name], TEXT))
             self.out.notes.append(Note(x + 28, y, [number_text(edge.gradient)], TEXT, self._ink(edge.gradient)))

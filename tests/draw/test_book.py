@@ -226,6 +226,13 @@ def test_a_function_that_returns_new_values_of_its_states_is_a_step():
     layer = draw(relu_layer, np.ones((2, 2)), np.ones((2, 2)), np.ones(2)).graph
     assert layer.rows == [] and layer["W"].kind == "input"
 
+    def scalars(a, b, c):
+        c = a * b + c
+        return c
+
+    numbers = draw(scalars, 2.0, -3.0, 10.0).graph
+    assert numbers.rows == [] and [numbers[name].kind for name in "abc"] == ["input"] * 3
+
 
 def test_the_gates_stand_in_the_order_of_the_code_above_their_maps():
     scene = draw(my_lstm, layout="book", legend=False).scene

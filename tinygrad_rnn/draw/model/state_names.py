@@ -38,10 +38,11 @@ def states_and_kinds(
     """The states of a step, and the kind of each argument; both empty for a function that is no step.
 
     The first argument that is no state is the input, the others are parameters. ``products`` are the names of the
-    operands of matrix products: the input is no weight of a state.
+    operands of matrix products: there is one, and the input is no weight of a state.
     """
     states = states_of(arguments, results)
     first, *others = [name for name in arguments if name not in states] or [""]
-    if not states or any(sorted(map(str, pair)) == sorted([first, state]) for pair in products for state in states):
+    weights = [sorted(map(str, pair)) for pair in products]
+    if not (states and weights) or any(sorted([first, state]) in weights for state in states):
         return {}, {}
     return states, {**dict.fromkeys(states, "state"), first: "input", **dict.fromkeys(others, "parameter")}

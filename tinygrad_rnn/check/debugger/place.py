@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from .chain import noted
+from .influence import RANK, Ranks
 from .job import Job
 from .patch import SEEDS
 from .references import Line, References, lines_of, passed
 from .source import Unit, shown
+from .statement_edits import bodies
 
 MOST = 400  # values of a line at all its runs; more are not computed one by one
 
@@ -49,25 +51,34 @@ class Place:
                 f"should be {float(self.right[n][index]):.6g}")  # fmt: skip
 
 
-def place(job: Job, small: Job) -> Place | None:
-    """The first line that mends everything with the gradient by a value of the forward, on two inputs."""
+def place(job: Job, small: Job, ranked: Ranks, most: int) -> Place | None:
+    """The first line that mends everything with the gradient by a value of the forward, on two inputs.
+
+    Of the lines that all wrong gradients depend on; the forward or the job run ``most`` times on those of ``small``.
+    """
+    numbered = [((k, n), at) for k, unit in enumerate(small.units) for n, (_, _, at) in enumerate(bodies(unit.node))]
+    likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < RANK]
+    lines = [line for line in lines_of(small) if id(line.statement) in likely]
     other = job.others(SEEDS)[0]
-    return next((here for here in places(small) if any(places(other, here))), None)
+    return next((here for here in places(small, lines, most) if any(places(other, list(lines_of(other)), most, here))),
+                None)  # fmt: skip
 
 
-def places(job: Job, like: Place | None = None) -> Iterator[Place]:
+def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> Iterator[Place]:
     """The lines that mend everything with the gradient by a value of the forward, in the order in which they run.
 
     Only a line ``like`` another and the same value, if it is given.
     """
-    references, lines = References(job), list(lines_of(job))
+    references = References(job)
     for line in dict.fromkeys(lines[n] for n, _ in noted(job, lines)):
-        if line.filled or line.adds or sum(x.size for x in line.values) > MOST:
+        size = sum(x.size for x in line.values)
+        if line.filled or line.adds or size > MOST:
             continue
         for quantity in references.fitting(references.forward.quantities, line, len(line.values)):
             if like is None or (ast.unparse(line.statement), quantity.text) == (like.source, like.quantity):
-                gradients = references.gradients(quantity)
-                right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
+                most -= 2 + size * (id(quantity) not in references.cache)
+                gradients = references.gradients(quantity) if most > 0 else []
+                right = next((g for g in (gradients[::-1], gradients) if g and is_right_with(job, line, g)), None)
                 if right is not None:
                     yield Place(job, line, right, ast.unparse(line.statement), quantity.text)
                     break

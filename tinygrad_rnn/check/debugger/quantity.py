@@ -53,6 +53,7 @@ class Forward:
         self.trees = [in_double(unit) or unit.node for unit in job.units]
         self.quantities = [quantity for k, tree in enumerate(self.trees) for quantity in quantities(k, tree)]
         self.seen: dict[int, list[np.ndarray]] = {}
+        self.codes: dict[int, Any] = {}  # that move a quantity
         known = job.adapter.known_gradients(job.dys).items()
         nodes = list({id(quantity.nodes[0]): quantity.nodes[0] for quantity in self.quantities}.values())
 
@@ -85,19 +86,19 @@ class Forward:
 
     def moved(self, quantity: Quantity, w: Values, h: complex) -> Any:
         """The loss with a quantity moved by h w; NaN if the forward raises then, on other numbers than usual."""
-        runs = [0] * len(quantity.nodes)
-
-        def move(n: int, x: Any) -> Any:
-            runs[n] += 1
-            return x + h * w[min(runs[n], len(w)) - 1]
-
-        k = quantity.unit
-        code = instrumented(self.job.units[k], quantity.nodes, 0, move, self.trees[k])
+        k, key = quantity.unit, id(quantity)
+        if key not in self.codes:
+            self.codes[key] = instrumented(self.job.units[k], quantity.nodes, 0, self._move, self.trees[k])
+        self.runs_now, self.step = [0] * len(quantity.nodes), [h * x for x in w]
         try:
-            with self.job.running({k: code}), np.errstate(all="ignore"):
+            with self.job.running({k: self.codes[key]}), np.errstate(all="ignore"):
                 return self.job.problem.L(self.job.problem.exact)
         except Exception:  # of the user's code
             return complex(np.nan, np.nan)
+
+    def _move(self, n: int, x: Any) -> Any:
+        self.runs_now[n] += 1
+        return x + self.step[min(self.runs_now[n], len(self.step)) - 1]
 
 
 def quantities(k: int, tree: ast.AST) -> Iterator[Quantity]:

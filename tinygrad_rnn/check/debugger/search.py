@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any
 
 from .batch import SIZE, Batch
@@ -49,14 +50,15 @@ def search(job: Job) -> SearchResult:
     """
     small = smaller(job)
     seen = Observation(small)
-    edits = Candidates(job, seen if small is job else Observation(job), ranks(small, seen))
+    ranked = ranks(small, seen)
+    edits = Candidates(job, seen if small is job else Observation(job), ranked)
     result = run(job, edits, seen.runs(FIRST), small)
     if not result.patches:
         result.patches = chained(job, small)
     if not result.patches:
         edits.put_in_earlier()
         later = run(job, edits, seen.runs(WORK) - result.runs, small)
-        line = None if later.patches else place(job, small)
+        line = None if later.patches else place(job, small, ranked, seen.runs(WORK / 2))
         patches = later.patches or ([] if line else several(job))
         result = SearchResult(patches, later.edit, line, result.runs + later.runs)
     return result
@@ -67,7 +69,7 @@ def several(job: Job) -> list[Patch]:
     patches: list[Patch] = []
     while job.first.wrong and len(patches) < MISTAKES:
         seen = Observation(job)
-        step = run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK / 4), job, Job.is_better)
+        step = run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK / 4), job, methodcaller("is_better"))
         if not step.patches:
             return []
         patches += step.patches
@@ -78,7 +80,7 @@ def several(job: Job) -> list[Patch]:
     return patches
 
 
-def run(job: Job, edits: Iterator[Edit], most: int, small: Job, goal: Goal = Job.is_right) -> SearchResult:
+def run(job: Job, edits: Iterator[Edit], most: int, small: Job, goal: Goal = methodcaller("is_right")) -> SearchResult:
     """Run ``most`` edits on the inputs of ``small``, or fewer if one reaches the goal there and on those of ``job``."""
     runs, stop = 0, time.process_time() + SECONDS
     while runs < most and time.process_time() < stop:

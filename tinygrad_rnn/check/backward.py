@@ -18,12 +18,11 @@ from .contract.layers import layer_contract
 from .contract.protocol import broken
 from .derivation.adapter import Derivation
 from .derivation.case import Case
-from .derivation.rows import table
+from .derivation.rows import DerivationProblem, table
 from .derivation.subjects import OfCell, OfFunction, Subject
 from .layer import checked
 from .layers.arguments import with_signature
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
-from .layers.problem import LayerProblem
 from .mistakes import explain
 from .numeric.compare import CLOSE, ROUNDED
 from .report import Diagnosis, Report, distance
@@ -79,9 +78,9 @@ def check_backward(
     rng = np.random.default_rng(seed)
     adapter = Derivation(subject, subject.given(rng, seed), timeout)
     report = Report(f"{subject.name}: hand-derived gradients against autograd and numbers")
-    problem = LayerProblem(adapter, adapter.run().outputs, rng)
-    case = adapter.case(problem.dys)
-    report.tensors = {row.name: row for row in table(adapter, problem, case)}
+    problem = DerivationProblem(adapter, adapter.run().outputs, rng)
+    case = problem.case
+    report.tensors = {row.name: row for row in table(adapter, problem)}
     adapter.follow(case)
     if report.first_wrong:
         _explain(adapter, case, report)

@@ -23,7 +23,7 @@ class Case:
     """
 
     def __init__(self, subject: Subject, given: Mapping[str, Any], dys: Sequence[Any]):
-        self.given, self.dys, self.timed = given, dys, subject.timed
+        self.subject, self.given, self.dys, self.timed = subject, given, dys, subject.timed
         tape, numbers = subject.recorded(given)
         self.back_in: dict[int, Any] = {}  # by the number of the value on the tape that each belongs to
         for runs, dy in zip(numbers, dys):

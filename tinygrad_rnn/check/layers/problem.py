@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..numeric.compare import CLOSE, Problem
-from ..numeric.derivatives import roundoff
 from ..report import Row
 from .adapter import Adapter, Run
 
@@ -28,7 +27,7 @@ class LayerProblem(Problem):
         self.L = self._value
         self.misfits: dict[str, str] = {}
         size = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(self.dys, ys))
-        rough = any(y.dtype != np.float64 for y in ys) or roundoff(self.L, self.exact) > 1e-11 * size
+        rough = any(y.dtype != np.float64 for y in ys) or self.noise > 1e-11 * size
         self.coarse = SINGLE if rough else 0.0
 
     def _value(self, xs: Sequence[np.ndarray]) -> Any:

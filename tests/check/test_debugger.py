@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 
+from helpers.handwritings.elsewhere import BOTH_WAYS
 from helpers.handwritings.jobs import job_of
-from helpers.handwritings.table import BY_NAME, HANDWRITINGS, changed, made
+from helpers.handwritings.table import BY_NAME, HANDWRITINGS, changed, load, made
 from tinygrad_rnn import check_backward, check_layer, check_loss
 from tinygrad_rnn.check.debugger import chain, search
 from tinygrad_rnn.check.debugger.chain import chained
@@ -261,6 +262,16 @@ def test_a_missing_statement_is_put_in(tmp_path):
     _, function, _, inputs = made(handwriting, text, tmp_path / "min_char_rnn.py")
     patch = search.search(Job(Adapter(loss_as_layer(function), inputs), [function])).patches[0]
     assert (patch.old, patch.new.strip()) == ("", "dy[targets[t]] -= 1")
+
+
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("self.back.backward(dy[..., 3:][:, ::-1])[:, ::-1]", "self.back.backward(dy[..., 3:][:, ::-1])"),
+    ("dx = self.forth.backward(dy[..., :3])", "dx = self.forth.backward(dy[..., :3])[:, ::-1]"),
+])  # fmt: skip
+def test_steps_in_the_wrong_order_are_turned_round(right, wrong, tmp_path):
+    (tmp_path / "both.py").write_text(BOTH_WAYS.replace(right, wrong), encoding="utf-8")
+    report = check_layer(load(tmp_path / "both.py", "both").BothWays(), np.random.default_rng(0).normal(size=(2, 3, 2)))
+    assert report.verdict == "wrong" and right in report.lines[0].new, str(report)
 
 
 # -- an approximation that was meant -----------------------------------------------------------------------------------

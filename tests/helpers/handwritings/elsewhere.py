@@ -129,3 +129,38 @@ def run_back(dout, tape, W, U):
         carry = U.T @ a
     return np.array(dx), gW, gU, gb
 """
+
+BOTH_WAYS = HEAD + """
+class Rnn:
+    def __init__(self):
+        self.W, self.b = normal(5, 3), normal(3)
+
+    def forward(self, x):
+        h, self.joined, self.h = np.zeros((len(x), 3)), [], []
+        for t in range(x.shape[1]):
+            self.joined.append(np.hstack([x[:, t], h]))
+            h = np.tanh(self.joined[t] @ self.W + self.b)
+            self.h.append(h)
+        return np.stack(self.h, 1)
+
+    def backward(self, dh):
+        dx, carry = np.zeros((len(dh), dh.shape[1], 2)), 0
+        self.dW, self.db = np.zeros_like(self.W), np.zeros_like(self.b)
+        for t in reversed(range(dh.shape[1])):
+            a = (dh[:, t] + carry) * (1 - self.h[t] ** 2)
+            self.dW += self.joined[t].T @ a
+            self.db += a.sum(0)
+            dx[:, t], carry = (a @ self.W.T)[:, :2], (a @ self.W.T)[:, 2:]
+        return dx
+
+class BothWays:
+    def __init__(self):
+        self.forth, self.back = Rnn(), Rnn()
+
+    def forward(self, x):
+        return np.concatenate([self.forth.forward(x), self.back.forward(x[:, ::-1])[:, ::-1]], 2)
+
+    def backward(self, dy):
+        dx = self.forth.backward(dy[..., :3])
+        return dx + self.back.backward(dy[..., 3:][:, ::-1])[:, ::-1]
+"""

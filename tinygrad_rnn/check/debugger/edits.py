@@ -182,6 +182,11 @@ def _unary(node: ast.expr, kind: Kind, scope: Scope, top: bool) -> Edits:
         yield 1, expression("e.T", e=node)
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
         yield 1.5, expression("e.sum(axis=0)", e=node.value)
+    if isinstance(node, ast.Subscript) and scope.same_kind(node.value, node):
+        yield 1, node.value
+    if len(kind[1]) == 3:  # steps in the other order
+        yield 1.5, expression("e[:, ::-1]", e=node)
+        yield 1.5, expression("e[::-1]", e=node)
     np, more = scope.numpy, 0.0 if isinstance(node, ATOMS) else 0.8
     if top:
         yield 1 + more / 2, expression("-e", e=node)

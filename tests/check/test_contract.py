@@ -405,3 +405,13 @@ def test_views_of_a_parameter_are_checked_by_numbers():
     assert check_layer(Sliced(), X, H).verdict == "right"
     report = check_layer(type("Wrong", (Sliced,), {"sign": -1})(), X, H)
     assert report.first_wrong == "dW"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_backward_that_writes_into_what_comes_in_is_told_in_each_dtype(dtype):
+    def backward(x, h, *, Wx, Wh, b, dh):
+        dh *= 1 - np.tanh(x @ Wx + h @ Wh + b) ** 2
+        return {"dWx": x.T @ dh, "dWh": h.T @ dh, "db": dh.sum(0), "dx": dh @ Wx.T, "dh": dh @ Wh.T}
+
+    report = check_backward(rnn, backward, dtype=dtype)
+    assert report.verdict == "wrong" and "dh that comes in: is modified" in str(report), str(report)

@@ -58,7 +58,7 @@ def search(job: Job) -> SearchResult:
     if not result.patches:
         edits.put_in_earlier()
         later = run(job, edits, seen.runs(WORK) - result.runs, small)
-        line = None if later.patches else place(job, small, ranked, seen.runs(WORK / 2))
+        line = None if later.patches else place(job, small, ranked, seen.runs(FIRST))
         patches = later.patches or ([] if line else several(job))
         result = SearchResult(patches, later.edit, line, result.runs + later.runs)
     return result
@@ -69,7 +69,7 @@ def several(job: Job) -> list[Patch]:
     patches: list[Patch] = []
     while job.first.wrong and len(patches) < MISTAKES:
         seen = Observation(job)
-        step = run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(WORK / 4), job, methodcaller("is_better"))
+        step = run(job, Candidates(job, seen, ranks(job, seen)), seen.runs(FIRST), job, methodcaller("is_better"))
         if not step.patches:
             return []
         patches += step.patches

@@ -21,6 +21,7 @@ from .layers.adapter import Adapter, Reset, Run
 from .layers.arguments import as_cell
 from .layers.forward_match import compared_forward
 from .layers.operation import is_operation, operation_as_layer
+from .layers.parameters import with_usual_names
 from .layers.problem import NONE, LayerProblem
 from .mistakes import explain, other_forward
 from .numeric.compare import EMPTY, compared
@@ -70,6 +71,7 @@ def checked(
     accumulates: bool | None = None, dtype: Any = None, guess: bool = False, timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
     """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
+    layer = with_usual_names(layer)
     roots = getattr(layer, "user_functions", [layer])
     adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)
     if cell is not None:

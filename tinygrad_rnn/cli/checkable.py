@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..check.layers.arguments import is_backward, parameters
+from ..check.layers.arguments import is_backward, parameters, plain
 from ..check.layers.cache_pair import takes_cache, takes_inputs
 from ..check.layers.functions import global_variables
 from ..check.layers.names import LIKE, is_gradient, returned_names
@@ -20,6 +20,7 @@ from .make_layer import is_layer
 Names = Mapping[str, Any]
 #: What backward functions are called, and the forward functions that they belong to; "" is the name without it.
 BACKWARD = ("backward", "backprop", "bprop", "back", "bwd", "grad")
+LOSSES = ("loss", "totalloss", "cost", "totalcost", "l", "j", "nll", "error", "crossentropy")
 FORWARD = ("forward", "fprop", "fwd", "run", "")
 
 
@@ -68,10 +69,15 @@ def is_pair(backward: Any, forward: Any) -> bool:
 
 
 def is_loss(function: Any) -> bool:
-    """Does a function return something, and then gradients by its arguments or by global arrays, by their names?"""
+    """Does a function return something, and then gradients by its arguments or by global arrays, by their names?
+
+    A first value called loss is enough if gradients in a container follow: ``return loss, grads``.
+    """
     returned, takes = returned_names(function), [*parameters(function), *global_variables(function)]
-    gradient = any(is_gradient(name, of) for of in takes for name in returned)
-    return len(returned) > 1 and gradient and not (returned[0] and LIKE.match(returned[0]))
+    if len(returned) < 2 or (returned[0] and LIKE.match(returned[0])):
+        return False
+    several = plain(returned[0]) in LOSSES and any(name and LIKE.match(name) for name in returned[1:])
+    return several or any(is_gradient(name, of) for of in takes for name in returned)
 
 
 def only_place(file: str, names: Names) -> str:

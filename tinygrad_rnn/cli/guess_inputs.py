@@ -46,7 +46,9 @@ def guessed_inputs(
         if len(shapes) != len(names):
             raise UserFileError(f"{name}({', '.join(names)}) takes {len(names)} inputs and --inputs has {len(shapes)} "
                                 "shapes, should have one for each")  # fmt: skip
-        return [0.5 * rng.standard_normal(shape) for shape in shapes]
+        ids = [kind_of(argument, names) == "ids" and len(shape) == 1 for argument, shape in zip(names, shapes)]
+        return [rng.integers(2, size=shape).tolist() if whole else 0.5 * rng.standard_normal(shape)
+                for whole, shape in zip(ids, shapes)]  # fmt: skip
     kinds = {argument: kind_of(argument, names) for argument in names}
     give = ("--inputs should have the shape of every argument in order, such as --inputs 3,7 3,11 7,44; a dict or a "
             "list is handed over in Python, to check_backward or check_loss")  # fmt: skip

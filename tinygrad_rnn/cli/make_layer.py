@@ -21,6 +21,7 @@ from ..cells.sizes import length
 from ..check.gradients import SIZES
 from ..check.layers.arguments import attributes, binds, parameters, plain, required
 from ..check.layers.discovered import floats_by_path
+from ..check.layers.parameters import has_methods, with_usual_names
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
@@ -40,7 +41,7 @@ NO_CELL = "; of a layer that is no cell, --inputs should say the shapes that for
 
 def is_layer(target: Any) -> bool:
     """Does it have a forward and a backward? Or, of a class, will its instances have them?"""
-    return all(callable(getattr(target, name, None)) for name in ("forward", "backward"))
+    return has_methods(target)
 
 
 def makes_layer(function: Any) -> bool:
@@ -85,10 +86,10 @@ class LayerMaker:
     def layer(self, target: Any) -> Any:
         """``target`` if it is a layer; else the layer that ``target``, a class or a function, makes."""
         if is_layer(target) and not isinstance(target, type):
-            return target
+            return with_usual_names(target)
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
-        layer = target(**self.arguments(target))
+        layer = with_usual_names(target(**self.arguments(target)))
         if not is_layer(layer):
             raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
         return layer

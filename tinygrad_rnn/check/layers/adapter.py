@@ -14,7 +14,7 @@ import numpy as np
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names, paths
 from ..timeout import SECONDS, limited
-from .arguments import refuse_deferred
+from .arguments import refuse_dataclasses, refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
 from .discovered import DiscoveredLayer, is_discovered
@@ -59,6 +59,7 @@ class Adapter:
         with limited(type(layer).__name__, timeout):
             layer = DiscoveredLayer(layer, inputs) if is_discovered(layer) else layer
         refuse_deferred("check_layer", layer.forward, layer.backward)
+        refuse_dataclasses(inputs)
         self.layer, self.reset, self.seed, self.timeout = layer, reset, seed, timeout
         self.dtype = np.dtype(dtype or np.float64)
         self.arguments = argument_names(layer.forward, len(inputs))

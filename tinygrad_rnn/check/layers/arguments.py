@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import re
@@ -34,6 +35,14 @@ def refuse_deferred(where: str, *functions: Any) -> None:
             raise Uncheckable(f"{where}: {name} is a generator, should return its result: it has a yield")
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise Uncheckable(f"{where}: {name} is async, should be a plain def")
+
+
+def refuse_dataclasses(inputs: Sequence[Any]) -> None:
+    """Raise Uncheckable for an input that is a dataclass: what its arrays are is not known."""
+    for x in inputs:
+        if dataclasses.is_dataclass(x):
+            raise Uncheckable(f"check: an input is the dataclass {type(x).__name__}, should be an array, or a dict, a "
+                              "named tuple or a list of arrays")  # fmt: skip
 
 
 def with_signature(function: Any) -> Any:

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names
-from .names import in_order, is_gradient, key_of, returned_names
+from .names import as_dict, by_key, in_order, is_gradient, key_of, returned_names, unmatched
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 Path = tuple[Any, ...]  # attributes, keys and indices, from the layer to an array
 GRADIENTS = ("g", "gs", "grad", "grads", "gradient", "gradients", "d", "deltas", "dparams", "dp", "dtheta")
-PARAMETERS = ("p", "ps", "param", "params", "parameters", "weights", "w", "theta", "model", "variables")
 WEIGHT = re.compile(r"[wuvb]_?[xhyzrnfgioc\d]{0,2}|gamma|beta|weights?|bias(es)?|kernel|embedding", re.IGNORECASE)
 
 
@@ -34,29 +34,48 @@ class DiscoveredLayer:
 
     def __init__(self, layer: Any, inputs: Sequence[Any] = ()):
         self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple[Any, ...]()
+        self.unmatched: list[str] = []  # names of returned gradients that belong to nothing
         self.arguments = argument_names(layer.forward, len(inputs))
-        self.returned_names = getattr(layer, "returned_names", None) or returned_names(type(layer).backward)
+        self.returned_names = getattr(layer, "returned_names", None) or returned_names(layer.backward)
         arrays = floats_by_path(layer)
         self.paths = names_of(path for path in arrays if not any(is_beside(path, other) for other in arrays))
         methods = {name: as_method(getattr(DiscoveredLayer, f"_run_{name}"), inspect.signature(getattr(layer, name)))
                    for name in ("forward", "backward")}  # fmt: skip
         self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
-        after = self._tried(inputs)
-        if after is not None:
-            self.paths = names_of(path for path, name in self.paths.items() if _is_read(path, self.paths) and (
-                name in after.grads or _lacks_gradient(path, name, after, arrays)))  # fmt: skip
-
-    def _tried(self, inputs: Sequence[Any]) -> Any:
-        """A copy of the layer after forward and backward; None if they do not run."""
         try:
-            used: Any = copy.deepcopy(self)
             with np.errstate(all="ignore"):
-                result = used.forward(*copy.deepcopy(tuple(inputs)))
-                several = isinstance(result, (tuple, list))
-                used.backward(*[np.ones_like(y) for y in (result if several else [result])])
+                self.paths = names_of(self._parameters(copy.deepcopy(tuple(inputs))))
         except Exception:  # of the user's code: the check calls it again and tells
-            return None
-        return used
+            pass
+
+    def _parameters(self, inputs: Sequence[Any]) -> list[Path]:
+        """The arrays that have a gradient after backward, or that lack one: weights that forward reads and keeps.
+
+        Of several arrays beside one gradient, it belongs to the one that forward reads, no moment of an optimiser.
+        """
+        used: Any = copy.deepcopy(self)
+        result = used.forward(*copy.deepcopy(inputs))
+        used.backward(*[np.ones_like(y) for y in (result if isinstance(result, (tuple, list)) else [result])])
+        self.unmatched = used.unmatched
+        before, after, grads = floats_by_path(self.layer), floats_by_path(used.layer), used.grads
+        gradient = {path: next((other for other in after if is_beside(other, path)), name if name in grads else None)
+                    for path, name in self.paths.items()}  # fmt: skip
+        chosen = []
+        for path, mine in gradient.items():
+            rivals = [other for other, theirs in gradient.items() if theirs == mine is not None]
+            kept = path in after and np.array_equal(after[path], before[path], equal_nan=True)
+            if (mine is not None and len(rivals) == 1) or (
+                (rivals or (_is_weight(path) and kept)) and self._reads(path, inputs, result)):  # fmt: skip
+                chosen.append(path)
+        return chosen
+
+    def _reads(self, path: Path, inputs: Sequence[Any], result: Any) -> bool:
+        """Does another array at a path change what forward returns?"""
+        other: Any = copy.deepcopy(self)
+        array = floats_by_path(other.layer)[path]
+        array += 0.1 + 0.1 * np.arange(array.size).reshape(array.shape) / max(array.size, 1)
+        again = other.forward(*copy.deepcopy(inputs))
+        return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(flatten(result)[0], flatten(again)[0]))
 
     @property
     def params(self) -> dict[str, Any]:
@@ -78,7 +97,7 @@ class DiscoveredLayer:
     def _run_backward(self, *dys: Any, **named: Any) -> Any:
         """Take the gradients by parameters out of what backward returns; give the others in the order of the inputs."""
         result = self.layer.backward(*dys, **named)
-        parts = list(result) if isinstance(result, tuple) else [result]
+        parts = list(result) if type(result) is tuple else [result]
         names = self.returned_names if len(self.returned_names) == len(parts) else [""] * len(parts)
         self.returned, rest = {}, []
         for part, name in zip(parts, names):
@@ -86,7 +105,10 @@ class DiscoveredLayer:
             mine = {} if by_input else gradients_in(part, name, self.paths)
             self.returned.update(mine)
             rest += [] if mine else [(name, part)]
-        if not isinstance(result, tuple) or not rest:
+        self.unmatched = unmatched(rest, self.arguments, self.inputs)
+        if isinstance(result, Mapping):
+            return {**result, **by_key(self.arguments, self.inputs, result)} if rest else None
+        if type(result) is not tuple or not rest:
             return result if rest else None
         order = getattr(self.layer, "order", in_order)
         return order([part for _, part in rest], self.arguments, self.inputs, [name for name, _ in rest])
@@ -137,33 +159,24 @@ def is_beside(other: Path, path: Path) -> bool:
         is_gradient(a, b) or (k < len(pairs) - 1 and a in GRADIENTS))) for k, (a, b) in enumerate(pairs))  # fmt: skip
 
 
-def _is_read(path: Path, paths: Iterable[Path]) -> bool:
-    """Is it a parameter, and no moment of an optimiser beside it: ``momentum.Wx`` beside ``p.Wx``?"""
-    same = [other for other in paths if len(other) == len(path) > 1 and other[1:] == path[1:]]
-    usual = [other for other in same if str(other[0]).lower() in PARAMETERS]
-    return path == (usual or [path])[0]
-
-
-def _lacks_gradient(path: Path, name: str, after: DiscoveredLayer, arrays: Mapping[Path, np.ndarray]) -> bool:
-    """Is it a weight by its name, which nothing changes, but which has no gradient after backward?"""
-    now = after.params.get(name)
-    others = [other[-1] for other, mine in after.paths.items() if mine in after.grads]
-    weight = WEIGHT.fullmatch(str(path[-1])) is not None and path[-1] not in others
-    return weight and now is not None and np.array_equal(now, arrays[path], equal_nan=True)
+def _is_weight(path: Path) -> bool:
+    """Is it an array that is named like a weight, or one in a container that is?"""
+    return any(WEIGHT.fullmatch(str(part)) for part in path)
 
 
 def gradients_in(part: Any, name: str, paths: Mapping[Path, str]) -> dict[str, Any]:
     """The gradients by parameters in a part of what a function returned: a dict by keys, an array by its ``name``."""
-    if isinstance(part, Mapping):
-        keys = {mine: key_of(str(path[-1]), part) for path, mine in paths.items()}
-        return {mine: part[key] for mine, key in keys.items() if key is not None}
+    fields = as_dict(part)
+    if fields is not None:
+        keys = {mine: key_of(str(path[-1]), fields) for path, mine in paths.items()}
+        return {mine: fields[key] for mine, key in keys.items() if key is not None}
     return {mine: part for path, mine in paths.items() if is_gradient(name, str(path[-1]))}
 
 
 def names_of(paths: Iterable[Path]) -> dict[Path, str]:
-    """The name of each array: the last part of its path if that tells them apart, else the whole."""
+    """The name of each array: the last part of its path if that tells which weight it is, else the whole."""
     paths = list(paths)
     last = [str(path[-1]) for path in paths]
     dotted = {path: ".".join(map(str, path)) for path in paths}
-    return {path: end if last.count(end) == 1 and not end.isdigit() else dotted[path]
+    return {path: end if last.count(end) == 1 and (len(end) > 2 or WEIGHT.fullmatch(end)) else dotted[path]
             for path, end in zip(paths, last)}  # fmt: skip

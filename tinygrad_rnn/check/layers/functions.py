@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from ..debugger.source import names_in
 from .discovered import as_method, floats_by_path
 from .names import in_order
 
@@ -51,11 +52,18 @@ def global_variables(function: Any) -> dict[str, Any]:
     around: dict[str, Any] = getattr(first, "__globals__", {})
     names, waiting = dict[str, Any](), [first]
     while waiting:
-        read = names_in(code) if (code := getattr(waiting.pop(), "__code__", None)) else []
+        read = globals_read(code) if (code := getattr(waiting.pop(), "__code__", None)) else []
         new = [name for name in read if name in around and name not in names]
         names.update((name, around[name]) for name in new)
         waiting += [around[name] for name in new if getattr(around[name], "__globals__", None) is around]
     return {name: x for name, x in names.items() if isinstance(x, (np.ndarray, dict, list)) and floats_by_path(x)}
+
+
+def globals_read(code: CodeType) -> list[str]:
+    """The names of global variables that a function and the functions inside of it read."""
+    here = [part.argval for part in dis.get_instructions(code) if part.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    inner = [name for part in code.co_consts if isinstance(part, CodeType) for name in globals_read(part)]
+    return list(dict.fromkeys([*here, *inner]))
 
 
 @contextmanager

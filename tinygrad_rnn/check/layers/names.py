@@ -6,7 +6,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,18 +37,34 @@ def matched(
     """
     by_input: dict[str, Any] = {}
     at = 0  # the argument after the last that was matched
-    named = [next((a for a in arguments if is_gradient(name, a)), None) for name in names]
-    for k, g in enumerate(gradients):
-        argument = named[k] if len(named) == len(gradients) else None
+    names = names if len(names) == len(gradients) else [""] * len(gradients)
+    for name, g in zip(names, gradients):
+        argument = next((a for a in arguments if is_gradient(name, a)), None)
+        place = next(((a, x, key) for a, x in zip(arguments, inputs) for key in as_dict(x) or () if
+                      isinstance(key, str) and is_gradient(name, key)), None)  # fmt: skip
         if argument is not None:
             by_input[argument], at = g, arguments.index(argument) + 1
-        elif isinstance(g, dict):
-            by_input.update(_by_key(arguments, inputs, g))
-        elif not names or len(names) != len(gradients) or LIKE.match(names[k]):
+        elif place is not None:
+            by_input.setdefault(place[0], dict.fromkeys(as_dict(place[1]) or ()))[place[2]] = g
+        elif as_dict(g) is not None:
+            by_input.update(by_key(arguments, inputs, as_dict(g) or {}))
+        elif LIKE.match(name):
             fits = [n for n, a in enumerate(arguments) if n >= at and a not in by_input and _is_like(inputs[n], g)]
             if fits:
                 by_input[arguments[fits[0]]], at = g, fits[0] + 1
     return by_input
+
+
+def as_dict(x: Any) -> dict[Any, Any] | None:
+    """A dict, or the fields of a named tuple by name; None for anything else."""
+    return dict(x) if isinstance(x, Mapping) else x._asdict() if hasattr(x, "_asdict") else None
+
+
+def unmatched(gradients: Sequence[tuple[str, Any]], arguments: Sequence[str], inputs: Sequence[Any]) -> list[str]:
+    """The names among returned gradients, and their keys, which are like those of gradients but belong to no input."""
+    names = [key for name, part in gradients for key in (as_dict(part) or [name]) if isinstance(key, str) and key]
+    of = [*arguments, *(key for x in inputs for key in as_dict(x) or () if isinstance(key, str))]
+    return [name for name in names if LIKE.match(name) and name not in of and not any(is_gradient(name, a) for a in of)]
 
 
 def in_order(gradients: Sequence[Any], names: Sequence[str], inputs: Sequence[Any], returned: Sequence[str]) -> Any:
@@ -68,11 +84,11 @@ def fitting(gradients: Sequence[Any], names: Sequence[str], inputs: Sequence[Any
     return tuple(by_input.get(name) for name in names) if by_input else None
 
 
-def _by_key(arguments: Sequence[str], inputs: Sequence[Any], g: dict[str, Any]) -> dict[str, Any]:
+def by_key(arguments: Sequence[str], inputs: Sequence[Any], g: Mapping[Any, Any]) -> dict[str, Any]:
     """A dict of gradients: by the keys of an input that is a dict, and by the names of inputs."""
     by_input: dict[str, Any] = {}
     for argument, x in zip(arguments, inputs):
-        keys = {key: key_of(key, g) for key in x} if isinstance(x, dict) else {}
+        keys = {key: key_of(key, g) for key in as_dict(x) or ()}
         if any(key is not None for key in keys.values()):
             by_input[argument] = {key: None if theirs is None else g[theirs] for key, theirs in keys.items()}
         elif key_of(argument, g) is not None:

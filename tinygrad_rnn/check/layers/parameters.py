@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ...errors import Uncheckable
+
+METHODS = {
+    "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd"),
+    "backward": ("backward", "backward_pass", "backprop", "back_prop", "backpropagation", "bprop", "bptt", "bwd"),
+}
+
+
+def has_methods(thing: Any) -> bool:
+    """Does a layer, or a class of layers, have a forward and a backward, under one of their usual names?"""
+    return all(any(callable(getattr(thing, name, None)) for name in names) for names in METHODS.values())
+
+
+def with_usual_names(layer: Any) -> Any:
+    """A layer whose methods have other names, ``forward_pass`` and ``bptt``, as a copy with forward and backward."""
+    if isinstance(layer, type) or not has_methods(layer) or all(hasattr(layer, name) for name in METHODS):
+        return layer
+    layer = copy.copy(layer)
+    for usual, names in METHODS.items():
+        if not hasattr(layer, usual):
+            setattr(layer, usual, next(getattr(layer, name) for name in names if hasattr(layer, name)))
+    return layer
 
 
 def is_layer(layer: Any) -> None:

@@ -64,7 +64,9 @@ class LayerProblem(Problem):
         if row.name in self.misfits and row.note != NONE:
             return Row(row.name, "wrong", np.inf, shape=row.shape, note=row.note)
         if row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.optional:
-            return Row(row.name, "unchecked", shape=row.shape, note=f"{NONE}: taken as not needed", counts=False)
+            lost = ", ".join(getattr(self.adapter.layer, "unmatched", []))
+            note = f"{NONE}; {lost} belong to no argument" if lost else f"{NONE}: taken as not needed"
+            return Row(row.name, "unchecked", shape=row.shape, note=note, counts=bool(lost))
         if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
             row.verdict = "precision"
         return row

@@ -100,6 +100,22 @@ def test_a_watchdog_that_is_late_interrupts_nothing_after_the_call(monkeypatch):
     assert ended == [True]
 
 
+def test_the_limit_of_a_block_around_another_is_told_by_it():
+    told = []
+
+    def run():
+        text = r"outer: a call runs for longer than 0\.05 s"
+        with pytest.raises(Uncheckable, match=text), limited("outer", 0.05), limited("inner", 60):
+            while not told:
+                time.sleep(0.001)
+        told.append(True)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(20)
+    assert told == [True]
+
+
 def test_an_alarm_of_the_user_stays():
     rings = []
     before = signal.signal(signal.SIGALRM, lambda *_: rings.append(True))

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +38,8 @@ def limited(where: str, seconds: float) -> Iterator[None]:
         with (_alarm if main and not pending else _watchdog)(seconds, frames):
             yield
     except TookTooLong:
+        if not frames:  # of a block around this one, which tells it
+            raise
         raise Uncheckable(_text(where, seconds, frames[0])) from None
 
 
@@ -77,7 +80,10 @@ def _watchdog(seconds: float, frames: list[Any]) -> Iterator[None]:
     finally:
         with lock:
             ended = True
-        timer.cancel()  # an exception that was set just before the end is raised by this call, not after the block
+        timer.cancel()
+        late = bool(frames) and not isinstance(sys.exc_info()[1], TookTooLong)
+        for _ in range(20 if late else 0):  # set just before the end: it is raised here, not after the block
+            time.sleep(0.001)
 
 
 def _text(where: str, seconds: float, frame: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def forward_of(name: str, names: Names) -> Any:
     for back, forth in itertools.product(BACKWARD, FORWARD):
         for old, new in ((back, forth), (back.capitalize(), forth.capitalize())):
             forward = name.replace(old, new).strip("_")
-            if old in name and forward != name and callable(names.get(forward)):
+            if old in name and forward != name and inspect.isfunction(names.get(forward)):
                 return names[forward]
     return None
 

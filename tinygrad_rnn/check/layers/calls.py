@@ -90,6 +90,9 @@ def gradients_by_input(returned: Any, arguments: Sequence[str], trees: Sequence[
     floats = [k for k, tree in enumerate(trees) if any(_is_float(leaf) for leaf in flatten(tree)[0])]
     several = isinstance(returned, (tuple, list))
     whole = several and len(trees) == 1 and is_tree(trees[0]) and len(flatten(returned)[0]) == len(flatten(trees[0])[0])
+    steps = isinstance(returned, list) and len(floats) == 1 and len(returned) == len(trees[floats[0]]) and (
+        not is_tree(trees[floats[0]]) and len({np.shape(g) for g in returned}) == 1)  # fmt: skip
+    returned, several = (np.array(returned), False) if steps else (returned, several)
     parts = list(returned) if several and not whole else [returned]
     if not several and len(floats) > 1:
         parts = [returned] + [None] * (len(floats) - 1)

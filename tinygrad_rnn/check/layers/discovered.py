@@ -105,13 +105,14 @@ class DiscoveredLayer:
             mine = {} if by_input else gradients_in(part, name, self.paths)
             self.returned.update(mine)
             rest += [] if mine else [(name, part)]
-        self.unmatched = unmatched(rest, self.arguments, self.inputs)
-        if isinstance(result, Mapping):
-            return {**result, **by_key(self.arguments, self.inputs, result)} if rest else None
-        if type(result) is not tuple or not rest:
-            return result if rest else None
-        order = getattr(self.layer, "order", in_order)
-        return order([part for _, part in rest], self.arguments, self.inputs, [name for name, _ in rest])
+        gradients: Any = result if rest else None
+        if isinstance(result, Mapping) and rest:
+            gradients = {**result, **by_key(self.arguments, self.inputs, result)}
+        elif type(result) is tuple and rest:
+            order = getattr(self.layer, "order", in_order)
+            gradients = order([g for _, g in rest], self.arguments, self.inputs, [name for name, _ in rest])
+        self.unmatched = unmatched(rest, gradients, self.arguments, self.inputs)
+        return gradients
 
 
 def as_method(function: Callable[..., Any], signature: inspect.Signature) -> Any:

@@ -60,9 +60,16 @@ def as_dict(x: Any) -> dict[Any, Any] | None:
     return dict(x) if isinstance(x, Mapping) else x._asdict() if hasattr(x, "_asdict") else None
 
 
-def unmatched(gradients: Sequence[tuple[str, Any]], arguments: Sequence[str], inputs: Sequence[Any]) -> list[str]:
-    """The names among returned gradients, and their keys, which are like those of gradients but belong to no input."""
-    names = [key for name, part in gradients for key in (as_dict(part) or [name]) if isinstance(key, str) and key]
+def unmatched(
+    parts: Sequence[tuple[str, Any]], gradients: Any, arguments: Sequence[str], inputs: Sequence[Any]
+) -> list[str]:  # fmt: skip
+    """The names of returned parts, and their keys, which are like those of gradients but belong to no input.
+
+    ``gradients`` are those by the inputs: a part that is among them belongs to one.
+    """
+    places = list(gradients) if type(gradients) is tuple else []
+    rest = [(name, part) for name, part in parts if not any(part is g for g in places)]
+    names = [key for name, part in rest for key in (as_dict(part) or [name]) if isinstance(key, str) and key]
     of = [*arguments, *(key for x in inputs for key in as_dict(x) or () if isinstance(key, str))]
     return [name for name in names if LIKE.match(name) and name not in of and not any(is_gradient(name, a) for a in of)]
 

@@ -49,7 +49,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(autouse=True)
-def scan_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def scan_mode(request: pytest.FixtureRequest) -> None:
     """What a scan without a mode does: as it is (the plan), the loop, or compiled code where there is some."""
     mode = getattr(request, "param", "plan")
     if mode == "plan":
@@ -67,7 +67,7 @@ def scan_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         except errors.PlanError:
             return run(call, "auto")
 
-    monkeypatch.setattr(scan, "_run", in_mode)
+    request.getfixturevalue("monkeypatch").setattr(scan, "_run", in_mode)  # where it is not needed, it is not set up
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,5 +1,8 @@
 """Parameters and gradients where their authors keep them: containers, parts, globals, results; caches by any name."""
 
+import collections
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -105,3 +108,97 @@ def test_a_forward_that_never_ends_is_told_in_time():
 
     with pytest.raises(Uncheckable, match=r"Endless: a call runs for longer than 0\.1 s"):
         tg.check_layer(Endless(), X, timeout=0.1)
+
+
+# -- parameters as one argument ----------------------------------------------------------------------------------------
+
+Weights = collections.namedtuple("Weights", "W b")
+
+
+def affine(x, p):
+    W, b = (p["W"], p["b"]) if isinstance(p, dict) else p
+    return x @ W + b, (x, W)
+
+
+BACKWARDS = {
+    "a dict": (dict, lambda dx, dW, db: (dx, {"dW": dW, "db": db})),
+    "a flat dict": (dict, lambda dx, dW, db: {"dx": dx, "dW": dW, "db": db}),
+    "a flat dict with the same keys": (dict, lambda dx, dW, db: {"dx": dx, "W": dW, "b": db}),
+    "a named tuple": (Weights, lambda dx, dW, db: (dx, Weights(dW, db))),
+}
+
+
+@pytest.mark.parametrize("factor", [1, -3])
+@pytest.mark.parametrize("name", BACKWARDS)
+def test_gradients_by_the_entries_of_an_argument_are_compared(name, factor):
+    kind, returned = BACKWARDS[name]
+
+    def backward(dy, cache):
+        x, W = cache
+        return returned(dy @ W.T, factor * x.T @ dy, dy.sum(0))
+
+    report = tg.check_backward(affine, backward, X, {"W": W.T, "b": B} if kind is dict else Weights(W.T, B))
+    assert report.verdict == ("right" if factor == 1 else "wrong"), str(report)
+    assert report.tensors["dp.W"].verdict == report.verdict and report.tensors["dp.b"].verdict == "right"
+
+
+@pytest.mark.parametrize(("last", "verdict"), [("dW", "right"), ("-3 * dW", "wrong")])
+def test_a_tuple_of_gradients_by_the_entries_is_matched_by_names(last, verdict, tmp_path):
+    text = f"""
+def forward(x, p):
+    return x @ p["W"], (x, p)
+
+def backward(dy, cache):
+    x, p = cache
+    dx, dW = dy @ p["W"].T, x.T @ dy
+    dW = {last}
+    return dx, dW
+"""
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    module = load(tmp_path / "mine.py", "mine")
+    report = tg.check_backward(module.forward, module.backward, X, {"W": W.T})
+    assert report.verdict == report.tensors["dp.W"].verdict == verdict, str(report)
+
+
+def test_a_gradient_that_belongs_to_nothing_is_no_pass():
+    report = tg.check_backward(affine, lambda dy, cache: {"dx": dy @ cache[1].T, "dV": 0}, X, {"W": W.T, "b": B})
+    assert report.verdict == "unchecked" and "dV belong to no argument" in str(report), str(report)
+
+
+def test_a_dataclass_is_refused():
+    made = dataclasses.make_dataclass("Held", ["W", "b"])(W.T, B)
+    with pytest.raises(Uncheckable, match="an input is the dataclass Held, should be an array, or a dict"):
+        tg.check_backward(affine, lambda dy, cache: dy, X, made)
+
+
+# -- lists of weights, moments, methods --------------------------------------------------------------------------------
+
+
+class Deep:
+    """Weights and biases in lists with the same indices; what an optimiser keeps has them too."""
+
+    def __init__(self):
+        self.W, self.b = [np.eye(2) / 2, np.eye(2) / 3], [np.ones(2), np.zeros(2)]
+        self.v = [np.zeros((2, 2)), np.zeros((2, 2))]
+
+    def forward_pass(self, x):
+        self.xs = [x, x @ self.W[0] + self.b[0]]
+        return self.xs[1] @ self.W[1] + self.b[1]
+
+    def bptt(self, dy):
+        self.dW, self.db = [None, None], [None, None]
+        for k in (1, 0):
+            self.dW[k], self.db[k] = self.xs[k].T @ dy, self.factor * dy.sum(0)
+            dy = dy @ self.W[k].T
+        return dy
+
+    factor = 1
+
+
+def test_lists_with_the_same_indices_are_told_apart_and_methods_may_have_other_names():
+    report = tg.check_layer(Deep(), X)
+    assert report.verdict == "right" and list(report.tensors) == ["dx", "dW.0", "dW.1", "db.0", "db.1"], str(report)
+    wrong = Deep()
+    wrong.factor = 7
+    report = tg.check_layer(wrong, X)
+    assert [name for name, row in report.tensors.items() if row.verdict == "wrong"] == ["db.0", "db.1"], str(report)

@@ -37,7 +37,7 @@ def checked(tmp_path, monkeypatch):
 
     def check(name, text):
         (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-        return FILES[name][1](load(tmp_path / "mine.py", "mine"))
+        return FILES[name][1](load(tmp_path / "mine.py", "kept_elsewhere"))
 
     return check
 
@@ -67,10 +67,10 @@ def test_a_gradient_that_was_forgotten_is_wrong(checked):
 def test_global_weights_are_as_before(checked, tmp_path):
     checked("globals", GLOBALS)
     fresh = load(tmp_path / "mine.py", "fresh")
-    import mine  # the module that was checked
+    import kept_elsewhere  # the module that was checked
 
     for name in ("Wxh", "Whh", "Why", "bh", "by"):
-        assert np.array_equal(getattr(mine, name), getattr(fresh, name))
+        assert np.array_equal(getattr(kept_elsewhere, name), getattr(fresh, name))
 
 
 def test_a_state_that_the_layer_keeps_is_no_parameter():
@@ -155,7 +155,7 @@ def backward(dy, cache):
     return dx, dW
 """
     (tmp_path / "mine.py").write_text(text, encoding="utf-8")
-    module = load(tmp_path / "mine.py", "mine")
+    module = load(tmp_path / "mine.py", "kept_elsewhere")
     report = tg.check_backward(module.forward, module.backward, X, {"W": W.T})
     assert report.verdict == report.tensors["dp.W"].verdict == verdict, str(report)
 

@@ -60,19 +60,22 @@ def test_what_never_ends_is_told_by_its_line(call, text):
     assert signal.getsignal(signal.SIGALRM) is before and signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+def ends_in_a_thread(run):
+    """Does a function come to its end in a thread of its own, and within 20 s?"""
+    ended = []
+    thread = threading.Thread(target=lambda: [run(), ended.append(True)])
+    thread.start()
+    thread.join(20)
+    return ended == [True]
+
+
 @pytest.mark.parametrize(("call", "text"), CALLS[:2], ids=["layer", "backward"])
 def test_it_is_told_in_another_thread_too(call, text):
-    raised = []
-
     def run():
         with pytest.raises(Uncheckable, match=text):
             call()
-        raised.append(True)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(20)
-    assert raised == [True]
+    assert ends_in_a_thread(run)
 
 
 def test_a_watchdog_that_is_late_interrupts_nothing_after_the_call(monkeypatch):
@@ -84,36 +87,24 @@ def test_a_watchdog_that_is_late_interrupts_nothing_after_the_call(monkeypatch):
             time.sleep(0.05)
             self.function()
 
-    ended = []
-
     def run():
         with contextlib.suppress(Uncheckable), limited("late", 60):
             pass
         for _ in range(100):
             time.sleep(0.002)
-        ended.append(True)
 
     monkeypatch.setattr(threading, "Timer", Late)
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(20)
-    assert ended == [True]
+    assert ends_in_a_thread(run)
 
 
 def test_the_limit_of_a_block_around_another_is_told_by_it():
-    told = []
-
     def run():
         text = r"outer: a call runs for longer than 0\.05 s"
         with pytest.raises(Uncheckable, match=text), limited("outer", 0.05), limited("inner", 60):
-            while not told:
+            while True:
                 time.sleep(0.001)
-        told.append(True)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(20)
-    assert told == [True]
+    assert ends_in_a_thread(run)
 
 
 def test_an_alarm_of_the_user_stays():

@@ -202,3 +202,22 @@ def test_lists_with_the_same_indices_are_told_apart_and_methods_may_have_other_n
     wrong.factor = 7
     report = tg.check_layer(wrong, X)
     assert [name for name, row in report.tensors.items() if row.verdict == "wrong"] == ["db.0", "db.1"], str(report)
+
+
+@pytest.mark.parametrize("kind", [list, lambda ys: {"y": ys[0]}])
+def test_outputs_in_a_list_or_a_dict_leave_a_state_out(kind):
+    class Stateful:
+        def __init__(self):
+            self.W, self.h = np.eye(2), np.ones((4, 2))
+
+        def forward(self, x):
+            self.x, self.h = x, self.h + x @ self.W
+            return kind([self.h])
+
+        def backward(self, dys):
+            dy = dys["y"] if isinstance(dys, dict) else dys[0]
+            self.dW = self.x.T @ dy
+            return dy @ self.W.T
+
+    report = tg.check_layer(Stateful(), X)
+    assert report.verdict == "right" and list(report.tensors) == ["dx", "dW"], str(report)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names
+from .calls import bound, cotangents, tops
 from .names import as_dict, by_key, in_order, is_gradient, key_of, returned_names, unmatched
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
@@ -55,11 +56,12 @@ class DiscoveredLayer:
         """
         used: Any = copy.deepcopy(self)
         result = used.forward(*copy.deepcopy(inputs))
-        used.backward(*[np.ones_like(y) for y in (result if isinstance(result, (tuple, list)) else [result])])
+        floats = [leaf for top in tops(result) for leaf in flatten(top)[0] if np.asarray(leaf).dtype.kind in "fc"]
+        args, named = bound(used, cotangents(used.backward, result, [np.ones_like(y) for y in floats]))
+        used.backward(*args, **named)
         self.unmatched = used.unmatched
         before, after, grads = floats_by_path(self.layer), floats_by_path(used.layer), used.grads
-        gradient = {path: next((other for other in after if is_beside(other, path)), name if name in grads else None)
-                    for path, name in self.paths.items()}  # fmt: skip
+        gradient = {path: beside(path, after) or (name if name in grads else None) for path, name in self.paths.items()}
         chosen = []
         for path, mine in gradient.items():
             rivals = [other for other, theirs in gradient.items() if theirs == mine is not None]
@@ -85,9 +87,8 @@ class DiscoveredLayer:
     @property
     def grads(self) -> dict[str, Any]:
         arrays = floats_by_path(self.layer)
-        beside = {name: next((arrays[other] for other in arrays if is_beside(other, path)), None)
-                  for path, name in self.paths.items()}  # fmt: skip
-        return {**{name: g for name, g in beside.items() if g is not None}, **self.returned}
+        places = {name: beside(path, arrays) for path, name in self.paths.items()}
+        return {**{name: arrays[place] for name, place in places.items() if place is not None}, **self.returned}
 
     def _run_forward(self, *inputs: Any, **named: Any) -> Any:
         """Forward; the inputs are kept."""
@@ -158,6 +159,11 @@ def is_beside(other: Path, path: Path) -> bool:
     pairs = list(zip(other, path))
     return all(a == b or (isinstance(a, str) and isinstance(b, str) and (
         is_gradient(a, b) or (k < len(pairs) - 1 and a in GRADIENTS))) for k, (a, b) in enumerate(pairs))  # fmt: skip
+
+
+def beside(path: Path, arrays: Iterable[Path]) -> Path | None:
+    """The path of the gradient by the array at ``path``, if it is kept beside it."""
+    return next((other for other in arrays if is_beside(other, path)), None)
 
 
 def _is_weight(path: Path) -> bool:

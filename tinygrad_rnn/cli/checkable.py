@@ -21,8 +21,8 @@ from .make_layer import is_layer
 Names = Mapping[str, Any]
 #: What backward functions are called, and the forward functions that they belong to; "" is the name without it.
 BACKWARD = ("backward", "backprop", "bprop", "back", "bwd", "grad")
-LOSSES = ("loss", "totalloss", "cost", "totalcost", "l", "j", "nll", "error", "crossentropy")
 FORWARD = ("forward", "fprop", "fwd", "run", "")
+LOSSES = ("loss", "totalloss", "cost", "totalcost", "l", "j", "nll", "error", "crossentropy")  # plain names
 
 
 def checkable(file: str, names: Names) -> dict[str, str]:

@@ -12,9 +12,7 @@ import functools
 import linecache
 import os
 import re
-import site
 import sys
-import sysconfig
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,12 +20,9 @@ from dataclasses import dataclass, field
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from ...tracing.users import is_users_file
+
 Definition = ast.FunctionDef | ast.ClassDef
-#: Where libraries are; the package itself is one.
-LIBRARIES = tuple(dict.fromkeys([
-    *(path for path in sysconfig.get_paths().values() if path != sys.prefix), *site.getsitepackages(),
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep,
-]))  # fmt: skip
 
 
 @dataclass
@@ -170,7 +165,7 @@ def _is_filled(cell: Any) -> bool:
 
 def _is_users(file: str) -> bool:
     """Is it a file of the user's: no library, and with source?"""
-    return bool(file) and not file.startswith((*LIBRARIES, "<frozen")) and bool(linecache.getlines(file))
+    return is_users_file(file) and bool(linecache.getlines(file))
 
 
 def _parsed(text: str) -> ast.Module:

@@ -54,7 +54,6 @@ def _with_named_states(captured: Captured) -> Captured:
     return _named(captured, states)
 
 
-
 def of_layer(layer: Any, inputs: Sequence[Any], names: Sequence[str]) -> Captured:
     """A layer that computes with NumPy: a method of it runs on Tensors, with a leaf for each array that it holds.
 

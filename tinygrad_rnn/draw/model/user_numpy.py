@@ -5,19 +5,17 @@ The user's modules stay as they are: a copy of a function has a copy of its glob
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
 from ...engine.tensor import Tensor
+from ...tracing.users import is_users_file
 
 MAKERS = ("empty", "zeros", "ones", "full", "empty_like", "zeros_like", "ones_like", "full_like")
-LIBRARIES = ("site-packages", "dist-packages", str(Path(__file__).parents[2]), sysconfig.get_paths()["stdlib"])
 
 
 class Rebound:
@@ -157,8 +155,7 @@ def _members(kind: type) -> Iterator[Any]:
 
 def is_users(x: Any) -> bool:
     """Is it a function that is in no library?"""
-    path = x.__code__.co_filename if isinstance(x, FunctionType) else ""
-    return bool(path) and not any(part in path for part in LIBRARIES)
+    return isinstance(x, FunctionType) and is_users_file(x.__code__.co_filename)
 
 
 @contextmanager

@@ -380,3 +380,11 @@ def test_odd_shapes_are_no_obstacle():
 
     vector = check_backward(lambda x, w: x @ w, back, r((3, 7)), r(7))
     assert vector.first_wrong == "dx" and "sign" in [one.kind for one in vector.diagnoses]
+
+
+def test_the_column_of_numbers_is_measured_and_no_copy_of_autograd():
+    """Of a large tensor, numbers are along a few directions: the error of a wrong gradient differs from autograd's."""
+    report = check_backward(lstm, mutant("do = dh * tanh_c", "do = dh * np.arctanh(tanh_c)"))
+    wrong, right = report.tensors["dWx"], report.tensors["dc"]
+    assert wrong.verdict == "wrong" and 0 < abs(wrong.numbers - wrong.autograd) < 0.5 * wrong.autograd
+    assert right.verdict == "right" and right.numbers < 1e-9

@@ -18,17 +18,19 @@ from .case import Case
 class DerivationProblem(LayerProblem):
     """A derivation as a `Problem`: autograd stands for the numbers in all elements, where it agrees with them.
 
-    Numbers along a few directions show whether it does: ``trusted`` are the numbers of these inputs.
+    Numbers along a few directions show whether it does: ``trusted`` are the numbers of these inputs. ``measured`` are
+    the derivatives that were measured, which the table is about.
     """
 
     smooth = 1
 
     def __init__(self, adapter: Derivation, ys: Sequence[np.ndarray], rng: np.random.Generator):
         super().__init__(adapter, ys, rng)
-        self.case, self.trusted = adapter.case(self.dys), list[int]()
+        self.case, self.trusted, self.measured = adapter.case(self.dys), list[int](), list[Slopes]()
 
     def numbers(self, xs: Sequence[np.ndarray] | None = None, only: int | None = None) -> list[Slopes]:
         measured = super().numbers(xs, only)
+        self.measured = list(measured)
         for k, (name, slope) in enumerate(zip(self.names, measured)):
             g = self.case.by_argument(f"d{name}")
             agrees = distance(slope.of(g), slope.values) <= CLOSE
@@ -50,11 +52,11 @@ def table(adapter: Derivation, problem: DerivationProblem) -> list[Row]:
 
     Gradients by arguments are compared with numbers and with autograd, those by local variables with autograd.
     """
-    rows, gradients, numbers = compared(problem)
+    rows, gradients, _ = compared(problem)
     case = problem.case
     case.take(problem.first.answer if problem.first else {})
     by_argument = {row.name: problem.with_note(row) for row in rows}
-    for name, g, slope in zip(by_argument, gradients, numbers):
+    for name, g, slope in zip(by_argument, gradients, problem.measured):
         if case.hand.get(name) is not None:
             _against_autograd(case, by_argument[name], g, slope)
     if len(problem.trusted) < len(rows):

@@ -234,6 +234,12 @@ def test_mistakes_in_one_chain_are_told_one_after_another(name, tmp_path):
     assert not job.first.wrong
 
 
+def test_an_edit_that_does_not_run_on_all_inputs_does_not_end_the_search(tmp_path):
+    """It runs on the smaller inputs of the search, where arrays of other shapes happen to fit."""
+    report, _ = wrong(tmp_path, "book_gru", "dz = dh_next * h_hat - dh_next * h_prev", "dz = dh_next * h_hat")
+    assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)
+
+
 def test_where_no_chain_of_changes_is_right_nothing_is_told_and_nothing_stays(tmp_path):
     text, _ = changed(BY_NAME["book_rnn"].text, "dt = dh_next * (1 - h_next ** 2)", "dt = np.cosh(dh_next)")
     _, layer, _, inputs = made(BY_NAME["book_rnn"], text, tmp_path / "book_rnn.py")

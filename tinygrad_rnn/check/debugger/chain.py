@@ -82,7 +82,12 @@ class Chain:
                 break
             key, unit, text, patch = step
             before = job.units[unit].text
-            self.accept(unit, text)
+            try:
+                self.accept(unit, text)
+            except Exception:  # of the user's code with the edit, on other inputs than those of the search
+                self.right.append(key)
+                self.accept(unit, before)
+                continue
             if patch is None:  # a line is as it was
                 patches.pop(key)
             elif job.first.wrong and len(wrong) > 1 and next(self.wrong(), wrong[1])[0] < wrong[1][0]:

@@ -1,5 +1,7 @@
 """Which code is the user's."""
 
+import runpy
+import shutil
 import textwrap
 from pathlib import Path
 
@@ -19,9 +21,13 @@ def test_libraries_and_the_package_are_not_the_users():
     assert not is_users_file(str(PACKAGE / "cells" / "cell.py")) and not is_users_file("<frozen runpy>")
 
 
-def test_a_folder_beside_the_package_whose_name_begins_like_it_is_the_users():
-    assert is_users_file(f"{PACKAGE}_cells/mine.py") and is_users_file("/home/me/mine.py")
-    assert is_users_file("/home/me/site-packages-notes/mine.py")
+def test_a_folder_beside_the_package_whose_name_begins_like_it_is_the_users(tmp_path):
+    users = tmp_path / "tinygrad_rnn" / "tracing" / "users.py"  # the package in a folder that holds no library
+    users.parent.mkdir(parents=True)
+    shutil.copy(PACKAGE / "tracing" / "users.py", users)
+    copied = runpy.run_path(str(users))["is_users_file"]
+    assert not copied(str(users)) and copied(str(tmp_path / "tinygrad_rnn_cells" / "mine.py"))
+    assert copied("/home/me/mine.py") and copied("/home/me/site-packages-notes/mine.py")
 
 
 def test_the_checker_and_the_pictures_answer_alike():

@@ -73,6 +73,88 @@ def test_global_weights_are_as_before(checked, tmp_path):
         assert np.array_equal(getattr(kept_elsewhere, name), getattr(fresh, name))
 
 
+PLACES = {
+    "a list": "dx, dW, db = gradients\n        return [dx, dW, db]",
+    "a named tuple": "return Three(*gradients)",
+    "a dict": 'return dict(zip(["dx", "dW", "db"], gradients))',
+    "nameless": "return gradients[0], 1 * gradients[1], 1 * gradients[2]",
+    "a tuple in a tuple": "grads = gradients[1:]\n        return gradients[0], grads",
+    "a dict beside": 'self.gradients = {"dW": gradients[1], "db": gradients[2]}\n        return gradients[0]',
+    "nabla": "self.nabla_W, self.nabla_b = gradients[1:]\n        return gradients[0]",
+    "dL/dW": "self.dL_dW, self.dL_db = gradients[1:]\n        return gradients[0]",
+    "methods": "self.dW, self.db = gradients[1:]\n        return gradients[0]\n    params = grads = lambda self: []",
+}  # fmt: skip
+LAYER = """
+import collections, numpy as np
+W, B = np.arange(1.0, 7).reshape(3, 2), np.ones(3)
+Three = collections.namedtuple("Three", "dx dW db")
+
+class Param:
+    def __init__(self, value):
+        self.v, self.d, self.m = value, np.zeros_like(value), np.zeros_like(value)
+
+class Affine:
+    def __init__(self):
+        self.W, self.b = W.T.copy(), B.copy()
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy):
+        gradients = dy @ self.W.T, {} * self.x.T @ dy, dy.sum(0)
+        {}
+"""
+OBJECTS = LAYER.replace("W.T.copy(), B.copy()", "Param(W.T.copy()), Param(B.copy())").replace(
+    ".W.T", ".W.v.T").replace("@ self.W + self.b", "@ self.W.v + self.b.v")  # fmt: skip
+SLOTS = LAYER.replace("class Affine:", "class Affine:\n    __slots__ = ('W', 'b', 'x', 'dW', 'db')")
+KEPT = {
+    **{name: (LAYER, place) for name, place in PLACES.items()},
+    "objects": (OBJECTS, "self.W.d += gradients[1]\n        self.b.d += gradients[2]\n        return gradients[0]"),
+    "slots": (SLOTS, "self.dW, self.db = gradients[1:]\n        return gradients[0]"),
+    "dicts": (LAYER.replace("        self.W, self.b = W.T.copy(), B.copy()",
+                            "        self.params, self.grads = dict(W=W.T.copy(), b=B.copy()), {{}}").replace(
+                  "self.W", 'self.params["W"]').replace("self.b", 'self.params["b"]'),
+              'self.grads = {"W_grad": gradients[1], "grad_b": gradients[2]}\n        return gradients[0]'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_the_gradients_of_a_layer_are_compared_wherever_they_are_kept(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("tinygrad_rnn.check.mistakes.diagnoses", lambda job: [])
+    (text, place), reports = KEPT[name], []
+    for factor in (1, -3):
+        (tmp_path / "mine.py").write_text(text.format(factor, place), encoding="utf-8")
+        module = load(tmp_path / "mine.py", "kept_elsewhere")
+        reports.append(tg.check_layer(module.Affine(), X))
+    right, wrong = reports
+    assert right.verdict == "right" and len(right.tensors) == 3, str(right)
+    assert [row.verdict for row in wrong.tensors.values()] == ["right", "wrong", "right"], str(wrong)
+
+
+def test_a_gradient_that_is_the_cotangent_itself_is_a_note_until_a_later_backward_writes_into_it():
+    class Bias:
+        def __init__(self):
+            self.b, self.db, self.adds = np.zeros((4, 2)), None, False
+
+        def forward(self, x):
+            return x + self.b
+
+        def backward(self, dy):
+            if self.adds and self.db is not None:
+                self.db += dy
+            else:
+                self.db = dy
+            return dy.copy()
+
+    report = tg.check_layer(Bias(), X)
+    assert report.verdict == "right" and report.notes[0].startswith("db: shares memory with dy:"), str(report)
+    adding = Bias()
+    adding.adds = True
+    report = tg.check_layer(adding, X)
+    assert ("protocol: shared", "db") in [(each.kind, each.tensor) for each in report.diagnoses], str(report)
+
+
 def test_a_state_that_the_layer_keeps_is_no_parameter():
     class Stateful:
         def __init__(self):

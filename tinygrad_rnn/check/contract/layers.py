@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..layers.discovered import DiscoveredLayer
 from ..layers.parameters import listed
 from ..report import Diagnosis
 from .protocol import Pullback, broken, causality, changes, equal, linearity, modified, rows_independent, shared_memory
@@ -36,12 +37,8 @@ def layer_contract(
               **dict(zip(adapter.dy_names(len(dys)), dys))}  # fmt: skip
     handed_over = _handed_over(adapter, run)
     diagnoses += modified(before, handed_over)
-    back = {f"d{name}": g for name, g in run.returned.items()}
-    grads = {id(g): (f"grads[{k}]", g) for k, g in enumerate(run.grads)}
-    shared = shared_memory({**back, **dict(grads.values())}, handed_over)
-    diagnoses, notes = (diagnoses + shared, notes) if adapter.saves else (diagnoses, [each.text for each in shared])
     first = _copied(adapter.gradients(run))
-    results = [_adds(adapter, first, dys, accumulates)]
+    results = [_shared(adapter, run, handed_over, dys), _adds(adapter, first, dys, accumulates)]
     if adapter.saves:
         results += [_loop(adapter, run, dys), _twice(adapter, first, dys), ([], _rebinds(adapter, dys))]
     for violations, remarks in results:
@@ -54,6 +51,23 @@ def layer_contract(
         diagnoses += linear + rows_independent(pullback)
         diagnoses += causality(pullback, pullback.inputs[0]) if pullback.inputs and not linear else []
     return diagnoses, notes
+
+
+def _shared(
+    adapter: Adapter, run: Run, handed_over: Mapping[str, Any], dys: Sequence[Any]
+) -> tuple[list[Diagnosis], list[str]]:
+    """Which gradients share memory; of an attribute that no later backward writes into, this is only a note."""
+    gradients = {name: g for name, g in adapter.gradients(run).items() if g is not None}
+    different = {name if name in run.returned else id(g): (f"d{name}", g) for name, g in gradients.items()}
+    sharing = shared_memory(dict(different.values()), handed_over)
+    kept = [f"d{name}" for name in adapter.param_names if isinstance(run.layer, DiscoveredLayer)]
+    if any(each.tensor in kept for each in sharing):
+        used = adapter.run(adapter.floats, dys)
+        handed = used.dys
+        adapter.rerun(used, adapter.floats, dys)
+        kept = kept if all(map(equal, handed, dys)) else []
+    notes = [each.text for each in sharing if not adapter.saves or each.tensor in kept]
+    return [each for each in sharing if each.text not in notes], notes
 
 
 def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> list[str]:

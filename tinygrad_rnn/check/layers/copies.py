@@ -55,7 +55,13 @@ def arrays_in(thing: Any) -> Iterator[np.ndarray]:
         elif isinstance(item, (list, tuple)):
             stack += item
         else:
-            stack += (item if isinstance(item, dict) else getattr(item, "__dict__", {})).values()
+            stack += (item if isinstance(item, dict) else fields_of(item)).values()
+
+
+def fields_of(thing: Any) -> dict[str, Any]:
+    """The attributes of an object by name, those in ``__slots__`` too."""
+    slots = [name for kind in type(thing).__mro__ for name in np.ravel(getattr(kind, "__slots__", ())).tolist()]
+    return {**{name: getattr(thing, name) for name in slots if hasattr(thing, name)}, **getattr(thing, "__dict__", {})}
 
 
 def _same_view(view: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
@@ -18,10 +19,12 @@ import numpy as np
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names
 from .calls import bound, cotangents, tops
-from .names import as_dict, by_key, in_order, is_gradient, key_of, returned_names, unmatched
+from .copies import fields_of
+from .names import LIKE, as_dict, by_key, in_order, is_gradient, key_of, returned_names, unmatched
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 Path = tuple[Any, ...]  # attributes, keys and indices, from the layer to an array
+VALUES = ("v", "val", "value", "data", "p", "params", "parameters", "weights", "theta")
 GRADIENTS = ("g", "gs", "grad", "grads", "gradient", "gradients", "d", "deltas", "dparams", "dp", "dtheta")
 WEIGHT = re.compile(r"[wuvb]_?[xhyzrnfgioc\d]{0,2}|gamma|beta|weights?|bias(es)?|kernel|embedding", re.IGNORECASE)
 
@@ -97,8 +100,10 @@ class DiscoveredLayer:
 
     def _run_backward(self, *dys: Any, **named: Any) -> Any:
         """Take the gradients by parameters out of what backward returns; give the others in the order of the inputs."""
-        result = self.layer.backward(*dys, **named)
-        parts = list(result) if type(result) is tuple else [result]
+        result: Any = self.layer.backward(*dys, **named)
+        result = result if as_dict(result) is None else as_dict(result)
+        listed = isinstance(result, list) and len(result) == len(self.returned_names) > 1
+        parts = list(result) if type(result) is tuple or listed else [result]
         names = self.returned_names if len(self.returned_names) == len(parts) else [""] * len(parts)
         self.returned, rest = {}, []
         for part, name in zip(parts, names):
@@ -106,14 +111,32 @@ class DiscoveredLayer:
             mine = {} if by_input else gradients_in(part, name, self.paths)
             self.returned.update(mine)
             rest += [] if mine else [(name, part)]
+        rest = self._without_nameless(rest)
         gradients: Any = result if rest else None
-        if isinstance(result, Mapping) and rest:
-            gradients = {**result, **by_key(self.arguments, self.inputs, result)}
-        elif type(result) is tuple and rest:
+        if isinstance(result, Mapping):
+            by_input_name = by_key(self.arguments, self.inputs, result)
+            gradients = {**result, **by_input_name} if rest else by_input_name or None
+        elif len(parts) > 1 and rest:
             order = getattr(self.layer, "order", in_order)
             gradients = order([g for _, g in rest], self.arguments, self.inputs, [name for name, _ in rest])
         self.unmatched = unmatched(rest, gradients, self.arguments, self.inputs)
         return gradients
+
+    def _without_nameless(self, parts: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Take gradients by parameters out of what follows those by the inputs: by their order and shapes."""
+        arrays, count = floats_by_path(self.layer), len(self.arguments)
+        free = {name: arrays[path] for path, name in self.paths.items()
+                if path in arrays and name not in self.returned and beside(path, arrays) is None}  # fmt: skip
+        rest = parts[:count]
+        for name, part in parts[count:]:
+            mine = dict[str, Any]()
+            for g in flatten(part)[0] if LIKE.match(name) else ():
+                fitting = (key for key, x in free.items() if key not in mine and x.shape == np.shape(g))
+                mine.update(dict.fromkeys(itertools.islice(fitting, 1), g))
+            free = {key: x for key, x in free.items() if key not in mine}
+            self.returned.update(mine)
+            rest += [] if mine else [(name, part)]
+        return rest
 
 
 def as_method(function: Callable[..., Any], signature: inspect.Signature) -> Any:
@@ -128,9 +151,10 @@ def as_method(function: Callable[..., Any], signature: inspect.Signature) -> Any
 
 
 def is_discovered(layer: Any) -> bool:
-    """Is it an object with forward and backward, but without ``params`` or without ``grads``?"""
+    """Is it an object with forward and backward, but without arrays ``params`` or without arrays ``grads``?"""
     methods = all(callable(getattr(layer, name, None)) for name in ("forward", "backward"))
-    return methods and not isinstance(layer, type) and not (hasattr(layer, "params") and hasattr(layer, "grads"))
+    lists = all(hasattr(layer, name) and not callable(getattr(layer, name)) for name in ("params", "grads"))
+    return methods and not isinstance(layer, type) and not lists
 
 
 def floats_by_path(thing: Any) -> dict[Path, np.ndarray]:
@@ -147,18 +171,29 @@ def _leaves(thing: Any, path: Path, seen: dict[int, Any]) -> Iterator[tuple[Path
             yield path, thing
         return
     parts = (thing if isinstance(thing, Mapping) else dict(enumerate(thing)) if isinstance(thing, (list, tuple))
-             else getattr(thing, "__dict__", {}))  # fmt: skip
+             else fields_of(thing))  # fmt: skip
     for key, part in list(parts.items()):
         yield from _leaves(part, (*path, key), seen)
 
 
 def is_beside(other: Path, path: Path) -> bool:
-    """Is ``other`` the path of the gradient by the array at ``path``: ``p.Wx`` and ``g.Wx``, ``f.Wx`` and ``f.dWx``?"""
-    if len(other) != len(path) or other == path:
-        return False
-    pairs = list(zip(other, path))
-    return all(a == b or (isinstance(a, str) and isinstance(b, str) and (
-        is_gradient(a, b) or (k < len(pairs) - 1 and a in GRADIENTS))) for k, (a, b) in enumerate(pairs))  # fmt: skip
+    """Is ``other`` the path of the gradient by the array at ``path``?
+
+    ``g.Wx`` is of ``p.Wx``, ``f.dWx`` of ``f.Wx``, ``grads.dWx`` of ``Wx``, and ``Wx.grad`` of ``Wx.value``.
+    """
+    for theirs, mine in itertools.product(shortened(other, GRADIENTS), shortened(path, VALUES)):
+        pairs = [(a, b) for a, b in zip(theirs, mine) if a != b]
+        marked = len(theirs) < len(other) or pairs
+        if len(theirs) == len(mine) and other != path and marked and all(
+            isinstance(a, str) and isinstance(b, str) and (is_gradient(a, b) or (b != mine[-1] and a in GRADIENTS))
+            for a, b in pairs):  # fmt: skip
+            return True
+    return False
+
+
+def shortened(path: Path, names: Sequence[str]) -> list[Path]:
+    """The path, and the path without a part that is among ``names``."""
+    return [path, *(path[:k] + path[k + 1 :] for k, part in enumerate(path) if part in names and len(path) > 1)]
 
 
 def beside(path: Path, arrays: Iterable[Path]) -> Path | None:

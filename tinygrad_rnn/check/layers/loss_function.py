@@ -21,6 +21,7 @@ from .names import fitting, returned_names
 
 def loss_as_layer(function: Callable[..., Any]) -> Any:
     """The function as a layer: all its arguments are inputs."""
+
     def forward(*inputs: Any) -> Any:
         result = function(*inputs)
         if not isinstance(result, (tuple, list)) or len(result) < 2 or np.ndim(result[0]):

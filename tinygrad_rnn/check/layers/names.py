@@ -13,13 +13,16 @@ import numpy as np
 
 from ...engine.pytree import flatten
 
-FORMS = ("d{}", "d_{}", "grad_{}", "{}_grad", "g_{}", "g{}", "grad{}", "delta_{}", "{}grad")
-LIKE = re.compile("$|d|g|.*grad", re.IGNORECASE)  # a name that may be that of a gradient; or no name
+BEFORE = re.compile("d|g|grad(ient)?s?|delta|nabla|d([lLJEC]|loss)d")  # of dW, gW, gradW, deltaW, nablaW, dLdW
+AFTER = re.compile("grads?|gradient|deriv")
+LIKE = re.compile("$|d|g|nabla|.*grad", re.IGNORECASE)  # a name that may be that of a gradient; or no name
 
 
 def is_gradient(name: str, of: str) -> bool:
-    """Is it the name of the gradient by ``of``, in one of the usual forms?"""
-    return any(form.format(of) == name for form in FORMS)
+    """Is it the name of the gradient by ``of``, in one of the usual forms, apart from underscores?"""
+    name, of = name.replace("_", ""), of.replace("_", "")
+    return bool(of) and bool((name.endswith(of) and BEFORE.fullmatch(name[: -len(of)]))
+                             or (name.startswith(of) and AFTER.fullmatch(name[len(of) :])))  # fmt: skip
 
 
 def key_of(name: str, keys: Any) -> Any:
@@ -123,7 +126,7 @@ def returned_names(function: Callable[..., Any]) -> list[str]:
     except (OSError, TypeError, SyntaxError):
         return []
     returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
-    if not returns or not isinstance(returns[-1], ast.Tuple):
+    if not returns or not isinstance(returns[-1], (ast.Tuple, ast.List)):
         return []
     return [_name(part) for part in returns[-1].elts]
 

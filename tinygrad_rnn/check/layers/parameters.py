@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import Uncheckable
+from .names import key_of
 
 METHODS = {
     "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd"),
@@ -44,12 +45,12 @@ def is_layer(layer: Any) -> None:
 
 
 def listed(arrays: Any, params: Any = None) -> list[Any]:
-    """The parameters, or the gradients in the order of ``params``: a list, or a dict by name (W or dW)."""
+    """The parameters, or the gradients in the order of ``params``: a list, or a dict by name (W, dW, W_grad, ...)."""
     if not isinstance(arrays, dict):
         return list(arrays)
     if not isinstance(params, dict):
         return list(arrays.values())
-    return [arrays[name] if name in arrays else arrays.get(f"d{name}") for name in params]
+    return [arrays.get(key_of(name, arrays)) for name in params]
 
 
 def parameter_names(layer: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:

@@ -139,12 +139,16 @@ def test_another_version_or_source_has_another_file(monkeypatch):
     assert functions[0].path not in (first, other)
 
 
-def test_the_explanation_says_how_products_are_computed():
+def test_the_explanation_says_how_products_are_computed(monkeypatch):
     plan = tg.plan(tg.rnn, N=2, D=3, H=4, dtype=np.float64, mode="jit")
     assert (
         "compiled: (2, 4) @ (4, 4) in tiles of 2 x 4, the weight packed once a sequence, one thread" in plan.explain()
     )
     assert "def forward_loop(T, " in plan.source
+    monkeypatch.setenv("TINYGRAD_RNN_THREADS", "2")
+    monkeypatch.setattr(store, "LARGE", 0)
+    text = r"\nthreads: forward_0: [\d.]+ us a step on several threads, [\d.]+ on one: (one|several)\n"
+    assert re.search(text, plan.explain(measure=True))
     with pytest.raises(InvalidValue, match=r"^plan: mode is 'eager', should be plan or jit$"):
         tg.plan(tg.rnn, N=2, D=3, H=4, mode="eager")
 
@@ -201,8 +205,8 @@ def gradients_by(threads, monkeypatch):
 
 def test_two_threads_give_the_same_bits(monkeypatch):
     (one, _, theirs), (two, source, ours) = (gradients_by(threads, monkeypatch) for threads in ("1", "2"))
-    assert one.endswith("packed once a sequence, one thread")
-    assert two.endswith("packed once a sequence, half of the rows on each of two threads")
+    assert one == two
+    assert two.endswith("packed once a sequence, half of the rows at a time, which two threads may share")
     assert f"_now[part * {body.APART}, j_]" in source  # rows of memory that share no cache line
     for path, array in theirs.items():
         np.testing.assert_array_equal(ours[path], array, err_msg=path)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ...engine import threads
 from ...errors import PlanError
 from ..plan.adjoint import STATIC
 from ..plan.buffers import copies
@@ -60,10 +59,10 @@ class Body:
         self.lines = [line for block in blocks for line in block]
 
     def _parts(self, blocks: Sequence[Sequence[str]]) -> int:
-        """2 if two threads compute half of the rows each: where rows are apart, and the products are large."""
+        """2 if two threads may compute half of the rows each: where rows are apart, and the products are large."""
         rows = self.products[0].cut.rows if self.products else 1
         large = sum(product.work for product in self.products) >= LARGE and rows % 2 == 0
-        free = large and threads.count() > 1 and all(product.in_rows(rows) for product in self.products)
+        free = large and all(product.in_rows(rows) for product in self.products)
         return 2 if free and apart(blocks, rows) else 1
 
     def _added_up(self, statements: Sequence[Statement]) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Threads that help the one which runs a pass, without the lock of Python.
+"""Threads that help the one which runs a pass, without the lock of Python, as long as their help makes it quicker.
 
 Each helper has a box. A pass puts the address of its work in, and takes it out at its end if no helper has begun. A
 helper looks into its box for some tenths of a millisecond after its last work, then sleeps: to wake a thread takes as
@@ -7,8 +7,11 @@ long as a small product.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,9 @@ FREE, WRITTEN, OFFERED, TAKEN, ASLEEP = range(5)
 STATE, FUNCTION, ARGUMENT, SIZE = 0, 1, 2, 16
 MOST = 32  #: helpers
 LOOKS = 3_000_000  #: in a millisecond or two, into a box without work, before a helper sleeps
+#: Calls of a pass from one trial of the other way to the next: at least and at most.
+FEWEST, RAREST = 4, 128
+CLEARLY = 0.9  #: of the time of a way, that of the other from which it is the better
 
 BYTE = ir.IntType(8).as_pointer()
 WORK = ir.FunctionType(ir.VoidType(), [BYTE])
@@ -31,6 +37,39 @@ WORK = ir.FunctionType(ir.VoidType(), [BYTE])
 boxes = np.zeros((MOST, SIZE), np.int64)
 _lock = threading.Lock()
 _asleep: list[Any] = []  # for each helper, the lock that it waits for
+
+
+class Sharing:
+    """Whether helpers share a pass: as long as it takes less time than without them. Both ways give the same bits.
+
+    Where other programs keep the processors busy, the thread waits longer for its helpers than they save. So some calls
+    are a trial of the other way, which becomes rarer while that way stays the slower. ``seconds`` are those of a step,
+    alone and shared: means of the latest calls, infinite for a way that has not run yet.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = [math.inf, math.inf]
+        self.better, self.left, self.pause = True, FEWEST, FEWEST
+
+    def run(self, call: Callable[[bool], None], steps: int) -> None:
+        """``call(shared)``, in the way that is the better or on trial."""
+        self.left -= 1
+        trial, warm = self.left <= 0, self.left < 0  # the first call of a trial wakes the helpers, and does not count
+        way = self.better is not trial
+        start = perf_counter()
+        call(way)
+        if warm or not trial:
+            self._enter(way, trial, (perf_counter() - start) / steps)
+
+    def _enter(self, way: bool, trial: bool, seconds: float) -> None:
+        mean = self.seconds[way]
+        new = mean == math.inf or (trial and seconds < mean)  # an old mean may be that of a busier time
+        self.seconds[way] = seconds if new else mean + (min(seconds, 2 * mean) - mean) / 4
+        changes = self.seconds[not self.better] < CLEARLY * self.seconds[self.better]
+        self.better = self.better is not changes
+        if trial or changes:
+            self.pause = FEWEST if changes else min(2 * self.pause, RAREST)
+            self.left = self.pause
 
 
 def ready(serve: Any) -> int:

@@ -22,11 +22,12 @@ import llvmlite
 import numpy as np
 from llvmlite import binding
 
+from ...engine.threads import spare
 from ...errors import PlanError
 from ...files import write_whole
 from ..plan.pool import empty
 from .compile import object_code, target_machine
-from .helpers import boxes, ready
+from .helpers import Sharing, boxes, ready
 from .passes import Pass
 from .source import HEADER, Argument, Source
 
@@ -56,21 +57,30 @@ class Functions:
 
     def __init__(self, title: str):
         self.title, self.sources, self.passes = title, dict[str, Source](), dict[str, Pass]()
+        self.sharing: dict[str, Sharing] = {}
 
     def add(self, name: str, sources: Mapping[str, Source], phases: Sequence[Sequence[str]],
             arguments: Sequence[Argument], memory: Sequence[Argument], work: int) -> Callable[..., None]:  # fmt: skip
         """The pass ``function(T, *arrays)``, by the functions of its ``phases``. Other threads of Python run meanwhile.
 
-        Threads share it from `LARGE` operations on; ``work`` are those of a step.
+        Threads may share it from `LARGE` operations on; ``work`` are those of a step.
         """
         self.sources.update(sources)
         this = self.passes[name] = Pass(phases, arguments, memory)
+        sharing = self.sharing[name] = Sharing()
         fixed, a_step = this.places()[-1]
 
         def function(T: int, *arrays: np.ndarray) -> None:
-            compiled, space = self.loaded[name], empty((fixed + a_step * T,), np.uint8)
+            loaded, space = self.loaded, empty((fixed + a_step * T,), np.uint8)
             space[: this.counters] = 0
-            compiled(T, 0 if T * work < LARGE else ready(self.loaded["serve"]), boxes, space, *arrays)
+
+            def call(shared: bool) -> None:
+                loaded[name](T, ready(loaded["serve"]) if shared else 0, boxes, space, *arrays)
+
+            if T * work < LARGE or not spare():
+                call(False)
+            else:
+                sharing.run(call, T)
 
         return function
 

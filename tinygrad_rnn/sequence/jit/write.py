@@ -51,6 +51,17 @@ class CompiledWriter(Writer):
         self.waiting = Calls()  # the functions of the next pass
         self.ready: dict[str, None] = {}  # the arrays in C order
 
+    @property
+    def measured(self) -> list[str]:  # type: ignore[override]
+        """The time of each pass that threads may share, in both ways."""
+        texts = []
+        for name, sharing in self.functions.sharing.items():
+            alone, shared = (f"{seconds * 1e6:.1f}" for seconds in sharing.seconds)
+            if "inf" not in (alone, shared):
+                texts.append(f"{name}: {shared} us a step on several threads, {alone} on one: "
+                             f"{'several' if sharing.better else 'one'}")  # fmt: skip
+        return texts
+
     def section(self, name: str, title: str) -> None:
         """The statements of a section in phases; sums over all steps belong to the section before them."""
         if name == "once" or (name == "end" and self.backwards):
@@ -124,7 +135,7 @@ class CompiledWriter(Writer):
             self.texts.space["draw_masks"] = partial(drawn, specs)
             self.add(f"{', '.join(map(self.all_steps, masks))}, = draw_masks(T, rng)")
         if body.lines:
-            shared = ", one thread" if body.parts == 1 else ", half of the rows on each of two threads"
+            shared = ", one thread" if body.parts == 1 else ", half of the rows at a time, which two threads may share"
             self.choices["loop"] = [f"{product}{shared}" for product in body.products]
             carried = [f"{self.names.of[carry.leaf]}_all" for carry in self.carries]
             self.call(f"{self.title}_loop", body, stored, carried)

@@ -42,7 +42,8 @@ class Explained:
         """What is merged, hoisted, kept in the loop and sunk; the products with their shapes; the bytes saved a step.
 
         Names are those of ``source``. With ``measure=True`` a pass forward and backward is timed, and the arithmetic of
-        its products is given as a share of what a large product reaches on this machine.
+        its products is given as a share of what a large product reaches on this machine; of compiled passes, how long
+        they take on several threads and on one.
         """
         if self.plan is None:
             return f"{self.cell.name} runs eagerly: {self.reason}\n"
@@ -55,17 +56,19 @@ class Explained:
         values = built.forward.plan.program.values
         states = sum(np.asarray(value.array).nbytes for value in values if value.kind == "state")
         lines.append(f"with checkpoint=k: {saved} bytes for each of k steps, {states} for every k-th step")
-        lines += [self._measured(products)] if measure else []
+        lines += self._measured(products) if measure else []
         return "\n".join(lines) + "\n"
 
-    def _measured(self, products: int) -> str:
-        """The time of a step, and the share of the peak that the arithmetic of its products is."""
+    def _measured(self, products: int) -> list[str]:
+        """The time of a step, the share of the peak that the arithmetic of its products is, and what threads gain."""
         assert self.plan is not None
         dtype = next(value.dtype for value in self.plan.built.forward.plan.program.values if value.kind == "state")
         seconds, most = seconds_a_step(self.plan, self.cell.input, list(self.cell.states)), peak(dtype.name)
         rate, share = products / seconds / 1e9, 100 * products / seconds / most
-        return (f"measured: {seconds * 1e6:.0f} us a step, forward and backward: {rate:.1f} GFLOP/s, "
+        text = (f"measured: {seconds * 1e6:.0f} us a step, forward and backward: {rate:.1f} GFLOP/s, "
                 f"{share:.0f} % of the {most / 1e9:.0f} of a large product")  # fmt: skip
+        directions = [self.plan.built.forward, *([self.plan.built.backward] if self.plan.built.backward else [])]
+        return [text, *(f"threads: {line}" for direction in directions for line in direction.writer.measured)]
 
     def __repr__(self) -> str:
         return (

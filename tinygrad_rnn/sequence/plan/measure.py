@@ -11,7 +11,7 @@ import numpy as np
 
 from .compiled import Plan
 
-STEPS, ROUNDS = 32, 3
+STEPS, ROUNDS = 32, 5
 SIZE = 512  #: of the product that measures the peak
 
 

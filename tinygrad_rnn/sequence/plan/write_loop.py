@@ -17,6 +17,7 @@ class Writer(Sections):
 
     loop_source = ""  #: the source of the loop, if it is compiled
     choices: Mapping[str, Sequence[str]] = {}  #: how compiled products are computed, by section
+    measured: Sequence[str] = ()  #: what threads gain, by the latest calls
 
     def loop(self) -> None:
         """Arrays for all steps, buffers, and the loop."""

@@ -136,6 +136,24 @@ def test_a_formula_serves_all_statements_on_such_shapes():
     assert [key[2][0] for key in p.formulas] == [(N, D), (N, H)]
 
 
+@pytest.mark.parametrize("holds", [True, False])
+def test_the_formula_of_small_arrays_is_taken_if_it_holds_for_large_ones(holds, monkeypatch):
+    p, at = program()
+    W, derivative, shapes = at["W"], rules.local_derivative, []
+
+    def of_some_operand(spec, k, args, attrs):
+        shapes.append(args[0].shape)
+        return derivative(spec, k if holds or args[0].shape == p.shape(W) else 0, args, attrs)
+
+    monkeypatch.setattr(rules, "COMPARED", 1)
+    monkeypatch.setattr(rules, "local_derivative", of_some_operand)
+    dy = p.leaf("cotangent", "", np.ones(p.shape(W)))
+    number = rules.pulled(p, p.statements[p.add("subtract", (W, W))], 1, dy)
+    assert shapes == ([(2, 3)] if holds else [(2, 3), p.shape(W)])
+    assert p.statements[number].op == "negative"
+    np.testing.assert_array_equal(array(p, number), -1)
+
+
 def test_bulk_statements_write_over_operands_that_die():
     p, at = program()
     known = p.add("matmul", (at["x"], block(p, at["W"], 0)))

@@ -52,7 +52,8 @@ def _other(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     row = array.shape[-1:]
     scale = 0.5 * float(np.std(array[:1] if array.ndim else array)) if array.size else 0.0
     factors, terms = rng.uniform(0.7, 1.3, row), rng.standard_normal(row) * (scale or 0.5)
-    return (np.flip(array) * factors.astype(array.dtype) + terms.astype(array.dtype)).astype(array.dtype)
+    result = np.multiply(array[::-1] if array.ndim else array, factors.astype(array.dtype), dtype=array.dtype)
+    return np.add(result, terms.astype(array.dtype), out=result if array.ndim else None)
 
 
 def _masked(step: Step, cell: Cell) -> Step:

@@ -126,7 +126,7 @@ def plan_for(request: Request, call: Call) -> Plan:
 
 def _new(request: Request, call: Call) -> Plan | PlanError:
     try:
-        arrays = {name: np.array(value(tensor)) for name, tensor in call.tensors.items()}
+        arrays = {name: np.asarray(value(tensor)) for name, tensor in call.tensors.items()}
         cell, xs = call.cell, arrays[call.cell.input]
         step = {**arrays, cell.input: xs[:, 0]}
         config, outer, masked = call.config, request.outer, request.masked

@@ -6,7 +6,8 @@ value, or where the formula gives other numbers than the rule on the sample arra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,8 @@ def pulled(program: Program, statement: Statement, k: int, dy: int) -> int:
     """The number of the gradient by operand ``k``, given that by the result."""
     spec = OPS[statement.op]
     truth = _called(program, statement, k)(program.values[dy].array, *_arrays(program, statement, k))
-    number = None
-    if not spec.traits.branches:
-        try:
-            number = _lowered(program, statement, _formula(program, statement, k), dy)
-        except (Error, KeyError, TypeError, ValueError, IndexError):
-            number = None
-    if number is None or not _same(program.values[number].array, truth):
+    number = None if spec.traits.branches else _by_formula(program, statement, k, dy, truth)
+    if number is None:
         name = f"rule:{spec.name}.{spec.arguments[0 if spec.variadic else k]}{k}_{statement.out}"
         args = [dy, *_saved(program, statement, k)[0]]
         return program.add(name, args, function=_called(program, statement, k))
@@ -45,22 +41,51 @@ def pulled(program: Program, statement: Statement, k: int, dy: int) -> int:
     return number if program.values[number].dtype == like else program.add("astype", (number,), {"dtype": like})
 
 
-def _formula(program: Program, statement: Statement, k: int) -> Any:
-    """The formula of the rule. Statements of an operation on values of the same shapes share it."""
+def _by_formula(program: Program, statement: Statement, k: int, dy: int, truth: Any) -> int | None:
+    """The number of the gradient by the formula of the rule; None if it has none, or that gives other numbers.
+
+    The formula is that of small arrays, which is quick, unless it does not hold for these shapes.
+    """
+    for formula in _formulas(program, statement, k):
+        try:
+            number = _lowered(program, statement, formula, dy)
+        except (Error, KeyError, TypeError, ValueError, IndexError):
+            continue
+        if number is not None and _same(program.values[number].array, truth):
+            return number
+    return None
+
+
+def _formulas(program: Program, statement: Statement, k: int) -> Iterator[Any]:
+    """The formula of the rule, on small arrays and on arrays of these shapes. Statements of an operation share it."""
     values = [program.values[arg] for arg in statement.args]
     attrs = [(name, attr_key(attr)) for name, attr in statement.attrs.items()]
     shapes = [(value.shape, value.dtype, repr(value.array) if value.literal else "") for value in values]
-    key = (statement.op, k, *shapes, *attrs)
-    if key not in program.formulas:
-        others = [_other(program, arg) for arg in statement.args]
-        program.formulas[key] = local_derivative(OPS[statement.op], k, others, statement.attrs)
-    return program.formulas[key]
+    small = _small([value.array for value in values]) if not statement.attrs else {}
+    for lengths in [small] * bool(small) + [{}]:
+        key = (statement.op, k, *shapes, *attrs, bool(lengths))
+        if key not in program.formulas:
+            others = [_other(value.array, lengths) for value in values]
+            with suppress(Error, KeyError, TypeError, ValueError, IndexError):
+                program.formulas[key] = local_derivative(OPS[statement.op], k, others, statement.attrs)
+        if key in program.formulas:
+            yield program.formulas[key]
 
 
-def _other(program: Program, number: int) -> Any:
-    """Other numbers of the same shape and dtype: the elements backwards. A formula must not depend on them."""
-    array = program.values[number].array
-    return np.flip(array) if isinstance(array, np.ndarray) and array.dtype.kind == "f" else array
+def _small(arrays: Sequence[Any]) -> dict[int, int]:
+    """Small lengths in the place of those of large arrays: different ones for different ones, in their order."""
+    if max(map(np.size, arrays)) < COMPARED:
+        return {}
+    lengths = sorted({n for array in arrays for n in np.shape(array)} - {0, 1})
+    return {n: k for k, n in enumerate(lengths, 2)}
+
+
+def _other(array: Any, lengths: Mapping[int, int]) -> Any:
+    """Other numbers: the elements backwards, cut to ``lengths``. A formula must not depend on them."""
+    if not isinstance(array, np.ndarray):
+        return array
+    flipped = np.flip(array) if array.dtype.kind == "f" else array
+    return flipped[tuple([slice(lengths.get(n, n)) for n in array.shape])]
 
 
 def _same(lowered: Any, truth: Any) -> bool:

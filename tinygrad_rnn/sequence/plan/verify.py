@@ -21,6 +21,7 @@ from .directions import MASK
 STEPS = 3
 #: How far a plan may be from the loop, relative to the norm, by the size of a number in bytes.
 APART = {4: 1e-4, 8: 1e-11}
+BLOCK = 1 << 15  #: elements of two arrays that are compared together
 SMALL = 1e-3  #: a norm, per root of an element, below which a value may be 0 but for rounding
 
 
@@ -105,13 +106,23 @@ def _distance(ours: Any, theirs: Any) -> float:
     ours, theirs = (np.zeros(()) if y is None else np.asarray(y) for y in (ours, theirs))
     if ours.shape != theirs.shape and ours.ndim and theirs.ndim:
         return np.inf
-    difference, scale = ours - theirs, _norm(theirs)
+    scale = _norm(theirs)
+    if np.isfinite(scale) and np.isfinite(_norm(ours)) and ours.shape == theirs.shape:
+        return _norm_of_difference(ours, theirs) / max(scale, SMALL * np.sqrt(theirs.size))
+    difference = ours - theirs
     if not (np.isfinite(scale) and np.isfinite(_norm(ours))):
         finite = np.isfinite(theirs)
         if not np.array_equal(np.isfinite(ours) & np.ones_like(finite), finite):
             return np.inf
         difference, scale = np.where(finite, difference, 0), _norm(np.where(finite, theirs, 0))
     return _norm(difference) / max(scale, SMALL * np.sqrt(difference.size))
+
+
+def _norm_of_difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The norm of ours - theirs, by blocks that stay in cache."""
+    ours, theirs = np.ravel(ours), np.ravel(theirs)
+    blocks = [slice(start, start + BLOCK) for start in range(0, ours.size, BLOCK)]
+    return float(np.linalg.norm([_norm(ours[block] - theirs[block]) for block in blocks]))
 
 
 def _norm(array: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,13 @@ from .chain import noted
 from .influence import RANK, Ranks
 from .job import Job
 from .patch import SEEDS
-from .references import Line, References, lines_of, passed
+from .quantity import Quantity
+from .references import Line, References, lines_of, passed, stem
 from .source import Unit, shown
 from .statement_edits import bodies
 
 MOST = 400  # values of a line at all its runs; more are not computed one by one
+LINES = 3  # that are named at most
 
 
 @dataclass
@@ -51,8 +54,8 @@ class Place:
                 f"should be {float(self.right[n][index]):.6g}")  # fmt: skip
 
 
-def place(job: Job, small: Job, ranked: Ranks, most: int) -> Place | None:
-    """The first line that mends everything with the gradient by a value of the forward, on two inputs.
+def located(job: Job, small: Job, ranked: Ranks, most: int) -> list[Place]:
+    """The lines that mend everything with the gradient by a value of the forward, on two inputs.
 
     Of the lines that all wrong gradients depend on; the forward or the job run ``most`` times on those of ``small``.
     """
@@ -60,28 +63,41 @@ def place(job: Job, small: Job, ranked: Ranks, most: int) -> Place | None:
     likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < RANK]
     lines = [line for line in lines_of(small) if id(line.statement) in likely]
     other = job.others(SEEDS)[0]
-    return next((here for here in places(small, lines, most) if any(places(other, list(lines_of(other)), most, here))),
-                None)  # fmt: skip
+    alike = (here for here in places(small, lines, most) if any(places(other, list(lines_of(other)), most, here)))
+    return list(itertools.islice(alike, LINES))
 
 
 def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> Iterator[Place]:
     """The lines that mend everything with the gradient by a value of the forward, in the order in which they run.
 
-    Only a line ``like`` another and the same value, if it is given.
+    If a value of their names does it, only these; else by a part of the gradient, else by any value. Only a line
+    ``like`` another and the same value, if it is given.
     """
     references = References(job)
-    for line in dict.fromkeys(lines[n] for n, _ in noted(job, lines)):
-        size = sum(x.size for x in line.values)
-        if line.filled or line.adds or size > MOST:
-            continue
-        for quantity in references.fitting(references.forward.quantities, line, len(line.values)):
-            if like is None or (ast.unparse(line.statement), quantity.text) == (like.source, like.quantity):
-                most -= 2 + size * (id(quantity) not in references.cache)
-                gradients = references.gradients(quantity) if most > 0 else []
-                right = next((g for g in (gradients[::-1], gradients) if g and is_right_with(job, line, g)), None)
+    ran = [lines[n] for n in dict.fromkeys(n for n, _ in noted(job, lines))]
+    ran = [line for line in ran if not line.filled and sum(x.size for x in line.values) <= MOST]
+    pairs = [(line, quantity) for line in ran
+             for quantity in references.fitting(references.forward.quantities, line, len(line.values))]  # fmt: skip
+    tried: dict[Line, list[Any]] = {}
+    for _, group in itertools.groupby(sorted(pairs, key=by_name), by_name):
+        if None in itertools.chain(*tried.values()):
+            break
+        for line, quantity in group:
+            same = like is None or (ast.unparse(line.statement), quantity.text) == (like.source, like.quantity)
+            gradients = references.gradients(quantity) if same and references.forward.evaluations < most else []
+            if gradients and not any(gradients is other or other is None for other in tried.setdefault(line, [])):
+                most -= 2
+                tried[line].append(gradients)
+                right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
                 if right is not None:
+                    tried[line].append(None)
                     yield Place(job, line, right, ast.unparse(line.statement), quantity.text)
-                    break
+
+
+def by_name(pair: tuple[Line, Quantity]) -> int:
+    """0 if the name of a line says that it holds the gradient by a quantity, 1 if a part of it, else 2."""
+    line, quantity = pair
+    return bool(quantity.way) if stem(line.target) == stem(quantity.name.split(",")[0]) else 2
 
 
 def is_right_with(job: Job, line: Line, right: Sequence[np.ndarray]) -> bool:

@@ -53,18 +53,13 @@ class Forward:
         self.trees = [in_double(unit) or unit.node for unit in job.units]
         self.quantities = [quantity for k, tree in enumerate(self.trees) for quantity in quantities(k, tree)]
         self.seen: dict[int, list[np.ndarray]] = {}
-        self.codes: dict[int, Any] = {}  # that move a quantity
-        known = job.adapter.known_gradients(job.dys).items()
-        nodes = list({id(quantity.nodes[0]): quantity.nodes[0] for quantity in self.quantities}.values())
-
-        def note(n: int, x: Any) -> Any:
-            if (kind_of(x) or "i")[0] == "f":
-                self.seen.setdefault(id(nodes[n]), []).append(np.array(x))
-            return x
-
-        pairs = enumerate(zip(job.units, self.trees))
-        with job.running({k: instrumented(unit, nodes, 0, note, tree) for k, (unit, tree) in pairs}):
+        self.nodes = list({id(node): node for quantity in self.quantities for node in quantity.nodes}.values())
+        self.moving: dict[int, int] = {}  # how often the expressions that are moved ran
+        self.evaluations = 0  # of the loss
+        self.codes = [instrumented(unit, self.nodes, 0, self._pass, tree) for unit, tree in zip(job.units, self.trees)]
+        with job.running(dict(enumerate(self.codes))):
             job.problem.L(job.problem.exact)
+        known = job.adapter.known_gradients(job.dys).items()
         self.quantities = [*(Quantity(0, [], name, -2, "", gradients) for name, gradients in known), *self.quantities]
 
     def runs(self, quantity: Quantity) -> Sequence[np.ndarray]:
@@ -86,19 +81,23 @@ class Forward:
 
     def moved(self, quantity: Quantity, w: Values, h: complex) -> Any:
         """The loss with a quantity moved by h w; NaN if the forward raises then, on other numbers than usual."""
-        k, key = quantity.unit, id(quantity)
-        if key not in self.codes:
-            self.codes[key] = instrumented(self.job.units[k], quantity.nodes, 0, self._move, self.trees[k])
-        self.runs_now, self.step = [0] * len(quantity.nodes), [h * x for x in w]
+        self.evaluations += 1
+        self.moving, self.step = {id(node): 0 for node in quantity.nodes}, [h * x for x in w]
         try:
-            with self.job.running({k: self.codes[key]}), np.errstate(all="ignore"):
-                return self.job.problem.L(self.job.problem.exact)
+            with self.job.running({quantity.unit: self.codes[quantity.unit]}), np.errstate(all="ignore"):
+                return self.job.problem.L([x + 0 * h for x in self.job.problem.exact])
         except Exception:  # of the user's code
             return complex(np.nan, np.nan)
 
-    def _move(self, n: int, x: Any) -> Any:
-        self.runs_now[n] += 1
-        return x + self.step[min(self.runs_now[n], len(self.step)) - 1]
+    def _pass(self, n: int, x: Any) -> Any:
+        """Note the value of an expression, or move it."""
+        node = id(self.nodes[n])
+        if node in self.moving:
+            self.moving[node] += 1
+            return x + self.step[min(self.moving[node], len(self.step)) - 1]
+        if not self.moving and (kind_of(x) or "i")[0] == "f":
+            self.seen.setdefault(node, []).append(np.array(x))
+        return x
 
 
 def quantities(k: int, tree: ast.AST) -> Iterator[Quantity]:

@@ -8,7 +8,7 @@ import heapq
 import itertools
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 from typing import Any
@@ -20,13 +20,15 @@ from .insertions import COST, insertions, missing
 from .job import Job
 from .observe import Observation
 from .patch import Goal, Patch, confirmed, mends
-from .place import Place, place
+from .place import Place, located
 from .scope import Scope
 from .shrink import smaller
 from .statement_edits import Edit, bodies, of_statement
 
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
+LOCATING = 3000.0  # so much to locate a line
+LOCATED = 2.0  # so much less an edit costs of a line that mends everything
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
 PUTS_IN = 1.5  # so much less an edit costs later that puts a statement in
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
@@ -46,21 +48,22 @@ class SearchResult:
 def search(job: Job) -> SearchResult:
     """The likeliest edit that makes every gradient right, else edits of lines one after another; else a line.
 
-    Edits are run on smaller inputs, if the same gradients are wrong there; what helps there is run on the given ones.
+    Lines that mend everything with the right gradient in their place are located first, and edited first. All is run
+    on smaller inputs, if the same gradients are wrong there; what helps there is run on the given ones.
     """
     small = smaller(job)
     seen = Observation(small)
     ranked = ranks(small, seen)
-    edits = Candidates(job, seen if small is job else Observation(job), ranked)
+    places = located(job, small, ranked, seen.runs(LOCATING))
+    edits = Candidates(job, seen if small is job else Observation(job), ranked, places)
     result = run(job, edits, seen.runs(FIRST), small)
     if not result.patches:
         result.patches = chained(job, small)
     if not result.patches:
         edits.put_in_earlier()
-        later = run(job, edits, seen.runs(WORK) - result.runs, small)
-        line = None if later.patches else place(job, small, ranked, seen.runs(FIRST))
-        patches = later.patches or ([] if line else several(job))
-        result = SearchResult(patches, later.edit, line, result.runs + later.runs)
+        result = run(job, edits, seen.runs(WORK), small)
+        result.patches = result.patches or ([] if places else several(job))
+    result.line = None if result.patches else next(iter(places), None)
     return result
 
 
@@ -98,7 +101,7 @@ def run(job: Job, edits: Iterator[Edit], most: int, small: Job, goal: Goal = met
 class Candidates:
     """The edits of all statements that ran, ordered by cost and by how likely the statement is wrong."""
 
-    def __init__(self, job: Job, seen: Observation, ranked: Ranks):
+    def __init__(self, job: Job, seen: Observation, ranked: Ranks, places: Sequence[Place] = ()):
         # the least cost of the edits of a statement, what its rank adds to their costs, and what gives them
         self.sources: list[tuple[float, int, float, ast.stmt, Any]] = []
         self.queue: list[tuple[float, int, Edit]] = []
@@ -108,6 +111,7 @@ class Candidates:
             scope = self.scopes[k]
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
                 likely = WEIGHT * ranked.places.get((k, n), 2.0) + FORWARD * seen.is_forward(k)
+                likely -= LOCATED * any(statement is place.line.statement for place in places)
                 if likely < 1.9 * WEIGHT:
                     self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))
                 for name in missing(unit.node, body, at, scope):

@@ -97,7 +97,14 @@ def other_order(own):
     return backward
 
 
-CALLED = (no_last, no_dc, defaults, in_a_dict, anything, stars, positional, positional_first, other_order)
+def other_names(own):
+    def backward(inputs, h0, c0, *, Wx, Wh, b, dhs, dh):  # by position
+        return own(inputs, h0, c0, Wx=Wx, Wh=Wh, b=b, dhs=dhs, dh=dh, dc=0 * c0)
+
+    return backward
+
+
+CALLED = (no_last, no_dc, defaults, in_a_dict, anything, stars, positional, positional_first, other_order, other_names)
 
 
 @pytest.mark.sampled(every=6, by=lambda **_: [])
@@ -121,10 +128,9 @@ def test_what_it_does_not_take_is_zero_and_not_blamed():
 
 
 REFUSED = {
-    "a state": (lambda xs, h, *, Wx, Wh, b, dhs: {}, "does not take c"),
-    "a parameter": (lambda xs, h, c, *, Wx, Wh, dhs, dh, dc: {}, "does not take b"),
-    "another name": (lambda xs, h0, c0, *, Wx, Wh, b, dhs: {}, "wants h0, c0"),
-    "a cache": (lambda xs, h, c, cache, *, Wx, Wh, b, dhs: {}, "wants cache"),
+    "a state": (lambda xs, h, *, Wx, Wh, b, dhs: {}, "got an unexpected keyword argument 'c'"),
+    "a parameter": (lambda xs, h, c, *, Wx, Wh, dhs, dh, dc: {}, "got an unexpected keyword argument 'b'"),
+    "a cache": (lambda xs, h, c, cache, *, Wx, Wh, b, dhs: {}, "missing a required argument: 'cache'"),
 }
 
 
@@ -134,7 +140,7 @@ def test_what_cannot_be_called_is_shown_how(name):
     backward, why = REFUSED[name]
     with pytest.raises(TypeError) as error:
         check_backward(lstm, backward)
-    assert str(error.value) == (f"check_backward: <lambda> {why}; over time it is called as "
+    assert str(error.value) == (f"check_backward: <lambda>: {why}; it is called as "
                                 "<lambda>(xs, h, c, *, Wx, Wh, b, dhs, dh, dc)")  # fmt: skip
 
 

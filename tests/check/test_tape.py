@@ -11,8 +11,9 @@ from tinygrad_rnn import lstm, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check.derivation.adapter import Derivation
 from tinygrad_rnn.check.derivation.case import Case
-from tinygrad_rnn.check.derivation.subjects import OfCell, OfFunction
-from tinygrad_rnn.engine.codegen import first_call
+from tinygrad_rnn.check.derivation.readings import usual
+from tinygrad_rnn.check.derivation.subjects import of_cell, of_function
+from tinygrad_rnn.tracing.trace import pull
 
 SMALL = {"N": 2, "T": 3, "D": 5, "H": 4}
 DO = ("do = dh * tanh_c", "do = -dh * tanh_c")
@@ -29,13 +30,13 @@ def over_time(xs, *, dhs, **params):
 def made(cell, backward=over_time, sizes=SMALL, seed=0) -> Case:
     """A case of random numbers; of one step, if ``backward`` takes no dhs."""
     sizes = sizes if backward is over_time else {letter: n for letter, n in sizes.items() if letter != "T"}
-    return case_of(OfCell(cell, backward, (), {}, sizes, None), seed)
-
-
-def case_of(subject, seed=0) -> Case:
-    """The arguments of a seed, and random cotangents."""
     rng = np.random.default_rng(seed)
-    adapter = Derivation(subject, subject.given(rng, seed))
+    return case_of(of_cell(cell, backward, (), {}, sizes, None, rng), rng)
+
+
+def case_of(subject, rng=None) -> Case:
+    """The arguments of a subject, and random cotangents."""
+    rng, adapter = rng or np.random.default_rng(0), Derivation(subject)
     return adapter.case([rng.standard_normal(y.shape) for y in adapter.run().outputs])
 
 
@@ -52,8 +53,9 @@ def close(got, right, name=""):
 
 def gradients(case, instead=None):
     """By every name that the case knows."""
-    totals = case.tape.back(case.back_in, instead)
-    return {name: case.gradient(line, totals) for name, line in case.known.items()}
+    totals, _ = pull(case.tape, case.back_in, instead)
+    return {name: case.gradient(usual(numbers, case.subject.timed and name[1:] not in case.given), totals)
+            for name, numbers in case.known.items()}  # fmt: skip
 
 
 # -- the right ones ----------------------------------------------------------------------------------------------------
@@ -101,7 +103,7 @@ def test_what_a_step_computes_is_stacked_over_time(name):
 def test_what_is_passed_on_instead_is_passed_on():
     """Double ``do``: what comes before it in the code doubles; what is beside it stays."""
     case = made(lstm, one_step)
-    right, number = gradients(case), case.tape.lines[case.known["do"]][-1]
+    right, number = gradients(case), case.known["do"][-1]
     found = gradients(case, instead={number: 2 * right["do"]})
     for key in ("dh'", "dc'", "do", "df", "dg", "di", "dc"):  # what it was itself is not written over
         np.testing.assert_array_equal(found[key], right[key])
@@ -115,8 +117,8 @@ def test_the_right_ones_instead_change_nothing():
     arrays, params, back = asked(case)
     case.take(lstm_in_the_loop(*arrays, **params, **back))
     assert len(case.instead) == 7 * SMALL["T"]
-    for name, g in case.expected().items():
-        close(g, case.expected(upstream=False)[name], name)
+    for name, g in case.upstream().items():
+        close(g, case.right(name), name)
 
 
 def test_a_wrong_one_instead_is_followed():
@@ -125,44 +127,34 @@ def test_a_wrong_one_instead_is_followed():
     arrays, params, back = asked(case)
     wrong = Mutant("lstm in the loop", (DO,)).function()(*arrays, **params, **back)
     case.take(wrong)
-    found = case.expected()
+    found = case.upstream()
     off = [name for name, g in wrong.items() if np.abs(found[name] - g).max() > 1e-9]
     assert off == ["do"]
 
 
-# -- lines -----------------------------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_line_runs_once_a_step_and_a_gate_is_a_line_of_its_own():
+def test_a_value_of_each_step_is_a_group_and_a_gate_is_one_of_its_own():
     case = made(lstm)
     for name in ("df", "dg", "di", "do", "dc'", "dh'", "dA"):
-        assert len(case.tape.lines[case.known[name]]) == SMALL["T"], name
-    assert len({case.known[name]: None for name in ("df", "dg", "di", "do")}) == 4
+        assert len(case.known[name]) == SMALL["T"], name
+    assert len({tuple(case.known[name]): None for name in ("df", "dg", "di", "do")}) == 4
 
 
-def test_a_line_in_a_loop_over_slices_is_as_many_lines():
-    def forward(A):
-        y = 0
-        for k in range(3):
-            y = y + A[:, 2 * k : 2 * k + 2] * (k + 1)
-        return y
-
-    case = case_of(OfFunction(forward, None, [np.ones((2, 6))], None))
-    slices = [line for line, numbers in case.tape.lines.items() if case.tape.values[numbers[0]].op == "getitem"]
-    assert [len(case.tape.lines[line]) for line in slices] == [1, 1, 1]
-
-
-def test_the_same_function_called_from_two_lines_is_two_lines():
+def test_a_function_that_is_called_twice_binds_its_variables_twice():
     def forward(x):
         def squashed(v):
-            return tanh(v)
+            inner = tanh(v)
+            return inner
 
         a = squashed(x)
         b = squashed(2 * x)
         return a + b
 
-    case = case_of(OfFunction(forward, None, [np.ones((2, 3))], None))
+    case = case_of(of_function(forward, None, [np.ones((2, 3))], None))
     assert case.known["da"] != case.known["db"]
+    assert case.tape.bound["inner"] == [*case.known["da"], *case.known["db"]]
 
 
 def test_a_value_that_is_used_twice_has_the_sum_of_both_ways():
@@ -172,13 +164,7 @@ def test_a_value_that_is_used_twice_has_the_sum_of_both_ways():
         return y
 
     x = np.random.default_rng(0).standard_normal((2, 3))
-    case = case_of(OfFunction(forward, None, [x], None))
+    case = case_of(of_function(forward, None, [x], None))
     s, dy = 1 / (1 + np.exp(-x)), case.dys[0]
     found = gradients(case)
     close(found["ds"], 2 * s * dy)
-
-
-def test_the_first_call_of_an_operation_belongs_to_the_same_line_as_the_next(monkeypatch):
-    before = len(made(tg.rnn).tape.lines)
-    monkeypatch.setattr(tg.tanh, "__code__", first_call.__code__)
-    assert len(made(tg.rnn).tape.lines) == before

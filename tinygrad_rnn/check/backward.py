@@ -1,8 +1,8 @@
 """`check_backward`: a hand-derived gradient against autograd and against numbers, line by line.
 
 To tell a cause from its consequences, the backward pass runs again with the hand-derived gradients in the place of the
-right ones (`Tape.back`). This gives, for each line, the gradient that is right for the inputs of that line. A wrong
-gradient that equals it follows correctly from a mistake in an earlier line.
+right ones (`tracing.trace.pull`). This gives, for each line, the gradient that is right for the inputs of that line. A
+wrong gradient that equals it follows correctly from a mistake in an earlier line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .contract.protocol import broken
 from .derivation.adapter import Derivation
 from .derivation.case import Case
 from .derivation.rows import DerivationProblem, table
-from .derivation.subjects import OfCell, OfFunction, Subject
+from .derivation.subjects import of_cell, of_function
 from .layer import checked
 from .layers.arguments import with_signature
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
@@ -27,7 +27,7 @@ from .mistakes import explain
 from .numeric.compare import CLOSE, ROUNDED
 from .report import Diagnosis, Report, distance
 from .timeout import SECONDS
-from .whole import whole_gradient
+from .whole import sizes_of, whole_gradient
 
 OTHER = 1009  # the seed of the second case
 LATER = "is right on the first inputs and wrong on other inputs in a later call: it keeps a state between calls"
@@ -66,57 +66,57 @@ def check_backward(
     apart. A violation is a diagnosis of kind "protocol: ...". Raises `Uncheckable` for arguments that do not fit, and
     if a call of forward or backward takes longer than ``timeout`` seconds.
     """
-    subject: Subject
     forward, backward = with_signature(forward), with_signature(backward)
     right_way_round(forward, backward, inputs)
     if not isinstance(forward, Cell) and takes_cache(backward, forward):
         return checked(pair_as_layer(forward, backward), inputs, None, dtype=dtype, timeout=timeout)
-    if isinstance(forward, Cell):
-        subject = OfCell(forward, backward, inputs, params, sizes or {}, dtype, seed)
-    else:
-        subject = OfFunction(forward, backward, inputs, dtype, seed)
     rng = np.random.default_rng(seed)
-    adapter = Derivation(subject, subject.given(rng, seed), timeout)
+    subject = (of_cell(forward, backward, inputs, params, sizes or {}, dtype, rng) if isinstance(forward, Cell) else
+               of_function(forward, backward, inputs, dtype))  # fmt: skip
+    adapter = Derivation(subject, timeout)
     report = Report(f"{subject.name}: hand-derived gradients against autograd and numbers")
     problem = DerivationProblem(adapter, adapter.run().outputs, rng)
-    case = problem.case
     report.tensors = {row.name: row for row in table(adapter, problem)}
-    adapter.follow(case)
-    if report.first_wrong:
-        _explain(adapter, case, report)
-    violations, notes = layer_contract(adapter, problem.dys)
+    adapter.follow(problem.case)
+    violations, report.notes = layer_contract(adapter, problem.dys)
     again = any(violation.kind == "protocol: again" for violation in violations)
-    report.diagnoses += violations + ([] if again else _on_others(adapter, report))
-    report.notes += notes
+    report.diagnoses = violations + ([] if again else _on_others(adapter, report))
+    if report.first_wrong:
+        _explain(adapter, problem.case, report)
     return report
 
 
 def _explain(adapter: Derivation, case: Case, report: Report) -> None:
-    """Tell causes from consequences, and add the mistakes to the report."""
-    wrong = [row for row in report.tensors.values() if row.verdict == "wrong" and row.name in case.lines]
-    upstream = case.expected()
-    for wrong_row in wrong:
-        got = np.asarray(case.hand[wrong_row.name], np.float64)
-        wrong_row.consequence = distance(got, upstream[wrong_row.name]) <= CLOSE
+    """Tell causes from consequences, and put the mistakes first in the report."""
+    wrong = [row for row in report.tensors.values() if row.verdict == "wrong" and row.name in case.read]
+    upstream = case.upstream()
+    for row in wrong:
+        row.consequence = distance(np.asarray(case.hand[row.name], np.float64), upstream[row.name]) <= CLOSE
     if wrong and all(row.consequence for row in wrong):  # each follows from another: the first counts as the cause
         wrong[0].consequence = False
-    if case.wrong_rules:
+    if any(row.note.startswith("compared with numbers") for row in wrong):
         return  # a gradient rule of an operation is wrong: nothing that is said of the user's would be sure
-    explain(adapter.in_double(), adapter.subject.sources, report, adapter.batched)
+    adapter.subject.dtype = np.dtype(np.float64)
+    explain(adapter, adapter.subject.sources, report, adapter.batched)
     for line in report.lines:
         assigned = re.match(r"\s*(\w+)", line.old or line.new or "")
         line.way = case.way(assigned[1] if assigned else "") or case.way(report.first_wrong or "")
-    causes = [row for row in wrong if row.verdict == "wrong" and not row.consequence]
-    if not report.lines:
-        report.diagnoses += [diagnosis for row in causes for diagnosis in whole_gradient(
-            row.name, np.asarray(case.hand[row.name]), upstream[row.name], {"T": 1, **case.tape.counts})]  # fmt: skip
+    causes = [row for row in wrong if row.verdict == "wrong" and not row.consequence and not report.lines]
+    counts = sizes_of(adapter.inputs)
+    wholes = list[Diagnosis]()
+    for row in causes:
+        got = np.asarray(case.hand[row.name])
+        wholes += (whole_gradient(row.name, got, upstream[row.name], counts) or
+                   whole_gradient(row.name, got, case.right(row.name), counts))  # fmt: skip
+    report.diagnoses = wholes + report.diagnoses
 
 
 def _on_others(first: Derivation, report: Report) -> list[Diagnosis]:
     """Diagnoses of gradients that are right on the first inputs and wrong on others."""
     rng = np.random.default_rng(OTHER)
+    inputs = [x * rng.uniform(0.8, 1.2, x.shape) if np.asarray(x).dtype.kind == "f" else x for x in first.inputs]
     try:
-        adapter = Derivation(first.subject, first.subject.given(rng, OTHER), first.timeout)
+        adapter: Any = first.with_inputs(inputs)
         dys = [rng.standard_normal(y.shape) for y in adapter.run().outputs]
         hand, case = adapter.run(adapter.floats, dys).answer, adapter.case(dys)
     except Exception:  # of the user's code, which may not run on other inputs

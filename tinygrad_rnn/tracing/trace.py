@@ -105,15 +105,21 @@ class Trace:
         return origins
 
 
-def pull(trace: Trace, cotangents: Mapping[int, Any]) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:
-    """The gradients by value number, and their parts by (value, operand): the specification of every backward pass."""
+def pull(
+    trace: Trace, cotangents: Mapping[int, Any], instead: Mapping[int, Any] | None = None
+) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:  # fmt: skip
+    """The gradients by value number, and their parts by (value, operand): the specification of every backward pass.
+
+    Those in ``instead`` are passed on in the place of the right ones.
+    """
     totals, parts = dict(cotangents), dict[tuple[int, int], Any]()
     for equation in reversed(trace.equations.values()):
         if equation.out in totals and equation.out in trace.nodes:
+            dy = (instead or {}).get(equation.out, totals[equation.out])
             for k, edge in enumerate(trace.nodes[equation.out].edges):
                 if edge is not None and edge[0].shape is not None:
                     parent, rule, saved = edge
-                    part = np.array(fitted(rule.fn(totals[equation.out], *saved), parent))
+                    part = np.array(fitted(rule.fn(dy, *saved), parent))
                     source, parts[equation.out, k] = equation.args[k], part
                     totals[source] = totals[source] + part if source in totals else part
     return totals, parts

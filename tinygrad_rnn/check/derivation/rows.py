@@ -42,8 +42,8 @@ class DerivationProblem(LayerProblem):
     def along(self, k: int, along: np.ndarray, exact: bool, xs: Sequence[np.ndarray] | None = None) -> Slopes:
         if k not in self.trusted:
             return super().along(k, along, exact, xs)
-        moved = dict(zip(self.names, self.exact if xs is None else xs))
-        case = self.case if xs is None else Case(self.case.subject, {**self.case.given, **moved}, self.dys)
+        adapter: Any = self.adapter
+        case = self.case if xs is None else adapter.case(self.dys, dict(zip(self.names, xs)))
         return Slopes(along, along @ np.ravel(case.by_argument(f"d{self.names[k]}")), np.zeros(len(along)), exact)
 
 
@@ -56,14 +56,14 @@ def table(adapter: Derivation, problem: DerivationProblem) -> list[Row]:
     case = problem.case
     case.take(problem.first.answer if problem.first else {})
     by_argument = {row.name: problem.with_note(row) for row in rows}
-    for name, g, slope in zip(by_argument, gradients, problem.measured):
-        if case.hand.get(name) is not None:
-            _against_autograd(case, by_argument[name], g, slope)
+    for entry, g, slope in zip(by_argument.values(), gradients, problem.measured):
+        if case.hand.get(entry.name) is not None:
+            _against_both(case, entry, g, slope)
     if len(problem.trusted) < len(rows):
-        _blame_rules(adapter, case, list(by_argument.values()))
-    for name, g in zip(by_argument, gradients):
-        if by_argument[name].verdict == "wrong" and not by_argument[name].note:
-            _elementwise(case, by_argument[name], g)
+        rules = compared(Problem(lambda **now: adapter.subject.outputs(**now), case.given, np.random.default_rng(0)))[0]
+        for rule, entry in zip(rules, by_argument.values()):
+            if rule.verdict == "wrong":
+                entry.note = "compared with numbers: autograd differs from them, so a gradient rule is wrong"
     returned = [by_argument[name] if name in by_argument else _inner(case, name, g) for name, g in case.hand.items()]
     if not all(np.isfinite(y).all() for y in problem.ys) or not any(y.size for y in problem.ys):
         note = "forward gives NaN or inf here" if any(y.size for y in problem.ys) else EMPTY
@@ -73,31 +73,16 @@ def table(adapter: Derivation, problem: DerivationProblem) -> list[Row]:
     return returned + [Row(name, "unchecked", note="not returned") for name in absent]
 
 
-def _against_autograd(case: Case, entry: Row, g: np.ndarray, slope: Slopes) -> None:
-    """Add the errors of a gradient by an argument against both references to its row."""
-    entry.autograd = distance(g, case.by_argument(entry.name))
-    entry.numbers = distance(slope.of(g), slope.values)
+def _against_both(case: Case, entry: Row, g: np.ndarray, slope: Slopes) -> None:
+    """Add the errors of a gradient by an argument against both references to its row; a wrong one in all elements."""
+    right = case.by_argument(entry.name)
+    entry.autograd, entry.numbers = distance(g, right), distance(slope.of(g), slope.values)
     if entry.verdict == "unchecked":
         entry.verdict, entry.note = verdict(entry.autograd), "compared with autograd only: the numbers are too rough"
-
-
-def _elementwise(case: Case, wrong: Row, g: np.ndarray) -> None:
-    """Compare a wrong gradient by an argument with autograd in all its elements."""
-    right = case.by_argument(wrong.name)
-    exact = row(wrong.name, "wrong", g, right)
-    wrong.rel_error, wrong.worst, wrong.right = exact.rel_error, exact.worst, exact.right
-    wrong.cosine, wrong.ratio, wrong.blocks = exact.cosine, exact.ratio, blocks(case, wrong, g, right)
-
-
-def _blame_rules(adapter: Derivation, case: Case, rows: Sequence[Row]) -> None:
-    """Add a note to the rows for which autograd differs from the numbers."""
-    if all((row.autograd or 0) <= CLOSE for row in rows):
-        return
-    problem = Problem(adapter.subject.function, case.given, np.random.default_rng(0))
-    for rule, wrong in zip(compared(problem)[0], rows):
-        if rule.verdict == "wrong":
-            wrong.note = "compared with numbers: autograd differs from them, so a gradient rule is wrong"
-            case.wrong_rules.append(wrong.name)
+    elif entry.verdict == "wrong" and not entry.note:
+        exact = row(entry.name, "wrong", g, right)
+        entry.rel_error, entry.worst, entry.right = exact.rel_error, exact.worst, exact.right
+        entry.cosine, entry.ratio, entry.blocks = exact.cosine, exact.ratio, blocks(case, entry, g, right)
 
 
 def _inner(case: Case, name: str, g: Any) -> Row:
@@ -106,27 +91,15 @@ def _inner(case: Case, name: str, g: Any) -> Row:
         return Row(name, "right", note="is None", counts=False)
     if g is None or np.asarray(g).dtype.kind not in "fiu":
         return Row(name, "wrong", np.inf, note=f"is {'None' if g is None else 'no array of numbers'}")
-    if name in case.read:
-        return _read(case, name, np.asarray(g))
-    if name not in case.lines:
-        known = f"no such value; there are {', '.join(case.known)}"
-        return Row(name, "unchecked", shape=np.shape(g), counts=False, note=known)
-    right, label = case.right(name), case.label(name)
+    if name not in case.read:
+        note = f"{name[1:]} is computed several times, and no array of its gradients has this shape"
+        note = note if case.several(name) else f"no such value; there are {', '.join(case.known)}"
+        return Row(name, "unchecked", shape=np.shape(g), counts=False, note=note)
+    right, label, text = case.right(name), case.label(name), case.read[name].text
     result = row(name, verdict(distance(g, right)), g, right)
     result.blocks = blocks(case, result, np.asarray(g), right)
-    result.note = f"is {result.shape}, should be {right.shape}" if result.shape != right.shape else (
-        f"taken for the gradient by {label}" if label != name[1:] else "")  # fmt: skip
-    return result
-
-
-def _read(case: Case, name: str, g: np.ndarray) -> Row:
-    """The row of a gradient by a variable that is computed several times."""
-    text, right = case.read[name]
-    if right is None:
-        note = f"{name[1:]} is computed several times, and no array of its gradients has this shape"
-        return Row(name, "unchecked", shape=g.shape, counts=False, note=note)
-    result = row(name, "right", g, right)
-    result.note = f"taken for {text}"
+    result.note = f"taken for {text}" if text else f"taken for the gradient by {label}" if label != name[1:] else ""
+    result.note = f"is {result.shape}, should be {right.shape}" if result.shape != right.shape else result.note
     return result
 
 
@@ -138,7 +111,7 @@ def _right_at_kinks(case: Case, rows: Sequence[Row]) -> None:
     excused = [row for row in rows if row.verdict == "right" and (row.autograd or 0) > CLOSE]
     count = sum(_different(case, row.name, case.by_argument(row.name)) for row in excused)
     for inner in rows:
-        wrong = inner.verdict == "wrong" and inner.autograd is None and inner.name in case.lines
+        wrong = inner.verdict == "wrong" and inner.autograd is None and inner.name in case.read
         if wrong and 0 < _different(case, inner.name, case.right(inner.name)) <= count:
             inner.verdict, inner.note = "right", "other than autograd at a kink"
 
@@ -156,10 +129,9 @@ def verdict(error: float) -> str:
 
 def blocks(case: Case, wrong: Row, g: np.ndarray, right: np.ndarray) -> dict[str, Row]:
     """The rows of the gate blocks of a stacked gradient that is wrong."""
-    if wrong.verdict != "wrong" or g.shape != right.shape:
+    names = case.subject.blocks.get(np.shape(g)[-1], ()) if np.ndim(g) else ()
+    if wrong.verdict != "wrong" or g.shape != right.shape or len(names) < 2:
         return {}
-    mine, theirs = case.atoms(wrong.name, g), case.atoms(wrong.name, right)
-    parts = {key: row(key, "right", mine[key], theirs[key]) for key in mine if len(mine) > 1}
-    for part in parts.values():
-        part.verdict = verdict(part.rel_error or 0.0)
-    return parts
+    parts = zip(names, np.split(g, len(names), axis=-1), np.split(right, len(names), axis=-1))
+    return {f"{wrong.name}.{block}": row(f"{wrong.name}.{block}", verdict(distance(mine, theirs)), mine, theirs)
+            for block, mine, theirs in parts}  # fmt: skip

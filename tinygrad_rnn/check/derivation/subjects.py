@@ -2,188 +2,169 @@
 
 from __future__ import annotations
 
-import functools
-from abc import ABC, abstractmethod
+import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ...cells.cell import Cell
+from ...engine.pytree import flatten
 from ...engine.tensor import value
 from ...errors import InvalidValue, Uncheckable
 from ...ops import stack
-from ...tracing.sample import codes, sample
+from ...tracing.sample import sample
 from ..layers.arguments import binds, parameters, takes_any_keyword
-from ..numeric.inputs import SIZES, argument_names, by_name
-from .calls import one_step, over_time
-from .tape import Tape, taped
+from ..numeric.inputs import SIZES, argument_names
 
 STEPS = 5  # of a check over time: with the other sizes, distinct primes
+Arrays = Mapping[str, Any]
 
 
-class Loop:
-    """A cell over time, as a function of its arguments by name: every output (N, T, H), and the last states."""
+@dataclass
+class Subject:
+    """A forward and the user's ``backward``; ``given`` are the arguments by name, as float64.
 
-    def __init__(self, cell: Cell, config: Mapping[str, Any]):
-        self.cell, self.config = cell, config
-        self.hs: list[Any] = []
-
-    def __call__(self, xs: Any, **given: Any) -> Any:
-        state = tuple(given.pop(name) for name in self.cell.states)
-        self.hs = []
-        for t in range(np.shape(value(xs))[1]):
-            x = xs[:, t]
-            if getattr(x, "node", None) is not None:
-                x.name = self.cell.input
-            new = self.cell(x, *state, **given, **self.config)
-            state = new if isinstance(new, tuple) else (new,)
-            self.hs.append(state[0])
-        return stack(self.hs, axis=1), *state
-
-
-class Subject(ABC):
-    """A forward and the user's ``backward``. ``function`` is the forward, of arguments by name."""
+    ``outputs`` runs the forward on arguments by name. ``call`` runs the backward on such arguments and the gradients by
+    the outputs that it takes, in ``dtype``: the gradients as a dict.
+    """
 
     name: str
+    forward: Any
     backward: Callable[..., Any]
-    function: Callable[..., Any]
+    given: dict[str, Any]
     dtype: np.dtype[Any]
+    outputs: Callable[..., Sequence[Any]]
+    call: Callable[[Arrays, Sequence[Any]], dict[str, Any]]
     batched: list[str]  # the arguments with a row for each sample
     sources: list[Any]  # the user's functions
-    parameters: Sequence[str] = ()  # the arguments whose gradients are always needed
-    cotangents: Sequence[str] = ()  # the names of the gradients by the outputs
-    unreached: Sequence[int] = ()  # the outputs whose gradient the backward does not take
-    timed = False  # over time: the first output is stacked over the steps
-    first: int  # the seed of the user's inputs
-
-    @abstractmethod
-    def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
-        """The arguments by name: the user's at the first seed, else random. Exact in ``dtype``, as float64."""
-
-    @abstractmethod
-    def recorded(self, given: Mapping[str, Any]) -> tuple[Tape, list[list[int]]]:
-        """The tape of the forward, and the numbers of each output on it: several of an output over time."""
-
-    @abstractmethod
-    def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
-        """The gradients that the backward returns for arguments by name and a cotangent for each output."""
+    kinds: dict[str, str] = field(default_factory=dict)  # of the arguments
+    output_names: Sequence[str] = ()
+    cotangents: Sequence[str | None] = ()  # the names of the gradients by the outputs; None if it does not take it
+    timed: bool = False  # over time: the first output is stacked over the steps
+    blocks: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of the gates along an axis, by its length
 
     def reached(self, outputs: Sequence[Any]) -> list[Any]:
         """Of a list with an entry for each output, those whose gradient the backward takes."""
-        return [output for k, output in enumerate(outputs) if k not in self.unreached]
-
-    def blocks(self, given: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
-        """The names of the gates that are stacked along an axis, by its length."""
-        return {}
+        names = self.cotangents or [""] * len(outputs)
+        return [output for name, output in zip(names, outputs) if name is not None]
 
 
-class OfCell(Subject):
+def of_cell(
+    cell: Cell, backward: Callable[..., Any], inputs: Sequence[Any], params: Arrays, sizes: Mapping[str, int],
+    dtype: Any, rng: np.random.Generator,
+) -> Subject:  # fmt: skip
     """A cell, and the backward of a step, or of all steps if it takes ``dhs``."""
+    taken, timed = parameters(backward), "dhs" in parameters(backward)
+    batched, dtype = ["xs" if timed else cell.input, *cell.states], np.dtype(dtype or np.float64)
+    config = {name: x for name, x in params.items() if name not in (*batched, *cell.params)}
+    fixed = {**dict(zip(batched, inputs)), **{name: x for name, x in params.items() if name not in config}}
+    given = _whole(fixed, [*batched, *cell.params]) if fixed else _random(cell, sizes, timed, rng)
+    given = {name: exact(x, dtype) for name, x in given.items()}
+    dys_of = ["dhs"] * timed + [f"d{name}" for name in cell.states]
+    cotangents = [name if name in taken or takes_any_keyword(backward) else None for name in dys_of]
 
-    def __init__(
-        self, cell: Cell, backward: Callable[..., Any], inputs: Sequence[Any], params: Mapping[str, Any],
-        sizes: Mapping[str, int], dtype: Any, seed: int = 0,
-    ):  # fmt: skip
-        self.cell, self.backward, self.name, self.first, self.sizes = cell, backward, cell.name, seed, dict(sizes)
-        self.sources, self.parameters = [backward], list(cell.params)
-        self.timed, self.dtype = "dhs" in parameters(backward), np.dtype(dtype or np.float64)
-        self.batched = ["xs" if self.timed else cell.input, *cell.states]
-        names = (*self.batched, *cell.params)
-        self.config = {name: x for name, x in params.items() if name not in names}
-        self.fixed = {**dict(zip(self.batched, inputs)), **{name: x for name, x in params.items() if name in names}}
-        self.function = Loop(cell, self.config) if self.timed else functools.partial(by_name(cell), **self.config)
-        self.cotangents = ["dhs"] * self.timed + [f"d{name}" for name in cell.states]
-        if self.timed and not takes_any_keyword(backward):
-            taken = parameters(backward)
-            self.unreached = [k for k, name in enumerate(self.cotangents) if name not in taken]
+    def outputs(**now: Any) -> Sequence[Any]:
+        x, *states = [now.pop(name) for name in batched]
+        return _over_time(cell, x, states, {**now, **config}) if timed else _states(cell(x, *states, **now, **config))
 
-    def recorded(self, given: Mapping[str, Any]) -> tuple[Tape, list[list[int]]]:
-        order = [self.cell.input, *self.cell.states]
-        kinds = {order[0]: "input", "xs": "input", **dict.fromkeys(self.cell.states, "state")}
-        kinds |= dict.fromkeys(self.cell.params, "parameter")
+    def call(now: Arrays, dys: Sequence[Any]) -> dict[str, Any]:
+        back = {**dict.fromkeys(dys_of), **dict(zip([name for name in cotangents if name], dys)), **config}
+        states, weights = {name: now[name] for name in batched}, {name: now[name] for name in cell.params}
+        return by_key(_called(backward, states, weights, back), now)
 
-        def new_states(outputs: Any) -> dict[str, Any]:
-            new = outputs[1:] if self.timed else outputs if isinstance(outputs, tuple) else (outputs,)
-            return {f"{name}'": state for name, state in zip(self.cell.states, new)}
-
-        tape, outputs = taped(lambda **now: self.function(**now), given, kinds, codes(self.cell), new_states, order)
-        steps = [self.function.hs] if isinstance(self.function, Loop) else []  # of this run
-        arrays = [*steps, *([state] for state in new_states(outputs).values())]
-        return tape, self.reached([[tape.number(x) for x in runs] for runs in arrays])
-
-    def blocks(self, given: Mapping[str, Any]) -> dict[int, tuple[str, ...]]:
-        params = reversed(self.cell.params.items())  # of two with equal lengths the first counts
-        return {np.shape(given[name])[-1]: param.blocks for name, param in params if param.blocks}
-
-    def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
-        sizes = dict(self.sizes)
-        empty = next((letter for letter, n in sizes.items() if n < 1), None)
-        if empty is not None:
-            raise InvalidValue(f"{self.name}: {empty} is {sizes[empty]}, should be at least 1")
-        if "T" in sizes and not self.timed:
-            raise Uncheckable(f"{self.name}: T is not a size of one step; a backward over time takes dhs")
-        T = sizes.pop("T", STEPS)
-        if self.fixed:
-            given = {name: x if seed == self.first else moved(x, rng) for name, x in self._whole().items()}
-        else:
-            given = sample(self.cell, rng, sizes, SIZES)
-            if self.timed:
-                N, D = given.pop(self.cell.input).shape
-                given = {"xs": rng.standard_normal((N, T, D)), **given}
-        return {name: exact(x, self.dtype) for name, x in given.items()}
-
-    def _whole(self) -> dict[str, Any]:
-        """The user's inputs. Raises Uncheckable unless all are there."""
-        names = (*self.batched, *self.cell.params)
-        missing = [name for name in names if name not in self.fixed]
-        if missing:
-            raise Uncheckable(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
-                            f"{', '.join(names)}, or none")  # fmt: skip
-        return self.fixed
-
-    def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
-        back = {**dict.fromkeys(self.cotangents), **dict(zip(self.reached(self.cotangents), dys)), **self.config}
-        states = {name: given[name] for name in self.batched}
-        params = {name: x for name, x in given.items() if name not in states}
-        call = over_time if self.timed else one_step
-        return by_key(call(self.backward, states, params, back), given)
+    kinds = {batched[0]: "input", **dict.fromkeys(cell.states, "state"), **dict.fromkeys(cell.params, "parameter")}
+    blocks = {np.shape(given[name])[-1]: param.blocks for name, param in reversed(cell.params.items()) if param.blocks}
+    return Subject(cell.name, cell, backward, given, dtype, outputs, call, batched, [backward], kinds,
+                   ["hs"] * timed + [f"{name}'" for name in cell.states], cotangents, timed, blocks)  # fmt: skip
 
 
-class OfFunction(Subject):
+def _states(new: Any) -> tuple[Any, ...]:
+    return new if isinstance(new, tuple) else (new,)
+
+
+def _over_time(cell: Cell, xs: Any, states: Sequence[Any], params: Arrays) -> Sequence[Any]:
+    """Every output of a cell over time, (N, T, H), and the last states."""
+    hs, state = [], tuple(states)
+    for t in range(np.shape(value(xs))[1]):
+        x = xs[:, t]
+        if getattr(x, "node", None) is not None:
+            x.name = cell.input
+        state = _states(cell(x, *state, **params))
+        hs.append(state[0])
+    return stack(hs, axis=1), *state
+
+
+def _random(cell: Cell, sizes: Mapping[str, int], timed: bool, rng: np.random.Generator) -> dict[str, Any]:
+    """Random arguments of a cell, of ``sizes`` by letter."""
+    empty = next((letter for letter, n in sizes.items() if n < 1), None)
+    if empty is not None:
+        raise InvalidValue(f"{cell.name}: {empty} is {sizes[empty]}, should be at least 1")
+    if "T" in sizes and not timed:
+        raise Uncheckable(f"{cell.name}: T is not a size of one step; a backward over time takes dhs")
+    given = sample(cell, rng, {letter: n for letter, n in sizes.items() if letter != "T"}, SIZES)
+    if not timed:
+        return given
+    N, D = given.pop(cell.input).shape
+    return {"xs": rng.standard_normal((N, sizes.get("T", STEPS), D)), **given}
+
+
+def _whole(fixed: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The user's inputs, in order. Raises Uncheckable unless all are there."""
+    missing = [name for name in names if name not in fixed]
+    if missing:
+        raise Uncheckable(f"check_backward: {', '.join(missing)} not given, should be as well: all of "
+                          f"{', '.join(names)}, or none")  # fmt: skip
+    return {name: fixed[name] for name in names}
+
+
+def _called(f: Callable[..., Any], states: Arrays, params: Arrays, back: Arrays) -> Any:
+    """Call a backward of a cell by name, with another name for the input, by position, or with a dict ``params``."""
+    wanted, (first, *rest) = parameters(f), states
+    here = {name: g for name, g in back.items() if name in wanted or takes_any_keyword(f)}
+    calls: list[Any] = []
+    star = any(part.kind is part.VAR_POSITIONAL for part in wanted.values())  # for the states
+    for weights in (params, {"params": params}):
+        forms = [([], {**states, **weights, **here}),
+                 ([states[first]], {**{name: states[name] for name in rest}, **weights, **here}),
+                 ([*states.values()], {**weights, **here}),
+                 ([*states.values(), *weights.values(), *here.values()], {})]  # fmt: skip
+        calls += forms[2 * star :]
+    args, named = next((call for call in calls if not wanted or binds(f, *call)), calls[0])
+    try:
+        inspect.signature(f).bind(*args, **named)
+    except TypeError as error:
+        name = getattr(f, "__name__", "backward")
+        raise Uncheckable(f"check_backward: {name}: {error}; it is called as {name}({', '.join(states)}, *, "
+                          f"{', '.join([*params, *back])})") from None  # fmt: skip
+    except ValueError:  # no signature to read: the call will tell
+        pass
+    return f(*args, **named)
+
+
+def of_function(f: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any], dtype: Any) -> Subject:
     """A function of arrays, and its backward, which takes them and a gradient by each output."""
+    if not inputs:
+        raise Uncheckable("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
+    dtype, wanted = np.dtype(dtype or np.float64), parameters(backward)
+    given = {name: exact(x, dtype) for name, x in zip(argument_names(f, len(inputs)), inputs)}
+    others = [name for name, part in wanted.items() if name not in given and part.default is part.empty]
 
-    def __init__(self, f: Callable[..., Any], backward: Callable[..., Any], inputs: Sequence[Any], dtype: Any,
-                 seed: int = 0):  # fmt: skip
-        if not inputs:
-            raise Uncheckable("check_backward: a function needs inputs: check_backward(f, backward, x, w)")
-        self.f, self.backward, self.name = f, backward, getattr(f, "__name__", type(f).__name__)
-        self.dtype, self.first = np.dtype(dtype or np.float64), seed
-        self.function, self.sources = (lambda **now: f(*now.values())), [f, backward]
-        self.inputs = {name: exact(x, self.dtype) for name, x in zip(argument_names(f, len(inputs)), inputs)}
-        self.batched = list(self.inputs)
+    def outputs(**now: Any) -> Sequence[Any]:
+        return [leaf for leaf in flatten(f(*now.values()))[0] if np.asarray(value(leaf)).dtype.kind in "fc"]
 
-    def given(self, rng: np.random.Generator, seed: int) -> dict[str, Any]:
-        return {name: x if seed == self.first else moved(x, rng) for name, x in self.inputs.items()}
-
-    def recorded(self, given: Mapping[str, Any]) -> tuple[Tape, list[list[int]]]:
-        def named(outputs: Any) -> dict[str, Any]:
-            arrays = list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
-            return dict(zip(["y"] if len(arrays) == 1 else [f"y{k}" for k in range(len(arrays))], arrays))
-
-        tape, outputs = taped(lambda **now: self.f(*now.values()), given, {}, codes(self.f), named, list(given))
-        return tape, [[tape.number(y)] for y in named(outputs).values()]
-
-    def call(self, given: dict[str, Any], dys: Sequence[Any]) -> dict[str, Any]:
-        wanted = parameters(self.backward)
-        others = [name for name, part in wanted.items() if name not in given and part.default is part.empty]
-        if all(name in wanted for name in given) and len(others) == len(dys) and not takes_any_keyword(self.backward):
-            return by_key(self.backward(**given, **dict(zip(others, dys))), given)
-        args = [*given.values(), *dys]
-        if not binds(self.backward, args):
-            names = ", ".join([*given, *(["dy"] if len(dys) == 1 else [f"dy{k}" for k in range(len(dys))])])
+    def call(now: Arrays, dys: Sequence[Any]) -> dict[str, Any]:
+        if all(name in wanted for name in now) and len(others) == len(dys) and not takes_any_keyword(backward):
+            return by_key(backward(**now, **dict(zip(others, dys))), now)
+        args = [*now.values(), *dys]
+        if not binds(backward, args):
+            names = ", ".join([*now, *(["dy"] if len(dys) == 1 else [f"dy{k}" for k in range(len(dys))])])
             raise Uncheckable(f"check_backward: backward({', '.join(wanted)}) should be called as backward({names})")
-        return by_key(self.backward(*args), given)
+        return by_key(backward(*args), now)
+
+    return Subject(getattr(f, "__name__", type(f).__name__), f, backward, given, dtype, outputs, call, list(given),
+                   [f, backward])  # fmt: skip
 
 
 def by_key(gradients: Any, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,8 +186,3 @@ def exact(x: Any, dtype: Any) -> Any:
     """An input as float64, of numbers that ``dtype`` has, so that rounding hides nothing; integers as they are."""
     array = np.asarray(value(x))
     return array.astype(dtype).astype(np.float64) if array.dtype.kind == "f" else array
-
-
-def moved(x: Any, rng: np.random.Generator) -> Any:
-    """Other numbers of about the same size and of the same signs."""
-    return x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x

@@ -1,105 +1,133 @@
-"""A recorded computation and its backward pass, in which hand-derived gradients can stand in for the right ones.
-
-A *line* is a place in the code that ran: the same line of a cell runs once at every step. It is known by the
-instructions that were being executed, from the operation up to `record`.
-"""
+"""A recorded forward, with the values that each of the user's local variables was bound to, in order."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-import numpy as np
-
-from ...engine.codegen import first_call
-from ...engine.graph import fitted
+from ...formula.numpy_functions import traits
+from ...tracing.called_functions import inner_locals_of
 from ...tracing.record import Recorder, record
-from .readings import variable
-
-Line: TypeAlias = tuple[Any, ...]
+from ...tracing.sample import codes
+from ...tracing.users import is_users_file
 
 
 class Tape(Recorder):
-    """A recording that keeps every array, and knows which values were made by one line."""
+    """A recording of ``function``, which runs the user's ``forward``; ``outputs`` are the numbers of its results.
 
-    def __init__(self) -> None:
+    ``slices`` are the inputs of the time steps; they cut the operations into ``groups``: the same operation in each
+    step.
+    """
+
+    def __init__(self, forward: Any) -> None:
         super().__init__()
-        self.site: list[Line] = []
-        self.lines: dict[Line, list[int]] = {}
-        self.variables: dict[str, list[int]] = {}  # the values that each variable was bound to
-        self.operands: dict[tuple[int, int], int] = {}
-        self.ways: dict[int, list[Any]] = {}  # of an operation: source, rule, saved, node of the source
-        self.counts: dict[str, int] = {}  # N and T
+        self.forward, self.bound = forward, dict[str, list[int]]()
 
-    def add(self, x: Any, kind: str, name: str, array: Any) -> int:
-        number = super().add(x, kind, name, array)
-        line = (*_line(), _part(x)) if kind == "operation" else ("given", name or number)
-        self.site.append(line)
-        self.lines.setdefault(line, []).append(number)
-        bound = variable(sys._getframe(1), record.__code__) if kind == "operation" else ""
-        self.variables.setdefault(bound, []).append(number)
-        return number
+    def run(
+        self, function: Callable[..., Sequence[Any]], given: Mapping[str, Any], kinds: Mapping[str, str],
+        names: Sequence[str], timed: bool,
+    ) -> list[int]:  # fmt: skip
+        """Record the function; the numbers of its outputs, which have these names."""
 
-    def finish(self, results: Mapping[str, Any], arguments: Any = ()) -> None:
-        """Give all runs of a line the name of its last run, and collect the gradient rules."""
-        super().finish(results, arguments)
-        for numbers in self.lines.values():
-            name = next((self.values[n].name for n in reversed(numbers) if self.values[n].name), "")
-            for n in numbers:
-                self.values[n].name = name
-        for equation in self.equations.values():
-            self.operands.update({(equation.out, k): source for k, source in enumerate(equation.args)})
-        for number, node in self.nodes.items():
-            self.ways[number] = [
-                (self.operands[number, k], way[1].fn, way[2], way[0])
-                for k, way in enumerate(node.edges)
-                if way is not None and way[0].shape is not None and (number, k) in self.operands
-            ]
+        def call(**tensors: Any) -> Any:
+            with inner_locals_of(UsersCodes(codes(self.forward)), self):  # type: ignore[arg-type]
+                return function(**tensors)
 
-    def back(self, cotangents: Mapping[int, Any], instead: Mapping[int, Any] | None = None) -> dict[int, Any]:
-        """The gradient by every value. Those in ``instead`` are passed on in the place of the right ones."""
-        totals = dict(cotangents)
-        for number in range(len(self.values) - 1, -1, -1):
-            if number in totals and number in self.ways:
-                dy = (instead or {}).get(number, totals[number])
-                for source, rule, saved, node in self.ways[number]:
-                    part = rule(dy, *saved)
-                    part = part if part.shape == node.shape else fitted(part, node)
-                    totals[source] = totals[source] + part if source in totals else part
-        return totals
+        _, outputs = record(call, given, kinds, codes(self.forward), self)
+        arguments = [name for name in given if kinds.get(name, "input") != "parameter"]
+        names = names or (["y"] if len(outputs) == 1 else [f"y{k}" for k in range(len(outputs))])
+        self.finish(dict(zip(names, outputs)), arguments)
+        numbers = [self.number(y) for y in outputs]
+        slices = [equation.out for equation, _ in self.readers(self.inputs["xs"])] if timed else []
+        self.groups = self._groups([*slices, numbers[0]] if timed else [])
+        return numbers
 
-    def stacked(self, line: Line, totals: Mapping[int, Any], over_time: bool) -> Any:
-        """The gradient of a line, of all its runs side by side along axis 1."""
-        parts = [totals[n] if n in totals else np.zeros(self.values[n].shape or ()) for n in self.lines[line]]
-        return np.stack(parts, axis=1) if over_time else parts[0]
+    def locals(self, variables: Mapping[str, Any]) -> None:
+        super().locals(variables)
+        self._bind(variables)
+
+    def inner_locals(self, variables: Mapping[str, Any]) -> None:
+        super().inner_locals(variables)
+        self._bind(variables)
+
+    def _bind(self, variables: Mapping[str, Any]) -> None:
+        for name, number in self.recorded(variables).items():
+            runs = self.bound.setdefault(name, [])
+            if number in self.equations and number not in runs:
+                runs.append(number)
+
+    def _groups(self, ends: Sequence[int]) -> list[list[int]]:
+        """The same operation of all steps, which are between ``ends``; each operation alone if there are none."""
+        if not ends:
+            return [[number] for number in self.equations]
+        steps = [[n for n in self.equations if a <= n < b] for a, b in itertools.pairwise(ends)]
+        return [list(group) for group in zip(*steps) if len({self.values[number].op for number in group}) == 1]
+
+    # -- names
+
+    def variables(self) -> dict[str, list[int]]:
+        """The values of each name, one in each step, arguments first; ``c'`` is of an argument that is assigned.
+
+        ``A_z`` is the sum inside of a gate z.
+        """
+        runs = {name: [number] for name, number in self.inputs.items()}
+        group = {number: group for group in self.groups for number in group}
+        runs |= {value.name: group[value.number] for value in self.values if value.name and value.number in group}
+        last = {name: numbers[-1] for name, numbers in self.bound.items() if numbers}
+        names = [*last.items(), *((self.inside(numbers[-1]), numbers[-1]) for numbers in self.groups)]
+        for name, number in names:
+            if name and number in group:
+                runs.setdefault(name, group[number])
+        return runs
+
+    def all_runs(self, name: str, number: int) -> list[int]:
+        """The values of the variable with a name that are like one of them, in the order of computation.
+
+        Of ``f, g = split(A)``, ``f = sigmoid(f)`` only the second counts.
+        """
+        like, values = self.values[number], [self.values[n] for n in sorted(self.bound.get(name.rstrip("'"), []))]
+        return [value.number for value in values
+                if value.shape == like.shape and bool(value.detail) == bool(like.detail)]  # fmt: skip
+
+    def gate(self, number: int) -> str:
+        """The name of what an activation makes from a value; "" if none does."""
+        read = [self.values[equation.out] for equation, _ in self.readers(number) if is_activation(equation.op.name)]
+        return next((value.name for value in read if value.name), "")
+
+    def inside(self, number: int) -> str:
+        """``A_z`` for the sum inside of ``z = sigmoid(...)``, or ``A.z`` if it is a part of ``A``; "" for all else."""
+        value, gate = self.values[number], self.gate(number).replace("'", "")
+        if not gate or value.equation is None:
+            return ""
+        return f"{self.label(value.equation.args[0])}.{gate}" if value.op == "getitem" else f"A_{gate}"
+
+    def label(self, number: int) -> str:
+        """What a value is called: by its name, by the gate that it is inside of, or by its operation."""
+        value = self.values[number]
+        part = f"{self.label(value.equation.args[0])}{value.detail}" if value.equation and value.detail else ""
+        return value.name or value.inner_name or self.inside(number) or part or f"{value.op or value.kind}(...)"
+
+    def spelled(self, number: int) -> str:
+        """A value in words: by its name, or as what goes into an activation with a name; "" for any other."""
+        value, gate = self.values[number], self.gate(number)
+        if value.name or not gate:
+            return value.name
+        activation = next(equation.op.name for equation, _ in self.readers(number) if is_activation(equation.op.name))
+        return f"{gate}, before the {activation}"
 
 
-def _part(x: Any) -> str:
-    """Which slice is taken, so that the gates cut from one sum in a loop are lines apart; but not which step."""
-    node = getattr(x, "node", None)
-    if node is None or node.op is None or node.op.name != "getitem":
-        return ""
-    index = node.attrs["index"]
-    every = index if isinstance(index, tuple) else (index,)
-    return str(index) if all(isinstance(part, slice) or part is Ellipsis for part in every) else ""
+class UsersCodes:
+    """The code of all functions that are the user's, but for some."""
+
+    def __init__(self, others: Sequence[Any]):
+        self.others = others
+
+    def __contains__(self, code: Any) -> bool:
+        file = code.co_filename
+        return is_users_file(file) and not file.startswith("<operation") and code not in self.others
 
 
-def _line() -> Line:
-    """The instructions that are being executed, from the operation up to `record`."""
-    frame, places = sys._getframe(2), []
-    while frame is not None and frame.f_code is not record.__code__:
-        if frame.f_code is not first_call.__code__:  # which the first of several runs of a line goes through
-            places.append((id(frame.f_code), frame.f_lasti))
-        frame = frame.f_back  # type: ignore[assignment]
-    return tuple(places)
-
-
-def taped(
-    call: Callable[..., Any], given: Mapping[str, Any], kinds: Mapping[str, str], codes: Any,
-    results: Callable[[Any], Mapping[str, Any]], arguments: Any = (),
-) -> tuple[Tape, Any]:  # fmt: skip
-    """Run ``call`` on arrays by name, and the tape of it; ``results`` names what it gave."""
-    tape, result = record(call, given, kinds, codes, Tape())
-    tape.finish(results(result), arguments)
-    return tape, result
+def is_activation(op: str) -> bool:
+    """Is an operation an activation, such as tanh? Then its argument is the sum inside of a gate."""
+    return bool(op) and traits(op).activation

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from helpers.handwritings.elsewhere import CONTAINERS, GLOBAL_DICT, GLOBALS, PARTS, RETURNED, RETURNED_DICT, TAPE
+from helpers.handwritings import elsewhere
 from helpers.handwritings.table import load
 from tinygrad_rnn.check.layers.discovered import DiscoveredLayer, is_beside
 from tinygrad_rnn.errors import Uncheckable
@@ -15,17 +15,21 @@ from tinygrad_rnn.errors import Uncheckable
 X, H = np.random.default_rng(0).standard_normal((4, 2)), np.random.default_rng(1).standard_normal((4, 3))
 SEQ, H0 = np.random.default_rng(2).standard_normal((3, 2, 2)), np.zeros((3, 2))
 W, U, B = (np.random.default_rng(k).standard_normal(shape) / 2 for k, shape in enumerate([(3, 2), (3, 3), (3,)]))
+IDS = np.array([[1, 3, 1], [0, 5, 2]])
 
 FILES = {
-    "containers": (CONTAINERS, lambda m: tg.check_layer(m.Cell(), X, H), "dx dh dWx dWh db", "self.x.T @ a"),
-    "parts in a list": (PARTS, lambda m: tg.check_layer(m.Two(), X),
+    "containers": (elsewhere.CONTAINERS, lambda m: tg.check_layer(m.Cell(), X, H), "dx dh dWx dWh db", "self.x.T @ a"),
+    "parts in a list": (elsewhere.PARTS, lambda m: tg.check_layer(m.Two(), X),
                         "dx dlayers.0.W dlayers.0.b dlayers.1.W dlayers.1.b", "dy.sum(0)"),
-    "returned by name": (RETURNED, lambda m: tg.check_layer(m.Cell(), X), "dx dW db", "self.x.T @ dy"),
-    "returned by key": (RETURNED_DICT, lambda m: tg.check_layer(m.Cell(), X), "dx dW db", "self.x.T @ dy"),
-    "globals": (GLOBALS, lambda m: tg.check_loss(m.lossFun, [0, 3, 2], [3, 2, 1], np.zeros((4, 1))),
+    "returned by name": (elsewhere.RETURNED, lambda m: tg.check_layer(m.Cell(), X), "dx dW db", "self.x.T @ dy"),
+    "returned by key": (elsewhere.RETURNED_DICT, lambda m: tg.check_layer(m.Cell(), X), "dx dW db", "self.x.T @ dy"),
+    "globals": (elsewhere.GLOBALS, lambda m: tg.check_loss(m.lossFun, [0, 3, 2], [3, 2, 1], np.zeros((4, 1))),
                 "dhprev dWxh dWhh dbh dWhy dby", "da @ hs[t - 1].T"),
-    "a global dict": (GLOBAL_DICT, lambda m: tg.check_loss(m.cost, X, X[:, :1]), "dx dy dW db", "x.T @ (2 * e)"),
-    "a tape": (TAPE, lambda m: tg.check_backward(m.run, m.run_back, W, U, B, SEQ, H0), "dW dU dbias dseq dh0",
+    "a global dict": (elsewhere.GLOBAL_DICT, lambda m: tg.check_loss(m.cost, X, X[:, :1]), "dx dy dW db",
+                      "x.T @ (2 * e)"),
+    "a method": (elsewhere.METHOD, lambda m: tg.check_loss(m.WordModel(6, 4).loss, IDS, IDS[::-1]), "dE dW dV",
+                 "hs[t].T @ a"),
+    "a tape": (elsewhere.TAPE, lambda m: tg.check_backward(m.run, m.run_back, W, U, B, SEQ, H0), "dW dU dbias dseq dh0",
                "a @ x.T"),
 }  # fmt: skip
 
@@ -57,7 +61,7 @@ def test_a_wrong_one_is_wrong(name, checked):
 
 
 def test_a_gradient_that_was_forgotten_is_wrong(checked):
-    text = CONTAINERS.replace('        self.g["b"] += a.sum(0)\n', "").replace(
+    text = elsewhere.CONTAINERS.replace('        self.g["b"] += a.sum(0)\n', "").replace(
         "zeros_like(p) for key, p in self.p.items()}\n        self.mom",
         'zeros_like(p) for key, p in self.p.items() if key != "b"}\n        self.mom')  # fmt: skip
     report = checked("containers", text)
@@ -65,7 +69,7 @@ def test_a_gradient_that_was_forgotten_is_wrong(checked):
 
 
 def test_global_weights_are_as_before(checked, tmp_path):
-    checked("globals", GLOBALS)
+    checked("globals", elsewhere.GLOBALS)
     fresh = load(tmp_path / "mine.py", "fresh")
     import kept_elsewhere  # the module that was checked
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,16 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
     loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
 
     Gradients are matched to inputs by name (``dWxh``, ``grad_Wxh``, a dict with the keys of an input), then by order
-    and shape; what fits no input is left alone. Weights may be global variables of the function's module. An input
-    without a gradient does not count. Inputs are arrays, or lists, tuples and dicts of arrays; integers are never
-    differentiated. ``seed`` seeds NumPy's and Python's global generators before each call.
+    and shape; what fits no input is left alone. Weights may be global variables of the function's module, or attributes
+    of the object whose method it is (``model.loss``). An input without a gradient does not count. Inputs are arrays, or
+    lists, tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global
+    generators before each call.
 
     Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, returns no loss, or if a call
     takes longer than ``timeout`` seconds.
     """
     name = getattr(function, "__name__", type(function).__name__)
+    name = f"{type(function.__self__).__name__}.{name}" if inspect.ismethod(function) else name
     if isinstance(function, type) or not callable(function):
         raise Uncheckable(f"check_loss: it is handed a {type(function).__name__}, should be a function that returns "
                           "the loss, then gradients")  # fmt: skip

@@ -164,3 +164,34 @@ class BothWays:
         dx = self.forth.backward(dy[..., :3])
         return dx + self.back.backward(dy[..., 3:][:, ::-1])[:, ::-1]
 """
+
+METHOD = """\
+import numpy as np
+
+
+class WordModel:
+    def __init__(self, words, hidden, seed=0):
+        normal = np.random.RandomState(seed).randn
+        self.E, self.W, self.V = normal(words, hidden) / 2, normal(hidden, hidden) / 2, normal(hidden, words) / 2
+
+    def loss(self, tokens, following):
+        N, T = tokens.shape
+        rows, loss = np.arange(N), 0.0
+        hs, ps = [np.zeros((N, self.W.shape[0]))], []
+        for t in range(T):
+            hs.append(np.tanh(self.E[tokens[:, t]] + hs[-1] @ self.W))
+            e = np.exp(hs[-1] @ self.V)
+            ps.append(e / e.sum(axis=1, keepdims=True))
+            loss -= np.log(ps[-1][rows, following[:, t]]).sum()
+        grads = {name: np.zeros_like(getattr(self, name)) for name in "EWV"}
+        carried = np.zeros_like(hs[0])
+        for t in reversed(range(T)):
+            d = ps[t]
+            d[rows, following[:, t]] -= 1
+            grads["V"] += hs[t + 1].T @ d
+            a = (d @ self.V.T + carried) * (1 - hs[t + 1] ** 2)
+            grads["W"] += hs[t].T @ a
+            np.add.at(grads["E"], tokens[:, t], a)
+            carried = a @ self.W.T
+        return loss, grads
+"""

@@ -217,8 +217,9 @@ def gradients_in(part: Any, name: str, paths: Mapping[Path, str]) -> dict[str, A
 
 def names_of(paths: Iterable[Path]) -> dict[Path, str]:
     """The name of each array: the last part of its path if that tells which weight it is, else the whole."""
-    paths = list(paths)
-    last = [str(path[-1]) for path in paths]
-    dotted = {path: ".".join(map(str, path)) for path in paths}
-    return {path: end if last.count(end) == 1 and (len(end) > 2 or WEIGHT.fullmatch(end)) else dotted[path]
-            for path, end in zip(paths, last)}  # fmt: skip
+    shown = {path: path[1:] if path[0] == "variables" else path[2:] if path[0] == "owner" else path for path in paths}
+    short = {path: part[:-1] if part[-1] in VALUES and part[:-1] else part for path, part in shown.items()}
+    shown = short if len({*short.values()}) == len(shown) else shown
+    last = [str(part[-1]) for part in shown.values()]
+    return {path: end if last.count(end) == 1 and (len(end) > 2 or WEIGHT.fullmatch(end)) else ".".join(map(str, part))
+            for (path, part), end in zip(shown.items(), last)}  # fmt: skip

@@ -3,7 +3,8 @@
 loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
 
 All arguments are inputs of the layer. Its forward gives the loss; its backward gives the gradients that the function
-has returned, times the gradient by the loss. Weights may be global variables, as in min-char-rnn itself.
+has returned, times the gradient by the loss. Weights may be global variables, as in min-char-rnn itself, or attributes
+of the object whose method it is.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from .names import fitting, returned_names
 
 
 def loss_as_layer(function: Callable[..., Any]) -> Any:
-    """The function as a layer: all its arguments are inputs."""
+    """The function, or the method of an object, as a layer: all its arguments are inputs."""
+    call = getattr(function, "__func__", function)
 
     def forward(*inputs: Any) -> Any:
-        result = function(*inputs)
+        result = call(*inputs)
         if not isinstance(result, (tuple, list)) or len(result) < 2 or np.ndim(result[0]):
             name = getattr(function, "__name__", "function")
             raise Uncheckable(f"check_loss: {name} returns {_text(result)}, should be the loss, then gradients")

@@ -29,6 +29,7 @@ MOST = 32  #: helpers
 LOOKS = 3_000_000  #: in a millisecond or two, into a box without work, before a helper sleeps
 #: Calls of a pass from one trial of the other way to the next: at least and at most.
 FEWEST, RAREST = 4, 128
+FIRST = 16  #: calls before the first trial
 CLEARLY = 0.9  #: of the time of a way, that of the other from which it is the better
 
 BYTE = ir.IntType(8).as_pointer()
@@ -49,7 +50,7 @@ class Sharing:
 
     def __init__(self) -> None:
         self.seconds = [math.inf, math.inf]
-        self.better, self.left, self.pause = True, FEWEST, FEWEST
+        self.better, self.left, self.pause, self.begun = True, FIRST, FIRST, False
 
     def run(self, call: Callable[[bool], None], steps: int) -> None:
         """``call(shared)``, in the way that is the better or on trial."""
@@ -58,8 +59,9 @@ class Sharing:
         way = self.better is not trial
         start = perf_counter()
         call(way)
-        if warm or not trial:
+        if self.begun and (warm or not trial):  # the very first call waits for memory
             self._enter(way, trial, (perf_counter() - start) / steps)
+        self.begun = True
 
     def _enter(self, way: bool, trial: bool, seconds: float) -> None:
         mean = self.seconds[way]

@@ -11,7 +11,8 @@ import numpy as np
 
 from .compiled import Plan
 
-STEPS, ROUNDS = 32, 5
+STEPS = 32
+FEWEST, MOST, SECONDS = 3, 20, 0.2  #: runs, and the time after which there are no more of them
 SIZE = 512  #: of the product that measures the peak
 
 
@@ -45,9 +46,10 @@ def _random(like: Any, rng: np.random.Generator) -> Any:
 
 
 def _best(run: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(ROUNDS + 1):  # the first is not counted
+    run()  # is not counted
+    times: list[float] = []
+    while len(times) < FEWEST or (len(times) < MOST and sum(times) < SECONDS):
         start = perf_counter()
         run()
         times.append(perf_counter() - start)
-    return min(times[1:])
+    return min(times)

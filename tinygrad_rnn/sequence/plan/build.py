@@ -19,6 +19,7 @@ from .reach import Names, dependencies
 from .record import as_program, compare, fresh, record_step
 from .regroup import regrouped
 from .schedule import is_view
+from .single import Single, write_single
 from .write_loop import Writer
 
 
@@ -76,7 +77,8 @@ def _masked(step: Step, cell: Cell) -> Step:
 class Built:
     """Both directions of a plan: `backward` gives the gradients by the states, then those of ``returns``.
 
-    ``depends``: see `dependencies`; ``merged``: see `merge`, in words.
+    ``single`` is the source of one step, where nothing is saved. ``depends``: see `dependencies`; ``merged``: see
+    `merge`, in words.
     """
 
     forward: Direction
@@ -84,6 +86,7 @@ class Built:
     returns: list[str]
     depends: dict[str, Names]
     merged: list[str]
+    single: Single | None = None
 
 
 def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
@@ -97,12 +100,13 @@ def build(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], oute
     names = [name for name in wanted if name not in cell.states]
     parts = _backward(step, states, names) if wanted else None
     saved = parts[4] if parts is not None else {}
+    single = write_single(cell, step) if not wanted and not masked else None
     forward, backward = write_forward(cell, step, states, saved, writer), None
     if parts is not None:
         for number, leaf in saved.items():
             parts[0].values[leaf].name = forward.writer.names.of[number]
         backward = write_backward(*parts, writer)
-    return Built(forward, backward, names, depends, step.program.merged)
+    return Built(forward, backward, names, depends, step.program.merged, single)
 
 
 def _backward(step: Step, states: Sequence[int], names: Sequence[str]) -> tuple[Program, Any, Any, int, Any, Any]:

@@ -25,12 +25,15 @@ class Plan:
         self.name, self.built, self.returns = name, built, built.returns
         directions = [built.forward, *([built.backward] if built.backward else [])]
         loops = [direction.writer.loop_source for direction in directions if direction.writer.loop_source]
-        self.source = "\n\n\n".join([*(direction.text for direction in directions), *loops]) + "\n"
-        self.files = [f"<plan {_count()} of {name}>" for _ in directions]
+        written = {"forward": built.forward, "backward": built.backward, "step": built.single}
+        self.source = "\n\n\n".join([*(part.text for part in written.values() if part), *loops]) + "\n"
+        self.files: list[str] = []
         self._reached: dict[int, tuple[list[Names], Names]] = {}
         self.functions = []
-        for direction, label, file in zip(directions, ("forward", "backward"), self.files):
-            self.functions.append(run_source(direction.text, file, dict(direction.space))[label])
+        for label, part in written.items():
+            if part is not None:
+                self.files.append(f"<plan {_count()} of {name}>")
+                self.functions.append(run_source(part.text, self.files[-1], dict(part.space))[label])
 
     def drop_samples(self) -> None:
         """Keep of the arrays that the plan was made with their shapes and dtypes alone, in arrays without memory."""
@@ -54,6 +57,12 @@ class Plan:
         given = [leaves[name] for name in self.built.forward.leaves]
         with np.errstate(all="ignore"):
             return self.functions[0](xs, *state, *given, rng)
+
+    def step(self, x: np.ndarray, state: Sequence[np.ndarray], leaves: Mapping[str, Any], rng: Any) -> list[np.ndarray]:
+        """x (N, D) -> the output (N, 1, H), then the new states, by the source of a single step."""
+        given = [leaves[name] for name in self.built.single.leaves]  # type: ignore[union-attr]
+        with np.errstate(all="ignore"):
+            return self.functions[-1](x, *state, *given, rng)
 
     def backward(
         self, doutputs: np.ndarray, dstate: Sequence[np.ndarray], saved: Sequence[np.ndarray], leaves: Mapping[str, Any]

@@ -27,6 +27,9 @@ from .pool import in_order
 from .segments import Segments
 from .unplanned import Loop
 
+#: Rows below which a single step is not compiled: to pack a weight takes longer than a product with it.
+FEW = 8
+
 
 class Planned:
     """A scan that a plan has run: what its backward pass needs.
@@ -134,12 +137,25 @@ def _secured(x: Any) -> Any:
 def planned(call: Call, jit: bool = False) -> tuple[Tensor, tuple[Tensor, ...]]:
     """The outputs and the last states, by the plan of the cell. Raises PlanError if there is none."""
     request = request_of(call, jit)
-    this = Planned(call, request, plan_for(request, call))
+    plan = plan_for(request, call)
+    N, T = call.xs.shape[:2]
+    if T == 1 and plan.built.single is not None and (not jit or N < FEW):
+        return _single(call, request, plan)
+    this = Planned(call, request, plan)
     hs, last = this.run()
     tensors = [make(array, None) for array in (hs, *last)]
     if any(this.reached):
         _record(this, tensors)
     return tensors[0], tuple(tensors[1:])
+
+
+def _single(call: Call, request: Request, plan: Plan) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """The output and the new states of a single step."""
+    leaves = {name: value(arg) for arguments in (call.tensors, call.config, request.outer)
+              for name, arg in arguments.items()}  # fmt: skip
+    state = [np.asarray(tensor._array) for tensor in call.state]
+    output, *new = plan.step(leaves[call.cell.input][:, 0], state, leaves, call.config.get("rng"))
+    return make(output, None), tuple([make(array, None) for array in new])
 
 
 def _record(this: Planned, tensors: Sequence[Tensor]) -> None:

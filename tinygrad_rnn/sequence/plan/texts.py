@@ -9,6 +9,7 @@ import numpy as np
 
 from ...engine.op import OPS
 from .program import Program, Statement
+from .schedule import is_view
 
 
 class Texts:
@@ -35,6 +36,14 @@ class Texts:
             name, k = f"{wanted}_{k}", k + 1
         self.space[name] = thing
         return name
+
+    def plain(self, statement: Statement, texts: Sequence[str]) -> str:
+        """The statement on values of one step."""
+        if is_view(statement) and (text := self.view(statement, texts[0])) is not None:
+            return text
+        if statement.op == "join":
+            return f"np.concatenate(({', '.join(texts)},), axis=-1)"
+        return self.call(statement, texts, statement.attrs)
 
     def call(self, statement: Statement, args: Sequence[str], attrs: Mapping[str, Any], out: str = "") -> str:
         """A call with its attributes as keywords."""

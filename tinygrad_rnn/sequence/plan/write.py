@@ -16,7 +16,7 @@ from .bulk import BulkBuffers
 from .naming import Names, plural
 from .pool import empty
 from .program import Statement
-from .schedule import Schedule, is_view
+from .schedule import Schedule
 from .texts import Texts
 
 
@@ -122,15 +122,7 @@ class Sections:
             text = write(call) if write is not None else None
             assert text is not None, statement.op
             return text
-        return self.plain(statement, texts)
-
-    def plain(self, statement: Statement, texts: Sequence[str]) -> str:
-        """The statement on values of one step."""
-        if is_view(statement) and (text := self.texts.view(statement, texts[0])) is not None:
-            return text
-        if statement.op == "join":
-            return f"np.concatenate(({', '.join(texts)},), axis=-1)"
-        return self.texts.call(statement, texts, statement.attrs)
+        return self.texts.plain(statement, texts)
 
     def _time_sum(self, statement: Statement, text: str) -> str:
         return f"np.add.reduce({text}, axis=0)"

@@ -48,7 +48,7 @@ class Writer(Sections):
         if self.written(out):
             self.bound[out] = None
             return [self.into(statement, names)]
-        lines = [f"{self.targets(statement, False)} = {self.plain(statement, names)}"]
+        lines = [f"{self.targets(statement, False)} = {self.texts.plain(statement, names)}"]
         return lines + [f"{plural(self.names.of[number])}[t] = {self.names.of[number]}"
                         for number in statement.outs if number in self.plan.histories]  # fmt: skip
 

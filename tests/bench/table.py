@@ -117,8 +117,8 @@ def main(*benches: Bench, argv: Sequence[str] | None = None) -> None:
             judged = verdicts(rows, bench.targets.get(label, ()))
             print(render(title, rows, judged, bench.unit), flush=True)
             records.append(record(bench, label, rows, judged))
-    if options.json:
-        text = json.dumps({"machine": machine(), "tables": records}, indent=1)
-        options.json.write_text(text + "\n", encoding="utf-8")
+            if options.json:  # after each table: a run that is ended early keeps what it has measured
+                text = json.dumps({"machine": machine(), "tables": records}, indent=1)
+                options.json.write_text(text + "\n", encoding="utf-8")
     if options.docs:
         import_module("report").write(records)

@@ -245,7 +245,8 @@ def test_two_runs_in_one_folder(tmp_path, capsys):
         assert capsys.readouterr() == ("", f"tinygrad-rnn {again[0]}: {text}\n")
     assert first.poll() is None
     first.send_signal(signal.SIGKILL)
-    assert first.communicate(timeout=60)[1] == ""
+    texts = first.communicate(timeout=60)[1].splitlines()
+    assert [text for text in texts if "tokens/s" not in text] == []  # on a busy machine there are lines of progress
     epoch = load_model(out / NAMES[1])[1]["position"]["epoch"]
     assert main.main(command(out, epochs=epoch + 1)) == 0
     assert sorted(os.listdir(out)) == FILES

@@ -169,18 +169,14 @@ def test_a_layer_gets_the_sizes_that_are_asked_for(run):
     ("mine.py:right", ["--hint"], "--hint is for an exercise, and mine.py is none"),
     ("mine.py:right", ["--hint", "7"], "--hint is 7, should be 1, 2 or 3"),
     ("mine.py:Nameless", [], "cannot tell the cell of Nameless (it could be rnn, lstm, gru, mgu)"),
-    ("mine.py:Needs", ["--cell", "rnn"], "teacher is no parameter of rnn and no size"),
     ("mine.py:RaisingRNN", [], "return missing(x)  # noqa: F821\n  NameError: name 'missing' is not defined"),
     ("mine.py:DrawingRNN", [], "forward does not repeat"),
     ("mine.py:WholeRNN", [], "WholeRNN: forward returns int64, should be an array of floats, or several"),
     ("mine.py:WholeRNN", ["--inputs", "3,7", "3,11"], "forward returns int64, should be an array of floats"),
-    ("mine.py:ManyRNN", [], "forward(x, h, c, m) does not take x, h; --inputs should say the shapes"),
     ("mine.py:half", ["--layer"], "half gives a object, should be a layer: forward and backward"),
-    ("mine.py:Unnamed", [], "cannot tell the cell of Unnamed"),
     ("mine.py:Doubler", ["--inputs", "3,4", "--draw", "a.json"], "--draw is for the cell of a backward or a layer, and "
      "none is known here; --cell should name it"),
     ("mine.py:Doubler", ["--cell", "lstm", "--inputs", "3,4"], "forward cannot be compared with the cell lstm"),
-    ("mine.py:Unnamed", [], "of a layer that is no cell, --inputs should say the shapes that forward takes"),
     ("mine.py:Affine", ["--inputs", "3,7"], "return x @ self.params[0] + self.params[1]\n  ValueError"),
 ])  # fmt: skip
 def test_what_cannot_be_checked_is_2_and_said(run, place, more, said):

@@ -54,6 +54,26 @@ def forward(x, strange):
 def backward(dy, cache):
     return dy, dy * cache
 """
+BROADCAST = """\
+x, s = cache
+    dx = dy * s
+    return dx.sum(-1, keepdims=True) if x.shape[1] == 1 else dx, dy * x
+"""
+MODEL = """\
+import numpy as np
+
+
+class Strict:
+    def __init__(self, config):
+        self.W = np.ones(config["shape"])
+
+    def forward(self, x):
+        return x @ self.W
+
+    def backward(self, dy):
+        self.dW = 0
+        return dy @ self.W.T
+"""
 
 
 NO_CACHE = """\
@@ -156,19 +176,44 @@ def test_files_as_students_have_them_are_run_as_they_are(name, what, run, tmp_pa
 
 
 @pytest.mark.parametrize(("text", "more", "said"), [
-    (PAIR, [], "forward(x, strange): no shape can be guessed for strange; --inputs should have the shape of every"),
-    (PAIR, ["--inputs", "3,7"], "takes 2 inputs and --inputs has 1 shapes, should have one for each"),
-    (LOSS.replace("x @ w)", "x @ w @ w)"), [], "loss(x, w) runs on none of the usual shapes; --inputs should have the"),
+    (PAIR, ["--inputs", "3,7", "3,7", "7"], "takes 2 inputs and --inputs has 3 shapes, should have one for each, or "
+     "name their arguments: --inputs strange=3,7"),
+    (PAIR, ["--inputs", "y=3,7"], "takes 2 inputs and --inputs has 1 shapes, should have one for each, or name"),
+    (LOSS.replace("x @ w)", "x @ w @ w)"), [], "loss(x, w) runs on none of the usual shapes; --inputs should say those "
+     "of x, w, such as --inputs x=3,7 w=3,7, or x=ids:5 for whole numbers; a dict or a list is handed over in Python"),
+    (MODEL, ["mine.py:Strict"], "Strict(config=6) cannot be made: TypeError: 'int' object is not subscriptable; create "
+     "the layer in the file, layer = Strict(...), and check FILE.py:layer"),
     ("import math\n\n\ndef f(x):\n    return x\n", [], "mine.py has f, and nothing that looks as if it could be"),
 ])  # fmt: skip
 def test_what_cannot_be_guessed_is_named_with_how_to_give_it(text, more, said, run):
     code, out = run(text.replace("x.T @ x @ w", "dw").replace("    return 0.5", "    dw = x.T @ x @ w\n    return 0.5"),
-                    "mine.py", *more)  # fmt: skip
+                    *(more if more[:1] == ["mine.py:Strict"] else ["mine.py", *more]))  # fmt: skip
     assert code == 2 and said in out, out
 
 
-def test_shapes_that_are_given_are_taken(run):
-    assert run(PAIR.replace("return dy,", "return dy * 1,"), "mine.py", "--inputs", "3,7", "3,7")[0] == 1
+@pytest.mark.parametrize("shapes", [["3,7", "3,7"], ["strange=3,7"], ["3,7"], ["3,1", "strange=3,7"], []])
+def test_shapes_that_are_given_are_taken_and_the_others_are_guessed(shapes, run):
+    right = PAIR.replace("strange, x", "strange, (x, strange)").replace("return dy, dy * cache", BROADCAST)
+    code, out = run(right, "mine.py", "--json", *(["--inputs", *shapes] if shapes else []))
+    assert code == 0, out
+    assert json.loads(out)["tensors"]["dx"]["shape"] == [3, 1 if "3,1" in shapes else 7]
+
+
+def test_whole_numbers_are_given_as_ids(run):
+    text = (
+        LOSS.replace("x.T @ x @ w", "dw")
+        .replace("x @ w", "w[x]")
+        .replace(
+            "    return",
+            """\
+    dw = np.zeros_like(w)
+    np.add.at(dw, x, w[x])
+    return""",
+        )
+    )
+    for more in ([], ["--inputs", "x=ids:2,3"], ["--inputs", "ids:4", "5,6"]):
+        code, out = run("import numpy as np\n" + text, "mine.py", *more)
+        assert code == 0 and "dw  (5, 6)" in out if len(more) == 3 else code == 0, out
 
 
 def test_a_file_that_never_ends_is_no_pass(tmp_path):

@@ -91,7 +91,8 @@ WRONG_OPTIONS = {
     "draw lstm --sizes N=²": "argument --sizes: has 'N=²', should be such as N=1,D=3,H=5",
     "draw lstm --sizes 3": "argument --sizes: has '3', should be such as N=1,D=3,H=5",
     "draw lstm --unfold 3:3": "argument --unfold: is '3:3', should be two steps such as 3:7",
-    "check mine.py:f --inputs 3,0": "argument --inputs: is '3,0', should be a shape such as 3,5",
+    "check mine.py:f --inputs 3,0": "argument --inputs: is '3,0', should be a shape such as 3,5 or x=3,5, or ids:5 for "
+    "whole numbers",
     "train --momentum 1": "unrecognized arguments: --momentum 1",
 }
 

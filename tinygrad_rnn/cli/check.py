@@ -56,6 +56,7 @@ examples:
   tinygrad-rnn check mine.py:TimeGRU --sizes N=2,T=7,D=5,H=3
   tinygrad-rnn check mine.py:backward --cell mycells.py:mycell --json
   tinygrad-rnn check mine.py:Affine --inputs 3,5         a layer that is no cell: the shapes that forward takes
+  tinygrad-rnn check mine.py:loss --inputs words=ids:4   a single argument whose shape is not guessed, of whole numbers
   tinygrad-rnn check --template lstm                     writes lstm_exercise.py
   tinygrad-rnn check lstm_exercise.py:lstm_backward --hint
 
@@ -79,8 +80,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--patch", metavar="FILE", help="write the change as a unified diff that `git apply` takes; - is the terminal")
     add("--draw", metavar="FILE.svg", help="draw the cell and mark the wrong edge of the backward pass "
                                            "(.svg .png .html ...)")  # fmt: skip
-    add("--inputs", type=shape, nargs="+", metavar="3,5", help="shapes of the inputs, of a layer that is no cell, "
-        "or of a function")  # fmt: skip
+    add("--inputs", type=shape, nargs="+", metavar="3,5", help="shapes of the inputs, of a layer that is no cell or of "
+        "a function: of all in order, or x=3,5 for an argument; ids:5 or x=ids:5 for whole numbers; the others are "
+        "guessed")  # fmt: skip
     add("--layer", action="store_true", help="NAME is a function that makes a layer")
     add("--template", metavar="CELL", help="write an exercise: the backward of CELL with its lines left blank")
     add("-o", "--out", metavar="FILE", help="where the exercise goes (default: CELL_exercise.py; - is the terminal)")

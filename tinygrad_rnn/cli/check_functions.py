@@ -15,7 +15,7 @@ from ..check.layers.operation import is_operation, operation_as_layer
 from ..check.loss import check_loss
 from ..check.report import Report
 from .checkable import forward_of, is_loss, is_pair
-from .guess_inputs import guessed_inputs
+from .guess_inputs import both, guessed_inputs
 
 
 def check_functions(options: argparse.Namespace, names: Mapping[str, Any], target: Any) -> Report | None:
@@ -36,13 +36,3 @@ def check_functions(options: argparse.Namespace, names: Mapping[str, Any], targe
     if callable(target) and not isinstance(target, type) and is_loss(target):
         return check_loss(target, *inputs(target, target), seed=seed)
     return None
-
-
-def both(layer: Any) -> Any:
-    """The forward and the backward of a layer as one function, which shows whether both run."""
-
-    def run(*arrays: Any) -> None:
-        outputs = layer.forward(*arrays)
-        layer.backward(*(np.ones_like(y) for y in (outputs if isinstance(outputs, tuple) else [outputs])))
-
-    return run

@@ -1,74 +1,108 @@
-"""Inputs for a pair of functions, a loss or an operation, guessed from the names of the arguments.
+"""Inputs for a pair of functions, a loss or an operation, guessed from names, from known weights, and by trial.
 
 ``x`` is (N, D), or (N, T, D); ``prev_h`` is (N, H); ``Wx`` is (D, kH) with k gates. Every orientation and every k is
-tried, and the first that runs counts: sizes are different primes, so shapes that do not belong together raise.
+tried, and of an argument with another name every usual shape. The first that runs counts: sizes are different primes,
+so shapes that do not belong together raise.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..check.layers.arguments import plain, required
-from ..check.layers.discovered import floats_by_path
+from ..check.layers.calls import run_backward
+from ..check.layers.discovered import WEIGHT, floats_by_path
 from ..check.layers.functions import global_variables
 from ..errors import UserFileError
+from .guess_weights import keys_read, made_weights
+from .option_types import InputShape
 
 SIZES = {"N": 3, "T": 5, "D": 7, "H": 11, "V": 13}
+TRIES = 2000  # of products of shapes; of more shapes, one argument at a time is tried
 #: The plain names of arguments, by their shape in words; a weight of gates has kH columns.
 NAMES = {
     "x": ("x", "xs", "xt", "input", "inp", "seq", "sequence", "xseq"), "D": ("gamma", "beta", "scale", "shift", "gain"),
-    "state": ("h", "prevh", "hprev", "h", "hs", "hinit", "c", "prevc", "cprev", "cinit", "hidden"),
-    "D kH": ("wx", "wxh", "wih", "u"), "H kH": ("wh", "whh"), "kH": ("b", "bh", "bias"),
-    "D+H kH": ("w",), "H V": ("why", "wy", "who", "wv", "v"), "V": ("by", "bv"),
+    "state": ("h", "prevh", "hprev", "hs", "hinit", "c", "prevc", "cprev", "cinit", "hidden", "aprev", "a"),
+    "D kH": ("wx", "wxh", "wih", "wax", "u"), "H kH": ("wh", "whh", "waa"), "kH": ("b", "bh", "ba", "bias"),
+    "D+H kH": ("w",), "H V": ("why", "wy", "who", "wya", "wv", "v"), "V": ("by", "bv"),
     "ids": ("inputs", "targets", "ids", "idx", "labels", "target", "t"),
 }  # fmt: skip
+WHOLE = ("", "ids", "x")  # kinds that may be whole numbers
+TRIED = ("", "ids", "weight")  # kinds of which every usual shape is tried
 GATES = (1, 4, 3)
-FORMS = ("rows", "columns", "columns, flat biases")  # of states; biases may be flat where states are columns
+FORMS = ("rows", "columns", "columns, flat biases", "columns of a batch")  # biases may be flat where states are columns
 LAYOUTS = ("N", "NT", "TN")  # of x: one step, the batch first, or time first
 
 
 def guessed_inputs(
     name: str, function: Callable[..., Any], call: Callable[..., Any], rng: np.random.Generator,
-    sizes: Mapping[str, int], shapes: Sequence[tuple[int, ...]] | None, skip: int, lengths: Sequence[int] = (),
+    sizes: Mapping[str, int], shapes: Sequence[InputShape] | None, skip: int, lengths: Sequence[int] = (),
 ) -> list[Any]:  # fmt: skip
     """Inputs for ``function`` on which ``call``, forward and backward, runs; ``shapes`` are those of ``--inputs``.
 
     ``skip`` arguments at the front are no inputs. ``lengths`` are those of the weights, which are tried as sizes.
     Raises UserFileError if none are found.
     """
-    names = required(function)[skip:]
-    if shapes is not None:
-        if len(shapes) != len(names):
-            raise UserFileError(f"{name}({', '.join(names)}) takes {len(names)} inputs and --inputs has {len(shapes)} "
-                                "shapes, should have one for each")  # fmt: skip
-        ids = [kind_of(argument, names) == "ids" and len(shape) == 1 for argument, shape in zip(names, shapes)]
-        return [rng.integers(2, size=shape).tolist() if whole else 0.5 * rng.standard_normal(shape)
-                for whole, shape in zip(ids, shapes)]  # fmt: skip
-    kinds = {argument: kind_of(argument, names) for argument in names}
-    give = ("--inputs should have the shape of every argument in order, such as --inputs 3,7 3,11 7,44; a dict or a "
-            "list is handed over in Python, to check_backward or check_loss")  # fmt: skip
-    if strange := unknown(names):
-        raise UserFileError(f"{name}({', '.join(names)}): no shape can be guessed for {', '.join(strange)}; {give}")
-    arrays = floats_by_path(global_variables(function)).values()
-    lengths = lengths or sorted({n for x in arrays for n in x.shape})
+    names, sizes = required(function)[skip:], {**SIZES, **sizes}
+    given = given_inputs(name, names, shapes or (), rng)
+    given.update(made_weights(function, [argument for argument in names if argument not in given], sizes))
+    if len(given) == len(names):
+        return [given[argument] for argument in names]
+    kinds = {argument: keys_read(function, argument) or kind_of(argument, names)
+             for argument in names if argument not in given}  # fmt: skip
+    weights = floats_by_path([global_variables(function), given, getattr(function, "__self__", None)])
+    lengths = lengths or sorted({n for x in weights.values() for n in x.shape})
     errors = []
     for run in (call, function):  # a backward that raises on every input is for the check to tell
-        for inputs in readings(kinds, {**SIZES, **sizes}, rng, lengths):
-            errors.append(raised_by(run, inputs))
-            if errors[-1] is None:
-                return inputs
-    raise UserFileError(f"{name}({', '.join(names)}) runs on none of the usual shapes; {give}\n  "
-                        f"{type(errors[0]).__name__}: {errors[0]}")  # fmt: skip
+
+        def tried(inputs: Mapping[str, Any], run: Callable[..., Any] = run) -> Exception | None:
+            return raised_by(run, [{**given, **inputs}[argument] for argument in names])
+
+        for options in readings(kinds, sizes, rng, lengths):
+            inputs, error = first_that_runs(options, tried)
+            if error is None:
+                return [{**given, **inputs}[argument] for argument in names]
+            errors.append(error)
+        if any(kind in TRIED for kind in kinds.values()):
+            break  # shapes on which a backward raises are hardly those that were meant
+    raise UserFileError(not_guessed(name, names, kinds, errors[0]))
 
 
-def unknown(names: Sequence[str]) -> list[str]:
-    """The arguments that are named after no kind of input."""
-    return [argument for argument in names if not kind_of(argument, names)]
+def not_guessed(name: str, names: Sequence[str], kinds: Mapping[str, Any], error: Exception) -> str:
+    """The text of the error where no inputs were found, with what to write."""
+    strange = [argument for argument in kinds if kinds[argument] in TRIED] or list(kinds)
+    more = [f"{argument}=3,7" for argument in strange]
+    ids = [f", or {argument}=ids:5 for whole numbers" for argument in strange if kinds[argument] in WHOLE]
+    return (f"{name}({', '.join(names)}) runs on none of the usual shapes; --inputs should say those of "
+            f"{', '.join(strange)}, such as --inputs {' '.join(more)}{''.join(ids[-1:])}; a dict or a list is handed "
+            "over in Python: check_loss, check_backward or check_layer\n  "
+            f"{type(error).__name__}: {error}")  # fmt: skip
+
+
+def given_inputs(
+    name: str, names: Sequence[str], shapes: Sequence[InputShape], rng: np.random.Generator
+) -> dict[str, Any]:  # fmt: skip
+    """The inputs of ``--inputs`` by argument: of those that are named, of all, or of all whose names tell no shape."""
+    by_name = {shape.name: shape for shape in shapes if shape.name}
+    rest = [shape for shape in shapes if not shape.name]
+    free = [argument for argument in names if argument not in by_name]
+    strange = [argument for argument in free if kind_of(argument, names) in TRIED]
+    order = next((places for places in (free, strange) if len(places) == len(rest)), None)
+    if (order is None and rest) or not all(argument in names for argument in by_name):
+        raise UserFileError(f"{name}({', '.join(names)}) takes {len(names)} inputs and --inputs has {len(shapes)} "
+                            f"shapes, should have one for each, or name their arguments: --inputs {names[-1]}=3,7"
+                            )  # fmt: skip
+    by_name.update(zip(order or (), rest))
+    ids = [argument for argument, shape in by_name.items()
+           if shape.whole or (kind_of(argument, names) == "ids" and len(shape.sizes) == 1)]  # fmt: skip
+    return {argument: rng.integers(2, size=shape.sizes) if argument in ids else 0.5 * rng.standard_normal(shape.sizes)
+            for argument, shape in by_name.items()}  # fmt: skip
 
 
 def raised_by(call: Callable[..., Any], inputs: Sequence[Any]) -> Exception | None:
@@ -81,47 +115,124 @@ def raised_by(call: Callable[..., Any], inputs: Sequence[Any]) -> Exception | No
     return None
 
 
-def kind_of(argument: str, names: Sequence[str]) -> str:
-    """The key of `NAMES` of an argument, or the shape of a weight of a single gate; "" if neither is known."""
-    name = plain(argument)
+def both(layer: Any) -> Callable[..., None]:
+    """The forward and the backward of a layer as one function, which shows whether both run."""
+
+    def run(*arrays: Any) -> None:
+        run_backward(layer, layer.forward(*arrays))
+
+    return run
+
+
+def first_that_runs(
+    options: Mapping[str, Sequence[Any]], tried: Callable[[Mapping[str, Any]], Exception | None]
+) -> tuple[dict[str, Any], Exception | None]:
+    """The first choice of an option for each argument that runs; else a choice and what it raises.
+
+    Where there are too many, the option of one argument at a time is chosen that gets furthest in the source.
+    """
+    inputs = {argument: values[0] for argument, values in options.items()}
+    error = tried(inputs)
+    if math.prod(map(len, options.values())) <= TRIES:
+        for values in itertools.product(*options.values()):
+            if error is None:
+                break
+            inputs = dict(zip(options, values))
+            error = tried(inputs)
+        return inputs, error
+    for argument in [*options, *options]:
+        for value in options[argument]:
+            other = tried({**inputs, argument: value})
+            if error is not None and _reached(other) > _reached(error):
+                inputs, error = {**inputs, argument: value}, other
+    return inputs, error
+
+
+def _reached(error: Exception | None) -> list[float]:
+    """The lines through which an error came, the outermost first; more than any line if there is none."""
+    lines, frame = list[float](), error.__traceback__ if error is not None else None
+    while frame is not None:
+        lines.append(frame.tb_lineno)
+        frame = frame.tb_next
+    return lines if error is not None else [math.inf]
+
+
+def kind_of(argument: str, names: Iterable[str]) -> str:
+    """The key of `NAMES` of an argument, the shape of a weight of a single gate, or "weight"; "" if none is known."""
+    name, others = plain(argument), [plain(other) for other in names]
     gate = re.fullmatch("([wub])[zrnfgioch]", name)
-    known = next((kind for kind, keys in NAMES.items() if name in keys), "")
-    if name == "w" and not any(plain(other) in NAMES["state"] for other in names):
+    known = next((kind for kind, keys in NAMES.items() if name in keys), "weight" if WEIGHT.match(argument) else "")
+    if name == "w" and not any(other in NAMES["state"] for other in others):
         return "D kH"  # there is no state that it could be a weight of
-    if name in ("w", "u") and {"w", "u"} <= set(map(plain, names)):
-        return "D kH" if name == ("u" if "v" in map(plain, names) else "w") else "H kH"
-    if not gate or sum(bool(re.fullmatch("w[zrnfgico]", plain(other))) for other in names) < 2:
+    if name in ("w", "u") and "w" in others and "u" in others:
+        return "D kH" if name == ("u" if "v" in others else "w") else "H kH"
+    if not gate or sum(bool(re.fullmatch("w[zrnfgico]", other)) for other in others) < 2:
         return known
-    recurrent = any(re.fullmatch("u[zrnfgioch]", plain(other)) for other in names)
+    recurrent = any(re.fullmatch("u[zrnfgioch]", other) for other in others)
     return {"w": "D H" if recurrent else "D+H H", "u": "H H", "b": "H"}[gate[1]]
 
 
 def readings(
-    kinds: Mapping[str, str], sizes: Mapping[str, int], rng: np.random.Generator, lengths: Sequence[int] = ()
-) -> Iterator[list[Any]]:  # fmt: skip
-    """The inputs in each orientation: rows or columns, one step or over time, with 1, 4 or 3 gates.
+    kinds: Mapping[str, Any], sizes: Mapping[str, int], rng: np.random.Generator, lengths: Sequence[int] = ()
+) -> Iterator[dict[str, list[Any]]]:  # fmt: skip
+    """The inputs by argument in each orientation: rows or columns, one step or over time, with 1, 4 or 3 gates.
 
-    ``lengths`` are those of weights that are global variables: after the usual sizes, they are tried as D, H and V.
+    ``lengths`` are those of weights that are known: after the usual sizes, they are tried as D, H and V. An argument
+    whose name tells no shape has several options; in the end, so has each that is no weight.
     """
-    for D, H in [(sizes["D"], sizes["H"]), *itertools.product(lengths, lengths)]:
-        now = {**sizes, "D": D, "H": H, "V": D if lengths else sizes["V"]}
-        for form, layout, gates in itertools.product(FORMS, LAYOUTS, GATES):
-            yield [_input(kind, form, layout, gates, now, rng) for kind in kinds.values()]
+    seen: list[Any] = []
+    free = [argument for argument, kind in kinds.items() if kind in TRIED]
+    more = [argument for argument, kind in kinds.items() if kind in (*TRIED, "x", "state")]
+    for unknown in (free, more):
+        options = {argument: usual(kinds[argument], sizes, rng, lengths or [sizes[letter] for letter in "DHV"])
+                   for argument in unknown}  # fmt: skip
+        for D, H in [(sizes["D"], sizes["H"]), *itertools.product(lengths, lengths)]:
+            now = {**sizes, "D": D, "H": H, "V": D if lengths else sizes["V"]}
+            for form, layout, gates in itertools.product(FORMS, LAYOUTS, GATES):
+                known = {argument: [_inputs(kind, list(kinds), form, layout, gates, now, rng)]
+                         for argument, kind in kinds.items() if argument not in unknown}  # fmt: skip
+                shapes = [unknown, *(x.shape for x in floats_by_path(known).values())]
+                if shapes not in seen:
+                    seen.append(shapes)
+                    yield {**known, **options}
+
+
+def usual(kind: str, sizes: Mapping[str, int], rng: np.random.Generator, lengths: Sequence[int]) -> list[Any]:
+    """Inputs of every usual shape: floats with one of the ``lengths``, then whole numbers; ids the other way round."""
+    N, T = sizes["N"], sizes["T"]
+    if kind == "weight":
+        shapes = [*itertools.product(lengths, lengths), *((n,) for n in lengths), *((n, 1) for n in lengths)]
+        return [0.5 * rng.standard_normal(shape) for shape in shapes]
+    shapes = [form(n) for form in (
+        lambda n: (N, n), lambda n: (N, T, n), lambda n: (T, N, n), lambda n: (T, n), lambda n: (n, 1),
+        lambda n: (n, N), lambda n: (T, n, 1), lambda n: (n, N, T), lambda n: (n,)) for n in lengths]  # fmt: skip
+    floats = [0.5 * rng.standard_normal(shape) for shape in [*shapes, (N, 1), (N, T, 1), (N,), (T,), ()]]
+    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in ((T,), (N, T), (T, N), (N,), ())]
+    return [*ids, *floats] if kind == "ids" else [*floats, *ids]
+
+
+def _inputs(kind: Any, names: Sequence[str], *how: Any) -> Any:
+    """An array of a kind; or, of keys or of a tuple of names, the weights with these names."""
+    if isinstance(kind, dict):
+        return {key: _input(kind_of(key, [*names, *kind]), *how) for key in kind}
+    return tuple(_input(kind_of(key, [*names, *kind]), *how) for key in kind) if isinstance(kind, list) else (
+        _input(kind, *how))  # fmt: skip
 
 
 def _input(
     kind: str, form: str, layout: str, gates: int, sizes: Mapping[str, int], rng: np.random.Generator
 ) -> Any:  # fmt: skip
     N, T, D, H, V = (sizes[letter] for letter in "NTDHV")
-    D = V if form == "columns" else D  # column vectors belong to one-hot words
-    if kind == "ids":
-        return [int(n) for n in rng.integers(V, size=T)]
+    D = V if form.startswith("columns") and not form.endswith("batch") else D  # columns belong to one-hot words
     steps = {"N": (N, D), "NT": (N, T, D), "TN": (T, N, D)}
     shapes = {"x": steps[layout], "state": (N, H), "D kH": (D, gates * H), "H kH": (H, gates * H),
               "kH": (gates * H,), "D+H kH": (D + H, gates * H), "H V": (H, V), "V": (V,), "D H": (D, H),
               "D+H H": (D + H, H), "H H": (H, H), "H": (H,), "D": (D,)}  # fmt: skip
     shape: tuple[int, ...] = shapes[kind]
-    if form == "columns" or (form == "columns, flat biases" and kind not in ("kH", "V", "H")):
+    flat = kind in ("kH", "V", "H", "D")
+    if form == "columns of a batch" and not flat:
+        shape = {"x": {"N": (D, N), "NT": (D, N, T), "TN": (T, D, N)}[layout]}.get(kind, shape[::-1])
+    elif form == "columns" or (form != "rows" and not (flat and form == "columns, flat biases")):
         over_time = (T,) if kind == "x" and layout != "N" else ()
-        shape = (*over_time, shape[-1], 1) if kind in ("state", "kH", "V", "H", "D", "x") else shape[::-1]
+        shape = (*over_time, shape[-1], 1) if kind in ("state", "x") or flat else shape[::-1]
     return 0.5 * rng.standard_normal(shape)

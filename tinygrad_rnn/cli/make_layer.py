@@ -7,7 +7,6 @@ arguments. ``forward`` gets as many inputs as it takes, over time or of one step
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,23 +18,17 @@ from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
-from ..check.layers.arguments import attributes, binds, parameters, plain, required
+from ..check.layers.arguments import attributes, parameters, plain, required
 from ..check.layers.discovered import floats_by_path
 from ..check.layers.parameters import has_methods, with_usual_names
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
-from .guess_inputs import guessed_inputs, unknown
+from .guess_inputs import TRIED, both, guessed_inputs, kind_of
+from .guess_weights import GENERATORS, size_letter, sized
+from .option_types import InputShape
 
-#: What constructors call sizes, by letter, without capitals and underscores.
-SIZE_NAMES = {
-    "D": ("d", "din", "inputsize", "inputdim", "insize", "indim", "nin", "ninput", "ninp", "nx", "features"),
-    "H": ("h", "hiddensize", "hiddendim", "hidden", "hiddenunits", "units", "nhidden", "nhid", "nh", "statesize"),
-    "N": ("n", "batchsize", "batch"),
-    "T": ("t", "timesize", "timesteps", "seqlen", "seqlength", "steps"),
-    "V": ("v", "vocabsize", "outputsize", "outputdim", "outsize", "outdim", "nout", "noutput", "nclasses"),
-}
-GENERATORS = ("rng", "generator")
+OF_CELLS = [plain(name) for cell in BUILT_IN.values() for name in cell.params]
 NO_CELL = "; of a layer that is no cell, --inputs should say the shapes that forward takes, such as --inputs 3,5"
 
 
@@ -46,13 +39,7 @@ def is_layer(target: Any) -> bool:
 
 def makes_layer(function: Any) -> bool:
     """Can the function be called to make a layer: is every required argument a size or a parameter of some cell?"""
-    known = [*GENERATORS, *(plain(name) for cell in BUILT_IN.values() for name in cell.params)]
-    return all(size_letter(name) or plain(name) in known for name in required(function))
-
-
-def size_letter(name: str) -> str:
-    """The letter of the size that an argument is named after, ``hidden_size`` -> "H"; "" for another argument."""
-    return next((letter for letter, names in SIZE_NAMES.items() if plain(name) in names), "")
+    return all(size_letter(name) or plain(name) in [*GENERATORS, *OF_CELLS] for name in required(function))
 
 
 class NoFloats(UserFileError):
@@ -67,7 +54,7 @@ class LayerMaker:
 
     def __init__(
         self, name: str, cell: Cell | None, seed: int, sizes: Mapping[str, int], dtype: Any,
-        shapes: Sequence[tuple[int, ...]] | None = None,
+        shapes: Sequence[InputShape] | None = None,
     ):  # fmt: skip
         self.name, self.cell, self.note, self.dtype, self.shapes = name, cell, "", dtype, shapes
         self.rng, self.sizes = np.random.default_rng(seed), {"T": 5, "V": 13, **SIZES, **sizes}
@@ -89,7 +76,13 @@ class LayerMaker:
             return with_usual_names(target)
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
-        layer = with_usual_names(target(**self.arguments(target)))
+        arguments = self.arguments(target)
+        try:
+            layer = with_usual_names(target(**arguments))
+        except Exception as error:
+            call = f"{self.name}({', '.join(f'{name}={np.shape(x) or x}' for name, x in arguments.items())})"
+            raise UserFileError(f"{call} cannot be made: {type(error).__name__}: {error}; create the layer in the "
+                                f"file, layer = {self.name}(...), and check FILE.py:layer") from error  # fmt: skip
         if not is_layer(layer):
             raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
         return layer
@@ -102,24 +95,15 @@ class LayerMaker:
         needed, names = required(maker), _named_arguments(maker)
         if self.shapes:
             names = [name for name in names if name in needed]
-        if self.cell is None and any(name in needed and not size_letter(name) for name in names):
+        known = self.parameters()
+        strange = [name for name in needed if name in names and not size_letter(name) and plain(name) not in known]
+        if self.cell is None and any(plain(name) in OF_CELLS for name in strange):
             self.cell, self.note = guess(self.name, by_parameters(names), "the arguments of its constructor", NO_CELL)
             self.choose()
-        known = self.parameters()
-        arguments: dict[str, Any] = {}
-        for name in names:
-            letter = size_letter(name)
-            if letter or plain(name) in known:
-                arguments[name] = self.sizes[letter] if letter else known[plain(name)]
-            elif plain(name) in GENERATORS and name in needed:
-                arguments[name] = np.random.default_rng(0)
-            elif name in needed:
-                raise UserFileError(
-                    f"{self.name}({', '.join(names)}) cannot be made: {name} is no parameter of "
-                    f"{self.cell.name if self.cell else 'a cell'} and no size (D, H, input_size, hidden_size); "
-                    "create the layer in the file, and check that"
-                )
-        return arguments
+            known = self.parameters()
+            strange = [name for name in strange if plain(name) not in known]
+        sizes = sized([name for name in names if size_letter(name) or name in strange], self.sizes)
+        return {**sizes, **{name: known[plain(name)] for name in names if name not in sizes and plain(name) in known}}
 
     def parameters(self) -> dict[str, np.ndarray]:
         """Random parameters of the cell, by their `plain` names."""
@@ -133,7 +117,7 @@ class LayerMaker:
     def inputs(self, layer: Any) -> list[np.ndarray]:
         """Random inputs: of the shapes of ``--inputs``, else by the arguments of forward, over time or of one step."""
         if self.shapes:
-            return self.shaped(layer, self.shapes)
+            return self.shaped(layer)
         lengths = sorted({n for x in floats_by_path(layer).values() for n in x.shape})
         try:
             return self.inputs_of_cell(layer, self.recognise(layer), lengths)
@@ -141,13 +125,21 @@ class LayerMaker:
             raise
         except Exception as error:
             try:
-                run = functools.partial(self.try_forward, layer)
-                return guessed_inputs(self.name, layer.forward, run, self.rng, self.sizes, None, 0, lengths)
+                return self.guessed(layer, lengths)
             except UserFileError:
-                strange = unknown(required(layer.forward))
-                if not strange or not isinstance(error, UserFileError):
+                if not any(kind_of(name, ()) in TRIED for name in required(layer.forward)):
                     raise error from None
-                raise UserFileError(f"{error}; no shape can be guessed for {', '.join(strange)}") from None
+                raise
+
+    def guessed(self, layer: Any, lengths: Sequence[int] = ()) -> list[Any]:
+        """The inputs on which forward runs, guessed from names, weights and ``--inputs``."""
+
+        def run(*inputs: Any) -> None:
+            self.try_forward(layer, *inputs)
+            both(copy.deepcopy(layer))(*inputs)
+
+        forward = copy.deepcopy(layer).forward
+        return guessed_inputs(self.name, forward, run, self.rng, self.sizes, self.shapes, 0, lengths)
 
     def inputs_of_cell(self, layer: Any, cell: Cell, lengths: Sequence[int]) -> list[np.ndarray]:
         """The input, and the states that forward takes; ``lengths`` are tried as D and H if the sizes do not run."""
@@ -173,13 +165,10 @@ class LayerMaker:
         self.sizes = usual
         raise errors[0]
 
-    def shaped(self, layer: Any, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    def shaped(self, layer: Any) -> list[Any]:
         """Random inputs of the shapes of ``--inputs``."""
-        inputs = [self.random(shape) for shape in shapes]
-        if not binds(layer.forward, inputs):
-            wanted = ", ".join(parameters(layer.forward))
-            raise UserFileError(f"{self.name}: --inputs has {len(inputs)} shapes, should be one for each of "
-                                f"forward({wanted})")  # fmt: skip
+        inputs = [np.asarray(x).astype(self.dtype) if np.asarray(x).dtype.kind == "f" else x
+                  for x in self.guessed(layer)]  # fmt: skip
         self.try_forward(layer, *inputs)
         return inputs
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import NamedTuple
 
 
 def whole_number(text: str, least: int = 0) -> int:
@@ -48,12 +49,24 @@ def sizes(text: str) -> dict[str, int]:
     return size_of
 
 
-def shape(text: str) -> tuple[int, ...]:
-    """``3,5`` as a shape."""
-    parts = text.split(",")
-    if not all(_is_digits(part) and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"is {text!r}, should be a shape such as 3,5")
-    return tuple(map(int, parts))
+class InputShape(NamedTuple):
+    """The shape of an input, with the name of its argument or "", and whether it holds whole numbers."""
+
+    sizes: tuple[int, ...]
+    name: str = ""
+    whole: bool = False
+
+
+def shape(text: str) -> InputShape:
+    """``3,5`` as a shape, ``x=3,5`` as that of the argument x, ``ids:3,5`` as one of whole numbers."""
+    name, _, rest = text.rpartition("=")
+    kind, _, numbers = rest.rpartition(":")
+    parts = numbers.split(",")
+    whole_shape = all(_is_digits(part) and int(part) > 0 for part in parts)
+    if not whole_shape or kind not in ("", "ids") or not (name.isidentifier() or text == rest):
+        raise argparse.ArgumentTypeError(f"is {text!r}, should be a shape such as 3,5 or x=3,5, or ids:5 for whole "
+                                         "numbers")  # fmt: skip
+    return InputShape(tuple(map(int, parts)), name, bool(kind))
 
 
 def time_steps(text: str) -> tuple[int, int]:

@@ -77,6 +77,13 @@ def bound(layer: Any, calls: Sequence[Call]) -> Call:
                   f"take {len(calls[0][0])}: a gradient by each output of forward, {shapes}")  # fmt: skip
 
 
+def run_backward(layer: Any, result: Any) -> Any:
+    """What backward returns for cotangents of ones, by the ``result`` of forward."""
+    floats = [leaf for top in tops(result) for leaf in flatten(top)[0] if np.asarray(leaf).dtype.kind in "fc"]
+    args, named = bound(layer, cotangents(layer.backward, result, [np.ones_like(y) for y in floats]))
+    return layer.backward(*args, **named)
+
+
 def gradients_by_input(returned: Any, arguments: Sequence[str], trees: Sequence[Any]) -> tuple[dict[str, Any], int]:
     """The gradients that backward returned, by the leaves of the inputs; and the number of gradients.
 

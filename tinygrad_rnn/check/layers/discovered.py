@@ -18,7 +18,7 @@ import numpy as np
 
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names
-from .calls import bound, cotangents, tops
+from .calls import run_backward
 from .copies import fields_of
 from .names import LIKE, as_dict, by_key, in_order, is_gradient, key_of, returned_names, unmatched
 
@@ -59,9 +59,7 @@ class DiscoveredLayer:
         """
         used: Any = copy.deepcopy(self)
         result = used.forward(*copy.deepcopy(inputs))
-        floats = [leaf for top in tops(result) for leaf in flatten(top)[0] if np.asarray(leaf).dtype.kind in "fc"]
-        args, named = bound(used, cotangents(used.backward, result, [np.ones_like(y) for y in floats]))
-        used.backward(*args, **named)
+        run_backward(used, result)
         self.unmatched = used.unmatched
         before, after, grads = floats_by_path(self.layer), floats_by_path(used.layer), used.grads
         gradient = {path: beside(path, after) or (name if name in grads else None) for path, name in self.paths.items()}

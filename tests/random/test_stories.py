@@ -7,12 +7,16 @@ from helpers.random.sweeps import assert_all_right, in_parts, seeds
 from tinygrad_rnn.engine import versions
 
 
-def failure(seed):
+def ending(seed):
+    """How a story ends, and what is wrong with it."""
     try:
-        stories.play(seed)
+        return stories.play(seed)[0], ""
     except AssertionError as error:
-        return str(error)
-    return ""
+        return "", str(error)
+
+
+def failure(seed):
+    return ending(seed)[1]
 
 
 @in_parts
@@ -23,8 +27,8 @@ def test_random_sequences(part, trials):
 
 @pytest.mark.filterwarnings("ignore:backward.*the graph grows")
 def test_both_endings_happen():
-    endings = [stories.play(seed)[0] for seed in range(200) if not failure(seed)]
-    assert endings.count("refused") > 5 and endings.count("finished") > 100
+    endings = [ending(seed)[0] for seed in range(100)]
+    assert endings.count("refused") > 5 and endings.count("finished") > 50
 
 
 def test_statements_are_of_every_kind():
@@ -37,7 +41,7 @@ def test_statements_are_of_every_kind():
 def test_a_gradient_of_other_values_is_noticed(monkeypatch):
     """With the library's own watch switched off, what was written changes gradients, and stories say so."""
     monkeypatch.setattr(versions, "check", lambda *order: None)
-    assert sum(bool(failure(seed)) for seed in range(200)) > 5
+    assert sum(bool(failure(seed)) for seed in range(100)) > 5
 
 
 def test_an_error_without_a_write_is_noticed(monkeypatch):

@@ -67,8 +67,8 @@ def test_the_memory_that_is_saved_grows_with_the_root_of_the_steps():
         tracemalloc.stop()
         return size
 
-    assert saved(6400, 80) < 3 * saved(1600, 40)
-    assert saved(6400, 80) < saved(6400, None) / 5
+    assert saved(1600, 40) < 3 * saved(400, 20)
+    assert saved(1600, 40) < saved(1600, None) / 5
 
 
 @pytest.mark.parametrize("checkpoint", [0, -3, 1.5, "auto"])

@@ -85,9 +85,13 @@ def _cycles(rows: int, height: int, vectors: int, near: bool) -> float:
     A cycle has two products and two loads; a sum is not ready for the next product before four cycles. A vector from
     the second cache takes about a quarter of a cycle more, a load from the first one much less.
     """
-    tiles = [height] * (rows // height) + [rows % height] * (rows % height > 0)
-    rest = (lambda tile: (tile + vectors) / 4) if near else (lambda tile: vectors)
-    return sum(2 * max(tile * vectors, tile + vectors, 8) + rest(tile) for tile in tiles) if vectors else 0
+    if not vectors:
+        return 0
+
+    def cycles(tile: int) -> float:
+        return 2 * max(tile * vectors, tile + vectors, 8) + ((tile + vectors) / 4 if near else vectors)
+
+    return rows // height * cycles(height) + (cycles(rows % height) if rows % height else 0)
 
 
 def pack(cut: Panels, loops: Loops, packed: Array, weight: Callable[[Any, Any], Any], panel: Any) -> None:

@@ -26,7 +26,8 @@ from .write_loop import Writer
 def recorded(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
              masked: bool) -> Step:  # fmt: skip
     """The step of a cell, recorded twice. Raises PlanError if the cell cannot be planned."""
-    first = record_step(cell, arrays, copied_config(config), outer, 0)
+    copies = {name: np.array(array) for name, array in arrays.items()}
+    first = record_step(cell, copies, copied_config(config), outer, 0)
     rng = np.random.default_rng(0)
     others = {name: _other(array, rng) for name, array in arrays.items()}
     other_config = {name: _other(arg, rng) if _is_float(arg) else arg for name, arg in copied_config(config).items()}

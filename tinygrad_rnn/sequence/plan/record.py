@@ -59,11 +59,11 @@ class StepRecorder(Recorder):
 
 def record_step(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
                 step: int) -> StepRecorder:  # fmt: skip
-    """The recording of one step; ``arrays`` are input, states and parameters by name, ``config`` goes in as it is."""
+    """The recording of one step; ``arrays`` are input, states and parameters by name, which the cell may change."""
     recorder, tensors = StepRecorder(), {}
     for name, array in arrays.items():
         kind = "input" if name == cell.input else "state" if name in cell.states else "parameter"
-        tensors[name] = make(np.array(array), Node((None,), array.shape, array.dtype))  # no leaf: it may be changed
+        tensors[name] = make(array, Node((None,), array.shape, array.dtype))  # no leaf: the cell may change it
         tensors[name].name = name
         recorder.inputs[name] = recorder.leaf(tensors[name], name, kind)
     for kind, leaves in (("config", config), ("outer", outer)):

@@ -18,7 +18,8 @@ from helpers.model_targets import CELLS, LOOKS, TARGETS
 from tinygrad_rnn import lstm, scan
 from tinygrad_rnn.draw.model import of_cell, of_tensor, view
 from tinygrad_rnn.engine.graph import Node
-from tinygrad_rnn.tracing.measure import TOGETHER, Sizes, _Passing, size
+from tinygrad_rnn.tracing.magnitudes import TOGETHER, Sizes, size
+from tinygrad_rnn.tracing.measure import _Passing
 from tinygrad_rnn.tracing.sample import record_step, sample
 from tinygrad_rnn.tracing.trace import pull
 

@@ -116,6 +116,8 @@ def draw(
 
     watch = steps == 1 or level == "op"
     run: dict[str, Any] = {"steps": steps, "seed": seed, "truncate": truncate, "last": last, "watch": watch, **sizes}
+    if level in (None, "cell") and aspect != "slide":  # else operations or whole modules may be drawn
+        run |= {"fold": fold, "unfold": unfold}
     captured = functools.partial(of_cell, target, **run) if isinstance(target, Cell) else \
         functools.partial(_captured, target, inputs, sys._getframe(1))  # whose variables name what it computed
     form: dict[str, Any] = {"fold": fold, "unfold": unfold, "affine": affine}

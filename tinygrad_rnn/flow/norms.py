@@ -9,7 +9,8 @@ import numpy as np
 
 from ..engine import versions
 from ..engine.graph import Node
-from ..tracing.measure import Measured, Size
+from ..tracing.magnitudes import Size
+from ..tracing.measure import Measured
 from ..tracing.measure import measure as measure_gradients
 from .gates import gate_nodes, saturation, slopes
 from .jacobian import jacobians, radii, singular_values, state_size

@@ -1,41 +1,25 @@
 """The sizes of all gradients of a graph: one backward pass that keeps the graph and changes nothing.
 
 A *group* is looked at as one thing: an operation, or all operations of a time step. A gradient that passes from one
-group into another is a part; a value's own gradient is the sum of its parts. Sizes are norms; sums of elements are
-measured beside them, because sums add up where norms do not. The gradients are those of `pull`.
+group into another is a part; a value's own gradient is the sum of its parts. The gradients are those of `pull`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..cells.step_run import is_block
 from ..engine.graph import USED, Node, Rule, fitted
 from ..engine.row_gradient import whole
+from .magnitudes import Size, Sizes, size
 from .recurrences import Detached, Recurrence
 from .slices import is_basic_slice
-from .trace import SAFE_SQUARES, norm
-
-SMALL, TOGETHER = 2048, 256  # elements of a small array, and how many small arrays are measured together
-
-
-class Size(NamedTuple):
-    """How large an array is: the root of the sum of its squares, and the sum of its elements."""
-
-    norm: float
-    sum: float
-
-
-def size(x: Any) -> Size:
-    """The size of an array, taken in float64."""
-    return Size(norm(x), float(np.add.reduce(np.asarray(x, np.float64).ravel())))
 
 
 @dataclass
@@ -55,38 +39,6 @@ class Measured:
     used_up: bool = False  # whether a backward pass has let go of the arrays
 
 
-class Sizes:
-    """Measures many small arrays: arrays of one shape are measured together, which costs a fraction."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[tuple[Any, ...], list[tuple[dict[Any, Size], Any, Any]]] = {}
-
-    def into(self, sizes: dict[Any, Size], key: Any, x: Any) -> None:
-        """Put the size of ``x`` at ``sizes[key]``, now or at the latest in `finish`."""
-        if x.size > SMALL or not x.size:
-            sizes[key] = size(x)
-            return
-        alike = self.waiting.setdefault((x.shape, x.dtype), [])
-        alike.append((sizes, key, x))
-        if len(alike) == TOGETHER:
-            self.measure(alike)
-
-    def measure(self, alike: list[tuple[dict[Any, Size], Any, Any]]) -> None:
-        """Measure arrays of one shape together."""
-        rows = np.array([x for *_, x in alike], np.float64).reshape(len(alike), -1)
-        squares, totals = np.add.reduce(rows * rows, axis=1).tolist(), np.add.reduce(rows, axis=1).tolist()
-        for (sizes, key, x), square, total in zip(alike, squares, totals):
-            safe = SAFE_SQUARES[0] < square < SAFE_SQUARES[1]
-            sizes[key] = Size(math.sqrt(square), total) if safe else size(x)
-        alike.clear()
-
-    def finish(self) -> None:
-        """Measure what still waits."""
-        for alike in self.waiting.values():
-            if alike:
-                self.measure(alike)
-
-
 def measure(
     order: Sequence[Node], cotangents: Mapping[Node, Any], group_of: Mapping[Node, Any],
     recurrences: Sequence[Recurrence] = (), detached: Detached = MappingProxyType({}), wanted: Iterable[Node] = (),
@@ -99,9 +51,10 @@ def measure(
     if any(node.edges is USED for node in order):
         grads = {node: g for node in order if (g := whole(node)) is not None}
         return Measured({node: size(g) for node, g in grads.items()}, entering=list(order), used_up=True)
-    outward = dict.fromkeys([*cotangents, *(node for cut in detached.values() for node in cut.values()), *wanted])
-    backward = _Pass(order, cotangents, group_of, outward)
-    backward.find_edges_between(detached)
+    entering, between = find_edges_between(order, group_of, detached)
+    cut = [node for operands in detached.values() for node in operands.values()]
+    backward = _Pass(order, cotangents, group_of, dict.fromkeys([*cotangents, *cut, *wanted, *between]))
+    backward.measured.entering = entering
     steps = [step for recurrence in recurrences for step in recurrence.steps]
     passed_on = [(node, step.end) for step in steps for node in step.passed_on()]
     backward.passed_on = sorted(passed_on, key=lambda state: state[1])  # the next state last
@@ -109,6 +62,21 @@ def measure(
         backward.run()
         backward.sizes.finish()
     return backward.measured
+
+
+def find_edges_between(
+    order: Sequence[Node], group_of: Mapping[Node, Any], detached: Detached = MappingProxyType({})
+) -> tuple[list[Node], list[Node]]:
+    """The nodes that read values from outside of their group, and these values."""
+    entering, between = list[Node](), dict[Node, None]()
+    for node in order:
+        group, inside = group_of.get(node), node not in detached
+        for parent in node.parents:
+            if parent is not None and (group is None or group_of.get(parent) is not group):
+                between[parent], inside = None, False
+        if group is None or not inside:
+            entering.append(node)
+    return entering, list(between)
 
 
 class _Pass:
@@ -125,17 +93,6 @@ class _Pass:
         self.outer = {node: _Passing(dy) for node, dy in cotangents.items()}  # what comes from outside
         self.mixed: dict[Node, None] = {}  # values that are used both outside and inside of their group
         self.passed_on: list[tuple[Node, int]] = []  # states and the ends of the steps that passed them on
-
-    def find_edges_between(self, detached: Detached) -> None:
-        """Find the values that are used outside of their group, and the nodes that use them."""
-        group_of = self.group_of
-        for node in self.order:
-            group, inside = group_of.get(node), node not in detached
-            for parent in node.parents:
-                if parent is not None and (group is None or group_of.get(parent) is not group):
-                    self.outward[parent], inside = None, False
-            if group is None or not inside:
-                self.measured.entering.append(node)
 
     def run(self) -> None:
         """Visit every node, newest first. This runs for every edge, so what stays in a group takes the short way."""

@@ -6,6 +6,8 @@ is drawn as one box, and `build` makes the vertices and edges of the `Graph`, fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...errors import InvalidValue
 
 from ...engine.graph import USED, Node
@@ -50,7 +52,8 @@ def opened(
 ) -> tuple[Graph, dict[str, Graph]]:  # fmt: skip
     """The graph of `view`, and the graphs inside of its boxes of steps and of functions, by the id of the box."""
     graph, boxes = _built(captured, level, fold, unfold, affine)
-    if graph.note or not any(vertex.kind in OPENS for vertex in graph) or len(captured.order) > MANY:
+    opens = any(vertex.kind in OPENS for vertex in graph)
+    if graph.note or captured.loop or not opens or len(captured.order) > MANY:
         return graph, {}
     return graph, insides(captured, boxes, Builder(captured, {}, {}, _measured(captured, {})))
 
@@ -62,22 +65,23 @@ def _built(
     many = any(len(recurrence.steps) > 1 for recurrence in captured.recurrences)
     helpers = level is None and not affine
     level = level or ("cell" if many else "op")
-    for name, choice, known in (("level", level, LEVELS), ("fold", fold, FOLDS)):
-        if choice not in known:
-            raise InvalidValue(f"draw: {name} is {choice!r}, should be one of {', '.join(known)}")
+    _check(level, fold)
     steps = groups(captured, "module" if level == "module" else "cell", {}, False)
     by_step = _measured(captured, steps) if many else None
-    folds = _folds(captured, by_step, fold, unfold, level) if by_step is not None else {}
+    rows = _rows(captured, by_step, steps) if by_step else []
+    folds = captured.loop.places() if captured.loop else _folds(rows, fold, unfold, level)
     drawn, fine, measured = groups(captured, level, folds, affine, helpers), steps, by_step
     if level == "op" or measured is None:
         fine = {node: steps[node] if group.kind == "fold" else group for node, group in drawn.items()}
         measured = _measured(captured, fine)
     builder = Builder(captured, drawn, fine, measured)
     graph = builder.graph(level)
-    graph.rows = [_row(recurrence, by_step or measured, steps) for recurrence in captured.recurrences]
+    graph.rows = rows or _rows(captured, measured, steps)
     if captured.states and not graph.rows:
         graph.rows = [RowOfSteps(captured.title, False, 1, list(captured.states),
                                  results=list(captured.states.values()))]  # fmt: skip
+    if captured.loop:
+        captured.loop.number(graph)
     for folded in graph.folds:
         _set_range(folded, graph.rows[folded.row])
     graph.full = fold == "full" and bool(graph.folds)
@@ -85,22 +89,37 @@ def _built(
     return graph, builder
 
 
+def _check(level: str, fold: str) -> None:
+    """Raise InvalidValue for an unknown level or fold."""
+    for name, choice, known in (("level", level, LEVELS), ("fold", fold, FOLDS)):
+        if choice not in known:
+            raise InvalidValue(f"draw: {name} is {choice!r}, should be one of {', '.join(known)}")
+
+
 def _measured(captured: Captured, group_of: dict[Node, Group]) -> Measured:
     """The gradients that pass between groups."""
+    if captured.loop:
+        return captured.loop.measured(captured, group_of)
     return measure(captured.order, captured.cotangents, group_of, captured.recurrences, captured.detached)
 
 
 def _folds(
-    captured: Captured, by_step: Measured, fold: str, unfold: tuple[int, int] | None, level: str
+    rows: Sequence[RowOfSteps], fold: str, unfold: tuple[int, int] | None, level: str
 ) -> dict[int, list[tuple[int, int]]]:
-    """The steps to fold, by recurrence; "full" folds all steps into one body, and shows the operations of the first."""
+    """The steps to fold, by row; "full" folds all steps into one body, and shows the operations of the first."""
     if fold == "none" or level == "module":
         return {}
     if fold == "full":
         first = 1 if level == "op" else 0
-        lengths = [len(recurrence.steps) for recurrence in captured.recurrences]
-        return {r: [(first, length - 1)] for r, length in enumerate(lengths) if length > 1}
-    return choose_folds(captured, by_step, unfold)
+        return {r: [(first, row.steps - 1)] for r, row in enumerate(rows) if row.steps > 1}
+    return choose_folds(rows, unfold)
+
+
+def _rows(captured: Captured, by_step: Measured, steps: dict[Node, Group]) -> list[RowOfSteps]:
+    """The gradients of all recurrences, by time."""
+    if captured.loop:
+        return [captured.loop.row]
+    return [_row(recurrence, by_step, steps) for recurrence in captured.recurrences]
 
 
 def _row(recurrence: Recurrence, by_step: Measured, steps: dict[Node, Group]) -> RowOfSteps:

@@ -13,7 +13,8 @@ import numpy as np
 
 from ...cells.step_run import is_block
 from ...engine.graph import Node
-from ...tracing.measure import Measured, Size, size
+from ...tracing.magnitudes import Size, size
+from ...tracing.measure import Measured
 from ...tracing.slices import is_time_slice, slice_text
 from . import values
 from .capture import Captured

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from ...errors import GraphError
 from ...tracing.record import Recorder, user_name
 from ...tracing.recurrences import Recurrence, recurrences
 from .helpers import Call
+
+if TYPE_CHECKING:
+    from .long_loop import LongLoop
 
 
 @dataclass
@@ -44,6 +47,7 @@ class Captured:
     order: list[Node] = field(default_factory=list)  # oldest first
     recurrences: list[Recurrence] = field(default_factory=list)
     calls: dict[Node, list[Call]] = field(default_factory=dict)  # of functions of the user's, the outermost first
+    loop: LongLoop | None = None  # of which only the steps that are shown are recorded
     states: dict[str, str] = field(default_factory=dict)  # of a step of a layer: the result of each state
     expansion: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # of planned loops; see `close`
 

@@ -13,6 +13,7 @@ from ...engine.graph import Node
 from ...tracing.measure import Measured
 from ...tracing.recurrences import TimeStep
 from .capture import Captured
+from .graph import RowOfSteps
 from .helpers import boxes
 from .spellings import spelled_out
 
@@ -166,40 +167,35 @@ def _is(node: Node | None, *names: str) -> bool:
     return node is not None and node.op is not None and node.op.name in names and not is_block(node)
 
 
-def choose_folds(
-    captured: Captured, measured: Measured, unfold: tuple[int, int] | None
-) -> dict[int, list[tuple[int, int]]]:
-    """The steps of each recurrence to fold, where there are many: all but the ends, the odd ones and those asked for.
+def choose_folds(rows: Sequence[RowOfSteps], unfold: tuple[int, int] | None) -> dict[int, list[tuple[int, int]]]:
+    """The steps of each row to fold, where there are many: all but the ends, the odd ones and those asked for.
 
-    All recurrences fold the same steps, so that equal times stay below each other.
+    All rows fold the same steps, so that equal times stay below each other.
     """
-    longest = max((len(recurrence.steps) for recurrence in captured.recurrences), default=0)
+    longest = max((row.steps for row in rows), default=0)
     if longest <= MANY:
         return {}
-    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd_steps(captured, measured), *_cuts(captured)]
+    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd_steps(rows), *_cuts(rows)]
     if unfold is not None:
         shown += range(max(unfold[0], 0), min(unfold[1], longest))
     open_steps = sorted(dict.fromkeys(shown))
     gaps = [(a + 1, b - 1) for a, b in zip([-1, *open_steps], [*open_steps, longest]) if b - a > 2]  # one step: no fold
-    return {
-        r: [(first, min(last, len(recurrence.steps) - 1)) for first, last in gaps if first < len(recurrence.steps)]
-        for r, recurrence in enumerate(captured.recurrences)
-    }
+    return {r: [(first, min(last, row.steps - 1)) for first, last in gaps if first < row.steps]
+            for r, row in enumerate(rows)}  # fmt: skip
 
 
-def _cuts(captured: Captured) -> list[int]:
+def _cuts(rows: Sequence[RowOfSteps]) -> list[int]:
     """The steps on either side of the first cuts."""
-    cuts = [k for recurrence in captured.recurrences for k, step in enumerate(recurrence.steps) if step.cut]
+    cuts = [k for row in rows for k in row.cuts]
     return [step for k in cuts[: ODD // 2] for step in (k - 1, k)]
 
 
-def _odd_steps(captured: Captured, measured: Measured) -> list[int]:
+def _odd_steps(rows: Sequence[RowOfSteps]) -> list[int]:
     """The steps on either side of where a gradient becomes NaN, infinite or out of the ordinary, or ceases to be so."""
     steps: list[int] = []
-    for recurrence in captured.recurrences:
-        for name in recurrence.cell.states:
-            known = [norm_after(measured, step, name) for step in recurrence.steps]
-            norms = [1.0 if norm is None else norm for norm in known]
+    for row in rows:
+        for known in row.gradients.values():
+            norms = [1.0 if norm is None else norm for norm in known[:: -1 if row.reverse else 1]]
             odd = [not (math.isfinite(norm) and (norm == 0 or RANGE[0] < norm < RANGE[1])) for norm in norms]
             steps += [step for k in range(1, len(odd)) if odd[k] != odd[k - 1] for step in (k - 1, k)]
     return list(dict.fromkeys(steps))[:ODD]

@@ -166,3 +166,29 @@ def masked_logistic(x):
 def test_a_helper_that_fills_an_array_by_masks_is_one_box():
     assert boxes(lambda x: masked_logistic(x) * 2.0, X) == ["masked_logistic"]
     assert boxes(lambda x: masked_logistic(x), X) == ["sigmoid"]  # nothing but the function: by its values
+
+
+def test_the_keys_of_a_result_dict_are_the_names_of_the_results():
+    def heads(x, W):
+        h = np.tanh(x @ W)
+        return {"policy": tg.log(h * h + 1), "value": np.sum(h, axis=1), "calls": 1}
+
+    graph = tg.draw(heads, X, X.T @ X).graph
+    assert list(graph.outputs) == ["policy", "value"]
+    both = tg.draw(lambda x, W: tuple(heads(x, W).values())[:2], X, X.T @ X).graph
+    assert [edge.gradient for edge in graph.edges] == [edge.gradient for edge in both.edges]
+
+
+def normalised(x):
+    z = x - np.mean(x, axis=1, keepdims=True)
+    return z / np.sqrt(np.mean(z * z, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("f", [normalised, tg.softmax], ids=["normalised", "softmax"])
+def test_random_gradients_come_in_where_ones_give_zeros(f):
+    x = np.random.default_rng(0).standard_normal((2, 5))
+    graph = tg.draw(f, x).graph
+    assert graph["x"].gradient > 0.1 and "random gradients come in" in graph.note
+    assert "random gradients come in" in tg.draw(f, x).svg()
+    others = lambda x: np.tanh(f(x)), lambda x: 0 * x, lambda x: np.sum(f(x))  # not zero; zero whatever comes in
+    assert [tg.draw(other, x).graph.note for other in others] == ["", "", ""]

@@ -66,7 +66,8 @@ def draw(
     - a cell: it runs ``steps`` times on random inputs of ``sizes`` (default N=1, D=3, H=5). The backward pass starts
       from random gradients of all outputs and last states; with ``last``, of the last output only. ``truncate=k``
       detaches the state after every k steps.
-    - a function: it runs on ``inputs``, arrays or Tensors. The backward pass starts from ones.
+    - a function: it runs on ``inputs``, arrays or Tensors. It returns a Tensor, several, or a dict of them. The
+      backward pass starts from ones, or from random gradients where ones give zeros to all inputs; a note says so.
     - a layer of NumPy, as `check_layer` takes it: its ``forward`` runs on ``inputs``, with Tensors for all arrays that
       it holds; its ``backward`` is not called.
     - the plan of a cell: a box for what runs before the loop over time, in it and after it.

@@ -53,7 +53,7 @@ def opened(
     """The graph of `view`, and the graphs inside of its boxes of steps and of functions, by the id of the box."""
     graph, boxes = _built(captured, level, fold, unfold, affine)
     opens = any(vertex.kind in OPENS for vertex in graph)
-    if graph.note or captured.loop or not opens or len(captured.order) > MANY:
+    if graph.note == USED_UP or captured.loop or not opens or len(captured.order) > MANY:
         return graph, {}
     return graph, insides(captured, boxes, Builder(captured, {}, {}, _measured(captured, {})))
 
@@ -85,7 +85,7 @@ def _built(
     for folded in graph.folds:
         _set_range(folded, graph.rows[folded.row])
     graph.full = fold == "full" and bool(graph.folds)
-    graph.note = USED_UP if any(node.edges is USED for node in captured.order) else ""
+    graph.note = USED_UP if any(node.edges is USED for node in captured.order) else captured.note
     return graph, builder
 
 

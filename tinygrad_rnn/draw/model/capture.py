@@ -47,6 +47,7 @@ class Captured:
     order: list[Node] = field(default_factory=list)  # oldest first
     recurrences: list[Recurrence] = field(default_factory=list)
     calls: dict[Node, list[Call]] = field(default_factory=dict)  # of functions of the user's, the outermost first
+    note: str = ""  # for the reader, about the gradients
     loop: LongLoop | None = None  # of which only the steps that are shown are recorded
     states: dict[str, str] = field(default_factory=dict)  # of a step of a layer: the result of each state
     expansion: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # of planned loops; see `close`

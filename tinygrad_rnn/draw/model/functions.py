@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...engine.graph import Node
+from ...engine.graph import USED, Node
 from ...engine.tensor import Tensor, value
 from ...errors import GraphError, InvalidType
+from ...tracing.measure import measure
 from ...tracing.record import Recorder, untaken, user_name, watching
 from ...tracing.sample import codes
 from .capture import Captured, complete, ones
@@ -21,9 +22,14 @@ from .loops import loops
 from .state_names import states_and_kinds
 from .user_numpy import Rebound, kept_random
 
+ROUNDING = 1e-12  # the norm of a gradient that would be zero in exact arithmetic
+SEED = 2016  # not 0: with the numbers that users draw for x, a norm of x has no gradient either
+RANDOM = "random gradients come in at the results: ones would give zeros to all inputs"
+
 
 def of_function(f: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str]) -> Captured:
-    """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results.
+    """A function of arrays or Tensors, run on ``inputs``, with gradients of ones at its results, or random ones where
+    these would give zeros. A result dict names its results.
 
     The parameters of a module are named by their paths, ``embed.W``.
     """
@@ -96,12 +102,9 @@ def _of_call(
     paths = {**paths, **held}
     with watching(recorder, codes(f)), kept_random():
         results = f(*tensors)
-    results = list(results) if isinstance(results, (tuple, list)) else [results]
-    stem = title if title.isidentifier() and title not in names else "y"
-    tracked = {k: y for k, y in enumerate(results) if getattr(y, "node", None) is not None}
-    outputs = {stem if len(results) == 1 else f"{stem}{k}": y for k, y in tracked.items()}
+    outputs = _outputs(results, title if title.isidentifier() and title not in names else "y")
     if not outputs:
-        raise GraphError(_no_gradient(title, results))
+        raise GraphError(f"draw: what {title} returns depends on no input with floating values, and on no parameter")
     captured = Captured(title, ones(outputs.values()), {}, trace=recorder)
     captured.kinds = kinds
     for y in outputs.values():
@@ -111,11 +114,40 @@ def _of_call(
     captured.names = {node: name for number, node in recorder.nodes.items() if (name := recorder.values[number].name)}
     for name, y in outputs.items():
         if y.node not in captured.outputs.values():
-            known = user_name(y.node) or captured.names.get(y.node, name)
+            known = name if isinstance(results, Mapping) else user_name(y.node) or captured.names.get(y.node, name)
             captured.outputs[untaken(known, captured.outputs)] = y.node
     complete(captured).names.update(paths)
     _find_loops(captured, recorder)
+    _start_elsewhere(captured)
     return captured
+
+
+def _outputs(results: Any, stem: str) -> dict[str, Any]:
+    """The results that have a gradient, by name: the keys of a dict, or ``stem`` with a number if there are several."""
+    if isinstance(results, Mapping):
+        named = {str(key): y for key, y in results.items()}
+    elif isinstance(results, (tuple, list)) and len(results) > 1:
+        named = {f"{stem}{k}": y for k, y in enumerate(results)}
+    else:
+        named = {stem: results[0] if isinstance(results, (tuple, list)) and results else results}
+    return {name: y for name, y in named.items() if getattr(y, "node", None) is not None}
+
+
+def _start_elsewhere(captured: Captured) -> None:
+    """Let random gradients come in where ones give zeros to all inputs: the sum of a softmax, for one, is always 1."""
+    inputs = [node for node in captured.order if captured.kinds.get(node) == "input"]
+    if not inputs or any(node.edges is USED for node in captured.order):
+        return
+    rng, by_ones = np.random.default_rng(SEED), captured.cotangents
+    at_random = {node: rng.standard_normal(dy.shape).astype(dy.dtype) for node, dy in by_ones.items()}
+    if _vanish(captured, by_ones, inputs) and not _vanish(captured, at_random, inputs):
+        captured.cotangents, captured.note = at_random, RANDOM
+
+
+def _vanish(captured: Captured, cotangents: Mapping[Node, np.ndarray], inputs: Sequence[Node]) -> bool:
+    """Whether the gradients by all inputs are zero but for rounding."""
+    totals = measure(captured.order, cotangents, {}).totals
+    return all(node not in totals or totals[node].norm < ROUNDING for node in inputs)
 
 
 def _find_loops(captured: Captured, recorder: CallRecorder) -> None:
@@ -172,10 +204,3 @@ def _apart(f: Callable[..., Any]) -> Callable[..., Any]:
         return copy.deepcopy(f)
     except InvalidType:  # it holds a Tensor with a graph
         return f
-
-
-def _no_gradient(title: str, results: Sequence[Any]) -> str:
-    """The error text for a function none of whose results has a gradient."""
-    if isinstance(results[0], Mapping):
-        return f"draw: {title} returns a dict, should return a Tensor, or a tuple or list of Tensors"
-    return f"draw: what {title} returns depends on no input with floating values, and on no parameter"

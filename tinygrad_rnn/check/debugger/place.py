@@ -32,6 +32,7 @@ class Place:
     right: Sequence[np.ndarray]
     source: str
     quantity: str
+    begins: int = 0  # when it is wrong first, among all runs of lines; after these if it holds another gradient then
 
     def text(self, quantity: str = "") -> str:
         """Where it is and what it should hold; ``quantity`` says it in words, if that is known."""
@@ -42,20 +43,24 @@ class Place:
                           f"    with other values of {line.target} here {many} right; no small edit gives them",
                           f"    it should hold {quantity + ', ' if quantity else ''}{self.numbers()}"])  # fmt: skip
 
+    def first_wrong(self) -> int:
+        """The first run in which the line holds another value than it should."""
+        scale = max(float(np.max(np.abs(right), initial=1e-300)) for right in self.right)
+        return next((n for n, (now, right) in enumerate(zip(self.line.values, self.right))
+                     if np.max(np.abs(now - right), initial=0) > 1e-6 * scale), 0)  # fmt: skip
+
     def numbers(self) -> str:
         """The shape, and the value that differs most in the first run where any does."""
-        errors = [np.abs(now - right) for now, right in zip(self.line.values, self.right)]
-        scale = max(float(np.max(np.abs(right), initial=1e-300)) for right in self.right)
-        n = next((n for n, error in enumerate(errors) if np.max(error, initial=0) > 1e-6 * scale), 0)
-        index = np.unravel_index(int(np.argmax(errors[n])), errors[n].shape)
+        n = self.first_wrong()
+        now, right, runs = self.line.values[n], self.right[n], len(self.right)
+        index = np.unravel_index(int(np.argmax(np.abs(now - right))), now.shape)
         at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""
-        each = f", in run {n + 1} of {len(errors)}" if len(errors) > 1 else ""
-        return (f"an array {errors[n].shape}{each}: {at} is {float(self.line.values[n][index]):.6g}, "
-                f"should be {float(self.right[n][index]):.6g}")  # fmt: skip
+        each = f", in run {n + 1} of {runs}" if runs > 1 else ""
+        return (f"an array {now.shape}{each}: {at} is {float(now[index]):.6g}, should be {float(right[index]):.6g}")
 
 
 def located(job: Job, small: Job, ranked: Ranks, most: int) -> list[Place]:
-    """The lines that mend everything with the gradient by a value of the forward, on two inputs.
+    """The lines that mend everything with the gradient by a value of the forward, on two inputs; the first wrong first.
 
     Of the lines that all wrong gradients depend on; the forward or the job run ``most`` times on those of ``small``.
     """
@@ -63,23 +68,25 @@ def located(job: Job, small: Job, ranked: Ranks, most: int) -> list[Place]:
     likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < RANK]
     lines = [line for line in lines_of(small) if id(line.statement) in likely]
     other = job.others(SEEDS)[0]
-    alike = (here for here in places(small, lines, most) if any(places(other, list(lines_of(other)), most, here)))
+    first = sorted(itertools.islice(places(small, lines, most), 2 * LINES), key=lambda here: here.begins)
+    alike = (here for here in first if any(places(other, list(lines_of(other)), most, here)))
     return list(itertools.islice(alike, LINES))
 
 
 def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> Iterator[Place]:
     """The lines that mend everything with the gradient by a value of the forward, in the order in which they run.
 
-    If a value of their names does it, only these; else by a part of the gradient, else by any value. Only a line
-    ``like`` another and the same value, if it is given.
+    If a value of their names does it, only these; else any value. Only a line ``like`` another and the same value, if
+    it is given.
     """
     references = References(job)
-    ran = [lines[n] for n in dict.fromkeys(n for n, _ in noted(job, lines))]
+    events = noted(job, lines)
+    ran = [lines[n] for n in dict.fromkeys(n for n, _ in events)]
     ran = [line for line in ran if not line.filled and sum(x.size for x in line.values) <= MOST]
     pairs = [(line, quantity) for line in ran
              for quantity in references.fitting(references.forward.quantities, line, len(line.values))]  # fmt: skip
     tried: dict[Line, list[Any]] = {}
-    for _, group in itertools.groupby(sorted(pairs, key=by_name), by_name):
+    for _, group in itertools.groupby(sorted(pairs, key=by_name), lambda pair: by_name(pair) < 2):
         if None in itertools.chain(*tried.values()):
             break
         for line, quantity in group:
@@ -91,7 +98,11 @@ def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None
                 right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
                 if right is not None:
                     tried[line].append(None)
-                    yield Place(job, line, right, ast.unparse(line.statement), quantity.text)
+                    here = Place(job, line, right, ast.unparse(line.statement), quantity.text)
+                    begins = events.index((lines.index(line), here.first_wrong()))
+                    known = references.known(line.values[here.first_wrong()])
+                    here.begins = 2 * len(events) - begins if known else begins
+                    yield here
 
 
 def by_name(pair: tuple[Line, Quantity]) -> int:
@@ -105,7 +116,7 @@ def is_right_with(job: Job, line: Line, right: Sequence[np.ndarray]) -> bool:
     values = iter(right)
 
     def callback(_: int, x: Any) -> Any:
-        return next(values) if isinstance(x, (np.ndarray, np.floating)) else x
+        return np.array(next(values)) if isinstance(x, (np.ndarray, np.floating)) else x
 
     try:
         with job.running(passed(job, [line], callback)):

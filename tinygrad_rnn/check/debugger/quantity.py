@@ -120,9 +120,21 @@ def quantities(k: int, tree: ast.AST) -> Iterator[Quantity]:
             yield Quantity(k, nodes, text, READ)
         for node in nodes if len(nodes) > 1 or partly else []:
             yield Quantity(k, [node], text, 4, around(parents, node))
+    for loop in (node for _, _, node in bodies(tree) if isinstance(node, ast.For)):
+        for text, nodes in carried(loop, reads):
+            yield Quantity(k, nodes, text, 4, "the next step")
     for node in expressions(tree):
         if isinstance(node, (ast.BinOp, ast.Call)) and len(ast.unparse(node)) <= SHORT:
             yield Quantity(k, [node], ast.unparse(node), 3)
+
+
+def carried(loop: ast.For, reads: Mapping[str, list[ast.expr]]) -> Iterator[tuple[str, list[ast.expr]]]:
+    """The variables that a loop hands to its next step, with the several places that read them there."""
+    first = {target: node.lineno for target, node in reversed([*assigned(loop)])}
+    for text, nodes in reads.items():
+        inside = [node for node in nodes if loop.lineno < node.lineno <= first.get(text, 0)]
+        if len(inside) > 1:
+            yield text, inside
 
 
 def assigned(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -28,7 +28,7 @@ from .statement_edits import Edit, bodies, of_statement
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
 LOCATING = 3000.0  # so much to locate a line
-LOCATED = 2.0  # so much less an edit costs of a line that mends everything
+LOCATED = 2.0  # so much less an edit costs of the first line that mends everything
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
 PUTS_IN = 1.5  # so much less an edit costs later that puts a statement in
 WEIGHT = 4.0  # how much the rank of a statement counts beside the cost of an edit
@@ -111,7 +111,7 @@ class Candidates:
             scope = self.scopes[k]
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
                 likely = WEIGHT * ranked.places.get((k, n), 2.0) + FORWARD * seen.is_forward(k)
-                likely -= LOCATED * any(statement is place.line.statement for place in places)
+                likely -= sum(LOCATED / (1 + m) for m, here in enumerate(places) if statement is here.line.statement)
                 if likely < 1.9 * WEIGHT:
                     self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))
                 for name in missing(unit.node, body, at, scope):

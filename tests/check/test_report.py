@@ -82,6 +82,37 @@ def test_a_case_in_which_every_gradient_is_zero_shows_nothing():
     assert report.smallest == {"N": 2} and report.evidence.startswith("in every case")
 
 
+class Steps(Layer):
+    """h_t = tanh(x_t W + h_{t-1} U) over time along the first axis; ``wrong`` leaves out what is carried."""
+
+    def __init__(self, wrong=True, dtype="d"):
+        super().__init__(W=(3, 2), U=(2, 2))
+        self.wrong, self.dtype = wrong, dtype
+
+    def forward(self, xs):
+        self.xs, self.hs = xs, [np.zeros((xs.shape[1], 2))]
+        for x in xs:
+            self.hs.append(np.tanh(x @ self.W + self.hs[-1] @ self.U).astype(self.dtype))
+        return np.stack(self.hs[1:])
+
+    def backward(self, dhs):
+        dxs, dh, dW, dU = np.zeros_like(self.xs), 0, 0, 0
+        for t in reversed(range(len(dhs))):
+            da = (dhs[t] + dh) * (1 - self.hs[t + 1] ** 2)
+            dxs[t], dh = da @ self.W.T, 0 if self.wrong else da @ self.U.T
+            dW, dU = dW + self.xs[t].T @ da, dU + self.hs[t].T @ da * (1 if self.wrong else 2)
+        self.put(dW, dU)
+        return dxs
+
+
+@pytest.mark.parametrize(("wrong", "dtype"), [(True, "d"), (False, "d"), (False, "f")])
+def test_time_may_be_the_first_axis_and_rounding_is_no_failure(wrong, dtype):
+    """Without a carry, or with twice the gradient by U, only T > 1 fails; in float32 too."""
+    xs = np.random.default_rng(0).standard_normal((4, 3, 3))
+    report = check_layer(Steps(wrong, dtype), xs)
+    assert report.smallest == {"N": 1, "T": 2} and report.evidence.startswith("only with T > 1"), str(report)
+
+
 def test_it_is_said():
     text = str(wrong(DB, finals=True))
     assert "\nsmallest case that fails: N = 2, T = 1, states zero\n" in text

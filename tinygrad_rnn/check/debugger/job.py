@@ -43,8 +43,10 @@ class Job:
     elements = 24  # of each gradient, so many are compared one by one
     checked: Sequence[Job] = ()
 
-    def __init__(self, adapter: Adapter, roots: Sequence[Any], seed: int = 0):
-        self.adapter, self.roots, self.seed = adapter, list(roots), seed
+    def __init__(
+        self, adapter: Adapter, roots: Sequence[Any], seed: int = 0, known_exact: Mapping[str, bool] | None = None
+    ):  # fmt: skip
+        self.adapter, self.roots, self.seed, self.known_exact = adapter, list(roots), seed, known_exact or {}
         self.units = units_of(self.roots)
         self.exact = {k: unit.compiled(in_double(unit)) for k, unit in enumerate(self.units) if in_double(unit)}
         with self.running():
@@ -60,7 +62,8 @@ class Job:
         """The derivatives by each input and parameter."""
         L, xs, rng = self.problem.L, self.problem.exact, np.random.default_rng(self.seed + 5)
         with np.errstate(all="ignore"):
-            return {name: derivatives(L, xs, k, rng, self.elements) for k, name in enumerate(self.problem.names)}
+            return {name: derivatives(L, xs, k, rng, self.elements, self.known_exact.get(name))
+                    for k, name in enumerate(self.problem.names)}  # fmt: skip
 
     def running(self, codes: Mapping[int, CodeType] | None = None) -> Any:
         """A context in which the units run in float64, and those in ``codes`` with other code."""
@@ -126,7 +129,12 @@ class Job:
         rng = np.random.default_rng(seed)
         moved = [x * rng.uniform(0.8, 1.2, np.shape(x)) if np.asarray(x).dtype.kind == "f" else x
                  for x in self.adapter.inputs]  # fmt: skip
-        return Few(self.adapter.with_inputs(moved), self.roots, seed=seed)
+        return self.on(moved, seed)
+
+    def on(self, inputs: Sequence[Any], seed: int) -> Job:
+        """The same layer on other inputs, compared along two directions."""
+        exact = {name: slope.exact for name, slope in self.right.items()}
+        return Few(self.adapter.with_inputs(inputs), self.roots, seed, exact)
 
 
 class Few(Job):

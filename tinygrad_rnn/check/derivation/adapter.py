@@ -14,7 +14,6 @@ from ..layers.functions import functions_as_layer
 from ..numeric.derivatives import Slopes
 from ..timeout import SECONDS
 from .case import Case
-from .readings import Reading
 from .subjects import Subject
 
 
@@ -26,7 +25,7 @@ class Derivation(Adapter):
     def __init__(self, subject: Subject, timeout: float = SECONDS):
         super().__init__(_layer(subject), list(subject.given.values()), timeout=timeout)
         self.subject = subject
-        self.inner: dict[str, Reading] = {}  # by the names of the gradients
+        self.inner: dict[str, int] = {}  # by the names of the gradients: which of `Case.could`
 
     @property
     def batched(self) -> list[str]:
@@ -47,7 +46,7 @@ class Derivation(Adapter):
 
     def follow(self, case: Case) -> None:
         """Compare the gradients by local variables of a case as well, where their shapes fit."""
-        self.inner = {name: reading for name, reading in case.read.items() if name[1:] not in case.given
+        self.inner = {name: k for name, k in case.places.items() if name[1:] not in case.given
                       and np.shape(case.hand[name]) == np.shape(case.right(name))}  # fmt: skip
 
     def gradients(self, run: Run) -> dict[str, Any]:
@@ -57,8 +56,8 @@ class Derivation(Adapter):
         if not self.inner:
             return {}
         rng, slopes, case = np.random.default_rng(seed + 6), {}, self.case(dys)
-        for name, reading in self.inner.items():
-            g = np.ravel(case.gradient(reading))
+        for name, k in self.inner.items():
+            g = np.ravel(case.gradient(case.could(name)[k]))
             some = rng.permutation(g.size)[:elements]
             along = np.concatenate([rng.standard_normal((2, g.size)), np.eye(g.size)[some]])
             slopes[name[1:]] = Slopes(along, along @ g, np.zeros(len(along)), True)

@@ -33,6 +33,7 @@ class Case:
         self.known = {f"d{name}": numbers for name, numbers in self.tape.variables().items()}
         self.hand: dict[str, Any] = {}
         self.read: dict[str, Reading] = {}  # what the gradients by hand are, by name
+        self.places: dict[str, int] = {}  # which of those that a name could be
         self.instead: dict[int, Any] = {}  # gradients by hand, each to be passed on in the place of the right one
         self.totals = pull(self.tape, self.back_in)[0]
 
@@ -77,7 +78,7 @@ class Case:
         Of those that may be by a gate or by the sum inside of it, and that are sure: is it the sum?
         """
         self.read, self.instead, sums = {}, {}, list[bool]()
-        could = {name: self._could(name) for name in numbers}
+        could = {name: self.could(name) for name in numbers}
         exact = {name: self._exact(could[name], g, self.totals) for name, g in numbers.items()}
         for name in sorted(numbers, key=lambda name: exact[name] is None):
             g, two = numbers[name], [reading for reading in could[name] if reading.inner and name in self.known]
@@ -85,7 +86,7 @@ class Case:
             sums += [sure.inner] if sure and two else []
             reading = sure or (two[0] if two and inner else self._likely(name, could[name], g))
             if reading is not None:
-                self.read[name] = reading
+                self.read[name], self.places[name] = reading, could[name].index(reading)
                 if reading.direct and g.shape == np.shape(self.gradient(reading)):
                     self.instead.update(zip(reading.direct, np.moveaxis(g, 1, 0) if self.subject.timed else [g]))
         return sums
@@ -104,7 +105,7 @@ class Case:
         """Is the value of a name computed more than once, or more than once in each step?"""
         return name in self.known and len(self.tape.all_runs(name[1:], self.known[name][-1])) > self.steps
 
-    def _could(self, name: str) -> list[Reading]:
+    def could(self, name: str) -> list[Reading]:
         """What a gradient may be by its name; if it is the name of nothing, by any value, those with names first.
 
         ``do`` may be the gradient by the gate or, as the book has it, by the sum inside of it.

@@ -9,8 +9,7 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..engine.pytree import flatten
-from ..engine.tensor import value
-from ..engine.transforms import vjp
+from ..engine.tensor import make, value
 from ..errors import InvalidType, InvalidValue
 from ..tracing.sample import sample
 from .numeric.compare import CLOSE as CLOSE
@@ -49,18 +48,16 @@ def check_gradients(
     rng = np.random.default_rng(seed)
     title = f.name if isinstance(f, Cell) else getattr(f, "__name__", type(f).__name__)
     report = Report(f"{title}: autograd against numbers")
-    if isinstance(f, Cell) and not inputs:
-        flat, unseen = {**sample(f, rng, sizes or {}, SIZES), **named}, []
-        call = _reporting_errors(title, by_name(f), flat)
-    else:
-        function = NamedInputs(f, inputs, named)
-        flat, call = function.flat, _reporting_errors(title, function, function.flat)
-        unseen = function.find_parameters(call)
-    if not any(np.asarray(x).dtype.kind == "f" for x in flat.values()):
+    cell = f if isinstance(f, Cell) and not inputs else None
+    function: Any = by_name(cell) if cell else NamedInputs(f, inputs, named)
+    flat = {**sample(cell, rng, sizes or {}, SIZES), **named} if cell else function.flat
+    result = _first_call(f"check_gradients: {title}", function, flat)
+    unseen = [] if cell else function.find_parameters(result)
+    problem = Problem(function, flat, rng)
+    problem.title = f"check_gradients: {title}"
+    if not problem.names:
         report.notes.append("none of the inputs is floating: there is nothing to differentiate by")
         return report
-    problem = Problem(call, flat, rng)
-    _repeats(title, problem)
     for n in range(order):
         problem = Problem(_gradients(problem), problem.arrays, rng) if n else problem
         for row in _checked(problem, "d" * n, report):
@@ -91,36 +88,19 @@ def _checked(problem: Problem, prefix: str, report: Report) -> Iterator[Row]:
     yield from rows
 
 
-def _reporting_errors(title: str, call: Callable[..., Any], flat: Mapping[str, Any]) -> Callable[..., Any]:
-    """The function with a clear error if its first call raises, or returns nothing that has a gradient."""
-    names = ", ".join(f"{name} {np.shape(x)}" for name, x in flat.items())
-    first = [True]
-
-    def reporting(**now: Any) -> Any:
-        if not first[0]:
-            return call(**now)
-        try:
-            result = call(**now)
-        except Exception as error:
-            raise InvalidValue(f"check_gradients: {title} raised {type(error).__name__} on {names}: {error}") from error
-        if not outputs(result):
-            kinds = ", ".join(_kind(leaf) for leaf in flatten(result)[0]) or "nothing"
-            raise InvalidType(f"check_gradients: {title} returned {kinds}, should be floating to have a gradient")
-        first[0] = False
-        return result
-
-    return reporting
+def _first_call(title: str, f: Callable[..., Any], flat: Mapping[str, Any]) -> Any:
+    """The result of a function; a clear error if it raises, or returns nothing that has a gradient."""
+    try:
+        result = f(**{name: make(x, None) if np.asarray(x).dtype.kind == "f" else x for name, x in flat.items()})
+    except Exception as error:
+        shapes = ", ".join(f"{name} {np.shape(x)}" for name, x in flat.items())
+        raise InvalidValue(f"{title} raised {type(error).__name__} on {shapes}: {error}") from error
+    if not outputs(result):
+        kinds = ", ".join(_kind(leaf) for leaf in flatten(result)[0]) or "nothing"
+        raise InvalidType(f"{title} returned {kinds}, should be floating to have a gradient")
+    return result
 
 
 def _kind(leaf: Any) -> str:
     array = np.asarray(value(leaf))
     return type(leaf).__name__ if array.dtype.kind not in "biufc" else f"{array.dtype} {array.shape}"
-
-
-def _repeats(title: str, problem: Problem) -> None:
-    again = outputs(vjp(problem.f, *problem.arrays.values())[0])
-    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(problem.ys, again)):
-        raise InvalidValue(
-            f"check_gradients: {title} gives another result when it is called again, should be a function of its "
-            "inputs; make its random generator inside, with a seed, and start from the same state"
-        )

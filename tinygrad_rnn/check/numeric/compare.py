@@ -19,7 +19,7 @@ from ...engine.transforms import vjp
 from ...tracing.trace import norm
 from ..report import Row, distance, length, row
 from .bisect import worst_element
-from .derivatives import ONE_BY_ONE, Number, Scalar, Slopes, outputs, roundoff, slopes, slopes_along
+from .derivatives import ONE_BY_ONE, Number, Scalar, Slopes, outputs, repeats, roundoff, slopes, slopes_along
 from .richardson import derivative, kink, tried
 
 CLOSE = 1e-7  # the error of a right gradient in float64 is less
@@ -32,6 +32,7 @@ SMOOTH = 30  # after so many wrong elements without a kink, worst first, kinks a
 class Problem:
     """A function f of named arrays, cotangents dy, and the gradients of L = Σ <dy, f> by autograd and by numbers."""
 
+    title = "check: f"
     coarse = 0.0  # the rounding of a function that computes in less precision than its inputs have
     smooth = SMOOTH
     narrow = False  # does f accept its inputs in their original dtypes only?
@@ -68,6 +69,7 @@ class Problem:
     def numbers(self, xs: Sequence[np.ndarray] | None = None, only: int | None = None) -> list[Slopes]:
         """The numerical derivatives by each input, or by input number ``only``."""
         with np.errstate(all="ignore"):
+            repeats(self.title, self.L, self.exact)
             return slopes(self.L, self.exact if xs is None else xs, np.random.default_rng(1), self.noise, only)
 
     def along(self, k: int, along: np.ndarray, exact: bool, xs: Sequence[np.ndarray] | None = None) -> Slopes:
@@ -119,10 +121,9 @@ def compared(problem: Problem) -> tuple[list[Row], list[np.ndarray], list[Slopes
 
 
 def _row(name: str, verdict: str, g: np.ndarray, got: np.ndarray, right: np.ndarray, note: str) -> Row:
-    """A row from derivatives along directions. Along random directions there is no worst element.
+    """A row from derivatives along directions; if these are random, without a worst element.
 
-    ‖got‖ is then the norm of the gradient itself. ‖right‖ is ‖got‖ / ``ratio`` if the gradient is not wrong, else it
-    is unknown.
+    ‖got‖ is then that of the gradient itself, ‖right‖ is ‖got‖ / ``ratio``, or unknown if the gradient is wrong.
     """
     exact = got.size == g.size
     result = row(name, verdict, *((got.reshape(g.shape), right.reshape(g.shape)) if exact else (got, right)))
@@ -232,10 +233,7 @@ def gap(problem: Problem, k: int, v: np.ndarray) -> float:
 
 
 def _is_right_nearby(problem: Problem, k: int, got: np.ndarray, right: np.ndarray, slope: Slopes) -> bool:
-    """Is the function at a kink here, and the gradient right at a nearby point without one?
-
-    Along a random direction of a large tensor the kinks of single elements cannot be left out.
-    """
+    """Is f at a kink along the directions, of which no element can be left out, and the gradient right nearby?"""
     kinks = [gap(problem, k, slope.along[n]) for n in np.flatnonzero(got != right)[:FEW]]
     if not np.isfinite(got).all() or norm(kinks) < 0.1 * np.max(np.abs(got - right), initial=0.0):
         return False

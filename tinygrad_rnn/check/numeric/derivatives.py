@@ -65,15 +65,18 @@ class Slopes:
         return len(self.along) == self.along.shape[1]
 
 
+def repeats(where: str, L: Number, xs: Sequence[np.ndarray]) -> None:
+    """Raise InvalidValue if L gives another value when it is called again."""
+    if not np.array_equal(tried(L, xs), tried(L, xs), equal_nan=True):
+        raise InvalidValue(f"{where} gives another result when it is called again, should be a function of its inputs; "
+                           "make its random generator inside, with a seed, and start from the same state")  # fmt: skip
+
+
 def slopes(
     L: Number, xs: Sequence[np.ndarray], rng: np.random.Generator, noise: float, only: int | None = None
 ) -> list[Slopes]:
     """The derivatives by each of ``xs`` (float64), or by input number ``only``. ``noise`` is the rounding error of L.
-
-    Raises InvalidValue if L gives another value when it is called again.
     """
-    if not np.array_equal(tried(L, xs), tried(L, xs), equal_nan=True):
-        raise InvalidValue("check: f gives another result when it is called again, should be a function of its inputs")
     results = []
     for k in range(len(xs)) if only is None else [only]:
         x = xs[k]

@@ -6,11 +6,9 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from ...cells.cell import Cell
 from ...engine.pytree import flatten
-from ...engine.tensor import Tensor, make, value
+from ...engine.tensor import Tensor, value
 
 SIZES = {"N": 3, "D": 7, "H": 11}  # primes, so that no axis can be mistaken for another
 
@@ -50,18 +48,8 @@ class NamedInputs:
         self.count = len(self.flat)
         self.closed_over: dict[str, Tensor] = {}
 
-    def find_parameters(self, run: Callable[..., Any]) -> list[str]:
-        """``run`` the function once to find the parameters that the result depends on. Returns those without a name."""
-        reached = {id(node): node for node in self._leaves(run)}
-        for name, tensor in closed_over(self.f).items():
-            if reached.pop(id(tensor.node), None) is not None:
-                self.closed_over[name if name not in self.flat else f"f.{name}"] = tensor
-        self.flat |= {name: value(tensor) for name, tensor in self.closed_over.items()}
-        return [f"{getattr(node, 'name', None) or 'one'} {node.shape}" for node in reached.values()]
-
-    def _leaves(self, run: Callable[..., Any]) -> list[Any]:
-        """The leaves of the graph that the result depends on, except the inputs."""
-        result = run(**{name: make(x, None) if np.asarray(x).dtype.kind == "f" else x for name, x in self.flat.items()})
+    def find_parameters(self, result: Any) -> list[str]:
+        """Find the parameters that a result of the function depends on. Returns those without a name."""
         todo = [leaf.node for leaf in flatten(result)[0] if isinstance(leaf, Tensor) and leaf.node is not None]
         seen: dict[int, Any] = {}
         while todo:
@@ -69,7 +57,12 @@ class NamedInputs:
             if id(node) not in seen:
                 seen[id(node)] = node
                 todo += [parent for parent in node.parents if parent is not None]
-        return [node for node in seen.values() if not node.parents]
+        reached = {id(node): node for node in seen.values() if not node.parents}
+        for name, tensor in closed_over(self.f).items():
+            if reached.pop(id(tensor.node), None) is not None:
+                self.closed_over[name if name not in self.flat else f"f.{name}"] = tensor
+        self.flat |= {name: value(tensor) for name, tensor in self.closed_over.items()}
+        return [f"{getattr(node, 'name', None) or 'one'} {node.shape}" for node in reached.values()]
 
     def __call__(self, **now: Any) -> Any:
         leaves = list(now.values())

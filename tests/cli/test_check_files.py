@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from helpers.command_line import CHECKOUT, python
-from helpers.handwritings.elsewhere import CONTAINERS, GLOBALS, TAPE
+from helpers.handwritings.elsewhere import CONTAINERS, GLOBALS, METHOD, TAPE
 from tinygrad_rnn.cli import main
 
 HANDWRITINGS = CHECKOUT / "tests" / "helpers" / "handwritings"
@@ -128,6 +128,20 @@ def run(tmp_path, monkeypatch, capsys):
 def test_sizes_are_guessed_from_names_and_weights(text, run):
     code, out = run(text)
     assert code == 0 and "verdict: right" in out
+
+
+@pytest.mark.parametrize("place", ["mine.py", "mine.py:WordModel", "mine.py:WordModel.loss", "mine.py:model.loss"])
+def test_a_method_that_returns_a_loss_is_checked_on_an_object_that_is_made(place, run):
+    text = METHOD.replace("words", "vocabulaire").replace("hidden", "cachees")
+    text += "\n\nmodel = WordModel(8, 6)\n" if "model" in place else ""
+    code, out = run(text, place)
+    assert code == 0 and "WordModel.loss: the gradients" in out, out
+    assert all(f"\n{name}" in out for name in ("dE", "dW", "dV"))
+
+
+def test_a_method_that_is_not_there_is_named(run):
+    code, out = run(METHOD, "mine.py:WordModel.lose")
+    assert code == 2 and "or no lose; should be one of: mine.py:WordModel.loss" in out, out
 
 
 def test_a_class_that_is_no_cell_is_made_of_sizes_and_fed_by_the_names_of_its_arguments(run):

@@ -41,6 +41,7 @@ can be checked; otherwise they are listed. FILE.py:NAME is one of
     class TimeLSTM:                                          a layer (params, grads, forward, backward), or its maker
     def step_backward(dnext_h, cache):                       with def step_forward(x, prev_h, ...): out, cache
     def lossFun(inputs, targets, hprev, Wxh, ...):           returns the loss, then gradients
+    class Model:                                             with a method that does so; Model.loss names the method
     class Op:                                                static forward(ctx, x) and backward(ctx, dy)
 
 A function returns its gradients by name, in the order of the derivation. It may return those of local variables too:
@@ -163,7 +164,7 @@ def check_place(options: argparse.Namespace, level: int) -> tuple[Any, Cell | No
     names = load_names(options.place)
     options.place = options.place if ":" in options.place else only_place(options.place, names)
     file, _, name = options.place.rpartition(":")
-    target, cell = names[name], cell_at(options.cell) if options.cell else None
+    target, cell = names[name.partition(".")[0]], cell_at(options.cell) if options.cell else None
     place = names.get(MARK)
     if isinstance(place, str):
         cell = cell_at(place if place in BUILT_IN else str(Path(file).parent / place))

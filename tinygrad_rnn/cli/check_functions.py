@@ -14,8 +14,10 @@ from ..check.layers.cache_pair import pair_as_layer
 from ..check.layers.operation import is_operation, operation_as_layer
 from ..check.loss import check_loss
 from ..check.report import Report
-from .checkable import forward_of, is_loss, is_pair
+from ..errors import UserFileError
+from .checkable import forward_of, is_loss, is_pair, losses
 from .guess_inputs import both, guessed_inputs
+from .make_layer import LayerMaker, is_layer
 
 
 def check_functions(options: argparse.Namespace, names: Mapping[str, Any], target: Any) -> Report | None:
@@ -35,4 +37,18 @@ def check_functions(options: argparse.Namespace, names: Mapping[str, Any], targe
         return check_backward(forward, target, *given, dtype=options.dtype)
     if callable(target) and not isinstance(target, type) and is_loss(target):
         return check_loss(target, *inputs(target, target), seed=seed)
+    if "." in name or (losses(target) and not is_layer(target)):
+        method = loss_method(options, target)
+        return check_loss(method, *inputs(method, method), seed=seed)
     return None
+
+
+def loss_method(options: argparse.Namespace, target: Any) -> Any:
+    """The method ``Model.loss`` that is named, or the only one of a class that returns a loss, of an object."""
+    name, _, method = options.place.rpartition(":")[2].partition(".")
+    methods = [method] if method else losses(target)
+    if len(methods) > 1 or not callable(getattr(target, methods[0], None)):
+        could = ", ".join(f"{options.place.partition('.py')[0]}.py:{name}.{loss}" for loss in losses(target)) or "none"
+        raise UserFileError(f"{name} has several methods that return a loss, or no {method}; should be one of: {could}")
+    maker = LayerMaker(name, None, options.seed or 0, options.sizes, options.dtype)
+    return getattr(maker.created(target) if isinstance(target, type) else target, methods[0])

@@ -33,6 +33,7 @@ def checkable(file: str, names: Names) -> dict[str, str]:
     defined = {name: x for name, x in names.items() if getattr(x, "__module__", None) == Path(file).stem
            and getattr(x, "__qualname__", name) == name and not name.startswith("_")}  # fmt: skip
     kinds = {name: kind_of(name, x, defined) for name, x in defined.items()}
+    kinds.update((f"{name}.{loss}", "loss") for name, x in defined.items() if not kinds[name] for loss in losses(x))
     if isinstance(names.get(MARK), str):
         return {name: "exercise" for name, x in defined.items() if callable(x)}
     return {name: kind for name, kind in kinds.items() if kind}
@@ -69,15 +70,22 @@ def is_pair(backward: Any, forward: Any) -> bool:
         takes_cache(backward, forward) or takes_inputs(backward, forward))  # fmt: skip
 
 
+def losses(target: Any) -> list[str]:
+    """The methods of a class, or of the class of an object, that return a loss and gradients."""
+    methods = vars(target if isinstance(target, type) else type(target))
+    return [name for name, method in methods.items() if inspect.isfunction(method) and is_loss(method)]
+
+
 def is_loss(function: Any) -> bool:
     """Does a function return something, and then gradients by its arguments or by global arrays, by their names?
 
-    A first value called loss is enough if gradients in a container follow: ``return loss, grads``.
+    A first value or a function called loss is enough if gradients follow in a container: ``return loss, grads``.
     """
     returned, takes = returned_names(function), [*parameters(function), *global_variables(function)]
     if len(returned) < 2 or (returned[0] and LIKE.match(returned[0])):
         return False
-    several = plain(returned[0]) in LOSSES and any(name and LIKE.match(name) for name in returned[1:])
+    called = plain(returned[0]) in LOSSES or any(word in plain(function.__name__) for word in ("loss", "cost"))
+    several = called and any(name and LIKE.match(name) for name in returned[1:])
     return several or any(is_gradient(name, of) for of in takes for name in returned)
 
 
@@ -91,8 +99,10 @@ def only_place(file: str, names: Names) -> str:
                            Path(file).stem) or "nothing to call"  # fmt: skip
         raise UserFileError(
             f"{file} has {public}, and nothing that looks as if it could be checked: a class with forward and "
-            "backward, functions NAME_forward and NAME_backward with a cache or the same inputs, a function that "
-            "returns a loss and gradients, or a backward that takes dh or dhs; name one of its names: FILE.py:NAME"
+            "backward, functions NAME_forward and NAME_backward with a cache or the same inputs, a function "
+            "or a method that returns a loss and gradients, or a backward that takes dh or dhs; write the name of "
+            f"the function or class, tinygrad-rnn check {file}:NAME; a layer whose methods have other names is checked "
+            "after NAME.forward, NAME.backward = NAME.run, NAME.back"
         )
     lines = [f"  tinygrad-rnn check {file}:{name}   {kind}" for name, kind in kinds.items()]
     raise UserFileError("\n".join([f"{file} has several things that can be checked; name one:", *lines]))

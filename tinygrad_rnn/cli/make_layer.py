@@ -76,16 +76,20 @@ class LayerMaker:
             return with_usual_names(target)
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
+        layer = with_usual_names(self.created(target))
+        if not is_layer(layer):
+            raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
+        return layer
+
+    def created(self, target: Any) -> Any:
+        """What ``target``, a class or a function, returns for sizes and parameters."""
         arguments = self.arguments(target)
         try:
-            layer = with_usual_names(target(**arguments))
+            return target(**arguments)
         except Exception as error:
             call = f"{self.name}({', '.join(f'{name}={np.shape(x) or x}' for name, x in arguments.items())})"
             raise UserFileError(f"{call} cannot be made: {type(error).__name__}: {error}; create the layer in the "
                                 f"file, layer = {self.name}(...), and check FILE.py:layer") from error  # fmt: skip
-        if not is_layer(layer):
-            raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
-        return layer
 
     def arguments(self, maker: Any) -> dict[str, Any]:
         """Parameters of the cell and sizes, by the names that ``maker`` has for them; other defaults are kept.

@@ -29,13 +29,15 @@ def load(place: str) -> Any:
 def load_names(place: str) -> dict[str, Any]:
     """Run the file in ``FILE.py:NAME``, or ``FILE.py``, as a module, not as a program; return all its names.
 
+    NAME may be that of a method, ``Model.loss``.
+
     The file can import what lies beside it. Raises UserFileError if there is no such file, if the file fails (with its
     own lines), or if it has no NAME.
     """
     file, colon, name = place.rpartition(":")
     if not colon and place.endswith(".py"):
         file, name = place, ""
-    elif not colon or not name.isidentifier():
+    elif not colon or not all(part.isidentifier() for part in name.split(".")):
         raise UserFileError(f"{place!r} is no place in a file, should be FILE.py:NAME")
     if not Path(file).is_file():
         raise UserFileError(f"{file}: {'it is no file' if Path(file).exists() else 'there is no such file'}")
@@ -46,7 +48,7 @@ def load_names(place: str) -> dict[str, Any]:
         raise
     except BaseException as error:
         raise UserFileError(f"{file} does not run:\n{user_traceback(error, [file])}") from error
-    if name and name not in names:
+    if name and name.partition(".")[0] not in names:
         public = [key for key, value in names.items() if not key.startswith("_") and callable(value)]
         raise UserFileError(f"{file} has no {name}, only {', '.join(public) or 'nothing to call'}")
     return names

@@ -57,6 +57,25 @@ def test_wrapped_cells(cell):
     assert_planned(cell, odd_sample(cell, D=4, P=4), lengths=LENGTHS)
 
 
+@tg.cell
+def powers(x, h, c, *, U=Param("D H"), W=Param("H H")):
+    return tg.tanh(x @ U + h), tg.sigmoid(c) @ W
+
+
+@pytest.mark.parametrize("mode", ["plan", "eager"])
+def test_states_and_their_gradients_may_be_in_any_order_of_memory(mode):
+    s = sample(powers)
+    state = tuple(map(np.asfortranarray, s.state))
+    ours, theirs = (tg.scan(powers, s.xs, start, s.params, mode=mode) for start in (state, s.state))
+    assert distance(ours, theirs) < 1e-14
+
+    def loss(c):
+        last = tg.scan(powers, s.xs, (s.state[0], c), s.params, mode=mode)[1][1]
+        return tg.sum(last.T * np.arange(20.0).reshape(4, 5))
+
+    assert distance(tg.grad(loss)(state[1]), tg.grad(loss)(s.state[1])) < 1e-14
+
+
 @pytest.mark.parametrize("N, T", [(1, 1), (1, 7), (5, 2)])
 def test_sizes(N, T):
     for cell in (tg.lstm, tg.gru):

@@ -56,7 +56,7 @@ class Plan:
         """xs (T, N, D) -> the outputs (T, N, H), the last states, and what `backward` needs."""
         given = [leaves[name] for name in self.built.forward.leaves]
         with np.errstate(all="ignore"):
-            return self.functions[0](xs, *state, *given, rng)
+            return self.functions[0](xs, *map(_in_c_order, state), *given, rng)
 
     def step(self, x: np.ndarray, state: Sequence[np.ndarray], leaves: Mapping[str, Any], rng: Any) -> list[np.ndarray]:
         """x (N, D) -> the output (N, 1, H), then the new states, by the source of a single step."""
@@ -70,4 +70,9 @@ class Plan:
         """The gradients by the first states, then by the leaves in ``returns``; None where no gradient flows."""
         given = [leaves[name] for name in self.built.backward.leaves]  # type: ignore[union-attr]
         with np.errstate(all="ignore"):
-            return self.functions[1](doutputs, *dstate, *saved, *given)
+            return self.functions[1](doutputs, *map(_in_c_order, dstate), *saved, *given)
+
+
+def _in_c_order(array: np.ndarray) -> np.ndarray:
+    """The array, which buffers of the source are made like, so that products can be written into them."""
+    return np.asarray(array, order="C")

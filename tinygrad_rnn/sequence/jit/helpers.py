@@ -55,11 +55,12 @@ class Sharing:
     def run(self, call: Callable[[bool], None], steps: int) -> None:
         """``call(shared)``, in the way that is the better or on trial."""
         self.left -= 1
-        trial, warm = self.left <= 0, self.left < 0  # the first call of a trial wakes the helpers, and does not count
+        trial = self.left <= 0
         way = self.better is not trial
         start = perf_counter()
         call(way)
-        if self.begun and (warm or not trial):  # the very first call waits for memory
+        wakes = trial and way and self.left == 0  # the helpers; the next call is the trial
+        if self.begun and not wakes:  # the very first call waits for memory
             self._enter(way, trial, (perf_counter() - start) / steps)
         self.begun = True
 

@@ -190,3 +190,8 @@ def test_operations_outside_of_opened_steps_name_the_values_of_the_steps():
     loss = models.Rnnlm(6, 3, 4, rng=0).loss(IDS[:, :2], TARGETS[:, :2])[0]
     texts = [line for shape in draw(loss, level="op").scene.shapes for line in shape.lines]
     assert {"x₀ … x₁", "h₀ … h₁", "x₀", "x₁", "h₁"} <= set(texts) and "to the steps" not in texts
+
+
+def test_operations_of_steps_that_cannot_be_read_on_a_slide_say_so():
+    assert "the smallest text is 3 px on a slide of 1280 x 720" in draw(tg.lstm, steps=3, level="op").svg()
+    assert "the smallest text" not in draw(tg.lstm, steps=3).svg()

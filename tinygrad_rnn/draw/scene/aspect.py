@@ -36,9 +36,15 @@ def readable(scene: Scene) -> bool:
     return text_height(scene) >= LEAST
 
 
+def warning(scene: Scene) -> str:
+    """How small the text is, for a picture whose text is too small for a slide."""
+    height = text_height(scene)
+    return f"the smallest text is {height:.0f} px on a slide of 1280 x 720; a coarser level draws less"
+
+
 def add_warning(scene: Scene, top: float) -> None:
     """Say how small the text is, below the title."""
-    text = f"the smallest text is {text_height(scene):.0f} px on a slide of 1280 x 720; a coarser level draws less"
+    text = warning(scene)
     scene.notes.append(Note(10.0 + 0.27 * 12 * len(text), top, [text], 12.0, "faint"))
 
 

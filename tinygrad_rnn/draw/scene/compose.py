@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...errors import InvalidValue
 from ..model import Edge, Graph, RowOfSteps, Vertex
-from .aspect import add_warning, fit, ratio_of, readable
+from .aspect import add_warning, fit, ratio_of, readable, warning
 from .book import book
 from .geometry import BACK, Frame, Note, Scene, Shape, stacked
 from .labels import plain, subscript, tame, value_text
@@ -62,7 +62,7 @@ def compose(
     if drawn and layout == "auto" and any(not _has_line(drawn, number) for number in marks):
         drawn = None  # it is inside of a box
     parts = [drawn] if drawn else time_parts(graph, style) if timed else [single_panel(graph, style)]
-    scene = stacked([heading(title, graph.note), *parts])
+    scene = _headed(graph, title, parts, timed and graph.level == "op")
     for line in scene.lines:
         if line.look in BACK and any(number in marks for number in (line.about, *line.edges)):
             line.look = "marked"
@@ -76,6 +76,14 @@ def compose(
     if not backward:
         hide(scene)
     return scene
+
+
+def _headed(graph: Graph, title: str, parts: list[Scene], small: bool) -> Scene:
+    """The parts below the title and the note; where text may be ``small``, the note says how small it is."""
+    body = stacked(parts)
+    if small and not readable(body):
+        graph.note = graph.note or warning(body)
+    return stacked([heading(title, graph.note), body])
 
 
 def _has_line(scene: Scene, number: int) -> bool:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,27 +74,27 @@ def step_and_twelve(name):
 
 
 @pytest.fixture(scope="module")
-def in_other_processes():
-    """What two processes with other hashes print: a dict from (cell, form) to the pictures of a step and of twelve."""
-    result = []
-    for seed in "12":
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"]}
-        command = [sys.executable, "-c", EVERY_FORM]
-        printed = subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout
-        pictures = {}
-        for name, form, picture in map(str.split, printed.splitlines()):
-            pictures.setdefault((name, form), []).append(bytes.fromhex(picture))
-        result.append(pictures)
-    return result
+def in_another_process():
+    """What a process with other hashes prints: a dict from (cell, form) to the pictures of a step and of twelve."""
+    environment = {"PYTHONHASHSEED": "1", "PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", EVERY_FORM]
+    printed = subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout
+    pictures = {}
+    for name, form, picture in map(str.split, printed.splitlines()):
+        pictures.setdefault((name, form), []).append(bytes.fromhex(picture))
+    return pictures
+
+
+def rounded(text):
+    """JSON with 9 digits: the last digits of a product of matrices depend on where in memory it lies."""
+    return re.sub(rb"-?\d+\.\d+(e-\d+)?", lambda number: b"%.9g" % float(number[0]), text)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", DRAWN)
-def test_the_same_bytes_in_another_process(name, form, in_other_processes):
-    first, second = (pictures[name, form] for pictures in in_other_processes)
-    assert first == second and len(first) == 2
-    if form != "json":  # which has all digits; those of a product of matrices depend on where in memory it lies
-        assert first == [picture.form(form) for picture in step_and_twelve(name)]
+def test_the_same_bytes_in_another_process(name, form, in_another_process):
+    there, here = in_another_process[name, form], [picture.form(form) for picture in step_and_twelve(name)]
+    assert list(map(rounded, there)) == list(map(rounded, here)) if form == "json" else there == here
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "peephole_lstm"])
@@ -269,18 +270,18 @@ def test_a_function_is_drawn_in_the_names_of_its_variables():
     assert graph["score"].op == "matmul" and graph["y"].op == "tanh" and graph["x"].kind == "input"
 
 
-def test_a_chain_of_a_hundred_thousand_is_folded():
-    y = Tensor(np.ones(3), requires_grad=True)
-    for _ in range(100_000):
+def test_a_long_chain_is_folded(trials):
+    y, length = Tensor(np.ones(3), requires_grad=True), trials(10_000, 100_000)
+    for _ in range(length):
         y = y + 1.0
     graph = draw(y).graph
     assert len(graph.nodes) < 200
-    assert sum(one.operations for one in graph.nodes) == 100_000
+    assert sum(one.operations for one in graph.nodes) == length
 
 
 @pytest.mark.parametrize("level", ["op", "cell"])
 def test_the_size_is_that_of_what_is_shown(level):
-    folded = [len(draw(lstm, steps=steps, level=level).graph.nodes) for steps in (10, 30, 300)]
+    folded = [len(draw(lstm, steps=steps, level=level).graph.nodes) for steps in (10, 30, 90)]
     assert folded[0] == folded[1] == folded[2]
     few, more, many = (len(draw(lstm, steps=steps, level=level, fold="none").graph.nodes) for steps in (4, 8, 12))
     assert more - few == many - more > 0
@@ -486,7 +487,7 @@ def forms(graph):
 def test_the_work_of_every_form_grows_as_the_graph_does(made, level, monkeypatch, trials):
     for module in ("scene.compose", "formats.mermaid"):  # short names; counting lists go on
         monkeypatch.setattr(importlib.import_module(f"tinygrad_rnn.draw.{module}"), "tame", lambda graph: graph)
-    work, least = {}, trials(6, 20)
+    work, least = {}, trials(4, 20)
     for size in (least, 2 * least, 4 * least):
         for name, form in forms(counted(made(size, level))):
             Counted.read = 0

@@ -2,10 +2,7 @@
 
 import html
 import json
-import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -21,7 +18,7 @@ HOSTILE = ["<b>bold</b>", "a\"b'c", "a\nb", "a\0b", "javascript:alert(1)", "</sc
            "</title></pre>"]  # fmt: skip
 CELLS = ["rnn", "lstm", "gru", "gru_after", "peephole_lstm", "layer_norm_lstm", "mgu"]
 WAYS = {"one": {}, "three": {"steps": 3}, "folded": {"steps": 20}, "operations": {"steps": 3, "level": "op"},
-        "modules": {"steps": 20, "level": "module"}, "adjoint": {"expand": "adjoint"}, "affine": {"affine": True},
+        "modules": {"steps": 6, "level": "module"}, "adjoint": {"expand": "adjoint"}, "affine": {"affine": True},
         "last": {"steps": 12, "last": True}, "truncated": {"steps": 12, "truncate": 4}}  # fmt: skip
 
 
@@ -142,16 +139,6 @@ def test_a_hostile_name_adds_no_element(name):
     assert wild.tags() == tame.tags() and wild.ids() == tame.ids()
     assert [sorted(attrs) for _, attrs in wild.elements] == [sorted(attrs) for _, attrs in tame.elements]
     assert name in [node["scope"] for node in wild.views()[0]["graph"]["nodes"]]
-
-
-def test_the_same_bytes_in_another_process(folded):
-    code = "import sys, tinygrad_rnn as tg; sys.stdout.buffer.write(tg.draw(tg.lstm, steps=20).html().encode())"
-    runs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True,
-                       env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)}).stdout
-        for seed in "12"
-    ]  # fmt: skip
-    assert runs[0] == runs[1] == folded.html().encode()
 
 
 def test_a_page_of_a_graph_has_its_title_and_its_text(folded):

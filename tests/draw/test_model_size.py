@@ -15,7 +15,7 @@ from tinygrad_rnn.draw.model import of_cell, of_function, of_tensor, view
 @pytest.mark.parametrize("one", [rnn, lstm], ids=lambda one: one.name)
 def test_folded_it_does_not_grow_with_time(one, level, fold):
     sizes = [(len(graph.nodes), len(graph.edges), len(graph.folds)) for graph in (
-        view(of_cell(one, T, watch=False), level, fold=fold) for T in (10, 100, 1000))]  # fmt: skip
+        view(of_cell(one, T, watch=False), level, fold=fold) for T in (10, 40, 160))]  # fmt: skip
     assert sizes[0] == sizes[1] == sizes[2]
 
 
@@ -34,7 +34,7 @@ def test_two_layers_in_both_directions_do_not_grow():
         return tg.sum(tg.scan(rnn, hs + back, None, given[2])[0])
 
     for level in ("op", "cell", "module"):
-        small, large = (view(of_function(model, [np.ones((1, T, 3))], ["xs"]), level) for T in (20, 200))
+        small, large = (view(of_function(model, [np.ones((1, T, 3))], ["xs"]), level) for T in (12, 40))
         assert len(small.nodes) == len(large.nodes) and len(small.edges) == len(large.edges)
 
 
@@ -44,9 +44,9 @@ def test_thousands_of_steps(trials):
         assert len(graph.nodes) < 40 and len(graph.rows[0].gradients["dh"]) == steps
 
 
-def test_a_chain_of_a_hundred_thousand_operations():
-    y = tg.tensor(np.ones(1), requires_grad=True, name="x")
-    for _ in range(100_000):
+def test_the_end_of_a_long_chain_gets_its_gradient(trials):
+    y, length = tg.tensor(np.ones(1), requires_grad=True, name="x"), trials(10_000, 100_000)
+    for _ in range(length):
         y = y + 1.0
     graph = view(of_tensor(y))
-    assert graph["x"].gradient == 1.0 and sum(one.operations for one in graph) == 100_000
+    assert graph["x"].gradient == 1.0 and sum(one.operations for one in graph) == length

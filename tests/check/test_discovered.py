@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from helpers.handwritings import elsewhere
-from helpers.handwritings.table import load
+from helpers.handwritings.table import BY_NAME, load, made
 from tinygrad_rnn.check.layers.discovered import DiscoveredLayer, is_beside
 from tinygrad_rnn.errors import Uncheckable
 
@@ -249,6 +249,16 @@ def backward(dy, cache):
 def test_a_gradient_that_belongs_to_nothing_is_no_pass():
     report = tg.check_backward(affine, lambda dy, cache: {"dx": dy @ cache[1].T, "dV": 0}, X, {"W": W.T, "b": B})
     assert report.verdict == "unchecked" and "dV belong to no argument" in str(report), str(report)
+
+
+@pytest.mark.parametrize("instead", ["loss", "dbh", "by", "None"])
+def test_a_gradient_that_is_computed_and_not_returned_is_no_pass(instead, tmp_path):
+    handwriting = BY_NAME["min_char_rnn"]
+    text = handwriting.text.replace("dbh, dby, hs", f"dbh, {instead}, hs")
+    _, function, _, inputs = made(handwriting, text, tmp_path / "mine.py")
+    report = tg.check_loss(function, *inputs)
+    assert report.verdict == report.tensors["dby"].verdict == "unchecked", str(report)
+    assert "dby is computed, and not returned" in str(report)
 
 
 def test_a_dataclass_is_refused():

@@ -41,6 +41,7 @@ class DiscoveredLayer:
         self.unmatched: list[str] = []  # names of returned gradients that belong to nothing
         self.arguments = argument_names(layer.forward, len(inputs))
         self.returned_names = getattr(layer, "returned_names", None) or returned_names(layer.backward)
+        self.user_functions = getattr(layer, "user_functions", [layer.backward])
         arrays = floats_by_path(layer)
         self.paths = names_of(path for path in arrays if not any(is_beside(path, other) for other in arrays))
         methods = {name: as_method(getattr(DiscoveredLayer, f"_run_{name}"), inspect.signature(getattr(layer, name)))

@@ -121,14 +121,24 @@ def _is_like(x: Any, g: Any) -> bool:
 
 def returned_names(function: Callable[..., Any]) -> list[str]:
     """The names in the last return statement of a function, "" for what has none; nothing without source."""
+    returns = [node.value for node in ast.walk(_tree(function)) if isinstance(node, ast.Return)]
+    last = next((value for value in reversed(returns) if value is not None), None)
+    return [_name(part) for part in last.elts] if isinstance(last, (ast.Tuple, ast.List)) else []
+
+
+def forgotten(function: Callable[..., Any], argument: str) -> str:
+    """The variable that has the name of the gradient by an argument, and that nothing reads, not even the return."""
+    names = [node for node in ast.walk(_tree(function)) if isinstance(node, ast.Name)]
+    read = [node.id for node in names if isinstance(node.ctx, ast.Load)]
+    return next((node.id for node in names if node.id not in read and is_gradient(node.id, argument)), "")
+
+
+def _tree(function: Callable[..., Any]) -> ast.AST:
+    """The syntax tree of a function; an empty one without source."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
-        return []
-    returns = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
-    if not returns or not isinstance(returns[-1], (ast.Tuple, ast.List)):
-        return []
-    return [_name(part) for part in returns[-1].elts]
+        return ast.Module([], [])
 
 
 def _name(part: ast.expr) -> str:

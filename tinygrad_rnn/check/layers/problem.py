@@ -10,6 +10,7 @@ import numpy as np
 from ..numeric.compare import CLOSE, Problem
 from ..report import Row
 from .adapter import Adapter, Run
+from .names import forgotten
 
 SINGLE = float(np.finfo(np.float32).eps)
 NONE = "is None"
@@ -65,8 +66,11 @@ class LayerProblem(Problem):
             return Row(row.name, "wrong", np.inf, shape=row.shape, note=row.note)
         if row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.optional:
             lost = ", ".join(getattr(self.adapter.layer, "unmatched", []))
-            note = f"{NONE}; {lost} belong to no argument" if lost else f"{NONE}: taken as not needed"
-            return Row(row.name, "unchecked", shape=row.shape, note=note, counts=bool(lost))
+            functions = getattr(self.adapter.layer, "user_functions", [])
+            unread = next(filter(None, (forgotten(function, row.name[1:]) for function in functions)), "")
+            reason = f"; {lost} belong to no argument" if lost else f"; {unread} is computed, and not returned"
+            note = f"{NONE}{reason if lost or unread else ': taken as not needed'}"
+            return Row(row.name, "unchecked", shape=row.shape, note=note, counts=bool(lost or unread))
         if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
             row.verdict = "precision"
         return row

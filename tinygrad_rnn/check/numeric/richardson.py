@@ -68,20 +68,11 @@ class Richardson:
         return float(np.log(large_gap / small_gap) / np.log(long_step / short_step))
 
     @property
-    def kind(self) -> str:
-        """The kind of point: "smooth", "kink", "jump" or "rounding"; "straight" if no gap shows."""
-        order = self.order
-        if order is None:
-            return "straight"
-        if order > -0.5:
-            return "smooth" if order > 0.5 else "kink"
-        h, gap = self._seen()[-1]
-        return "jump" if gap * h > 1e4 * self.noise else "rounding"
-
-    @property
     def gap(self) -> float:
-        """The difference of the slopes on both sides; 0 except at a kink or a jump."""
-        return self._seen()[0][1] if self.kind in ("kink", "jump") else 0.0
+        """The difference of the slopes on both sides; 0 except at a kink, or at a jump, where it grows with 1/h."""
+        order, seen = self.order, self._seen()
+        jumps = order is not None and order <= -0.5 and seen[-1][0] * seen[-1][1] > 1e4 * self.noise
+        return seen[0][1] if jumps or (order is not None and -0.5 < order <= 0.5) else 0.0
 
     def _seen(self) -> list[tuple[float, float]]:
         """The last (step, gap) pairs whose gap is clearly larger than rounding."""
@@ -104,14 +95,17 @@ def derivative(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, noise
     return table
 
 
-def kink(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, noise: float) -> Richardson:
-    """Is there a kink here, or only a sharp bend? See ``kind`` and ``gap`` of the table.
+def kink(
+    L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, noise: float, slope: float | None = None
+) -> Richardson:  # fmt: skip
+    """Is there a kink here, or only a sharp bend? See ``gap`` and ``order`` of the table.
 
-    Quarters the step until rounding hides the gap.
+    Quarters the step until rounding hides the gap. With a ``slope``, this is taken for that of one side.
     """
     table, here, h = Richardson(noise), tried(L, xs), START * scale(xs[k], v)
     for n in range(STEPS):
-        table.add(h, *_sides(L, xs, k, v, h, here))
+        right, left = _sides(L, xs, k, v, h, here)
+        table.add(h, right, left if slope is None else h * slope)
         if n > 2 and not table.gaps[-1] * h > 20 * noise:
             break
         h /= 4

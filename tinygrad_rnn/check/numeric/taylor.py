@@ -15,28 +15,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..report import Row
-from .richardson import Number, moved, scale, tried
-
-STEPS = 30  # each a quarter of the last; the smallest is 1e-18 of x
+from .richardson import Number, kink, scale
 
 
 def remainder_order(
     L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, slope: float, noise: float
 ) -> float | None:
     """The power of h with which the remainder along v falls for short steps; None if it is all rounding."""
-    here, h = tried(L, xs), 0.5 * scale(xs[k], v)
-    seen: list[tuple[float, float]] = []
-    for _ in range(STEPS):
-        remainder = abs(tried(L, moved(xs, k, h * v)) - here - h * slope)
-        if remainder <= 100 * noise + 1e-13 * abs(h * slope):
-            break
-        if np.isfinite(remainder):
-            seen.append((np.log(h), np.log(remainder)))
-        h /= 4
-    if len(seen) < 2:
-        return None
-    (long_step, large), (short_step, small) = seen[-2:]
-    return float((large - small) / (long_step - short_step))
+    order = kink(L, xs, k, v, noise + 1e-14 * abs(slope * scale(xs[k], v)), slope).order
+    return None if order is None else order + 1  # that of R / h is less by 1
 
 
 def second_opinion(rows: Sequence[Row], orders: Sequence[float | None]) -> list[str]:

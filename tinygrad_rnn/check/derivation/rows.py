@@ -28,8 +28,8 @@ class DerivationProblem(LayerProblem):
         super().__init__(adapter, ys, rng)
         self.case, self.trusted, self.measured = adapter.case(self.dys), list[int](), list[Slopes]()
 
-    def numbers(self, xs: Sequence[np.ndarray] | None = None, only: int | None = None) -> list[Slopes]:
-        measured = super().numbers(xs, only)
+    def numbers(self) -> list[Slopes]:
+        measured = super().numbers()
         self.measured = list(measured)
         for k, (name, slope) in enumerate(zip(self.names, measured)):
             g = self.case.by_argument(f"d{name}")

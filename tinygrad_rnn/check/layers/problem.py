@@ -25,15 +25,13 @@ class LayerProblem(Problem):
         self.adapter, self.rng, self.names, self.arrays = adapter, rng, adapter.names, adapter.floats
         self.ys, self.dys = list(ys), [rng.standard_normal(y.shape) for y in ys]
         self.exact = list(adapter.floats.values())
-        self.L = self._value
         self.misfits: dict[str, str] = {}
         size = sum(float(np.sum(np.abs(dy * y))) for dy, y in zip(self.dys, ys))
         rough = any(y.dtype != np.float64 for y in ys) or self.noise > 1e-11 * size
         self.coarse = SINGLE if rough else 0.0
 
-    def _value(self, xs: Sequence[np.ndarray]) -> Any:
-        ys = self.adapter.run(dict(zip(self.names, xs))).outputs
-        return sum(np.sum(dy * y) for dy, y in zip(self.dys, ys, strict=True))
+    def outputs(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return self.adapter.run(dict(zip(self.names, xs))).outputs
 
     def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
         run = self.adapter.run(dict(zip(self.names, xs)), self.dys)

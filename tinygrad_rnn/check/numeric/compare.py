@@ -19,7 +19,7 @@ from ...engine.transforms import vjp
 from ...tracing.trace import norm
 from ..report import Row, distance, length, row
 from .bisect import worst_element
-from .derivatives import ONE_BY_ONE, Number, Scalar, Slopes, outputs, repeats, roundoff, slopes, slopes_along
+from .derivatives import ONE_BY_ONE, Slopes, outputs, repeats, roundoff, slopes, slopes_along
 from .richardson import derivative, kink, tried
 
 CLOSE = 1e-7  # the error of a right gradient in float64 is less
@@ -45,10 +45,16 @@ class Problem:
         self.ys = outputs(vjp(self.f, *self.arrays.values())[0]) if self.names else []
         self.dys = [rng.standard_normal(y.shape) for y in self.ys]
         self.exact = [np.asarray(x, np.float64) for x in self.arrays.values()]
-        self.L: Number = Scalar(self.f, self.dys)
-        if np.isnan(tried(self.L, self.exact)) and not np.isnan(tried(self.L, list(self.arrays.values()))):
-            self.narrow = True  # f raises for other dtypes
-            self.L = Scalar(lambda *xs: self.f(*(make(x, None) for x in self.cast([value(x) for x in xs]))), self.dys)
+        raises = np.isnan(tried(self.L, self.exact))
+        self.narrow = bool(raises and not np.isnan(tried(self.L, list(self.arrays.values()))))
+
+    def L(self, xs: Sequence[np.ndarray]) -> Any:
+        """``Σ <dy, y>`` over all outputs, for real or complex arrays."""
+        return sum(np.sum(dy * y) for dy, y in zip(self.dys, self.outputs(xs), strict=True))
+
+    def outputs(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The floating or complex outputs of f."""
+        return outputs(self.f(*(make(x, None) for x in self.cast(xs))))
 
     def gradient(self, *xs: Any) -> list[Any]:
         """The gradients of L by each of xs; Tensors if xs are Tensors, so that they can be differentiated again."""
@@ -60,17 +66,17 @@ class Problem:
 
     def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The gradients of L by autograd, as arrays."""
-        return [np.asarray(value(g)) for g in self.gradient(*(self.cast(xs) if self.narrow else xs))]
+        return [np.asarray(value(g)) for g in self.gradient(*self.cast(xs))]
 
     def cast(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The inputs in their original dtypes."""
-        return [x.astype(original.dtype) for x, original in zip(xs, self.arrays.values())]
+        """The inputs in their original dtypes, if f accepts no others."""
+        return [x.astype(of.dtype) if self.narrow else x for x, of in zip(xs, self.arrays.values(), strict=True)]
 
-    def numbers(self, xs: Sequence[np.ndarray] | None = None, only: int | None = None) -> list[Slopes]:
-        """The numerical derivatives by each input, or by input number ``only``."""
+    def numbers(self) -> list[Slopes]:
+        """The numerical derivatives by each input."""
         with np.errstate(all="ignore"):
             repeats(self.title, self.L, self.exact)
-            return slopes(self.L, self.exact if xs is None else xs, np.random.default_rng(1), self.noise, only)
+            return slopes(self.L, self.exact, np.random.default_rng(1), self.noise)
 
     def along(self, k: int, along: np.ndarray, exact: bool, xs: Sequence[np.ndarray] | None = None) -> Slopes:
         """The numerical derivatives by input k along directions."""
@@ -121,10 +127,7 @@ def compared(problem: Problem) -> tuple[list[Row], list[np.ndarray], list[Slopes
 
 
 def _row(name: str, verdict: str, g: np.ndarray, got: np.ndarray, right: np.ndarray, note: str) -> Row:
-    """A row from derivatives along directions; if these are random, without a worst element.
-
-    ‖got‖ is then that of the gradient itself, ‖right‖ is ‖got‖ / ``ratio``, or unknown if the gradient is wrong.
-    """
+    """A row from derivatives along directions. Of random ones ‖got‖ is the norm of g, ‖right‖ known by ``ratio``."""
     exact = got.size == g.size
     result = row(name, verdict, *((got.reshape(g.shape), right.reshape(g.shape)) if exact else (got, right)))
     if not exact:
@@ -207,8 +210,7 @@ def _noise(problem: Problem, k: int, g: np.ndarray, slope: Slopes) -> float:
 def _without_kinks(problem: Problem, k: int, got: np.ndarray, slope: Slopes) -> tuple[np.ndarray, np.ndarray, int]:
     """Both gradients with the elements at a kink set equal, and the number of these elements.
 
-    The gradient at a kink may be either slope, or any value between them. If the error is larger, several kinks may
-    meet there and cancel each other: then the gradient must be right at a nearby point.
+    There a gradient is between both slopes. If it is not, kinks may cancel: then it must be right at a nearby point.
     """
     right, off = slope.values.copy(), np.abs(got - slope.values)
     if not slope.whole:

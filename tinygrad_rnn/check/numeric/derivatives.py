@@ -9,14 +9,14 @@ error counts: from long steps if values inside are rounded to float32, from shor
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...engine.pytree import flatten
-from ...engine.tensor import make, value
+from ...engine.tensor import value
 from ...errors import InvalidValue
 from ..report import distance
 from .richardson import Number, derivative, scale, tried
@@ -25,17 +25,6 @@ from .richardson import Number, derivative, scale, tried
 SMALL = (64, 16)  # a tensor with more elements is compared along DIRECTIONS random directions
 ONE_BY_ONE = (1024, 256)  # if these show an error, up to so many elements are compared element by element
 DIRECTIONS = 8
-
-
-class Scalar:
-    """``L(xs) = Σ <dy, y>`` over all outputs of ``f(*xs)``, for real or complex arrays."""
-
-    def __init__(self, f: Callable[..., Any], dys: Sequence[np.ndarray]):
-        self.f, self.dys = f, dys
-
-    def __call__(self, xs: Sequence[np.ndarray]) -> Any:
-        ys = outputs(self.f(*(make(x, None) for x in xs)))
-        return sum(np.sum(dy * y) for dy, y in zip(self.dys, ys, strict=True))
 
 
 def outputs(result: Any) -> list[np.ndarray]:
@@ -72,14 +61,10 @@ def repeats(where: str, L: Number, xs: Sequence[np.ndarray]) -> None:
                            "make its random generator inside, with a seed, and start from the same state")  # fmt: skip
 
 
-def slopes(
-    L: Number, xs: Sequence[np.ndarray], rng: np.random.Generator, noise: float, only: int | None = None
-) -> list[Slopes]:
-    """The derivatives by each of ``xs`` (float64), or by input number ``only``. ``noise`` is the rounding error of L.
-    """
+def slopes(L: Number, xs: Sequence[np.ndarray], rng: np.random.Generator, noise: float) -> list[Slopes]:
+    """The derivatives by each of ``xs`` (float64). ``noise`` is the rounding error of L."""
     results = []
-    for k in range(len(xs)) if only is None else [only]:
-        x = xs[k]
+    for k, x in enumerate(xs):
         exact = survives(L, xs, k, rng, noise)
         whole = x.size <= SMALL[0 if exact else 1]
         along = np.eye(x.size) if whole else rng.standard_normal((DIRECTIONS, x.size))

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from helpers.command_line import CHECKOUT, python
+from helpers.handwritings import courses
 from helpers.handwritings.elsewhere import CONTAINERS, GLOBALS, METHOD, TAPE
 from tinygrad_rnn.cli import main
 
@@ -187,6 +188,16 @@ def test_files_as_students_have_them_are_run_as_they_are(name, what, run, tmp_pa
     shutil.copy(HANDWRITINGS / f"{name}.py", tmp_path)
     code, out = run("", f"{name}.py{what}")
     assert code == 0, out
+
+
+@pytest.mark.parametrize("name", courses.SLIPS)
+def test_files_in_the_conventions_of_courses_are_run_as_they_are(name, run, monkeypatch):
+    monkeypatch.setattr("tinygrad_rnn.check.mistakes.diagnoses", lambda job: [])
+    text, (line, slip) = getattr(courses, name), courses.SLIPS[name]
+    assert text.count(line) == 1
+    code, out = run(text)
+    assert code == 0 and out.count("  right") > 2, out
+    assert run(text.replace(line, slip))[0] == 1
 
 
 @pytest.mark.parametrize(("text", "more", "said"), [

@@ -211,5 +211,5 @@ def check_as_layer(options: argparse.Namespace, target: Any, cell: Cell | None) 
     layer = maker.layer(target)
     inputs = maker.inputs(layer)
     report = check_layer(layer, inputs, maker.cell, options.seed, dtype=options.dtype, guess=bool(maker.note))
-    report.notes += [maker.note] if maker.note else []
+    report.notes += [*maker.notes, *([maker.note] if maker.note else [])]
     return report, maker.cell

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import copy
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,36 +13,41 @@ import numpy as np
 from ..check.backward import check_backward
 from ..check.layer import checked as check_layer
 from ..check.layers.cache_pair import pair_as_layer
+from ..check.layers.loss_function import loss_as_layer
 from ..check.layers.operation import is_operation, operation_as_layer
 from ..check.loss import check_loss
 from ..check.report import Report
 from ..errors import UserFileError
-from .checkable import forward_of, is_loss, is_pair, losses
-from .guess_inputs import both, guessed_inputs
+from .checkable import forward_of, is_loss, is_pair, is_static_pair, losses
+from .guess_inputs import guessed_inputs
 from .make_layer import LayerMaker, is_layer
+from .trial import both
 
 
 def check_functions(options: argparse.Namespace, names: Mapping[str, Any], target: Any) -> Report | None:
     """The report on a pair, a loss or a custom operation; None for anything else."""
-    name, rng = options.place.rpartition(":")[2], np.random.default_rng(options.seed or 0)
-    forward, seed = forward_of(name, names), options.seed
+    name, rng, notes = options.place.rpartition(":")[2], np.random.default_rng(options.seed or 0), list[str]()
+    forward, seed, report = forward_of(name, names), options.seed, None
 
-    def inputs(function: Any, run: Any, skip: int = 0) -> list[Any]:
+    def inputs(function: Any, layer: Any, skip: int = 0) -> list[Any]:
         title = getattr(function, "__name__", name)
-        return guessed_inputs(title, function, run, rng, options.sizes, options.inputs, skip)
+        return guessed_inputs(title, function, both(layer), rng, options.sizes, options.inputs, skip, notes=notes)
 
+    if is_static_pair(target) and not is_operation(target):
+        forward, target = target.forward, target.backward
     if is_operation(target):
         layer = operation_as_layer(target)
-        return check_layer(layer, inputs(target.forward, both(layer), 1), None, seed, dtype=options.dtype)
-    if is_pair(target, forward):
-        given = inputs(forward, both(pair_as_layer(forward, target)))
-        return check_backward(forward, target, *given, dtype=options.dtype)
-    if callable(target) and not isinstance(target, type) and is_loss(target):
-        return check_loss(target, *inputs(target, target), seed=seed)
-    if "." in name or (losses(target) and not is_layer(target)):
-        method = loss_method(options, target)
-        return check_loss(method, *inputs(method, method), seed=seed)
-    return None
+        report = check_layer(layer, inputs(target.forward, layer, 1), None, seed, dtype=options.dtype)
+    elif is_pair(target, forward):
+        given = inputs(forward, pair_as_layer(forward, target))
+        report = check_backward(forward, target, *given, dtype=options.dtype)
+    elif (callable(target) and not isinstance(target, type) and is_loss(target)) or (
+        "." in name or (losses(target) and not is_layer(target))):  # fmt: skip
+        function = target if inspect.isfunction(target) else loss_method(options, target)
+        report = check_loss(function, *inputs(function, loss_as_layer(copy.deepcopy(function))), seed=seed)
+    if report is not None:
+        report.notes += notes
+    return report
 
 
 def loss_method(options: argparse.Namespace, target: Any) -> Any:

@@ -70,6 +70,13 @@ def is_pair(backward: Any, forward: Any) -> bool:
         takes_cache(backward, forward) or takes_inputs(backward, forward))  # fmt: skip
 
 
+def is_static_pair(target: Any) -> bool:
+    """Is it a class that holds a pair with a cache as static methods, ``forward`` and ``backward``?"""
+    static = [isinstance(inspect.getattr_static(target, name, None), staticmethod) for name in ("forward", "backward")]
+    return isinstance(target, type) and all(static) and is_pair(
+        getattr(target, "backward", None), getattr(target, "forward", None))  # fmt: skip
+
+
 def losses(target: Any) -> list[str]:
     """The methods of a class, or of the class of an object, that return a loss and gradients."""
     methods = vars(target if isinstance(target, type) else type(target))

@@ -7,24 +7,23 @@ so shapes that do not belong together raise.
 
 from __future__ import annotations
 
+import inspect
 import itertools
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..check.layers.arguments import plain, required
-from ..check.layers.calls import run_backward
+from ..check.layers.arguments import parameters, plain, required
 from ..check.layers.discovered import WEIGHT, floats_by_path
 from ..check.layers.functions import global_variables
 from ..errors import UserFileError
 from .guess_weights import keys_read, made_weights
 from .option_types import InputShape
+from .trial import first_that_runs, raised_by
 
 SIZES = {"N": 3, "T": 5, "D": 7, "H": 11, "V": 13}
-TRIES = 2000  # of products of shapes; of more shapes, one argument at a time is tried
 #: The plain names of arguments, by their shape in words; a weight of gates has kH columns.
 NAMES = {
     "x": ("x", "xs", "xt", "input", "inp", "seq", "sequence", "xseq"), "D": ("gamma", "beta", "scale", "shift", "gain"),
@@ -42,36 +41,52 @@ LAYOUTS = ("N", "NT", "TN")  # of x: one step, the batch first, or time first
 
 def guessed_inputs(
     name: str, function: Callable[..., Any], call: Callable[..., Any], rng: np.random.Generator,
-    sizes: Mapping[str, int], shapes: Sequence[InputShape] | None, skip: int, lengths: Sequence[int] = (),
+    sizes: Mapping[str, int], shapes: Sequence[InputShape] | None, skip: int = 0, lengths: Sequence[int] = (),
+    notes: list[str] | None = None,
 ) -> list[Any]:  # fmt: skip
     """Inputs for ``function`` on which ``call``, forward and backward, runs; ``shapes`` are those of ``--inputs``.
 
-    ``skip`` arguments at the front are no inputs. ``lengths`` are those of the weights, which are tried as sizes.
-    Raises UserFileError if none are found.
+    ``skip`` arguments at the front are no inputs. ``lengths`` are those of the weights, which are tried as sizes. What
+    was chosen by trial is added to ``notes``. Raises UserFileError if nothing runs.
     """
-    names, sizes = required(function)[skip:], {**SIZES, **sizes}
-    given = given_inputs(name, names, shapes or (), rng)
-    given.update(made_weights(function, [argument for argument in names if argument not in given], sizes))
-    if len(given) == len(names):
-        return [given[argument] for argument in names]
-    kinds = {argument: keys_read(function, argument) or kind_of(argument, names)
-             for argument in names if argument not in given}  # fmt: skip
-    weights = floats_by_path([global_variables(function), given, getattr(function, "__self__", None)])
-    lengths = lengths or sorted({n for x in weights.values() for n in x.shape})
-    errors = []
-    for run in (call, function):  # a backward that raises on every input is for the check to tell
+    errors, sizes = list[str](), {**SIZES, **sizes}
+    for names in dict.fromkeys(tuple(names[skip:]) for names in (required(function), _with_optional(function))):
+        given = given_inputs(name, names, shapes or (), rng)
+        given.update(made_weights(function, [argument for argument in names if argument not in given], sizes))
+        if len(given) == len(names) and not errors:
+            return [given[argument] for argument in names]
+        kinds = {argument: keys_read(function, argument) or kind_of(argument, names)
+                 for argument in names if argument not in given}  # fmt: skip
+        weights = floats_by_path([global_variables(function), given, getattr(function, "__self__", None)])
+        lengths = lengths or sorted({n for x in weights.values() for n in x.shape})
+        known = all(isinstance(kind, (dict, list)) or kind not in TRIED for kind in kinds.values())
+        for run in (call, function)[: 1 + known]:  # a backward that raises on inputs that are known is for the check
 
-        def tried(inputs: Mapping[str, Any], run: Callable[..., Any] = run) -> Exception | None:
-            return raised_by(run, [{**given, **inputs}[argument] for argument in names])
+            def tried(inputs: Mapping[str, Any], run: Any = run, given: Any = given, names: Any = names) -> Any:
+                return raised_by(run, [{**given, **inputs}[argument] for argument in names])
 
-        for options in readings(kinds, sizes, rng, lengths):
-            inputs, error = first_that_runs(options, tried)
-            if error is None:
-                return [{**given, **inputs}[argument] for argument in names]
-            errors.append(error)
-        if any(kind in TRIED for kind in kinds.values()):
-            break  # shapes on which a backward raises are hardly those that were meant
-    raise UserFileError(not_guessed(name, names, kinds, errors[0]))
+            for options in readings(kinds, sizes, rng, lengths):
+                inputs, error = first_that_runs(options, tried)
+                if error is None:
+                    (notes if notes is not None else []).extend(by_trial(kinds, inputs))
+                    return [{**given, **inputs}[argument] for argument in names]
+                errors.append(not_guessed(name, names, kinds, error))
+    raise UserFileError(errors[0])
+
+
+def _with_optional(function: Callable[..., Any]) -> list[str]:
+    """The arguments up to the last whose default is None, if no other default lies before it."""
+    defaults = [argument.default for argument in parameters(function).values()]
+    others = [k for k, x in enumerate(defaults) if x is not None and x is not inspect.Parameter.empty]
+    return list(parameters(function))[: min(others, default=len(defaults))]
+
+
+def by_trial(kinds: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
+    """A note on the inputs whose shapes no name has told."""
+    whole = {argument: "ids:" * (x.dtype.kind == "i") for argument, x in inputs.items() if kinds[argument] in TRIED}
+    text = " ".join(f"{argument}={kind}{','.join(map(str, inputs[argument].shape))}" for argument, kind in whole.items()
+                    if inputs[argument].shape)  # fmt: skip
+    return [f"inputs were chosen by trial; others are given as --inputs {text}"] if text else []
 
 
 def not_guessed(name: str, names: Sequence[str], kinds: Mapping[str, Any], error: Exception) -> str:
@@ -105,58 +120,6 @@ def given_inputs(
             for argument, shape in by_name.items()}  # fmt: skip
 
 
-def raised_by(call: Callable[..., Any], inputs: Sequence[Any]) -> Exception | None:
-    """What the user's function raises on copies of the inputs; None if it runs."""
-    try:
-        with np.errstate(all="ignore"):
-            call(*(np.copy(x) if isinstance(x, np.ndarray) else x for x in inputs))
-    except Exception as error:
-        return error
-    return None
-
-
-def both(layer: Any) -> Callable[..., None]:
-    """The forward and the backward of a layer as one function, which shows whether both run."""
-
-    def run(*arrays: Any) -> None:
-        run_backward(layer, layer.forward(*arrays))
-
-    return run
-
-
-def first_that_runs(
-    options: Mapping[str, Sequence[Any]], tried: Callable[[Mapping[str, Any]], Exception | None]
-) -> tuple[dict[str, Any], Exception | None]:
-    """The first choice of an option for each argument that runs; else a choice and what it raises.
-
-    Where there are too many, the option of one argument at a time is chosen that gets furthest in the source.
-    """
-    inputs = {argument: values[0] for argument, values in options.items()}
-    error = tried(inputs)
-    if math.prod(map(len, options.values())) <= TRIES:
-        for values in itertools.product(*options.values()):
-            if error is None:
-                break
-            inputs = dict(zip(options, values))
-            error = tried(inputs)
-        return inputs, error
-    for argument in [*options, *options]:
-        for value in options[argument]:
-            other = tried({**inputs, argument: value})
-            if error is not None and _reached(other) > _reached(error):
-                inputs, error = {**inputs, argument: value}, other
-    return inputs, error
-
-
-def _reached(error: Exception | None) -> list[float]:
-    """The lines through which an error came, the outermost first; more than any line if there is none."""
-    lines, frame = list[float](), error.__traceback__ if error is not None else None
-    while frame is not None:
-        lines.append(frame.tb_lineno)
-        frame = frame.tb_next
-    return lines if error is not None else [math.inf]
-
-
 def kind_of(argument: str, names: Iterable[str]) -> str:
     """The key of `NAMES` of an argument, the shape of a weight of a single gate, or "weight"; "" if none is known."""
     name, others = plain(argument), [plain(other) for other in names]
@@ -184,8 +147,6 @@ def readings(
     free = [argument for argument, kind in kinds.items() if kind in TRIED]
     more = [argument for argument, kind in kinds.items() if kind in (*TRIED, "x", "state")]
     for unknown in (free, more):
-        options = {argument: usual(kinds[argument], sizes, rng, lengths or [sizes[letter] for letter in "DHV"])
-                   for argument in unknown}  # fmt: skip
         for D, H in [(sizes["D"], sizes["H"]), *itertools.product(lengths, lengths)]:
             now = {**sizes, "D": D, "H": H, "V": D if lengths else sizes["V"]}
             for form, layout, gates in itertools.product(FORMS, LAYOUTS, GATES):
@@ -194,7 +155,8 @@ def readings(
                 shapes = [unknown, *(x.shape for x in floats_by_path(known).values())]
                 if shapes not in seen:
                     seen.append(shapes)
-                    yield {**known, **options}
+                    tried = lengths or sorted({D, H, sizes["V"], gates * H, D + H})
+                    yield {**known, **{argument: usual(kinds[argument], sizes, rng, tried) for argument in unknown}}
 
 
 def usual(kind: str, sizes: Mapping[str, int], rng: np.random.Generator, lengths: Sequence[int]) -> list[Any]:
@@ -207,7 +169,7 @@ def usual(kind: str, sizes: Mapping[str, int], rng: np.random.Generator, lengths
         lambda n: (N, n), lambda n: (N, T, n), lambda n: (T, N, n), lambda n: (T, n), lambda n: (n, 1),
         lambda n: (n, N), lambda n: (T, n, 1), lambda n: (n, N, T), lambda n: (n,)) for n in lengths]  # fmt: skip
     floats = [0.5 * rng.standard_normal(shape) for shape in [*shapes, (N, 1), (N, T, 1), (N,), (T,), ()]]
-    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in ((T,), (N, T), (T, N), (N,), ())]
+    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in ((N,), (T,), (N, T), (T, N), ())]
     return [*ids, *floats] if kind == "ids" else [*floats, *ids]
 
 

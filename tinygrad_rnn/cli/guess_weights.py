@@ -6,7 +6,6 @@ params = init_params(vocab_size, hidden_size);   h = np.tanh(x @ params["Wx"]); 
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +78,6 @@ def keys_read(function: Callable[..., Any], argument: str) -> Any:
     return dict.fromkeys(keys) or (unpacked[0] if unpacked else None)
 
 
-@functools.lru_cache
 def _tree(file: str) -> ast.AST:
     """The syntax tree of a file; an empty one if there is none."""
     return ast.parse(Path(file).read_text(encoding="utf-8") if Path(file).is_file() else "")

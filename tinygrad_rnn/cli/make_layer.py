@@ -24,9 +24,10 @@ from ..check.layers.parameters import has_methods, with_usual_names
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess
-from .guess_inputs import TRIED, both, guessed_inputs, kind_of
+from .guess_inputs import TRIED, guessed_inputs, kind_of
 from .guess_weights import GENERATORS, size_letter, sized
 from .option_types import InputShape
+from .trial import both
 
 OF_CELLS = [plain(name) for cell in BUILT_IN.values() for name in cell.params]
 NO_CELL = "; of a layer that is no cell, --inputs should say the shapes that forward takes, such as --inputs 3,5"
@@ -61,6 +62,7 @@ class LayerMaker:
         self.asked = {letter: size for letter, size in sizes.items() if letter not in "TV"}
         if cell is None and by_name(name) is not None:
             self.cell, self.note = guess(name, [], "")
+        self.notes: list[str] = []
         self.choose()
 
     def choose(self) -> None:
@@ -143,7 +145,7 @@ class LayerMaker:
             both(copy.deepcopy(layer))(*inputs)
 
         forward = copy.deepcopy(layer).forward
-        return guessed_inputs(self.name, forward, run, self.rng, self.sizes, self.shapes, 0, lengths)
+        return guessed_inputs(self.name, forward, run, self.rng, self.sizes, self.shapes, 0, lengths, self.notes)
 
     def inputs_of_cell(self, layer: Any, cell: Cell, lengths: Sequence[int]) -> list[np.ndarray]:
         """The input, and the states that forward takes; ``lengths`` are tried as D and H if the sizes do not run."""

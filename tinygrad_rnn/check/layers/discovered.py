@@ -115,7 +115,7 @@ class DiscoveredLayer:
         if isinstance(result, Mapping):
             by_input_name = by_key(self.arguments, self.inputs, result)
             gradients = {**result, **by_input_name} if rest else by_input_name or None
-        elif len(parts) > 1 and rest:
+        elif (listed or type(result) is tuple) and rest:
             order = getattr(self.layer, "order", in_order)
             gradients = order([g for _, g in rest], self.arguments, self.inputs, [name for name, _ in rest])
         self.unmatched = unmatched(rest, gradients, self.arguments, self.inputs)

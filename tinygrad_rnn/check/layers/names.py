@@ -20,6 +20,8 @@ LIKE = re.compile("$|d|g|nabla|.*grad", re.IGNORECASE)  # a name that may be tha
 
 def is_gradient(name: str, of: str) -> bool:
     """Is it the name of the gradient by ``of``, in one of the usual forms, apart from underscores?"""
+    if name == f"{of}_g":
+        return True
     name, of = name.replace("_", ""), of.replace("_", "")
     return bool(of) and bool((name.endswith(of) and BEFORE.fullmatch(name[: -len(of)]))
                              or (name.startswith(of) and AFTER.fullmatch(name[len(of) :])))  # fmt: skip
@@ -120,10 +122,10 @@ def _is_like(x: Any, g: Any) -> bool:
 
 
 def returned_names(function: Callable[..., Any]) -> list[str]:
-    """The names in the last return statement of a function, "" for what has none; nothing without source."""
+    """The names in the last return statement with several values, "" for what has none; nothing without source."""
     returns = [node.value for node in ast.walk(_tree(function)) if isinstance(node, ast.Return)]
-    last = next((value for value in reversed(returns) if value is not None), None)
-    return [_name(part) for part in last.elts] if isinstance(last, (ast.Tuple, ast.List)) else []
+    several = [part for part in returns if isinstance(part, (ast.Tuple, ast.List))]
+    return [_name(part) for part in max(several, key=lambda part: part.lineno).elts] if several else []
 
 
 def forgotten(function: Callable[..., Any], argument: str) -> str:

@@ -12,14 +12,16 @@ from ...errors import Uncheckable
 from .names import key_of
 
 METHODS = {
-    "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd"),
+    "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd", "__call__"),
     "backward": ("backward", "backward_pass", "backprop", "back_prop", "backpropagation", "bprop", "bptt", "bwd"),
 }
 
 
 def has_methods(thing: Any) -> bool:
     """Does a layer, or a class of layers, have a forward and a backward, under one of their usual names?"""
-    return all(any(callable(getattr(thing, name, None)) for name in names) for names in METHODS.values())
+    around = thing.__mro__ if isinstance(thing, type) else [thing, *type(thing).__mro__]
+    names = {name for kind in around for name in getattr(kind, "__dict__", ()) if callable(getattr(thing, name, None))}
+    return all(any(name in names for name in usual) for usual in METHODS.values())
 
 
 def with_usual_names(layer: Any) -> Any:

@@ -1,0 +1,112 @@
+"""Files in the conventions of courses, as students have them; each is right. ``SLIPS`` are a mistake in each."""
+
+LIST_OF_WEIGHTS = """\
+import numpy as np
+
+
+def init_weights(num_words, num_hiddens):
+    normal = np.random.default_rng(0).standard_normal
+    return [0.3 * normal((num_words, num_hiddens)), 0.3 * normal((num_hiddens, num_hiddens)), np.zeros(num_hiddens)]
+
+
+def run_forward(steps, state, weights):
+    W_xh, W_hh, b_h = weights
+    H, = state
+    hs = [H]
+    for X in steps:
+        hs.append(np.tanh(X @ W_xh + hs[-1] @ W_hh + b_h))
+    return np.array(hs[1:]), (steps, hs, weights)
+
+
+def run_backward(d_hs, cache):
+    steps, hs, weights = cache
+    W_xh, W_hh, b_h = weights
+    grads, carried, d_steps = [np.zeros_like(w) for w in weights], 0, [None] * len(steps)
+    for t in reversed(range(len(steps))):
+        a = (d_hs[t] + carried) * (1 - hs[t + 1] ** 2)
+        for g, part in zip(grads, (steps[t].T @ a, hs[t].T @ a, a.sum(axis=0))):
+            g += part
+        d_steps[t], carried = a @ W_xh.T, a @ W_hh.T
+    return np.array(d_steps), (carried,), grads
+"""
+LABELS_OR_NONE = """\
+import numpy as np
+
+
+class Tagger(object):
+    def __init__(self, vocab_size, wordvec_dim=4, hidden_dim=6, num_tags=3):
+        rng = np.random.RandomState(0)
+        self.params = {"W_embed": rng.randn(vocab_size, wordvec_dim), "Wx": rng.randn(wordvec_dim, hidden_dim),
+                       "W_out": rng.randn(hidden_dim, num_tags)}
+
+    def loss(self, captions, y=None):
+        p = self.params
+        x = p["W_embed"][captions].mean(axis=1)
+        h = np.tanh(x.dot(p["Wx"]))
+        scores = h.dot(p["W_out"])
+        if y is None:
+            return scores
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        rows, d = np.arange(len(y)), e / e.sum(axis=1, keepdims=True)
+        loss = -np.log(d[rows, y]).mean()
+        d[rows, y] -= 1
+        d /= len(y)
+        a = d.dot(p["W_out"].T) * (1 - h ** 2)
+        grads = {"Wx": x.T.dot(a), "W_out": h.T.dot(d), "W_embed": np.zeros_like(p["W_embed"])}
+        np.add.at(grads["W_embed"], captions, a.dot(p["Wx"].T)[:, None] / captions.shape[1])
+        return loss, grads
+"""
+STATIC_PAIR = """\
+import numpy as np
+
+
+class Recurrent:
+    @staticmethod
+    def forward(X, prevh, Wx, Wh):
+        out = np.tanh(X.dot(Wx) + prevh.dot(Wh))
+        return out, {"X": X, "prevh": prevh, "Wx": Wx, "Wh": Wh, "out": out}
+
+    @staticmethod
+    def backward(dout, cache):
+        X, prevh, Wx, Wh, out = (cache[key] for key in ("X", "prevh", "Wx", "Wh", "out"))
+        d = dout * (1 - out ** 2)
+        return d.dot(Wx.T), d.dot(Wh.T), X.T.dot(d), prevh.T.dot(d)
+"""
+CALLED = """\
+import numpy as np
+
+
+class Linear:
+    def __init__(self, n_in, n_out):
+        self.w, self.b = np.random.RandomState(0).randn(n_in, n_out), np.zeros(n_out)
+
+    def __call__(self, inp):
+        self.inp = inp
+        return np.tanh(inp @ self.w + self.b)
+
+    def backward(self, grad):
+        grad = grad * (1 - np.tanh(self.inp @ self.w + self.b) ** 2)
+        self.w_g, self.b_g = self.inp.T @ grad, grad.sum(axis=0)
+        return grad @ self.w.T
+"""
+WEIGHTS_IN_A_DICT = """\
+import numpy as np
+
+
+def loss_and_gradients(X, y, weights):
+    rows = np.arange(len(X))
+    h = np.tanh(X @ weights["Wxh"] + weights["bh"])
+    e = np.exp(h @ weights["Why"])
+    d = e / e.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.log(d[rows, y]))
+    d[rows, y] -= 1
+    d /= len(X)
+    a = d @ weights["Why"].T * (1 - h ** 2)
+    grads = {"Wxh": X.T @ a, "bh": a.sum(axis=0), "Why": h.T @ d}
+    return loss, grads
+"""
+SLIPS = {
+    "LIST_OF_WEIGHTS": ("hs[t].T @ a", "hs[t + 1].T @ a"), "LABELS_OR_NONE": ("(1 - h ** 2)", "(1 - h)"),
+    "STATIC_PAIR": ("prevh.T.dot(d)", "-prevh.T.dot(d)"), "CALLED": ("self.inp.T @ grad,", "-self.inp.T @ grad,"),
+    "WEIGHTS_IN_A_DICT": ('{"Wxh": X.T @ a', '{"Wxh": 2 * X.T @ a'),
+}  # fmt: skip

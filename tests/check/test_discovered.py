@@ -112,7 +112,11 @@ class Affine:
 OBJECTS = LAYER.replace("W.T.copy(), B.copy()", "Param(W.T.copy()), Param(B.copy())").replace(
     ".W.T", ".W.v.T").replace("@ self.W + self.b", "@ self.W.v + self.b.v")  # fmt: skip
 SLOTS = LAYER.replace("class Affine:", "class Affine:\n    __slots__ = ('W', 'b', 'x', 'dW', 'db')")
+CACHE = LAYER.replace("self.x = x\n        return x @ self.W + self.b", "return x @ self.W + self.b, (x,)").replace(
+    "(self, dy):", "(self, dy, cache):\n        self.x, = cache")  # fmt: skip
 KEPT = {
+    "a cache": (CACHE, "self.dW, self.db = gradients[1:]\n        return gradients[0]"),
+    "a cache, and returned": (CACHE, "dx, dW, db = gradients\n        return dx, dW, db"),
     **{name: (LAYER, place) for name, place in PLACES.items()},
     "objects": (OBJECTS, "self.W.d += gradients[1]\n        self.b.d += gradients[2]\n        return gradients[0]"),
     "slots": (SLOTS, "self.dW, self.db = gradients[1:]\n        return gradients[0]"),

@@ -19,6 +19,7 @@ from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
 from .layers.adapter import Adapter, Reset, Run
 from .layers.arguments import as_cell
+from .layers.cache_pair import without_cache
 from .layers.forward_match import compared_forward
 from .layers.operation import is_operation, operation_as_layer
 from .layers.parameters import with_usual_names
@@ -71,7 +72,7 @@ def checked(
     accumulates: bool | None = None, dtype: Any = None, guess: bool = False, timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
     """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
-    layer = with_usual_names(layer)
+    layer = without_cache(with_usual_names(layer))
     roots = getattr(layer, "user_functions", [layer])
     adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)
     if cell is not None:

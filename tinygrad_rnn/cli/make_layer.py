@@ -19,6 +19,7 @@ from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
 from ..check.layers.arguments import attributes, parameters, plain, required
+from ..check.layers.cache_pair import without_cache
 from ..check.layers.discovered import floats_by_path
 from ..check.layers.parameters import has_methods, with_usual_names
 from ..errors import UserFileError
@@ -75,10 +76,10 @@ class LayerMaker:
     def layer(self, target: Any) -> Any:
         """``target`` if it is a layer; else the layer that ``target``, a class or a function, makes."""
         if is_layer(target) and not isinstance(target, type):
-            return with_usual_names(target)
+            return without_cache(with_usual_names(target))
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
-        layer = with_usual_names(self.created(target))
+        layer = without_cache(with_usual_names(self.created(target)))
         if not is_layer(layer):
             raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
         return layer

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, takes_any_argument
+from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, required, takes_any_argument
 from .functions import functions_as_layer
 from .names import returned_names
 
@@ -64,24 +64,34 @@ def takes_inputs(backward: Any, forward: Any) -> bool:
     return bool(names) and all(name in wanted for name in names) and len(wanted) > len(names)
 
 
-def pair_as_layer(forward: Any, backward: Any) -> Any:
-    """The two functions as a layer: all arguments of forward are inputs; backward may take them too, by their names."""
-    names, cache = list(parameters(forward)), cache_of(backward, forward)
+def without_cache(layer: Any) -> Any:
+    """A layer whose backward takes the cache that forward returns, ``backward(dout, cache)``, as one that keeps it."""
+    handed = any(CACHE.search(name) for name in required(layer.backward)) if hasattr(layer, "backward") else False
+    return pair_as_layer(layer.forward, layer.backward, type(layer).__name__) if handed else layer
+
+
+def pair_as_layer(forward: Any, backward: Any, name: str = "") -> Any:
+    """The two functions, or methods of an object, as a layer: all arguments of forward are inputs.
+
+    backward may take them too, by their names.
+    """
+    names, cache, count = list(parameters(forward)), cache_of(backward, forward), int(inspect.ismethod(forward))
+    call, pull = (getattr(function, "__func__", function) for function in (forward, backward))
 
     def run(*inputs: Any) -> Any:
-        result = forward(*inputs)
+        result, owner, handed = call(*inputs), inputs[:count], dict(zip(names, inputs[count:]))
         if cache is None:
-            return result, dict(zip(names, inputs))
+            return result, (owner, handed)
         if not isinstance(result, tuple) or len(result) < 2:
             raise Uncheckable(f"check_backward: forward returns a {type(result).__name__}, should be out, cache: "
-                          f"backward({', '.join(parameters(backward))}) takes a cache")  # fmt: skip
+                              f"backward({', '.join(parameters(backward))}) takes a cache")  # fmt: skip
         *outputs, saved = result
-        return outputs[0] if len(outputs) == 1 else tuple(outputs), {**dict(zip(names, inputs)), cache: saved}
+        return outputs[0] if len(outputs) == 1 else tuple(outputs), (owner, {**handed, cache: saved})
 
-    def back(handed: Any, *dys: Any) -> Any:
-        rest, taken = list(dys), parameters(backward)
-        args = [handed[name] if name in handed else rest.pop(0) for name in taken if name in handed or rest]
-        return backward(*args, *rest)
+    def back(saved: Any, *dys: Any) -> Any:
+        (owner, handed), rest = saved, list(dys)
+        args = [handed[key] if key in handed else rest.pop(0) for key in parameters(backward) if key in handed or rest]
+        return pull(*owner, *args, *rest)
 
     signature, returned = inspect.signature(forward), returned_names(backward)
-    return functions_as_layer(run, back, [forward, backward], signature, returned=returned)
+    return functions_as_layer(run, back, [forward, backward], signature, name=name, returned=returned)

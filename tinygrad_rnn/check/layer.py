@@ -69,9 +69,9 @@ def check_layer(
 
 def checked(
     layer: Any, inputs: Sequence[Any], cell: Cell | None, seed: int | None = None, reset: Reset | None = None,
-    accumulates: bool | None = None, dtype: Any = None, guess: bool = False, timeout: float = SECONDS,
+    accumulates: bool | None = None, dtype: Any = None, guess: str = "", timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
-    """`check_layer`; if the cell is only a ``guess``, a forward that differs from the cell is a note."""
+    """`check_layer`; if the cell is only guessed, a forward that differs is a note, and so is ``guess``, why it is so."""
     layer = without_cache(with_usual_names(layer))
     roots = getattr(layer, "user_functions", [layer])
     adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)
@@ -139,14 +139,15 @@ def _first_run(adapter: Adapter) -> Run:
 
 
 def _compare_cell(
-    adapter: Adapter, roots: Sequence[Any], cell: Cell, result: Any, report: Report, guess: bool
+    adapter: Adapter, roots: Sequence[Any], cell: Cell, result: Any, report: Report, guess: str
 ) -> None:  # fmt: skip
     """Say how forward is that of the cell, with axes and gates in another order; or by which line it differs."""
     forward = compared_forward(adapter, cell, result)
     if forward.kind == "same":
-        report.notes += [f"forward is that of {cell.name}, read as {forward.text}"] if forward.text else []
-    elif guess:
-        report.notes.append(forward.text)
+        text = f"forward is that of {cell.name}, read as {forward.text}" if forward.text else ""
+        report.notes += filter(None, [text, guess])
+    elif guess:  # it is another cell, unless there is a mistake somewhere
+        report.notes += [forward.text, guess] if forward.kind == "other" and not report.ok else []
     elif forward.kind == "unknown":
         report.diagnoses.append(broken("compared", "", forward.text))
     else:

@@ -210,6 +210,6 @@ def check_as_layer(options: argparse.Namespace, target: Any, cell: Cell | None) 
     maker = LayerMaker(name, cell, options.seed or 0, options.sizes, options.dtype, options.inputs)
     layer = maker.layer(target)
     inputs = maker.inputs(layer)
-    report = check_layer(layer, inputs, maker.cell, options.seed, dtype=options.dtype, guess=bool(maker.note))
-    report.notes += [*maker.notes, *([maker.note] if maker.note else [])]
+    report = check_layer(layer, inputs, maker.cell, options.seed, dtype=options.dtype, guess=maker.note)
+    report.notes += maker.notes
     return report, maker.cell

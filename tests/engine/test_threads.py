@@ -41,9 +41,24 @@ def test_several_threads_run_at_once(monkeypatch):
 
 def test_a_worker_has_no_threads_to_spare(monkeypatch):
     monkeypatch.setenv(VARIABLE, "3")
-    counts = []
-    over_blocks(lambda here: counts.append((threading.current_thread() is threading.main_thread(), spare())), 3, 1)
+    counts, meeting = [], threading.Barrier(3)
+
+    def block(here):
+        counts.append((threading.current_thread() is threading.main_thread(), spare()))
+        meeting.wait(timeout=20)
+
+    over_blocks(block, 3, 1)
     assert sorted(counts) == [(False, 0), (False, 0), (True, 2)]
+
+
+def test_a_thread_that_has_not_begun_is_not_waited_for(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "2")
+    over_blocks(lambda here: None, 2, 1)  # the pool is there
+    release, visits = threading.Event(), []
+    busy = threads._pools[1].submit(release.wait, 20)
+    over_blocks(lambda here: visits.append(here.start), 5, 1)
+    assert visits == [0, 1, 2, 3, 4] and not busy.done()
+    release.set()
 
 
 def output_layer(rows=40, V=30):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -52,17 +53,19 @@ def over_blocks(function: Callable[[slice], None], rows: int, step: int) -> None
     """Call ``function(slice)`` for blocks of ``step`` rows, on several threads at once.
 
     Equal to ``for start in range(0, rows, step): function(slice(start, min(start + step, rows)))``. ``function`` writes
-    to its own rows alone. Returns, or raises what it raised, when no call is running any more.
+    to its own rows alone. Each thread takes the next block when it is free; on a busy machine one thread takes most of
+    them. Returns, or raises what it raised, when no call is running any more.
     """
-    blocks = [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
-    threads = 1 if len(blocks) < 2 or getattr(_here, "is_worker", False) else min(count(), len(blocks))
-    shares = [blocks[k::threads] for k in range(threads)]
+    blocks = deque([slice(start, min(start + step, rows)) for start in range(0, rows, step)])
+    others = 0 if len(blocks) < 2 else min(spare(), len(blocks) - 1)
     futures: list[Future[None]] = []
     try:
-        left = [share for share in shares[1:] if not _begun(futures, function, share, threads - 1)]
-        for share in (shares[0] if shares else [], *left):
-            _run(function, share)
+        while len(futures) < others and _begun(futures, function, blocks, others):
+            pass
+        _run(function, blocks)
     finally:
+        blocks.clear()
+        futures = [future for future in futures if not future.cancel()]  # a thread that has not begun is not waited for
         wait(futures)
     for future in futures:
         future.result()
@@ -73,18 +76,22 @@ def spare() -> int:
     return 0 if getattr(_here, "is_worker", False) else count() - 1
 
 
-def _run(function: Callable[[slice], None], share: Sequence[slice]) -> None:
-    for here in share:
+def _run(function: Callable[[slice], None], blocks: deque[slice]) -> None:
+    while True:
+        try:
+            here = blocks.popleft()
+        except IndexError:  # there is no block left
+            return
         function(here)
 
 
-def _begun(futures: list[Any], function: Callable[[slice], None], share: Sequence[slice], workers: int) -> bool:
-    """Start a share on a thread of the pool; False where no thread can start, as at the end of the interpreter."""
+def _begun(futures: list[Any], function: Callable[[slice], None], blocks: deque[slice], workers: int) -> bool:
+    """Start a thread of the pool; False where no thread can start, as at the end of the interpreter."""
     try:
         with _lock:
             if workers not in _pools:
                 _pools[workers] = ThreadPoolExecutor(workers, "tinygrad_rnn", initializer=_enter_worker)
-            futures.append(_pools[workers].submit(_run, function, share))
+            futures.append(_pools[workers].submit(_run, function, blocks))
     except RuntimeError:
         return False
     return True

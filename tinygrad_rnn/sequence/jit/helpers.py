@@ -71,7 +71,7 @@ class Sharing:
         changes = self.seconds[not self.better] < CLEARLY * self.seconds[self.better]
         self.better = self.better is not changes
         if trial or changes:
-            self.pause = FEWEST if changes else min(2 * self.pause, RAREST)
+            self.pause = max(self.pause // 2, FEWEST) if changes else min(2 * self.pause, RAREST)
             self.left = self.pause
 
 

@@ -1,5 +1,6 @@
 """The book's form of a gated cell, measured on the SVG: no crossing, no line through a box, no text on a line."""
 
+import functools
 import itertools
 import runpy
 from pathlib import Path
@@ -124,13 +125,19 @@ DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swappe
          "highway": highway, "five_gates": five_gates, "by_helpers": by_helpers, "leaky": leaky, **PAPERS}  # fmt: skip
 
 
-def seen(name, **options):
-    return Seen(draw(DRAWN[name], layout="book", legend=False, **options).svg())
+@functools.cache
+def picture_of(name, theme="light"):
+    return draw(DRAWN[name], layout="book", legend=False, theme=theme)
+
+
+@functools.cache
+def seen(name, theme="light"):
+    return Seen(picture_of(name, theme).svg())
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_line_crosses_another_and_none_runs_through_a_box(name):
-    found = seen(name)
+    found = seen(name, "light")
     assert len(found.lines) > 6 and crossings(found.lines) == []
     assert through_boxes(found) == []
 
@@ -138,7 +145,7 @@ def test_no_line_crosses_another_and_none_runs_through_a_box(name):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_lies_on_a_line_or_on_a_text(name, theme):
-    found = seen(name, theme=theme)
+    found = seen(name, theme)
     assert on_lines(found) == []
     assert on_texts(found) == []
 
@@ -157,7 +164,7 @@ def test_a_line_through_a_box_and_a_text_on_a_line_are_seen():
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_gradient_of_a_single_use_is_written(name):
     """Where a line stands for one value with one use, its norm stands beside it; sums have theirs before the dot."""
-    scene = draw(DRAWN[name], layout="book", legend=False).scene
+    scene = picture_of(name).scene
     silent = [line.id for line in scene.lines if line.look == "backward" and line.about is not None and not line.notes
               and "bus" not in line.id]  # fmt: skip
     assert silent == []
@@ -165,7 +172,7 @@ def test_every_gradient_of_a_single_use_is_written(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_the_way_back_is_always_to_the_right_of_the_way_forward(name):
-    scene = draw(DRAWN[name], layout="book", legend=False).scene
+    scene = picture_of(name).scene
     lines = {line.id: line.points for line in scene.lines}
     for id in (id for id in lines if id.startswith("b")):
         start, end = max(itertools.pairwise(lines["f" + id[1:]]), key=lambda piece: np.abs(np.subtract(*piece)).sum())

@@ -12,6 +12,7 @@ import tinygrad_rnn as tg
 from helpers.seen import Seen, crossings, on_lines, on_texts, through_boxes
 from tinygrad_rnn import Param, draw, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
+from tinygrad_rnn.draw.scene.aspect import text_height
 from tinygrad_rnn.draw.scene.book.parts import Parts
 
 PAPERS = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "pictures" / "cells.py"))["PAPERS"]
@@ -120,9 +121,20 @@ def leaky(x, h, *, W=Param("D H"), U=Param("H H"), tau=Param("H")):
     return h
 
 
+@tg.cell
+def torch_gru(x, h, *, w_ih=Param("D 3*H"), w_hh=Param("H 3*H"), b_ih=Param("3*H"), b_hh=Param("3*H")):
+    """Two maps, the slices of which are added."""
+    gi, gh, H = x @ w_ih + b_ih, h @ w_hh + b_hh, h.shape[1]
+    r = sigmoid(gi[:, :H] + gh[:, :H])
+    z = sigmoid(gi[:, H : 2 * H] + gh[:, H : 2 * H])
+    n = tanh(gi[:, 2 * H :] + r * gh[:, 2 * H :])
+    return (1 - z) * n + z * h
+
+
 DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swapped_gru": swapped_gru,
          "iofg_lstm": iofg_lstm, "joined_lstm": joined_lstm, "joined_gru": joined_gru, "shared_maps": shared_maps,
-         "highway": highway, "five_gates": five_gates, "by_helpers": by_helpers, "leaky": leaky, **PAPERS}  # fmt: skip
+         "highway": highway, "five_gates": five_gates, "by_helpers": by_helpers, "leaky": leaky,
+         "torch_gru": torch_gru, **PAPERS}  # fmt: skip
 
 
 @functools.cache
@@ -195,6 +207,17 @@ def test_lstms_give_the_same_picture_but_for_the_slices_and_the_joint():
     assert places(stacked) == places(by_gate) == places(joined)
     assert [shape.look for shape in stacked.shapes].count("slice") == 1
     assert "slice" not in [shape.look for shape in by_gate.shapes]
+
+
+def test_the_slices_of_two_maps_are_maps_of_their_own():
+    picture = picture_of("torch_gru")
+    maps = [shape for shape in picture.scene.shapes if shape.look == "parameter"]
+    texts = [note.lines for note in picture.scene.notes if note.look == "faint"]
+    assert len(maps) == 4 and [text for text in texts if text[0].startswith("[")] == [
+        ["[:, :5]"], ["[:, 5:10]"], ["[:, 10:]"], ["[:, 10:]"]]  # fmt: skip
+    known = dict.fromkeys(vertex.id for vertex in picture.graph)
+    assert all(id in known for shape in picture.scene.shapes for id in (*shape.members, shape.about or "n0"))
+    assert text_height(draw(torch_gru).scene) >= 12
 
 
 def per_gate(x, h_prev, c_prev, W_f, b_f, W_i, b_i, W_c, b_c, W_o, b_o):

@@ -14,6 +14,7 @@ from .nets import crossings, stretches
 from .parts import Parts
 from .placement import NoBook, Placement
 from .routes import Routes, Wire
+from .unshared import unshared
 
 __all__ = ["book"]
 
@@ -29,11 +30,18 @@ def book(graph: Graph, style: Style) -> Scene | None:
     """
     if graph.level != "op" or len(graph.rows) != 1 or not 1 <= len(graph.rows[0].states) <= 2:
         return None
-    states = graph.rows[0].states
-    parts = Parts(graph)
+    if [graph.state_of(name) for name in graph.outputs] != graph.rows[0].states:
+        return None
+    apart = unshared(graph)
+    return _of_parts(graph, style) or (_of_parts(apart, style) if apart else None)
+
+
+def _of_parts(graph: Graph, style: Style) -> Scene | None:
+    """The scene of a graph with its parts in the first order that has no crossing."""
+    states, parts = graph.rows[0].states, Parts(graph)
     kinds = [part.kind for part in parts.parts.values()]
     named = any(part.kind == "map" and part.lines for part in parts.parts.values())  # a gate may be a function
-    if not ("gate" in kinds or named) or [graph.state_of(name) for name in graph.outputs] != states:
+    if not ("gate" in kinds or named):
         return None
     for swapped, order in itertools.product((False, True), _orders(_heads(parts))):
         scene = _scene(parts, style, states, order, swapped)

@@ -20,6 +20,11 @@ FIXED = ("parameter", "block", "constant")
 SUMS, PRODUCTS = ("add", "subtract"), ("multiply", "divide", "hadamard")
 
 
+def original(id: str) -> str:
+    """The id of the vertex of which a vertex is a copy, or its own."""
+    return id.partition("/")[0]
+
+
 class Classes:
     """The classes by vertex, ``kinds``; ``order`` are the ids of the vertices, each after its operands."""
 

@@ -10,6 +10,7 @@ from ..geometry import Frame, Line, Note, Point, Scene, Shape
 from ..labels import number_text
 from ..links import Style, kind
 from ..theme import block
+from .classes import original
 from .gradients import Gradients
 from .nets import AWAY, Stretch, beside
 from .parts import Part, Parts
@@ -93,7 +94,8 @@ class Drawing:
 
     def _add_part(self, part: Part) -> None:
         x, y = part.x, self.up - part.y
-        members = (*(vertex.id for vertex, _, _ in self._params(part)), *part.members)
+        members = tuple(dict.fromkeys(
+            map(original, (*(vertex.id for vertex, _, _ in self._params(part)), *part.members))))  # fmt: skip
         if part.kind == "slice":
             gates = sorted((gate.x, gate.value.name) for gate, _ in self.parts.uses[part.id])
             labels = [name for _, name in gates]

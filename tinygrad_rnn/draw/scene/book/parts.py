@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ...model import Edge, Graph, Vertex
 from ..labels import UNITS
-from .classes import Classes
+from .classes import Classes, original
 
 JOINS = (("joint", "affine"), ("affine", "affine"), ("scaled", "affine"), ("scaled", "scaled"))  # into which part
 
@@ -147,7 +147,9 @@ class Parts(Classes):
         vertex, names = part.value, [self._fixed_name(edge) for _, edge in part.params]
         heads = [self.known[id] for id in part.members if self.known[id].kind in UNITS]
         if part.kind in ("map", "slice"):
-            return list(dict.fromkeys(head.op for head in heads))
+            taken = [self.known[id].detail for id in part.members for _, edge in self.graph.into[id]
+                     if original(edge.source) != edge.source and self.known[id].op == "getitem"]  # fmt: skip
+            return list(dict.fromkeys([*(head.op for head in heads), *taken]))
         if heads:
             return [*(head.op for head in heads), *([", ".join(filter(None, names))] if any(names) else [])]
         if part.kind == "norm":

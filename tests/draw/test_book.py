@@ -131,10 +131,19 @@ def torch_gru(x, h, *, w_ih=Param("D 3*H"), w_hh=Param("H 3*H"), b_ih=Param("3*H
     return (1 - z) * n + z * h
 
 
+@tg.cell
+def blending(x, h, *, W=Param("D H", "rzn"), U=Param("H H", "rzn"), b=Param("H", "rzn")):
+    """The new state is between the candidate and the old state."""
+    r, z = sigmoid(x @ W.r + h @ U.r + b.r), sigmoid(x @ W.z + h @ U.z + b.z)
+    n = tanh(x @ W.n + r * (h @ U.n) + b.n)
+    h = n + z * (h - n)
+    return h
+
+
 DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swapped_gru": swapped_gru,
          "iofg_lstm": iofg_lstm, "joined_lstm": joined_lstm, "joined_gru": joined_gru, "shared_maps": shared_maps,
          "highway": highway, "five_gates": five_gates, "by_helpers": by_helpers, "leaky": leaky,
-         "torch_gru": torch_gru, **PAPERS}  # fmt: skip
+         "torch_gru": torch_gru, "blending": blending, **PAPERS}  # fmt: skip
 
 
 @functools.cache
@@ -218,6 +227,14 @@ def test_the_slices_of_two_maps_are_maps_of_their_own():
     known = dict.fromkeys(vertex.id for vertex in picture.graph)
     assert all(id in known for shape in picture.scene.shapes for id in (*shape.members, shape.about or "n0"))
     assert text_height(draw(torch_gru).scene) >= 12
+
+
+def test_a_blend_whose_lines_would_cross_is_one_box():
+    def boxes(cell):
+        return [shape.lines[0] for shape in draw(cell).scene.shapes if shape.look == "long" and shape.lines]
+
+    assert boxes(blending)[-1] == "n + z ⊙ (h − n)"
+    assert "z" not in "".join(boxes(tg.gru))  # its form has no crossing
 
 
 def per_gate(x, h_prev, c_prev, W_f, b_f, W_i, b_i, W_c, b_c, W_o, b_o):

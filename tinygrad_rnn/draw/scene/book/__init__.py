@@ -32,13 +32,19 @@ def book(graph: Graph, style: Style) -> Scene | None:
         return None
     if [graph.state_of(name) for name in graph.outputs] != graph.rows[0].states:
         return None
-    apart = unshared(graph)
-    return _of_parts(graph, style) or (_of_parts(apart, style) if apart else None)
+    forms = [form for form in (graph, unshared(graph)) if form is not None]
+    for blended, form in itertools.product((False, True), forms):
+        scene = _of_parts(form, style, blended)
+        if scene is not None:
+            return scene
+    return None
 
 
-def _of_parts(graph: Graph, style: Style) -> Scene | None:
+def _of_parts(graph: Graph, style: Style, blended: bool) -> Scene | None:
     """The scene of a graph with its parts in the first order that has no crossing."""
-    states, parts = graph.rows[0].states, Parts(graph)
+    states, parts = graph.rows[0].states, Parts(graph, blended)
+    if blended and not parts.blends:
+        return None
     kinds = [part.kind for part in parts.parts.values()]
     named = any(part.kind == "map" and part.lines for part in parts.parts.values())  # a gate may be a function
     if not ("gate" in kinds or named):

@@ -82,6 +82,22 @@ class Classes:
         into = self.graph.into[id]
         return bool(into) and all(self.known[edge.source].kind in FIXED for _, edge in into)
 
+    def blends_of(self) -> dict[str, str]:
+        """The ⊙ and the − of each ``n + z ⊙ (h − n)``: the id of the sum by theirs."""
+        blends: dict[str, str] = {}
+        for id in (id for id in self.order if self.known[id].op == "add"):
+            operands = [edge.source for _, edge in self.graph.into[id]]
+            for product in (other for other in operands if self._is_inside(other, PRODUCTS)):
+                for _, edge in self.graph.into[product]:
+                    ends = [edge.source for _, edge in self.graph.into[edge.source]]
+                    if self._is_inside(edge.source, ("subtract",)) and sorted([ends[1], product]) == sorted(operands):
+                        blends |= {product: id, edge.source: id}
+        return blends
+
+    def _is_inside(self, id: str, ops: tuple[str, ...]) -> bool:
+        """Is it one of these operations, read once and no result?"""
+        return self.known[id].op in ops and len(self.graph.uses(id)) == 1 and id not in self.graph.results
+
     def _siblings(self, vertex: Vertex) -> int:
         """How many slices of the same value there are."""
         source = self.graph.into[vertex.id][0][1].source

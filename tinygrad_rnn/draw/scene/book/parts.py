@@ -58,8 +58,9 @@ class Part:
 class Parts(Classes):
     """The parts of a graph, by id, in the order of the code; ``uses`` are the parts that read a part or an argument."""
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, blended: bool = False):
         super().__init__(graph)
+        self.blends = self.blends_of() if blended else {}
         self.root = self._roots()
         parts: dict[str, Part] = {}
         for id in self.order:
@@ -88,6 +89,9 @@ class Parts(Classes):
             if len(targets) != 1 or id in results:
                 continue
             into = self.kinds[targets[0]]
+            if id in self.blends:
+                root[id] = root[self.blends[id]]
+                continue
             joins = (kind, into) in JOINS
             inside = self.known[id].kind in UNITS and self.known[targets[0]].kind == "value"
             if joins or inside or kind == "constant":
@@ -155,9 +159,20 @@ class Parts(Classes):
         if part.kind == "norm":
             return [self._with_parameter(part, id) for id in part.members]
         symbol = _symbol(vertex)
+        if len(part.members) > 1 and vertex.id in self.blends.values():
+            return [self._blend(vertex.id)]
         if not names:
             return [symbol]
         return [f"{names[0]} {symbol}" if part.params[0][1].operand == 0 else f"{symbol} {names[0]}"]
+
+    def _blend(self, id: str) -> str:
+        """The text of a blend: ``n + z ⊙ (h − n)``."""
+        minus, product = sorted((inner for inner, outer in self.blends.items() if outer == id),
+                                key=lambda inner: self.known[inner].op != "subtract")  # fmt: skip
+        (factor,) = [edge.source for _, edge in self.graph.into[product] if edge.source != minus]
+        operands = [edge.source for _, edge in self.graph.into[minus]]
+        end, start, weight = (self.known[operand].name or "·" for operand in (*operands, factor))
+        return f"{start} + {weight} ⊙ ({end} − {start})"
 
     def _with_parameter(self, part: Part, id: str) -> str:
         """An operation of a scaled value with its parameter: ``p ⊙``, ``+ b``."""

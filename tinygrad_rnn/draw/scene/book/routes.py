@@ -109,8 +109,13 @@ class Routes:
         if part in self.rail or x == part.x:
             if x == part.x:
                 return [(x, source.top), (x, part.bottom)]
-            return [(x, source.top), (x, part.bottom - LEAVE), (part.x, part.bottom - LEAVE), (part.x, part.bottom)]
+            end = part.x + (self._below(part) > 1) * (0.3 if x > part.x else -0.3) * part.width
+            return [(x, source.top), (x, part.bottom - LEAVE), (end, part.bottom - LEAVE), (end, part.bottom)]
         return self._from_the_side(source, part)
+
+    def _below(self, part: Part) -> int:
+        """How many lines enter a part of the rail from below."""
+        return sum(feed.source in self.all and self.all[feed.source] not in self.rail for feed in part.feeds)
 
     def _from_the_side(self, source: Part, part: Part) -> list[Point]:
         """Up from the source, beside its column where another use stands above it, and into the side of the part."""

@@ -71,7 +71,7 @@ def checked(
     layer: Any, inputs: Sequence[Any], cell: Cell | None, seed: int | None = None, reset: Reset | None = None,
     accumulates: bool | None = None, dtype: Any = None, guess: str = "", timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
-    """`check_layer`; if the cell is only guessed, a forward that differs is a note, and so is ``guess``, why it is so."""
+    """`check_layer`; ``guess`` is why the cell was guessed: then a forward that differs from it is a note."""
     layer = without_cache(with_usual_names(layer))
     roots = getattr(layer, "user_functions", [layer])
     adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import ast
 import functools
-import heapq
 from collections.abc import Callable, Iterator
 
-from .edits import ATOMS, far
+from .edits import ATOMS
 from .scope import Scope, stem_of
-from .statement_edits import Edit, bodies, renamed
+from .statement_edits import Edit, bodies, exchanges, renamed
 
-CHEAPEST = 25  # of the exchanges of variables in a statement, so many are tried
 COST = 3.0
 CARRY = 1.5  # a change at the end of a loop costs so much less
 
@@ -122,17 +120,3 @@ OF_TWO = ((0.5, "{v} = {a}"), (0.8, "{v} += {a}"), (0.8, "{v} = {v} * {a}"))
 def parsed(text: str) -> list[ast.stmt]:
     """The statements of a text."""
     return ast.parse(text).body
-
-
-def exchanges(model: ast.stmt, fixed: dict[str, str], scope: Scope) -> list[tuple[float, dict[str, str]]]:
-    """The cheapest exchanges of up to two atoms of a statement by others of their kind."""
-    atoms = scope.seen.atoms[scope.k]
-    listed = list(dict.fromkeys(ast.unparse(node) for node in ast.walk(model) if isinstance(node, ATOMS)))
-    pairs = [(far(text, other), text, other) for text in listed if text in atoms and text not in fixed
-             for other in scope.like(atoms[text], text)]  # fmt: skip
-    some: list[tuple[float, dict[str, str]]] = [(0.0, {})]
-    some += [(0.2 + a, {text: other}) for a, text, other in pairs]
-    pairs = heapq.nsmallest(CHEAPEST, pairs)
-    some += [(0.4 + a + b, {text: other, text2: other2}) for k, (a, text, other) in enumerate(pairs)
-             for b, text2, other2 in pairs[k + 1 :] if text2 != text]  # fmt: skip
-    return heapq.nsmallest(CHEAPEST, some, key=lambda pair: pair[0])

@@ -27,6 +27,7 @@ from .statement_edits import Edit, bodies, of_statement
 
 WORK = 8000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
+NEAR = 3000.0  # so much if a line is located
 LOCATING = 3000.0  # so much to locate a line
 LOCATED = 2.0  # so much less an edit costs of the first line that mends everything
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
@@ -56,7 +57,7 @@ def search(job: Job) -> SearchResult:
     ranked = ranks(small, seen)
     places = located(job, small, ranked, seen.runs(LOCATING))
     edits = Candidates(job, seen if small is job else Observation(job), ranked, places)
-    result = run(job, edits, seen.runs(FIRST), small)
+    result = run(job, edits, seen.runs(NEAR if places else FIRST), small)
     if not result.patches:
         result.patches = chained(job, small)
     if not result.patches:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import heapq
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .edits import ATOMS, Later, expression, of_expression, of_number
+from .edits import ATOMS, Later, expression, far, of_expression, of_number
 from .scope import Scope
+
+CHEAPEST = 25  # of the exchanges of variables in an expression or a statement, so many are tried
 
 
 @dataclass
@@ -56,11 +59,23 @@ def of_statement(k: int, body: list[ast.stmt], at: int, scope: Scope) -> Iterato
         yield Edit(cost, k, statement, holder, key, new)
     for text, other in everywhere(statement, scope):
         yield Edit(1.9, k, statement, body, at, (at, at + 1, functools.partial(renamed, statement, {text: other})))
+    for cost, value in summed(getattr(statement, "value", None), scope):
+        yield Edit(cost, k, statement, statement, "value", value)
     if isinstance(statement, ast.For):
         for cost, iterable in loops(statement.iter):
             yield Edit(cost, k, statement, statement, "iter", iterable)
     for cost, statements in rewritten(statement, scope):
         yield Edit(cost, k, statement, body, at, (at, at + 1, statements))
+
+
+def summed(value: Any, scope: Scope) -> Iterator[tuple[float, Later]]:
+    """A sum with a term more: like the last or the one before, with some variables exchanged."""
+    terms = [value]
+    while isinstance(terms[-1], ast.BinOp) and isinstance(terms[-1].op, (ast.Add, ast.Sub)):
+        terms[-1:] = [terms[-1].right, terms[-1].left]
+    for term in terms[:2] if len(terms) > 1 else ():
+        for cost, changes in exchanges(term, {}, scope)[1:]:
+            yield 1.6 + cost, expression("e + a", e=value, a=Renamed(changes).visit(copy.deepcopy(term)))
 
 
 def everywhere(statement: ast.stmt, scope: Scope) -> Iterator[tuple[str, str]]:
@@ -77,6 +92,20 @@ def everywhere(statement: ast.stmt, scope: Scope) -> Iterator[tuple[str, str]]:
 def renamed(statement: ast.stmt, changes: dict[str, str]) -> list[ast.stmt]:
     """A copy of a statement with other atoms."""
     return [Renamed(changes).visit(copy.deepcopy(statement))]
+
+
+def exchanges(model: ast.AST, fixed: dict[str, str], scope: Scope) -> list[tuple[float, dict[str, str]]]:
+    """The cheapest exchanges of up to two atoms of a statement, or an expression, by others of their kind."""
+    atoms = scope.seen.atoms[scope.k]
+    listed = list(dict.fromkeys(ast.unparse(node) for node in ast.walk(model) if isinstance(node, ATOMS)))
+    pairs = [(far(text, other), text, other) for text in listed if text in atoms and text not in fixed
+             for other in scope.like(atoms[text], text)]  # fmt: skip
+    some: list[tuple[float, dict[str, str]]] = [(0.0, {})]
+    some += [(0.2 + a, {text: other}) for a, text, other in pairs]
+    pairs = heapq.nsmallest(CHEAPEST, pairs)
+    some += [(0.4 + a + b, {text: other, text2: other2}) for k, (a, text, other) in enumerate(pairs)
+             for b, text2, other2 in pairs[k + 1 :] if text2 != text]  # fmt: skip
+    return heapq.nsmallest(CHEAPEST, some, key=lambda pair: pair[0])
 
 
 class Renamed(ast.NodeTransformer):

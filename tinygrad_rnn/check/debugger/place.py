@@ -56,7 +56,7 @@ class Place:
         index = np.unravel_index(int(np.argmax(np.abs(now - right))), now.shape)
         at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""
         each = f", in run {n + 1} of {runs}" if runs > 1 else ""
-        return (f"an array {now.shape}{each}: {at} is {float(now[index]):.6g}, should be {float(right[index]):.6g}")
+        return f"an array {now.shape}{each}: {at} is {float(now[index]):.6g}, should be {float(right[index]):.6g}"
 
 
 def located(job: Job, small: Job, ranked: Ranks, most: int) -> list[Place]:

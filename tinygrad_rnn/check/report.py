@@ -216,28 +216,19 @@ def _plain(x: Any) -> Any:
 def distance(got: Any, right: Any) -> float:
     """‖got - right‖ / max(‖got‖, ‖right‖): 0 where they are equal, 2 where the sign is flipped, inf for NaN.
 
-    Nothing in it is absolute: both are scaled first, so that 1e-200 is as far from -1e-200 as 1 from -1.
+    Nothing in it is absolute: 1e-200 is as far from -1e-200 as 1 from -1.
     """
     got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
     if got.shape != right.shape or not (np.isfinite(got).all() and np.isfinite(right).all()):
         return math.inf
-    scale = max(np.max(np.abs(got), initial=0.0), np.max(np.abs(right), initial=0.0))
-    if scale == 0:
-        return 0.0
-    got, right = got / scale, right / scale
-    return norm(got - right) / max(norm(got), norm(right))
-
-
-def length(x: np.ndarray) -> float:
-    """‖x‖ without overflow or underflow of the squares; NaN if an element is NaN."""
-    scale = float(np.max(np.abs(x), initial=0.0))
-    return scale * norm(x / scale) if 0 < scale < math.inf else scale
+    scale = max(norm(got), norm(right))
+    return norm(got / 2 - right / 2) / scale * 2 if scale else 0.0
 
 
 def row(name: str, verdict: str, got: Any, right: Any) -> Row:
     """A row with everything that follows from the two arrays."""
     got, right = np.asarray(got, np.float64), np.asarray(right, np.float64)
-    result = Row(name, verdict, distance(got, right), None, got.shape, length(got), length(right))
+    result = Row(name, verdict, distance(got, right), None, got.shape, norm(got), norm(right))
     if got.shape == right.shape and got.size:
         off = np.nan_to_num(np.abs(got - right), nan=np.inf)
         index = np.unravel_index(int(np.argmax(off)), off.shape)

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import InvalidValue, Uncheckable
+from ..tracing.users import is_users_file
 
 SECONDS = 60.0  # the default of ``timeout``
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 @contextmanager
@@ -88,15 +88,11 @@ def _watchdog(seconds: float, frames: list[Any]) -> Iterator[None]:
 
 def _text(where: str, seconds: float, frame: Any) -> str:
     """Which line of the user's runs still."""
-    while frame is not None and frame.f_back is not None and _is_library(frame.f_code.co_filename):
+    while frame is not None and not is_users_file(frame.f_code.co_filename):
         frame = frame.f_back
     at = ""
-    if frame is not None and not _is_library(frame.f_code.co_filename):
+    if frame is not None:
         file, line = frame.f_code.co_filename, frame.f_lineno
         text = linecache.getline(file, line).strip()
         at = f" at {os.path.basename(file)}:{line} in {frame.f_code.co_name}: {text}".rstrip(": ") + ";"
     return f"{where}: a call runs for longer than {seconds:g} s,{at} a larger timeout gives it more"
-
-
-def _is_library(file: str) -> bool:
-    return file.startswith(PACKAGE) or f"{os.sep}numpy{os.sep}" in file or file == threading.__file__

@@ -17,7 +17,7 @@ from ...engine.pytree import flatten
 from ...engine.tensor import make, value
 from ...engine.transforms import vjp
 from ...tracing.trace import norm
-from ..report import Row, distance, length, row
+from ..report import Row, distance, row
 from .bisect import worst_element
 from .derivatives import ONE_BY_ONE, Slopes, outputs, repeats, roundoff, slopes, slopes_along
 from .richardson import derivative, kink, tried
@@ -131,7 +131,7 @@ def _row(name: str, verdict: str, g: np.ndarray, got: np.ndarray, right: np.ndar
     exact = got.size == g.size
     result = row(name, verdict, *((got.reshape(g.shape), right.reshape(g.shape)) if exact else (got, right)))
     if not exact:
-        result.worst, result.got = None, length(np.asarray(g, np.float64))
+        result.worst, result.got = None, norm(np.asarray(g, np.float64))
         result.right = None if verdict in ("wrong", "unchecked") else result.got / (result.ratio or 1.0)
     result.shape, result.note = g.shape, note
     return result
@@ -161,10 +161,10 @@ def _verdict(problem: Problem, k: int, g: np.ndarray, slope: Slopes) -> tuple[st
 
 def _judge(got: np.ndarray, right: np.ndarray, slope: Slopes, noise: float) -> str:
     """The verdict on a gradient that is not close: is it rounding, are the numbers inaccurate, or is it wrong?"""
-    error, scale = length(got - right), max(length(got), length(right))
+    error, scale = norm(got - right), max(norm(got), norm(right))
     if not np.isfinite(error):
         return "wrong"
-    spread = length(slope.spread)
+    spread = norm(slope.spread)
     if error <= 100 * noise or distance(got, right) <= CLOSE:
         return "precision"
     if error <= 10 * spread:

@@ -28,19 +28,17 @@ def remainder_order(
 
 def second_opinion(rows: Sequence[Row], orders: Sequence[float | None]) -> list[str]:
     """A note that the test agrees with the verdicts, or a note for each verdict that it contradicts."""
-    compared, against = [], []
+    falls, against = {True: dict[str, float](), False: dict[str, float]()}, []
     for row, order in zip(rows, orders):
         right = row.verdict in ("right", "precision")
         if order is None or row.verdict == "unchecked" or (right and row.note):
             continue  # rounding hides the remainder, there is no verdict, or a kink disturbs the test
-        compared.append((row, right, order))
+        falls[right][row.name] = order
         if right != (order > 1.5):
             against.append(f"the remainder of {row.name} falls as h^{order:.2f}, but its verdict is {row.verdict!r}")
     if against:
         return [f"the Taylor test disagrees: {text}" for text in against]
-    parts = []
-    for kind in (True, False):
-        by_name = {row.name: order for row, right, order in compared if right == kind}
-        names = list(by_name) if len(by_name) < 5 else [*list(by_name)[:2], "...", list(by_name)[-1]]
-        parts += [f"as h^{min(by_name.values()):.2f} ({', '.join(names)})"] if by_name else []
+    names = {right: list(by_name) if len(by_name) < 5 else [*list(by_name)[:2], "...", list(by_name)[-1]]
+             for right, by_name in falls.items() if by_name}  # fmt: skip
+    parts = [f"as h^{min(falls[right].values()):.2f} ({', '.join(names[right])})" for right in names]
     return [f"the Taylor test agrees: remainders fall {', '.join(parts)}"] if parts else []

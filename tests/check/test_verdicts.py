@@ -365,6 +365,41 @@ def test_a_backward_is_called_by_the_names_of_the_inputs(backward):
     assert check_backward(lambda x, W: x @ W, backward, square, W).verdict == "right"
 
 
+class Methods:
+    """Functions that are methods of an object: of arrays and dy, and with a cache."""
+
+    scale = 2.0
+
+    def forward(self, x, W):
+        def inner(v):
+            u = v @ W
+            return tg.tanh(u)
+
+        a = inner(x)
+        y = inner(a) * self.scale
+        return y, np.array([1, 2])
+
+    def backward(self, x, W, dy):
+        a = np.tanh(x @ W)
+        du2 = dy * self.scale * (1 - np.tanh(a @ W) ** 2)
+        du1 = du2 @ W.T * (1 - a * a)
+        return {"du": np.stack([du1, du2]), "dx": du1 @ W.T, "dW": x.T @ du1 + a.T @ du2}
+
+    def step(self, x, W):
+        return self.scale * x @ W, (x, W)
+
+    def step_backward(self, dout, cache):
+        x, W = cache
+        return self.scale * dout @ W.T, self.scale * x.T @ dout
+
+
+def test_methods_and_functions_inside_of_them():
+    net = Methods()
+    report = check_backward(net.forward, net.backward, X, W)
+    assert report.verdict == "right" and report.tensors["du"].note == "taken for all runs, along axis 0", str(report)
+    assert check_backward(net.step, net.step_backward, X, W).verdict == "right"
+
+
 # -- what to write -----------------------------------------------------------------------------------------------------
 
 

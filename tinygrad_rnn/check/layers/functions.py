@@ -27,7 +27,7 @@ def functions_as_layer(
     ``forward(*inputs)`` returns the outputs and what it saves. ``backward(saved, *dys)`` returns gradients, whose names
     in the user's code are ``returned``; ``order`` puts them into the order of the inputs. ``sources`` are the user's
     functions behind them. The layer has the name of the first of them. A call has ``layer.variables`` in the place of
-    the global variables. If the first is a method, ``forward`` gets a copy of its object first.
+    the global variables. ``forward`` gets copies of the objects in ``layer.owner`` first.
     """
 
     def run(self: Any, *arrays: Any) -> Any:
@@ -42,7 +42,7 @@ def functions_as_layer(
     methods = {"forward": as_method(run, inputs), "backward": as_method(back, dys)}
     layer = type(name or getattr(sources[0], "__name__", "function"), (), methods)()
     layer.user_functions, layer.returned_names, layer.order = list(sources), list(returned), order
-    layer.owner = [source.__self__ for source in sources[:1] if inspect.ismethod(source)]
+    layer.owner = []
     layer.variables = {key: x for source in sources for key, x in global_variables(source).items()}
     return layer
 

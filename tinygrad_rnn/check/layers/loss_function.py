@@ -35,7 +35,9 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
         return tuple(_scaled(g, dloss) for g in gradients)
 
     signature, names = inspect.signature(function), returned_names(function)[1:]
-    return functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
+    layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
+    layer.owner = [function.__self__] if inspect.ismethod(function) else []
+    return layer
 
 
 def _scaled(g: Any, factor: Any) -> Any:

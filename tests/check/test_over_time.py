@@ -347,7 +347,7 @@ BOOK = {
 
 
 def test_gradients_by_the_sums_inside_are_right_and_told():
-    report = check_backward(lstm, as_the_book(lstm_in_the_loop))
+    report = check_backward(lstm, as_the_book(lstm_in_the_loop), sizes=FEW)
     assert_right(report)
     notes = {name: row.note for name, row in report.tensors.items() if row.note}
     assert notes == {f"d{gate}": f"taken for the gradient by A.{gate}" for gate in "ogfi"}
@@ -370,13 +370,13 @@ def renamed(own, old, new):
 
 
 def test_an_unknown_name_is_known_by_its_numbers():
-    report = check_backward(lstm, renamed(lstm_in_the_loop, "dc'", "ds"))
+    report = check_backward(lstm, renamed(lstm_in_the_loop, "dc'", "ds"), sizes=FEW)
     assert_right(report)
     assert report.tensors["ds"].note == "taken for the gradient by c'"
 
 
 def test_an_unknown_name_that_follows_from_a_mistake_is_known_too():
-    report = check_backward(lstm, renamed(mutant(DO), "dc'", "ds"))
+    report = check_backward(lstm, renamed(mutant(DO), "dc'", "ds"), sizes=FEW)
     row = report.tensors["ds"]
     assert (row.verdict, row.consequence, row.note) == ("wrong", True, "taken for the gradient by c'")
     assert said(report) == [("sign", "do")]

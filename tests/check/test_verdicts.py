@@ -226,9 +226,10 @@ def test_several_runs_in_each_step(form):
     def wrong(xs, h, *, Wx, Wh, b, dhs, dh):
         return backward(-1, xs, h, Wx=Wx, Wh=Wh, b=b, dhs=dhs, dh=dh)
 
-    report = check_backward(twice_a_step, right)
+    sizes = {"N": 2, "T": 3, "D": 2, "H": 4}
+    report = check_backward(twice_a_step, right, sizes=sizes)
     assert {row.verdict for row in report.tensors.values()} == {"right"} and report.ok, str(report)
-    report = check_backward(twice_a_step, wrong, sizes={"N": 2, "T": 3, "D": 2, "H": 4})
+    report = check_backward(twice_a_step, wrong, sizes=sizes)
     assert (report.verdict, report.first_wrong) == ("wrong", "dxs")
 
 

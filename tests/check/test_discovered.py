@@ -15,6 +15,8 @@ from tinygrad_rnn.errors import Uncheckable
 X, H = np.random.default_rng(0).standard_normal((4, 2)), np.random.default_rng(1).standard_normal((4, 3))
 SEQ, H0 = np.random.default_rng(2).standard_normal((3, 2, 2)), np.zeros((3, 2))
 W, U, B = (np.random.default_rng(k).standard_normal(shape) / 2 for k, shape in enumerate([(3, 2), (3, 3), (3,)]))
+KEEPING = elsewhere.METHOD.replace('grads = {name: np', 'self.grads = grads = {name: np').replace(
+    "return loss, grads", "return loss")  # fmt: skip
 IDS = np.array([[1, 3, 1], [0, 5, 2]])
 
 FILES = {
@@ -29,6 +31,8 @@ FILES = {
                       "x.T @ (2 * e)"),
     "a method": (elsewhere.METHOD, lambda m: tg.check_loss(m.WordModel(6, 4).loss, IDS, IDS[::-1]), "dE dW dV",
                  "hs[t].T @ a"),
+    "a method that keeps them": (KEEPING, lambda m: tg.check_loss(m.WordModel(6, 4).loss, IDS, IDS[::-1]), "dE dW dV",
+                                 "hs[t].T @ a"),
     "a tape": (elsewhere.TAPE, lambda m: tg.check_backward(m.run, m.run_back, W, U, B, SEQ, H0), "dW dU dbias dseq dh0",
                "a @ x.T"),
 }  # fmt: skip
@@ -161,6 +165,28 @@ def test_a_gradient_that_is_the_cotangent_itself_is_a_note_until_a_later_backwar
     adding.adds = True
     report = tg.check_layer(adding, X)
     assert ("protocol: shared", "db") in [(each.kind, each.tensor) for each in report.diagnoses], str(report)
+
+
+def test_a_method_that_adds_to_what_it_keeps_is_right_and_what_cannot_be_called_is_said():
+    class Model:
+        def __init__(self):
+            self.W, self.dW = np.eye(2), np.zeros((2, 2))
+
+        def loss(self, x):
+            self.dW += x.T @ x @ self.W
+            return 0.5 * np.sum((x @ self.W) ** 2)
+
+        def forward(self, x):
+            return self.loss(x)
+
+        def backward(self):
+            return None
+
+    assert tg.check_loss(Model().loss, X).verdict == "right"
+    with pytest.raises(Uncheckable, match=r"should be check_loss\(model.loss, x\), of an object of the class"):
+        tg.check_loss(Model.loss, X)
+    with pytest.raises(Uncheckable, match=r"Model.backward\(\) takes no gradient, should take that by the output"):
+        tg.check_layer(Model(), X)
 
 
 def test_a_state_that_the_layer_keeps_is_no_parameter():

@@ -32,12 +32,14 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
     name = f"{type(function.__self__).__name__}.{name}" if inspect.ismethod(function) else name
     if isinstance(function, type) or not callable(function):
         raise Uncheckable(f"check_loss: it is handed a {type(function).__name__}, should be a function that returns "
-                          "the loss, then gradients")  # fmt: skip
+                          "the loss, then gradients, or a method that does, model.loss")  # fmt: skip
     refuse_deferred("check_loss", function)
     function = with_signature(function)
     if not binds(function, inputs):
         wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
-        raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be check_loss({name}, {wanted})")
+        call = f"check_loss({name}, {wanted})" if not wanted.startswith("self, ") else (
+            f"check_loss(model.{name}, {wanted[6:]}), of an object of the class")  # fmt: skip
+        raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be {call}")
     report = checked(loss_as_layer(function), inputs, None, seed, timeout=timeout)
     report.title = f"{name}: the gradients that it returns against numbers of its loss"
     return report

@@ -73,6 +73,10 @@ def bound(layer: Any, calls: Sequence[Call]) -> Call:
     if call is not None:
         return call
     shapes = ", ".join(str(np.shape(dy)) for arg in calls[0][0] for dy in flatten(arg)[0])
+    if not parameters(layer.backward):
+        raise Uncheckable(f"check_layer: {type(layer).__name__}.backward() takes no gradient, should take that by the "
+                          "output of forward and multiply by it: def backward(self, dout=1); or check a method that "
+                          "calls both and returns the loss: check_loss(model.loss, ...)")  # fmt: skip
     raise Uncheckable(f"check_layer: {type(layer).__name__}.backward({', '.join(parameters(layer.backward))}) should "
                   f"take {len(calls[0][0])}: a gradient by each output of forward, {shapes}")  # fmt: skip
 

@@ -4,7 +4,7 @@ loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, W
 
 All arguments are inputs of the layer. Its forward gives the loss; its backward gives the gradients that the function
 has returned, times the gradient by the loss. Weights may be global variables, as in min-char-rnn itself, or attributes
-of the object whose method it is.
+of the object whose method it is. A method may keep its gradients beside them, ``self.dW``, and return the loss alone.
 """
 
 from __future__ import annotations
@@ -16,28 +16,45 @@ from typing import Any
 import numpy as np
 
 from ...errors import Uncheckable
+from .discovered import beside, floats_by_path
 from .functions import functions_as_layer
 from .names import fitting, returned_names
 
 
 def loss_as_layer(function: Callable[..., Any]) -> Any:
     """The function, or the method of an object, as a layer: all its arguments are inputs."""
-    call = getattr(function, "__func__", function)
+    call, method = getattr(function, "__func__", function), inspect.ismethod(function)
 
     def forward(*inputs: Any) -> Any:
+        for g in kept_gradients(inputs[0]).values() if method else ():
+            g[...] = 0  # the method may add to them
         result = call(*inputs)
-        if not isinstance(result, (tuple, list)) or len(result) < 2 or np.ndim(result[0]):
+        kept = {path: g.copy() for path, g in kept_gradients(inputs[0]).items()} if method else {}
+        parts = (result,) if kept and np.ndim(result) == 0 else result
+        if not isinstance(parts, (tuple, list)) or len(parts) < 2 - bool(kept) or np.ndim(parts[0]):
             name = getattr(function, "__name__", "function")
-            raise Uncheckable(f"check_loss: {name} returns {_text(result)}, should be the loss, then gradients")
-        return np.asarray(result[0])[()], result[1:]
+            raise Uncheckable(f"check_loss: {name} returns {_text(result)}, should be the loss, then gradients: "
+                              f"return loss, dW, or return loss, {{'W': dW}}")  # fmt: skip
+        return np.asarray(parts[0])[()], (parts[1:], inputs[0] if method else None, kept)
 
-    def backward(gradients: Any, dloss: Any) -> tuple[Any, ...]:
+    def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:
+        gradients, owner, kept = saved
+        arrays = floats_by_path(owner)
+        for path, g in kept.items():
+            arrays[path][...] = g * dloss
         return tuple(_scaled(g, dloss) for g in gradients)
 
     signature, names = inspect.signature(function), returned_names(function)[1:]
     layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
     layer.owner = [function.__self__] if inspect.ismethod(function) else []
     return layer
+
+
+def kept_gradients(owner: Any) -> dict[Any, np.ndarray]:
+    """The gradients that an object keeps beside its weights, by path."""
+    arrays = floats_by_path(owner)
+    places = [beside(path, arrays) for path in arrays]
+    return {place: arrays[place] for place in places if place is not None}
 
 
 def _scaled(g: Any, factor: Any) -> Any:

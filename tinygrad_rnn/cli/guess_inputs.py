@@ -83,7 +83,8 @@ def _with_optional(function: Callable[..., Any]) -> list[str]:
 
 def by_trial(kinds: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
     """A note on the inputs whose shapes no name has told."""
-    whole = {argument: "ids:" * (x.dtype.kind == "i") for argument, x in inputs.items() if kinds[argument] in TRIED}
+    whole = {argument: "ids:" * (x.dtype.kind == "i") for argument, x in inputs.items()
+             if kinds[argument] in ("", "weight")}  # fmt: skip
     text = " ".join(f"{argument}={kind}{','.join(map(str, inputs[argument].shape))}" for argument, kind in whole.items()
                     if inputs[argument].shape)  # fmt: skip
     return [f"inputs were chosen by trial; others are given as --inputs {text}"] if text else []
@@ -169,7 +170,8 @@ def usual(kind: str, sizes: Mapping[str, int], rng: np.random.Generator, lengths
         lambda n: (N, n), lambda n: (N, T, n), lambda n: (T, N, n), lambda n: (T, n), lambda n: (n, 1),
         lambda n: (n, N), lambda n: (T, n, 1), lambda n: (n, N, T), lambda n: (n,)) for n in lengths]  # fmt: skip
     floats = [0.5 * rng.standard_normal(shape) for shape in [*shapes, (N, 1), (N, T, 1), (N,), (T,), ()]]
-    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in ((N,), (T,), (N, T), (T, N), ())]
+    steps = ((T,), (N,)) if kind == "ids" else ((N,), (T,))
+    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in (*steps, (N, T), (T, N), ())]
     return [*ids, *floats] if kind == "ids" else [*floats, *ids]
 
 

@@ -140,10 +140,27 @@ def blending(x, h, *, W=Param("D H", "rzn"), U=Param("H H", "rzn"), b=Param("H",
     return h
 
 
+@tg.cell
+def memory_first(x, c, h, *, W=Param("D H", "ifgo"), U=Param("H H", "ifgo")):
+    """A carry of memory and output, in the order of JAX's libraries."""
+    i, f = sigmoid(x @ W.i + h @ U.i), sigmoid(x @ W.f + h @ U.f)
+    o = sigmoid(x @ W.o + h @ U.o)
+    c = f * c + i * tanh(x @ W.g + h @ U.g)
+    return c, o * tanh(c)
+
+
+@tg.cell
+def long_names(inp, hidden, *, weight=Param("D H", "ui"), recurrent=Param("H H", "ui")):
+    newgate = tanh(inp @ weight.u + hidden @ recurrent.u)
+    update = sigmoid(inp @ weight.i + hidden @ recurrent.i)
+    return newgate + update * (hidden - newgate)
+
+
 DRAWN = {**{name: BUILT_IN[name] for name in CELLS}, "my_lstm": my_lstm, "swapped_gru": swapped_gru,
          "iofg_lstm": iofg_lstm, "joined_lstm": joined_lstm, "joined_gru": joined_gru, "shared_maps": shared_maps,
          "highway": highway, "five_gates": five_gates, "by_helpers": by_helpers, "leaky": leaky,
-         "torch_gru": torch_gru, "blending": blending, **PAPERS}  # fmt: skip
+         "torch_gru": torch_gru, "blending": blending, "memory_first": memory_first,
+         "long_names": long_names, **PAPERS}  # fmt: skip
 
 
 @functools.cache

@@ -113,6 +113,9 @@ class Drawing:
         """The parameters of a map, each with the size of its gradient: below each other, or side by side if wide."""
         params = self._params(part)
         wide = part.width > MAP
+        names = block([vertex.name for vertex, _, _ in params], TEXT)[0]
+        numbers = block([number_text(edge.gradient) for _, _, edge in params if edge.gradient is not None], TEXT)[0]
+        left, right = (24.0, 28.0) if names < MAP / 2 else ((numbers + 2) / 2, (names + 2) / 2)
         if part.lines:
             self.out.notes.append(Note(shape.x, shape.y - shape.height / 2 + 14, part.lines, TEXT, "faint"))
         for k, (vertex, _, edge) in enumerate(params):
@@ -121,8 +124,8 @@ class Drawing:
             if edge.gradient is None:
                 self.out.notes.append(Note(x, y, [vertex.name or str(vertex.shape)], TEXT))
                 continue
-            self.out.notes.append(Note(x - 24, y, [vertex.name], TEXT))
-            self.out.notes.append(Note(x + 28, y, [number_text(edge.gradient)], TEXT, self._ink(edge.gradient)))
+            self.out.notes.append(Note(x - left, y, [vertex.name], TEXT))
+            self.out.notes.append(Note(x + right, y, [number_text(edge.gradient)], TEXT, self._ink(edge.gradient)))
 
     def _ink(self, gradient: float | None) -> str:
         look = kind(gradient)

@@ -12,6 +12,7 @@ from ...model import Edge, Graph, Vertex
 from ..labels import UNITS
 from .classes import Classes, original
 
+WIDE = 18  # letters of a text in one line
 JOINS = (("joint", "affine"), ("affine", "affine"), ("scaled", "affine"), ("scaled", "scaled"))  # into which part
 
 
@@ -160,19 +161,20 @@ class Parts(Classes):
             return [self._with_parameter(part, id) for id in part.members]
         symbol = _symbol(vertex)
         if len(part.members) > 1 and vertex.id in self.blends.values():
-            return [self._blend(vertex.id)]
+            return self._blend(vertex.id)
         if not names:
             return [symbol]
         return [f"{names[0]} {symbol}" if part.params[0][1].operand == 0 else f"{symbol} {names[0]}"]
 
-    def _blend(self, id: str) -> str:
-        """The text of a blend: ``n + z ⊙ (h − n)``."""
+    def _blend(self, id: str) -> list[str]:
+        """The text of a blend, ``n + z ⊙ (h − n)``, in two lines where names are long."""
         minus, product = sorted((inner for inner, outer in self.blends.items() if outer == id),
                                 key=lambda inner: self.known[inner].op != "subtract")  # fmt: skip
         (factor,) = [edge.source for _, edge in self.graph.into[product] if edge.source != minus]
         operands = [edge.source for _, edge in self.graph.into[minus]]
         end, start, weight = (self.known[operand].name or "·" for operand in (*operands, factor))
-        return f"{start} + {weight} ⊙ ({end} − {start})"
+        texts = f"{start} + {weight}", f"⊙ ({end} − {start})"
+        return list(texts) if sum(map(len, texts)) > WIDE else [" ".join(texts)]
 
     def _with_parameter(self, part: Part, id: str) -> str:
         """An operation of a scaled value with its parameter: ``p ⊙``, ``+ b``."""

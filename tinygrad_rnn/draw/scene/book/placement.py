@@ -170,7 +170,9 @@ class Placement:
     def _stand_rail(self) -> None:
         """Place the rail above all columns, and what is behind it in columns of its own, downward."""
         level = max(self.sky.values())
-        self.rail_y = level + RISE + 17
+        high = max((part.height for part in self.rail), default=34.0)
+        turns = any(sum(feed.source in self.column for feed in part.feeds) > 1 for part in self.rail)
+        self.rail_y = level + RISE + high / 2 + (LEAVE if turns and len(self.rail) == 1 else 0.0)
         if self.tail:
             lowest = [self.sky[self.column[feed.source]] for part in self.tail for feed in part.feeds
                       if feed.source in self.column]  # fmt: skip
@@ -200,7 +202,8 @@ class Placement:
         for key in self.columns:
             width = self._width(key)
             self.x[key], edge = edge + width / 2, edge + width
-        self.right = edge + 40
+        over = [part.width for part in self.rail[-1:] if self.column[part.id] == self.columns[-1]]
+        self.right = edge + max([40.0, *(70.0 + (wide - self._width(self.columns[-1])) / 2 for wide in over)])
         for part in self.all.values():
             if part.id in self.column:
                 part.x = self.x[self.column[part.id]]
@@ -229,4 +232,5 @@ class Placement:
 
     def level(self, state: str) -> float:
         """The height at which a state enters and leaves the frame."""
-        return self.rail_y if self.rail and state == self.states[-1] != self.states[0] else 0.0
+        on_top = bool(self.rail) and len(self.states) > 1 and state == self.graph.known[self.memory].name
+        return self.rail_y if on_top else 0.0

@@ -37,6 +37,8 @@ def job_with(folder, name, old, new):
      "dx, dh, dc = layer.backward(dh + dhs[:, t, :], dc)"),
     ("stepwise_gru", "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - n**2)", "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - 2)",
      "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - n ** 2)"),
+    ("pair_gru", "dh_next = dh * z + drh * r + daz @ Uz.T + dar @ Ur.T", "dh_next = dh * z + drh * r + daz @ Uz.T",
+     "dh_next = dh * z + drh * r + daz @ Uz.T + dar @ Ur.T"),
     ("attribute_rnn", "da = total * (1 - self.h[:, t + 1] ** 2)", "da = total * 1",
      "da = total * (1 - self.h[:, t + 1] ** 2)"),
 ])  # fmt: skip

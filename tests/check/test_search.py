@@ -11,7 +11,7 @@ from helpers.handwritings.table import BY_NAME, changed
 from tinygrad_rnn.check.debugger.chain import noted
 from tinygrad_rnn.check.debugger.influence import ranks
 from tinygrad_rnn.check.debugger.observe import Observation
-from tinygrad_rnn.check.debugger.place import located
+from tinygrad_rnn.check.debugger.place import located, mends_others
 from tinygrad_rnn.check.debugger.references import lines_of
 from tinygrad_rnn.check.debugger.search import search
 from tinygrad_rnn.check.debugger.statement_edits import slices
@@ -87,7 +87,8 @@ def test_a_line_without_a_patch_holds_the_values_of_the_line_as_it_was(tmp_path)
     """It is named if everything is right with them, on other inputs too."""
     old = "da = total * (1 - self.h[:, t + 1] ** 2)"
     job, line = job_with(tmp_path, "attribute_rnn", old, "da = np.sinh(total)")
-    found, *_ = located(job, job, ranks(job, Observation(job)), 2000)
+    found, *_ = located(job, ranks(job, Observation(job)), 2000)
+    assert mends_others(job, found, 2000)
     assert found.line.statement.lineno == line
     right, _ = job_with(tmp_path, "attribute_rnn", old, old + "  # right")
     (same,) = [other for other in lines_of(right) if other.statement.lineno == line]
@@ -101,4 +102,4 @@ def test_a_line_is_not_named_if_a_second_one_is_wrong(tmp_path):
     text, _ = changed(ALL["attribute_rnn"].text, old, "da = np.sinh(total)")
     text, _ = changed(text, "dx[:, t] = da @ self.Wx.T", "dx[:, t] = da @ np.sinh(self.Wx.T)")
     job = job_of(ALL["attribute_rnn"], text, tmp_path / "attribute_rnn.py")
-    assert located(job, job, ranks(job, Observation(job)), 2000) == []
+    assert located(job, ranks(job, Observation(job)), 2000) == []

@@ -59,18 +59,21 @@ class Place:
         return f"an array {now.shape}{each}: {at} is {float(now[index]):.6g}, should be {float(right[index]):.6g}"
 
 
-def located(job: Job, small: Job, ranked: Ranks, most: int) -> list[Place]:
-    """The lines that mend everything with the gradient by a value of the forward, on two inputs; the first wrong first.
+def located(job: Job, ranked: Ranks, most: int) -> list[Place]:
+    """The lines that mend everything with the gradient by a value of the forward, the first wrong first.
 
-    Of the lines that all wrong gradients depend on; the forward or the job run ``most`` times on those of ``small``.
+    Of the lines that all wrong gradients depend on; the forward or the job run ``most`` times.
     """
-    numbered = [((k, n), at) for k, unit in enumerate(small.units) for n, (_, _, at) in enumerate(bodies(unit.node))]
+    numbered = [((k, n), at) for k, unit in enumerate(job.units) for n, (_, _, at) in enumerate(bodies(unit.node))]
     likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < RANK]
-    lines = [line for line in lines_of(small) if id(line.statement) in likely]
+    lines = [line for line in lines_of(job) if id(line.statement) in likely]
+    return sorted(itertools.islice(places(job, lines, most), 2 * LINES), key=lambda here: here.begins)[:LINES]
+
+
+def mends_others(job: Job, here: Place, most: int) -> bool:
+    """Does the gradient by the same value mend everything on other inputs too?"""
     other = job.others(SEEDS)[0]
-    first = sorted(itertools.islice(places(small, lines, most), 2 * LINES), key=lambda here: here.begins)
-    alike = (here for here in first if any(places(other, list(lines_of(other)), most, here)))
-    return list(itertools.islice(alike, LINES))
+    return any(places(other, list(lines_of(other)), most, here))
 
 
 def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> Iterator[Place]:

@@ -20,7 +20,7 @@ from .insertions import COST, insertions, missing
 from .job import Job
 from .observe import Observation
 from .patch import Goal, Patch, confirmed, mends
-from .place import Place, located
+from .place import Place, located, mends_others
 from .scope import Scope
 from .shrink import smaller
 from .statement_edits import Edit, bodies, of_statement
@@ -55,7 +55,7 @@ def search(job: Job) -> SearchResult:
     small = smaller(job)
     seen = Observation(small)
     ranked = ranks(small, seen)
-    places = located(job, small, ranked, seen.runs(LOCATING))
+    places = located(small, ranked, seen.runs(LOCATING))
     edits = Candidates(job, seen if small is job else Observation(job), ranked, places)
     result = run(job, edits, seen.runs(NEAR if places else FIRST), small)
     if not result.patches:
@@ -63,8 +63,9 @@ def search(job: Job) -> SearchResult:
     if not result.patches:
         edits.put_in_earlier()
         result = run(job, edits, seen.runs(WORK), small)
-        result.patches = result.patches or ([] if places else several(job))
-    result.line = None if result.patches else next(iter(places), None)
+    if not result.patches:
+        result.line = next((here for here in places if mends_others(job, here, seen.runs(LOCATING))), None)
+        result.patches = [] if result.line else several(job)
     return result
 
 

@@ -17,6 +17,25 @@ SEQ, H0 = np.random.default_rng(2).standard_normal((3, 2, 2)), np.zeros((3, 2))
 W, U, B = (np.random.default_rng(k).standard_normal(shape) / 2 for k, shape in enumerate([(3, 2), (3, 3), (3,)]))
 KEEPING = elsewhere.METHOD.replace('grads = {name: np', 'self.grads = grads = {name: np').replace(
     "return loss, grads", "return loss")  # fmt: skip
+OBJECTS_AROUND = """
+import numpy as np
+
+class Param:
+    def __init__(self, value):
+        self.v, self.d = value, np.zeros_like(value)
+
+W, b = Param(np.ones((2, 3)) / 2), Param(np.zeros(3))
+everything = [W, b]
+
+def step(x, h):
+    for p in everything:
+        p.d.fill(0)
+    y = np.tanh(x @ W.v + b.v)
+    a = y * (1 - y * y)
+    W.d += x.T @ a
+    b.d += a.sum(0)
+    return 0.5 * np.sum(y * y), h
+"""
 IDS = np.array([[1, 3, 1], [0, 5, 2]])
 
 FILES = {
@@ -33,6 +52,7 @@ FILES = {
                  "hs[t].T @ a"),
     "a method that keeps them": (KEEPING, lambda m: tg.check_loss(m.WordModel(6, 4).loss, IDS, IDS[::-1]), "dE dW dV",
                                  "hs[t].T @ a"),
+    "global objects": (OBJECTS_AROUND, lambda m: tg.check_loss(m.step, X, H), "dx dh dW db", "x.T @ a"),
     "a tape": (elsewhere.TAPE, lambda m: tg.check_backward(m.run, m.run_back, W, U, B, SEQ, H0), "dW dU dbias dseq dh0",
                "a @ x.T"),
 }  # fmt: skip

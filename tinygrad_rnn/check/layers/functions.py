@@ -48,7 +48,10 @@ def functions_as_layer(
 
 
 def global_variables(function: Any) -> dict[str, Any]:
-    """The global variables with arrays of floats that a function and the functions of its module that it calls read."""
+    """The global variables with arrays of floats that a function and the functions of its module that it calls read.
+
+    They are arrays, dicts and lists, and objects of the module's classes.
+    """
     first: Any = inspect.unwrap(function)
     around: dict[str, Any] = getattr(first, "__globals__", {})
     names, waiting = dict[str, Any](), [first]
@@ -57,7 +60,9 @@ def global_variables(function: Any) -> dict[str, Any]:
         new = [name for name in read if name in around and name not in names]
         names.update((name, around[name]) for name in new)
         waiting += [around[name] for name in new if getattr(around[name], "__globals__", None) is around]
-    return {name: x for name, x in names.items() if isinstance(x, (np.ndarray, dict, list)) and floats_by_path(x)}
+    module, single_first = around.get("__name__"), sorted(names.items(), key=lambda pair: isinstance(pair[1], list))
+    return {name: x for name, x in single_first if floats_by_path(x) and (
+        isinstance(x, (np.ndarray, dict, list)) or type(x).__module__ == module)}  # fmt: skip
 
 
 def globals_read(code: CodeType) -> list[str]:

@@ -4,7 +4,7 @@ loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, W
 
 All arguments are inputs of the layer. Its forward gives the loss; its backward gives the gradients that the function
 has returned, times the gradient by the loss. Weights may be global variables, as in min-char-rnn itself, or attributes
-of the object whose method it is. A method may keep its gradients beside them, ``self.dW``, and return the loss alone.
+of the object whose method it is. Gradients may be kept beside them, and the loss returned alone.
 """
 
 from __future__ import annotations
@@ -17,29 +17,35 @@ import numpy as np
 
 from ...errors import Uncheckable
 from .discovered import beside, floats_by_path
-from .functions import functions_as_layer
+from .functions import functions_as_layer, global_variables
 from .names import fitting, returned_names
 
 
 def loss_as_layer(function: Callable[..., Any]) -> Any:
     """The function, or the method of an object, as a layer: all its arguments are inputs."""
-    call, method = getattr(function, "__func__", function), inspect.ismethod(function)
+    call, variables = getattr(function, "__func__", function), getattr(inspect.unwrap(function), "__globals__", {})
+    read = list(global_variables(function))
+
+    def kept_gradients(inputs: tuple[Any, ...]) -> dict[Any, np.ndarray]:
+        """The gradients beside the weights, in the object of the method and in global variables, by path."""
+        arrays = floats_by_path([inputs[: inspect.ismethod(function)], {name: variables[name] for name in read}])
+        return {place: arrays[place] for path in arrays if (place := beside(path, arrays)) is not None}
 
     def forward(*inputs: Any) -> Any:
-        for g in kept_gradients(inputs[0]).values() if method else ():
-            g[...] = 0  # the method may add to them
+        for g in kept_gradients(inputs).values():
+            g[...] = 0  # the function may add to them
         result = call(*inputs)
-        kept = {path: g.copy() for path, g in kept_gradients(inputs[0]).items()} if method else {}
-        parts = (result,) if kept and np.ndim(result) == 0 else result
+        kept = {path: g.copy() for path, g in kept_gradients(inputs).items()}
+        parts = (result,) if kept and not isinstance(result, (tuple, list)) else result
         if not isinstance(parts, (tuple, list)) or len(parts) < 2 - bool(kept) or np.ndim(parts[0]):
             name = getattr(function, "__name__", "function")
             raise Uncheckable(f"check_loss: {name} returns {_text(result)}, should be the loss, then gradients: "
                               f"return loss, dW, or return loss, {{'W': dW}}")  # fmt: skip
-        return np.asarray(parts[0])[()], (parts[1:], inputs[0] if method else None, kept)
+        return np.asarray(parts[0])[()], (parts[1:], inputs, kept)
 
     def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:
-        gradients, owner, kept = saved
-        arrays = floats_by_path(owner)
+        gradients, inputs, kept = saved
+        arrays = kept_gradients(inputs)
         for path, g in kept.items():
             arrays[path][...] = g * dloss
         return tuple(_scaled(g, dloss) for g in gradients)

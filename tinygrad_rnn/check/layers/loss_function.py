@@ -38,29 +38,20 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
         kept = {path: g.copy() for path, g in kept_gradients(inputs).items()}
         parts = (result,) if kept and not isinstance(result, (tuple, list)) else result
         if not isinstance(parts, (tuple, list)) or len(parts) < 2 - bool(kept) or np.ndim(parts[0]):
-            name = getattr(function, "__name__", "function")
-            raise Uncheckable(f"check_loss: {name} returns {_text(result)}, should be the loss, then gradients: "
-                              f"return loss, dW, or return loss, {{'W': dW}}")  # fmt: skip
+            raise Uncheckable(f"check_loss: {getattr(function, '__name__', 'function')} returns "
+                              f"{_text(result)}, should be the loss, then gradients: return loss, dW, or return loss, {{'W': dW}}")  # fmt: skip
         return np.asarray(parts[0])[()], (parts[1:], inputs, kept)
 
     def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:
         gradients, inputs, kept = saved
-        arrays = kept_gradients(inputs)
-        for path, g in kept.items():
-            arrays[path][...] = g * dloss
+        for path, g in kept_gradients(inputs).items():
+            g[...] = kept[path] * dloss
         return tuple(_scaled(g, dloss) for g in gradients)
 
     signature, names = inspect.signature(function), returned_names(function)[1:]
     layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
     layer.owner = [function.__self__] if inspect.ismethod(function) else []
     return layer
-
-
-def kept_gradients(owner: Any) -> dict[Any, np.ndarray]:
-    """The gradients that an object keeps beside its weights, by path."""
-    arrays = floats_by_path(owner)
-    places = [beside(path, arrays) for path in arrays]
-    return {place: arrays[place] for place in places if place is not None}
 
 
 def _scaled(g: Any, factor: Any) -> Any:

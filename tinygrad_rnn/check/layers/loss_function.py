@@ -38,8 +38,8 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
         kept = {path: g.copy() for path, g in kept_gradients(inputs).items()}
         parts = (result,) if kept and not isinstance(result, (tuple, list)) else result
         if not isinstance(parts, (tuple, list)) or len(parts) < 2 - bool(kept) or np.ndim(parts[0]):
-            raise Uncheckable(f"check_loss: {getattr(function, '__name__', 'function')} returns "
-                              f"{_text(result)}, should be the loss, then gradients: return loss, dW, or return loss, {{'W': dW}}")  # fmt: skip
+            raise Uncheckable(f"check_loss: {getattr(function, '__name__', 'function')} returns {_text(result)}, should"
+                              " be the loss, then gradients: return loss, dW, or return loss, {'W': dW}")  # fmt: skip
         return np.asarray(parts[0])[()], (parts[1:], inputs, kept)
 
     def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:

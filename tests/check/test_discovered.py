@@ -296,6 +296,25 @@ def backward(dy, cache):
     assert report.verdict == report.tensors["dp.W"].verdict == verdict, str(report)
 
 
+def test_an_array_without_a_gradient_that_forward_reads_is_noted():
+    class Shifted:
+        def __init__(self):
+            self.K, self.shift, self.dK, self.unread = W.copy(), np.full(W.shape[1], 0.3), None, W.copy()
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.K + self.shift
+
+        def backward(self, dy):
+            self.dK = self.x.T @ dy
+            return dy @ self.K.T
+
+    report = tg.check_layer(Shifted(), np.ones((2, len(W))))
+    assert report.ok and list(report.tensors) == ["dx", "dK"], str(report)
+    assert [note for note in report.notes if "no gradient was found" in note] == [
+        "forward reads shift, for which no gradient was found: it is taken for a constant"], str(report)  # fmt: skip
+
+
 def test_a_gradient_that_belongs_to_nothing_is_no_pass():
     report = tg.check_backward(affine, lambda dy, cache: {"dx": dy @ cache[1].T, "dV": 0}, X, {"W": W.T, "b": B})
     assert report.verdict == "unchecked" and "dV belong to no argument" in str(report), str(report)

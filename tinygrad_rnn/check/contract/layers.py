@@ -31,7 +31,8 @@ def layer_contract(
 ) -> tuple[list[Diagnosis], list[str]]:
     """Check the contract of a layer. Returns (diagnoses of violations, notes)."""
     run = adapter.run(adapter.floats, dys)
-    diagnoses, notes = _counts(adapter, run) if adapter.saves else [], _surplus(adapter, run)
+    diagnoses = _counts(adapter, run) if adapter.saves else []
+    notes = [*_surplus(adapter, run), *getattr(adapter.layer, "constants", [])]
     before = {**{name: adapter.floats.get(name, x) for name, x in zip(adapter.input_names, adapter.inputs)},
               **{name: adapter.floats.get(name, x) for name, x in zip(adapter.param_names, adapter.params)},
               **dict(zip(adapter.dy_names(len(dys)), dys))}  # fmt: skip

@@ -39,6 +39,7 @@ class DiscoveredLayer:
     def __init__(self, layer: Any, inputs: Sequence[Any] = ()):
         self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple[Any, ...]()
         self.unmatched: list[str] = []  # names of returned gradients that belong to nothing
+        self.constants: list[str] = []  # notes on arrays that forward reads and that have no gradient
         self.arguments = argument_names(layer.forward, len(inputs))
         self.returned_names = getattr(layer, "returned_names", None) or returned_names(layer.backward)
         self.user_functions = getattr(layer, "user_functions", [layer.backward])
@@ -71,6 +72,9 @@ class DiscoveredLayer:
             if (mine is not None and len(rivals) == 1) or (
                 (rivals or (_is_weight(path) and kept)) and self._reads(path, inputs, result)):  # fmt: skip
                 chosen.append(path)
+            elif mine is None and kept and self._reads(path, inputs, result):
+                self.constants.append(f"forward reads {self.paths[path]}, for which no gradient was found: "
+                                      "it is taken for a constant")  # fmt: skip
         return chosen
 
     def _reads(self, path: Path, inputs: Sequence[Any], result: Any) -> bool:

@@ -30,6 +30,7 @@ LOOKS = 3_000_000  #: in a millisecond or two, into a box without work, before a
 #: Calls of a pass from one trial of the other way to the next: at least and at most.
 FEWEST, RAREST = 4, 128
 FIRST = 16  #: calls before the first trial
+TRIAL = 3  #: calls of a trial, of which the median counts: awake helpers take a while to find a processor of their own
 CLEARLY = 0.9  #: of the time of a way, that of the other from which it is the better
 
 BYTE = ir.IntType(8).as_pointer()
@@ -51,18 +52,24 @@ class Sharing:
     def __init__(self) -> None:
         self.seconds = [math.inf, math.inf]
         self.better, self.left, self.pause, self.begun = True, FIRST, FIRST, False
+        self.tried: list[float] = []  # seconds of a step in the calls of this trial
 
     def run(self, call: Callable[[bool], None], steps: int) -> None:
         """``call(shared)``, in the way that is the better or on trial."""
         self.left -= 1
         trial = self.left <= 0
         way = self.better is not trial
+        counts = self.begun and not (trial and way and self.left == 0)  # not while memory is new, or helpers wake
+        self.begun = True
         start = perf_counter()
         call(way)
-        wakes = trial and way and self.left == 0  # the helpers; the next call is the trial
-        if self.begun and not wakes:  # the very first call waits for memory
-            self._enter(way, trial, (perf_counter() - start) / steps)
-        self.begun = True
+        seconds = (perf_counter() - start) / steps
+        if counts and trial:
+            self.tried.append(seconds)
+            seconds, counts = sorted(self.tried)[len(self.tried) // 2], len(self.tried) == TRIAL
+        if counts:
+            self.tried = []
+            self._enter(way, trial, seconds)
 
     def _enter(self, way: bool, trial: bool, seconds: float) -> None:
         mean = self.seconds[way]

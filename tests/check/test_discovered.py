@@ -296,6 +296,49 @@ def backward(dy, cache):
     assert report.verdict == report.tensors["dp.W"].verdict == verdict, str(report)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_weights_of_a_gate_g_are_no_gradient(kept):
+    """W_g is named like the gradient by W, but forward reads it."""
+
+    class Highway:
+        def __init__(self):
+            self.W, self.W_g = np.eye(3) + 0.1, np.eye(3) - 0.2
+            if kept:
+                self.dW, self.dW_g = np.zeros((3, 3)), np.zeros((3, 3))
+
+        def forward(self, x):
+            self.x, self.t, self.g = x, np.tanh(x @ self.W), 1 / (1 + np.exp(-x @ self.W_g))
+            return self.g * self.t + (1 - self.g) * x
+
+        def backward(self, dy):
+            dt, dg = dy * self.g * (1 - self.t**2), dy * (self.t - self.x) * self.g * (1 - self.g)
+            dx, dW, dW_g = dt @ self.W.T + dg @ self.W_g.T + dy * (1 - self.g), self.x.T @ dt, -3 * self.x.T @ dg
+            if kept:
+                self.dW, self.dW_g = dW, dW_g
+                return dx
+            return dx, dW, dW_g
+
+    report = tg.check_layer(Highway(), np.arange(6.0).reshape(2, 3) / 5)
+    assert {name: row.verdict for name, row in report.tensors.items()} == {
+        "dx": "right", "dW": "right", "dW_g": "wrong"}, str(report)  # fmt: skip
+
+
+def test_what_a_random_forward_reads_is_not_told():
+    class Dropped:
+        def __init__(self):
+            self.K, self.unread, self.dK = W.copy(), W.copy(), None
+
+        def forward(self, x):
+            self.x = x * (np.random.random(x.shape) > 0.5)
+            return self.x @ self.K
+
+        def backward(self, dy):
+            self.dK = self.x.T @ dy
+            return dy @ self.K.T
+
+    assert not DiscoveredLayer(Dropped(), [np.ones((6, len(W)))]).constants
+
+
 def test_an_array_without_a_gradient_that_forward_reads_is_noted():
     class Shifted:
         def __init__(self):

@@ -40,6 +40,7 @@ class DiscoveredLayer:
         self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple[Any, ...]()
         self.unmatched: list[str] = []  # names of returned gradients that belong to nothing
         self.constants: list[str] = []  # notes on arrays that forward reads and that have no gradient
+        self.repeats = False  # does forward give the same again?
         self.arguments = argument_names(layer.forward, len(inputs))
         self.returned_names = getattr(layer, "returned_names", None) or returned_names(layer.backward)
         self.user_functions = getattr(layer, "user_functions", [layer.backward])
@@ -50,9 +51,23 @@ class DiscoveredLayer:
         self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
         try:
             with np.errstate(all="ignore"):
+                self.repeats = self._repeats(inputs)
+                self.paths = names_of(self._read(inputs))
                 self.paths = names_of(self._parameters(copy.deepcopy(tuple(inputs))))
         except Exception:  # of the user's code: the check calls it again and tells
             pass
+
+    def _repeats(self, inputs: Sequence[Any]) -> bool:
+        """Does forward of another copy give the same? Else nobody can tell what it reads."""
+        first, again = (flatten(copy.deepcopy(self)._run_forward(*copy.deepcopy(tuple(inputs))))[0] for _ in range(2))
+        return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again))
+
+    def _read(self, inputs: Sequence[Any]) -> list[Path]:
+        """The arrays that are named like no gradient, and those that are but forward reads: ``W_g`` beside ``W``."""
+        arrays = floats_by_path(self.layer)
+        result = copy.deepcopy(self)._run_forward(*copy.deepcopy(tuple(inputs))) if self.repeats else None
+        return [path for path in arrays if path in self.paths or (
+            self.repeats and self._reads(path, inputs, result))]  # fmt: skip
 
     def _parameters(self, inputs: Sequence[Any]) -> list[Path]:
         """The arrays that have a gradient after backward, or that lack one: weights that forward reads and keeps.
@@ -64,7 +79,8 @@ class DiscoveredLayer:
         run_backward(used, result)
         self.unmatched = used.unmatched
         before, after, grads = floats_by_path(self.layer), floats_by_path(used.layer), used.grads
-        gradient = {path: beside(path, after) or (name if name in grads else None) for path, name in self.paths.items()}
+        gradient = {path: self._beside(path, after) or (name if name in grads else None)
+                    for path, name in self.paths.items()}  # fmt: skip
         chosen = []
         for path, mine in gradient.items():
             rivals = [other for other, theirs in gradient.items() if theirs == mine is not None]
@@ -72,7 +88,7 @@ class DiscoveredLayer:
             if (mine is not None and len(rivals) == 1) or (
                 (rivals or (_is_weight(path) and kept)) and self._reads(path, inputs, result)):  # fmt: skip
                 chosen.append(path)
-            elif mine is None and kept and self._reads(path, inputs, result):
+            elif mine is None and kept and self.repeats and self._reads(path, inputs, result):
                 self.constants.append(f"forward reads {self.paths[path]}, for which no gradient was found: "
                                       "it is taken for a constant")  # fmt: skip
         return chosen
@@ -85,6 +101,10 @@ class DiscoveredLayer:
         again = other.forward(*copy.deepcopy(inputs))
         return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(flatten(result)[0], flatten(again)[0]))
 
+    def _beside(self, path: Path, arrays: Iterable[Path]) -> Path | None:
+        """`beside`, of the arrays that are no parameters themselves."""
+        return beside(path, (other for other in arrays if other not in self.paths))
+
     @property
     def params(self) -> dict[str, Any]:
         arrays = floats_by_path(self.layer)
@@ -93,7 +113,7 @@ class DiscoveredLayer:
     @property
     def grads(self) -> dict[str, Any]:
         arrays = floats_by_path(self.layer)
-        places = {name: beside(path, arrays) for path, name in self.paths.items()}
+        places = {name: self._beside(path, arrays) for path, name in self.paths.items()}
         return {**{name: arrays[place] for name, place in places.items() if place is not None}, **self.returned}
 
     def _run_forward(self, *inputs: Any, **named: Any) -> Any:
@@ -129,7 +149,7 @@ class DiscoveredLayer:
         """Take gradients by parameters out of what follows those by the inputs: by their order and shapes."""
         arrays, count = floats_by_path(self.layer), len(self.arguments)
         free = {name: arrays[path] for path, name in self.paths.items()
-                if path in arrays and name not in self.returned and beside(path, arrays) is None}  # fmt: skip
+                if path in arrays and name not in self.returned and self._beside(path, arrays) is None}  # fmt: skip
         rest = parts[:count]
         for name, part in parts[count:]:
             mine = dict[str, Any]()
@@ -188,7 +208,8 @@ def is_beside(other: Path, path: Path) -> bool:
         pairs = [(a, b) for a, b in zip(theirs, mine) if a != b]
         marked = len(theirs) < len(other) or pairs
         if len(theirs) == len(mine) and other != path and marked and all(
-            isinstance(a, str) and isinstance(b, str) and (is_gradient(a, b) or (b != mine[-1] and a in GRADIENTS))
+            isinstance(a, str) and isinstance(b, str) and (
+                is_gradient(a, b) or a == f"{b}_g" or (b != mine[-1] and a in GRADIENTS))
             for a, b in pairs):  # fmt: skip
             return True
     return False

@@ -20,8 +20,6 @@ LIKE = re.compile("$|d|g|nabla|.*grad", re.IGNORECASE)  # a name that may be tha
 
 def is_gradient(name: str, of: str) -> bool:
     """Is it the name of the gradient by ``of``, in one of the usual forms, apart from underscores?"""
-    if name == f"{of}_g":
-        return True
     name, of = name.replace("_", ""), of.replace("_", "")
     return bool(of) and bool((name.endswith(of) and BEFORE.fullmatch(name[: -len(of)]))
                              or (name.startswith(of) and AFTER.fullmatch(name[len(of) :])))  # fmt: skip

@@ -1,24 +1,23 @@
 """The contract of a layer: the behaviour of its forward, backward, params and grads, apart from the numbers.
 
-The layer is called as in a training loop: forward and backward, repeatedly, with grads set to zero in between.
+The layer is called as in a training loop: forward and backward, repeatedly, with grads set to zero in between. Each
+check yields violations, as diagnoses of kind "protocol: ...", and notes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..layers.adapter import Adapter, Run
 from ..layers.discovered import DiscoveredLayer
 from ..layers.parameters import listed
 from ..report import Diagnosis
-from .protocol import Pullback, broken, causality, changes, equal, linearity, modified, rows_independent, shared_memory
+from .protocol import broken, causality, changes, equal, linearity, modified, numbers, rows_independent, shared_memory
 
-if TYPE_CHECKING:
-    from ..layers.adapter import Adapter, Run
-
-
+Findings = Iterator[Diagnosis | str]  # violations and notes
 #: Methods that set gradients to zero, if the layer has one.
 ZERO = ("zero_grad", "zero_grads", "zerograds", "clear_grads", "cleargrads", "reset_grad", "reset_grads")
 AGAIN = "differs when backward is called again with the same arguments: it keeps a state, or draws random numbers"
@@ -30,33 +29,34 @@ def layer_contract(
     adapter: Adapter, dys: Sequence[np.ndarray], accumulates: bool | None = None
 ) -> tuple[list[Diagnosis], list[str]]:
     """Check the contract of a layer. Returns (diagnoses of violations, notes)."""
-    run = adapter.run(adapter.floats, dys)
-    diagnoses = _counts(adapter, run) if adapter.saves else []
-    notes = [*_surplus(adapter, run), *getattr(adapter.layer, "constants", [])]
-    before = {**{name: adapter.floats.get(name, x) for name, x in zip(adapter.input_names, adapter.inputs)},
-              **{name: adapter.floats.get(name, x) for name, x in zip(adapter.param_names, adapter.params)},
-              **dict(zip(adapter.dy_names(len(dys)), dys))}  # fmt: skip
-    handed_over = _handed_over(adapter, run)
-    diagnoses += modified(before, handed_over)
-    first = _copied(adapter.gradients(run))
-    results = [_shared(adapter, run, handed_over, dys), _adds(adapter, first, dys, accumulates)]
-    if adapter.saves:
-        results += [_loop(adapter, run, dys), _twice(adapter, first, dys), ([], _rebinds(adapter, dys))]
-    for violations, remarks in results:
-        diagnoses, notes = diagnoses + violations, notes + remarks
+    findings = list(_findings(adapter, dys, accumulates))
+    diagnoses = [item for item in findings if isinstance(item, Diagnosis)]
     if not any(diagnosis.kind in ("protocol: shape", "protocol: again") for diagnosis in diagnoses):
-        pullback = Pullback(lambda floats, dys: adapter.gradients(adapter.run(floats, dys)),
-                        lambda floats: adapter.run(floats).outputs, adapter.floats,
-                        [name for name in adapter.batched if name in adapter.floats], dys)  # fmt: skip
-        linear = linearity(pullback)
-        diagnoses += linear + rows_independent(pullback)
-        diagnoses += causality(pullback, pullback.inputs[0]) if pullback.inputs and not linear else []
-    return diagnoses, notes
+        linear = linearity(adapter, dys)
+        diagnoses += linear + rows_independent(adapter, dys)
+        diagnoses += [] if linear else causality(adapter, dys)
+    return diagnoses, [item for item in findings if isinstance(item, str)]
 
 
-def _shared(
-    adapter: Adapter, run: Run, handed_over: Mapping[str, Any], dys: Sequence[Any]
-) -> tuple[list[Diagnosis], list[str]]:
+def _findings(adapter: Adapter, dys: Sequence[np.ndarray], accumulates: bool | None) -> Findings:
+    run = adapter.run(adapter.floats, dys)
+    first = numbers(adapter.gradients(run))
+    names = [*adapter.input_names, *adapter.param_names, *adapter.dy_names(len(dys))]
+    arrays = zip(names, [*adapter.inputs, *adapter.params])
+    before = dict(zip(names, [*(adapter.floats.get(name, x) for name, x in arrays), *dys]))
+    handed_over = dict(zip(names, [*run.inputs, *run.params, *run.dys]))
+    yield from _counts(adapter, run) if adapter.saves else ()
+    yield from getattr(adapter.layer, "constants", [])
+    yield from modified(before, handed_over)
+    yield from _shared(adapter, run, handed_over, dys)
+    yield from _adds(adapter, first, dys, accumulates)
+    if adapter.saves:
+        yield from _loop(adapter, run, dys)
+        yield from _twice(adapter, first, dys)
+        yield from _rebinds(adapter, dys)
+
+
+def _shared(adapter: Adapter, run: Run, handed_over: Mapping[str, Any], dys: Sequence[Any]) -> Findings:
     """Which gradients share memory; of an attribute that no later backward writes into, this is only a note."""
     gradients = {name: g for name, g in adapter.gradients(run).items() if g is not None}
     different = {name if name in run.returned else id(g): (f"d{name}", g) for name, g in gradients.items()}
@@ -67,92 +67,80 @@ def _shared(
         handed = used.dys
         adapter.rerun(used, adapter.floats, dys)
         kept = kept if all(map(equal, handed, dys)) else []
-    notes = [each.text for each in sharing if not adapter.saves or each.tensor in kept]
-    return [each for each in sharing if each.text not in notes], notes
+    yield from (each.text if not adapter.saves or each.tensor in kept else each for each in sharing)
 
 
-def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> list[str]:
+def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> Findings:
     """A note if backward puts other arrays into the list ``grads`` than it had there after forward."""
     run = adapter.run()
     grads = run.layer.grads
     before = list(grads) if isinstance(grads, list) else []
     adapter.run_backward(run, dys)
-    if run.layer.grads is not grads or all(a is b for a, b in zip(before, grads)):
-        return []  # a new list is handed out by those who collect gradients after each backward
-    return ["backward puts other arrays into grads: an optimiser that holds the old ones sees nothing; write into "
-            "them, grads[0][...] = g"]  # fmt: skip
+    put = run.layer.grads is grads and not all(a is b for a, b in zip(before, grads))
+    if put:  # a new list is handed out by those who collect gradients after each backward
+        yield ("backward puts other arrays into grads: an optimiser that holds the old ones sees nothing; write into "
+               "them, grads[0][...] = g")  # fmt: skip
 
 
-def _handed_over(adapter: Adapter, run: Run) -> dict[str, Any]:
-    """The arrays that the layer was handed, by name, with their present values."""
-    return {**dict(zip(adapter.input_names, run.inputs)), **dict(zip(adapter.param_names, run.params)),
-            **dict(zip(adapter.dy_names(len(run.dys)), run.dys))}  # fmt: skip
-
-
-def _counts(adapter: Adapter, run: Run) -> list[Diagnosis]:
+def _counts(adapter: Adapter, run: Run) -> Findings:
     """Check the number, the shapes and the types of the gradients, and that they are finite if the outputs are."""
-    diagnoses, arguments, finite = [], adapter.arguments, all(np.isfinite(y).all() for y in run.outputs)
-    needed = [name for name in adapter.input_names if name in adapter.floats]
-    if run.count < len(arguments) and not all(name in run.returned for name in needed):
+    arguments, finite = adapter.arguments, all(np.isfinite(y).all() for y in run.outputs)
+    names = ", ".join(f"d{name}" for name in arguments) or "none"
+    if run.count > len(arguments):
+        yield (f"backward returns {run.count} gradients, and forward takes {len(arguments)} inputs: the first are "
+               f"taken for {names}, the others are not checked")  # fmt: skip
+    if run.count < len(arguments) and any(
+        name in adapter.floats and name not in run.returned for name in adapter.input_names
+    ):
         text = (f"backward returns {run.count} gradients, should be {len(arguments)}, one for each of "
                 f"{', '.join(arguments)} (None for an input that has none)")  # fmt: skip
-        diagnoses.append(broken("shape", "", text))
+        yield broken("shape", "", text)
     if len(run.grads) != len(adapter.entries):
         text = f"grads has {len(run.grads)} entries, params has {len(adapter.entries)}; should be one for each"
-        diagnoses.append(broken("shape", "", text))
-    for name, g in adapter.gradients(run).items():
-        if g is not None and np.asarray(g).dtype.kind in "fiu":
+        yield broken("shape", "", text)
+    gradients = adapter.gradients(run)
+    arrays = numbers(gradients)
+    for name, g in gradients.items():
+        if name in arrays:
             if np.shape(g) != adapter.floats[name].shape:
                 text = f"has shape {np.shape(g)}, should be {adapter.floats[name].shape}, that of {name}"
-                diagnoses.append(broken("shape", f"d{name}", text))
+                yield broken("shape", f"d{name}", text)
             elif finite and not np.isfinite(g).all():
-                diagnoses.append(broken("nan", f"d{name}", "has NaN or inf in it"))
+                yield broken("nan", f"d{name}", "has NaN or inf in it")
         elif g is not None or name in adapter.param_names:
-            diagnoses.append(broken("none", f"d{name}", f"is a {type(g).__name__}, should be an array"))
-    return diagnoses
-
-
-def _surplus(adapter: Adapter, run: Run) -> list[str]:
-    """A note if backward returns more gradients than forward takes inputs."""
-    if run.count <= len(adapter.arguments):
-        return []
-    names = ", ".join(f"d{name}" for name in adapter.arguments) or "none"
-    return [f"backward returns {run.count} gradients, and forward takes {len(adapter.arguments)} inputs: the first are "
-            f"taken for {names}, the others are not checked"]  # fmt: skip
+            yield broken("none", f"d{name}", f"is a {type(g).__name__}, should be an array")
 
 
 # -- repeated calls ---------------------------------------------------------------------------------------------------
 
 
 def _adds(
-    adapter: Adapter, first: Mapping[str, Any], dys: Sequence[np.ndarray], accumulates: bool | None
-) -> tuple[list[Diagnosis], list[str]]:
+    adapter: Adapter, first: Mapping[str, np.ndarray], dys: Sequence[np.ndarray], accumulates: bool | None
+) -> Findings:
     """Does backward overwrite the values in grads, or add to them? Both are right; anything else is a violation."""
     fill = 0.75
-    second = _copied(adapter.gradients(adapter.run(adapter.floats, dys, fill)))
-    added = {name: g + fill if name in adapter.param_names and _is_array(g) else g for name, g in first.items()}
+    second = adapter.gradients(adapter.run(adapter.floats, dys, fill))
+    added = {name: g + fill if name in adapter.param_names else g for name, g in first.items()}
     adds = changes(first, second)
     bad = [name for name in changes(added, second) if name in adds]
-    if bad:
+    for name in bad:
         text = "depends on the earlier values in grads, should overwrite them or add to them"
-        text = text if adapter.params else AGAIN
-        return [broken("again", f"d{name}", text) for name in bad], []
-    params = [name for name in first if name in adapter.param_names]
-    if accumulates is not None and accumulates != bool(adds) and params:
+        yield broken("again", f"d{name}", text if adapter.params else AGAIN)
+    if not bad and accumulates is not None and accumulates != bool(adds) and adapter.param_names:
         text = "adds to grads, should write over them" if adds else "writes over grads, should add to them"
-        return [broken("accumulates", "", f"backward {text}: accumulates is {accumulates}")], []
-    return [], ["it adds to grads: set them to zero before each backward"] if adds else []
+        yield broken("accumulates", "", f"backward {text}: accumulates is {accumulates}")
+    elif adds and not bad:
+        yield "it adds to grads: set them to zero before each backward"
 
 
-def _loop(adapter: Adapter, run: Run, dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], list[str]]:
+def _loop(adapter: Adapter, run: Run, dys: Sequence[np.ndarray]) -> Findings:
     """Call forward and backward on the same layer again: with the same values, with others, and with the first.
 
     The gradients must equal those of a fresh copy. If the outputs of forward differ already, the layer keeps a state:
     that is a note, and `check_layer` compares the gradients of a second call with numbers.
     """
-    rng = np.random.default_rng(6)
+    rng, reported = np.random.default_rng(6), list[str]()
     other = {name: x * rng.uniform(0.8, 1.2, x.shape) for name, x in adapter.floats.items()}
-    diagnoses: dict[str, Diagnosis] = {}
     cases = (adapter.floats, "the same"), (other, "other inputs and parameters"), (adapter.floats, "the first")
     for floats, when in cases:
         try:
@@ -163,13 +151,15 @@ def _loop(adapter: Adapter, run: Run, dys: Sequence[np.ndarray]) -> tuple[list[D
             run = _once_more(adapter, run, floats, dys)
         except Exception as error:
             text = f"forward and backward cannot be called again on the same layer: {type(error).__name__}: {error}"
-            return [broken("again", "", text)], []
-        if not _same_outputs(fresh, run):
-            return list(diagnoses.values()), [KEEPS]
+            yield broken("again", "", text)
+            return
+        if len(fresh.outputs) != len(run.outputs) or not all(map(equal, fresh.outputs, run.outputs)):
+            yield KEEPS
+            return
         text = f"differs when forward and backward are called again, on {when}: it keeps or accumulates earlier values"
-        for name in changes(adapter.gradients(fresh), adapter.gradients(run)):
-            diagnoses.setdefault(name, broken("again", f"d{name}", text))
-    return list(diagnoses.values()), []
+        new = [name for name in changes(adapter.gradients(fresh), adapter.gradients(run)) if name not in reported]
+        yield from (broken("again", f"d{name}", text) for name in new)
+        reported += new
 
 
 def _once_more(adapter: Adapter, run: Run, floats: Mapping[str, Any], dys: Sequence[np.ndarray]) -> Run:
@@ -179,35 +169,23 @@ def _once_more(adapter: Adapter, run: Run, floats: Mapping[str, Any], dys: Seque
     for name in ZERO:
         if callable(getattr(run.layer, name, None)):
             getattr(run.layer, name)()
-    for g in listed(run.layer.grads):
-        if isinstance(g, np.ndarray) and g.flags.writeable:
-            g[...] = 0
+    _set_to_zero(listed(run.layer.grads))
     return adapter.rerun(run, floats, dys)
 
 
-def _same_outputs(first: Run, other: Run) -> bool:
-    """Are the outputs of both runs equal?"""
-    return len(first.outputs) == len(other.outputs) and all(map(equal, first.outputs, other.outputs))
+def _set_to_zero(grads: Sequence[Any]) -> None:
+    for g in grads:
+        if isinstance(g, np.ndarray) and g.flags.writeable:
+            g[...] = 0
 
 
-def _twice(adapter: Adapter, first: Mapping[str, Any], dys: Sequence[np.ndarray]) -> tuple[list[Diagnosis], list[str]]:
+def _twice(adapter: Adapter, first: Mapping[str, Any], dys: Sequence[np.ndarray]) -> Findings:
     """Call backward twice after one forward. A layer that consumes its cache cannot do that, which is only a note."""
-    text = "backward can be called once after each forward: it consumes, or changes, what forward has saved"
     try:
         run = adapter.run(adapter.floats, dys)
-        for g in run.grads:
-            if isinstance(g, np.ndarray) and g.flags.writeable:
-                g[...] = 0
-        second = adapter.gradients(adapter.run_backward(run, dys))
+        _set_to_zero(run.grads)
+        same = not changes(first, adapter.gradients(adapter.run_backward(run, dys)))
     except Exception:
-        return [], [text]
-    return [], [text] if changes(first, second) else []
-
-
-def _copied(gradients: Mapping[str, Any]) -> dict[str, Any]:
-    """The gradients with all arrays copied."""
-    return {name: np.array(g) if isinstance(g, np.ndarray) else g for name, g in gradients.items()}
-
-
-def _is_array(g: Any) -> bool:
-    return g is not None and np.asarray(g).dtype.kind in "fiu"
+        same = False
+    if not same:
+        yield "backward can be called once after each forward: it consumes, or changes, what forward has saved"

@@ -10,8 +10,7 @@ from tinygrad_rnn import Tensor, lstm, nn, scan
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.check import check_gradients
 from tinygrad_rnn.check.numeric.derivatives import roundoff
-from tinygrad_rnn.check.numeric.richardson import derivative, kink
-from tinygrad_rnn.check.numeric.taylor import remainder_order, second_opinion
+from tinygrad_rnn.check.numeric.richardson import derivative, kink, remainder_order, second_opinion
 from tinygrad_rnn.check.report import Row
 from tinygrad_rnn.engine.op import OPS, op
 from tinygrad_rnn.engine.tensor import value

@@ -18,7 +18,7 @@ from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.debugger.patch import Patch
 from tinygrad_rnn.check.debugger.source import replaced, units_of
 from tinygrad_rnn.check.layers.adapter import Adapter
-from tinygrad_rnn.check.layers.loss_function import loss_as_layer
+from tinygrad_rnn.check.layers.functions import loss_as_layer
 from tinygrad_rnn.errors import Uncheckable
 
 RIGHT = ("right", "precision")

@@ -3,7 +3,7 @@
 from .backward import check_backward
 from .gradients import check_gradients
 from .layer import check_layer
-from .loss import check_loss
+from .layer import check_loss
 from ..errors import CheckError
 from .report import Diagnosis, Report, Row
 from .testing import each_gradient

@@ -23,11 +23,10 @@ from .derivation.subjects import of_cell, of_function
 from .layer import checked
 from .layers.arguments import with_signature
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
-from .mistakes import explain
+from .mistakes import explain, sizes_of, whole_gradient
 from .numeric.compare import CLOSE, ROUNDED
 from .report import Diagnosis, Report, distance
 from .timeout import SECONDS
-from .whole import sizes_of, whole_gradient
 
 OTHER = 1009  # the seed of the second case
 LATER = "is right on the first inputs and wrong on other inputs in a later call: it keeps a state between calls"

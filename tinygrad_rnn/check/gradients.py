@@ -18,7 +18,7 @@ from .numeric.compare import Problem, compared, gap
 from .numeric.derivatives import outputs
 from .numeric.inputs import SIZES, NamedInputs, by_name
 from .numeric.inputs import argument_names as argument_names
-from .numeric.taylor import remainder_order, second_opinion
+from .numeric.richardson import remainder_order, second_opinion
 from .report import Report, Row
 
 

@@ -1,13 +1,14 @@
-"""`check_layer`: a layer with its own forward and backward, against numbers, and against the contract of a layer.
+"""`check_layer` and `check_loss`: a layer, or a function that returns its loss and gradients, against numbers.
 
 Every call is made on a fresh copy of the layer with its parameters in float64, so that the states, accumulated
-gradients and caches of earlier calls have no influence.
+gradients and caches of earlier calls have no influence. A layer is also held to its contract.
 """
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
@@ -18,17 +19,15 @@ from ..errors import Uncheckable
 from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
 from .layers.adapter import Adapter, Reset, Run
-from .layers.arguments import as_cell
+from .layers.arguments import as_cell, binds, parameters, refuse_deferred, with_signature, with_usual_names
 from .layers.cache_pair import without_cache
 from .layers.forward_match import compared_forward
-from .layers.operation import is_operation, operation_as_layer
-from .layers.parameters import with_usual_names
+from .layers.functions import is_operation, loss_as_layer, operation_as_layer
 from .layers.problem import NONE, LayerProblem
-from .mistakes import explain, other_forward
+from .mistakes import explain, other_forward, sizes_of, whole_gradient
 from .numeric.compare import EMPTY, compared
 from .report import Diagnosis, Report, Row
 from .timeout import SECONDS
-from .whole import sizes_of, whole_gradient
 
 
 def check_layer(
@@ -183,4 +182,35 @@ def _unchecked(adapter: Adapter, report: Report) -> Report:
     report.diagnoses = [Diagnosis("protocol: repeats", "", text, 0.0)]
     names = [f"d{name}" for name in adapter.names]
     report.tensors = {name: Row(name, "unchecked", note="forward does not repeat") for name in names}
+    return report
+
+
+def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = None, timeout: float = SECONDS) -> Report:
+    """Compare the gradients that a function returns after its loss with the numerical derivatives of the loss.
+
+    loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
+
+    Gradients are matched to inputs by name (``dWxh``, ``grad_Wxh``, a dict with the keys of an input), then by order
+    and shape; what fits no input is left alone. Weights may be global variables of the function's module, or attributes
+    of the object whose method it is (``model.loss``). An input without a gradient does not count. Inputs are arrays, or
+    lists, tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global
+    generators before each call.
+
+    Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, returns no loss, or if a call
+    takes longer than ``timeout`` seconds.
+    """
+    name = getattr(function, "__name__", type(function).__name__)
+    name = f"{type(function.__self__).__name__}.{name}" if inspect.ismethod(function) else name
+    if isinstance(function, type) or not callable(function):
+        raise Uncheckable(f"check_loss: it is handed a {type(function).__name__}, should be a function that returns "
+                          "the loss, then gradients, or a method that does, model.loss")  # fmt: skip
+    refuse_deferred("check_loss", function)
+    function = with_signature(function)
+    if not binds(function, inputs):
+        wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
+        call = f"check_loss({name}, {wanted})" if not wanted.startswith("self, ") else (
+            f"check_loss(model.{name}, {wanted[6:]}), of an object of the class")  # fmt: skip
+        raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be {call}")
+    report = checked(loss_as_layer(function), inputs, None, seed, timeout=timeout)
+    report.title = f"{name}: the gradients that it returns against numbers of its loss"
     return report

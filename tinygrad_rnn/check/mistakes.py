@@ -1,13 +1,21 @@
-"""The mistakes behind wrong gradients, as lines of the user's source with patches that were run."""
+"""The mistakes behind wrong gradients: as lines of the user's source with patches that were run.
+
+Without source, as in a REPL, the first wrong local variable is named. What is true of a wrong gradient as a whole (its
+sign, a factor, its order) is told where no line is found.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
 from ..cells.cell import Cell
+from ..engine.observe import locals_of
 from .contract.protocol import broken
 from .debugger.debug import diagnoses
 from .debugger.forward import forward_patch
@@ -15,8 +23,10 @@ from .debugger.guards import meant
 from .debugger.job import Job
 from .debugger.patch import SEEDS
 from .layers.adapter import Adapter
-from .local_variables import wrong_variable
-from .report import Diagnosis, Report
+from .layers.arguments import parameters
+from .layers.names import is_gradient
+from .numeric.compare import ROUNDED
+from .report import Diagnosis, Report, distance
 from .smallest import smallest_case
 from .timeout import TookTooLong
 
@@ -77,3 +87,72 @@ def no_source(root: Any, adapter: Adapter, dys: Sequence[Any]) -> list[str]:
         return ["the backward is a lambda: a mistake inside of it has no line; write it as a def"]
     text = f"the source of {root.__qualname__} is not available, so no line of it is named: run it from a file"
     return ["; ".join(filter(None, [text, wrong_variable(adapter, root, dys)]))]
+
+
+def wrong_variable(adapter: Adapter, function: Any, dys: Sequence[Any]) -> str:
+    """The first local variable that is named as a gradient and is never that gradient, in words; "" if there is none.
+
+    ``df`` is the gradient by f, or by what goes into the activation that gives f, at any step. Arguments do not count.
+    """
+    right, code = adapter.known_gradients(dys), inspect.unwrap(function).__code__
+    changes: list[tuple[str, int, Any]] = []  # the arrays that the variables become, with the line
+    last: dict[str, Any] = {}
+
+    def note(variables: dict[str, Any]) -> None:
+        for name, x in variables.items():
+            array = isinstance(x, np.ndarray) and x.dtype.kind == "f" and name not in parameters(function)
+            if array and not (name in last and np.array_equal(x, last[name], equal_nan=True)):
+                last[name] = np.array(x)
+                changes.append((name, lines[-1], last[name]))
+        lines.append(sys._getframe(2).f_lineno)  # the line that runs next
+
+    lines = [code.co_firstlineno]
+    with locals_of([code] if right else [], note):
+        adapter.run(adapter.floats, dys)
+    for name in dict.fromkeys(name for name, _, _ in changes):
+        meant = [of for of in right if is_gradient(name, of.split(",")[0].rstrip("'"))]
+        arrays = [x for other, _, x in changes if other == name]
+        fits = [g for of in meant for g in right[of] if any(np.shape(g) == np.shape(x) for x in arrays)]
+        if fits and not any(distance(x, g) <= ROUNDED for x in arrays for g in fits):
+            line = next(line for other, line, _ in changes if other == name)
+            return f"its local variable {name}, from line {line} on, is never the gradient by {meant[0].split(',')[0]}"
+    return ""
+
+
+MATCH = 1e-8
+#: What is said of a gradient, its kind, and the right gradient changed in this way.
+WHOLE: dict[str, tuple[str, Callable[[Any, Mapping[str, int]], Any]]] = {
+    "its sign is flipped": ("sign", lambda g, n: -g),
+    "is zero throughout, as if it had been forgotten": ("missing", lambda g, n: 0 * g),
+    "has a factor 2 too many": ("factor", lambda g, n: 2 * g),
+    "has a factor 1/2 too many": ("factor", lambda g, n: g / 2),
+    "has a factor N = {N} too many: a sum over the batch taken twice": ("factor N", lambda g, n: n["N"] * g),
+    "has a factor 1/N = 1/{N} too many: a mean over the batch where a sum should be": (
+        "factor N", lambda g, n: g / n["N"]),
+    "has a factor T = {T} too many": ("factor T", lambda g, n: n["T"] * g),
+    "has a factor 1/T = 1/{T} too many: a mean over time where a sum should be": ("factor T", lambda g, n: g / n["T"]),
+    "has a factor 1/(N T) too many: a mean where a sum should be": ("factor N T", lambda g, n: g / n["N"] / n["T"]),
+    "has a factor N T = {N} * {T} too many: a sum where a mean should be": (
+        "factor N T", lambda g, n: n["N"] * n["T"] * g),
+    "is transposed": ("transposed", lambda g, n: g.T if g.ndim == 2 else g),
+    "is in the wrong order of time": ("reversed", lambda g, n: g[:, ::-1] if g.ndim == 3 else g),
+}  # fmt: skip
+
+
+def whole_gradient(name: str, got: Any, right: Any, counts: Mapping[str, int]) -> list[Diagnosis]:
+    """What is true of a wrong gradient as a whole, to 1e-8; ``counts`` are N and T."""
+    diagnoses = []
+    for text, (kind, change) in WHOLE.items():
+        ambiguous = any(counts[letter] <= 2 for letter in kind.split()[1:])  # a factor of 2 or 1 has another reason
+        candidate = right if ambiguous else change(right, counts)
+        differs = np.shape(candidate) == np.shape(got) and distance(candidate, right) > MATCH
+        if differs and distance(got, candidate) <= MATCH:
+            diagnoses.append(Diagnosis(kind, name, f"{name}: {text.format(**counts)}", distance(got, candidate)))
+    return diagnoses
+
+
+def sizes_of(inputs: list[Any]) -> dict[str, int]:
+    """N and T of a layer's inputs; T is 1 if no input has three axes."""
+    shapes = [np.shape(x) for x in inputs]
+    return {"N": shapes[0][0] if shapes and shapes[0] else 1,
+            "T": next((shape[1] for shape in shapes if len(shape) == 3), 1)}  # fmt: skip

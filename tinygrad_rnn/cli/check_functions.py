@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..check.backward import check_backward
+from ..check.layer import check_loss
 from ..check.layer import checked as check_layer
 from ..check.layers.cache_pair import pair_as_layer
-from ..check.layers.loss_function import loss_as_layer
-from ..check.layers.operation import is_operation, operation_as_layer
-from ..check.loss import check_loss
+from ..check.layers.functions import is_operation, loss_as_layer, operation_as_layer
 from ..check.report import Report
 from ..errors import UserFileError
 from .checkable import forward_of, is_loss, is_pair, is_static_pair, losses

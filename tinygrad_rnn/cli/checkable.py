@@ -10,9 +10,8 @@ from typing import Any
 
 from ..check.layers.arguments import is_backward, parameters, plain
 from ..check.layers.cache_pair import takes_cache, takes_inputs
-from ..check.layers.functions import global_variables
+from ..check.layers.functions import global_variables, is_operation
 from ..check.layers.names import LIKE, is_gradient, returned_names
-from ..check.layers.operation import is_operation
 from ..errors import UserFileError
 from ..exercise.template import MARK
 from .guess_cell import by_parameters

@@ -18,10 +18,9 @@ from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
 from ..check.gradients import SIZES
-from ..check.layers.arguments import attributes, parameters, plain, required
+from ..check.layers.arguments import attributes, has_methods, parameters, plain, required, with_usual_names
 from ..check.layers.cache_pair import without_cache
 from ..check.layers.discovered import floats_by_path
-from ..check.layers.parameters import has_methods, with_usual_names
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess

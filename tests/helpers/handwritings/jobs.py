@@ -7,7 +7,7 @@ from helpers.handwritings.table import BY_NAME, Handwriting, made
 from tinygrad_rnn.check.debugger.job import Job
 from tinygrad_rnn.check.layers.adapter import Adapter
 from tinygrad_rnn.check.layers.cache_pair import pair_as_layer
-from tinygrad_rnn.check.layers.loss_function import loss_as_layer
+from tinygrad_rnn.check.layers.functions import loss_as_layer
 
 ALL = {**BY_NAME, **{handwriting.name: handwriting for handwriting in FRESH}}
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..layers.adapter import Adapter, Run
+from ..layers.arguments import listed
 from ..layers.discovered import DiscoveredLayer
-from ..layers.parameters import listed
 from ..report import Diagnosis
 from .protocol import broken, causality, changes, equal, linearity, modified, numbers, rows_independent, shared_memory
 

@@ -14,11 +14,10 @@ import numpy as np
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names, paths
 from ..timeout import SECONDS, limited
-from .arguments import refuse_dataclasses, refuse_deferred
+from .arguments import is_layer, listed, parameter_names, refuse_dataclasses, refuse_deferred
 from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
 from .discovered import DiscoveredLayer, is_discovered
-from .parameters import is_layer, listed, parameter_names
 
 Reset = Callable[[Any], Any]
 OTHER = 0.3

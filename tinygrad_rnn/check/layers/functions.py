@@ -1,8 +1,19 @@
-"""Functions as a layer: all arguments of the forward are inputs, and global arrays that they read may be parameters."""
+"""Functions as a layer: all arguments of the forward are inputs, and global arrays that they read may be parameters.
+
+A custom operation in PyTorch's manner has a static ``forward(ctx, x)`` and ``backward(ctx, dy)``. A function may also
+return its loss and then gradients, as min-char-rnn has it:
+
+loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, Whh, Why, bh, by)
+
+Its forward gives the loss; its backward gives the gradients that the function has returned, times the gradient by the
+loss. Weights may be global variables, as in min-char-rnn itself, or attributes of the object whose method it is.
+Gradients may be kept beside them, and the loss returned alone.
+"""
 
 from __future__ import annotations
 
 import dis
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,8 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from .discovered import as_method, floats_by_path
-from .names import in_order
+from ...errors import Uncheckable
+from .arguments import parameters
+from .discovered import as_method, beside, floats_by_path
+from .names import fitting, in_order, returned_names
 
 ANY = inspect.Signature([inspect.Parameter("dys", inspect.Parameter.VAR_POSITIONAL)])
 
@@ -82,3 +95,80 @@ def in_place_of_globals(function: Any, variables: Mapping[str, Any]) -> Iterator
         yield
     finally:
         around.update(before)
+
+
+class Context:
+    """What forward saves for backward: ``save_for_backward``, ``saved_tensors``, and any attribute."""
+
+    saved_tensors: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *arrays: Any) -> None:
+        self.saved_tensors = arrays
+
+    def mark_non_differentiable(self, *arrays: Any) -> None:
+        """Accepted, as PyTorch does; integers have no gradient in any case."""
+
+
+def is_operation(target: Any) -> bool:
+    """Is it a class whose forward and backward are static and take ``ctx`` first?"""
+    static = [isinstance(inspect.getattr_static(target, name, None), staticmethod) for name in ("forward", "backward")]
+    return isinstance(target, type) and all(static) and all(
+        next(iter(parameters(getattr(target, name))), "") == "ctx" for name in ("forward", "backward"))  # fmt: skip
+
+
+def operation_as_layer(operation: Any) -> Any:
+    """The operation as a layer without parameters: all arguments of forward after ``ctx`` are inputs."""
+
+    def forward(*inputs: Any) -> Any:
+        context = Context()
+        return operation.forward(context, *inputs), context
+
+    functions = operation.forward, operation.backward
+    inputs, dys = (inspect.signature(functools.partial(function, None)) for function in functions)
+    return functions_as_layer(forward, operation.backward, functions, inputs, dys, operation.__name__)
+
+
+def loss_as_layer(function: Callable[..., Any]) -> Any:
+    """The function, or the method of an object, as a layer: all its arguments are inputs."""
+    call, variables = getattr(function, "__func__", function), getattr(inspect.unwrap(function), "__globals__", {})
+    read = list(global_variables(function))
+
+    def kept_gradients(inputs: tuple[Any, ...]) -> dict[Any, np.ndarray]:
+        """The gradients beside the weights, in the object of the method and in global variables, by path."""
+        arrays = floats_by_path([inputs[: inspect.ismethod(function)], {name: variables[name] for name in read}])
+        return {place: arrays[place] for path in arrays if (place := beside(path, arrays)) is not None}
+
+    def forward(*inputs: Any) -> Any:
+        for g in kept_gradients(inputs).values():
+            g[...] = 0  # the function may add to them
+        result = call(*inputs)
+        kept = {path: g.copy() for path, g in kept_gradients(inputs).items()}
+        parts = (result,) if kept and not isinstance(result, (tuple, list)) else result
+        if not isinstance(parts, (tuple, list)) or len(parts) < 2 - bool(kept) or np.ndim(parts[0]):
+            raise Uncheckable(f"check_loss: {getattr(function, '__name__', 'function')} returns {_text(result)}, should"
+                              " be the loss, then gradients: return loss, dW, or return loss, {'W': dW}")  # fmt: skip
+        return np.asarray(parts[0])[()], (parts[1:], inputs, kept)
+
+    def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:
+        gradients, inputs, kept = saved
+        for path, g in kept_gradients(inputs).items():
+            g[...] = kept[path] * dloss
+        return tuple(_scaled(g, dloss) for g in gradients)
+
+    signature, names = inspect.signature(function), returned_names(function)[1:]
+    layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
+    layer.owner = [function.__self__] if inspect.ismethod(function) else []
+    return layer
+
+
+def _scaled(g: Any, factor: Any) -> Any:
+    if isinstance(g, dict):
+        return {key: _scaled(part, factor) for key, part in g.items()}
+    if isinstance(g, (list, tuple)):
+        return [_scaled(part, factor) for part in g]
+    return g * factor if np.asarray(g).dtype.kind in "fiuc" else g
+
+
+def _text(result: Any) -> str:
+    return f"a tuple that begins with {np.shape(result[0])}" if isinstance(result, tuple) and result else (
+        f"a {type(result).__name__}")  # fmt: skip

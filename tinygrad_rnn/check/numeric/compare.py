@@ -18,8 +18,7 @@ from ...engine.tensor import make, value
 from ...engine.transforms import vjp
 from ...tracing.trace import norm
 from ..report import Row, distance, row
-from .bisect import worst_element
-from .derivatives import ONE_BY_ONE, Slopes, outputs, repeats, roundoff, slopes, slopes_along
+from .derivatives import ONE_BY_ONE, Slopes, outputs, repeats, roundoff, slopes, slopes_along, worst_element
 from .richardson import derivative, kink, tried
 
 CLOSE = 1e-7  # the error of a right gradient in float64 is less

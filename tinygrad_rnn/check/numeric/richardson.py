@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..report import Row
+
 STEPS = 40  # the last step is 1e-13 of x
 START = 0.1  # the first step, relative to x: rounding is least there, and truncation is extrapolated away
 SHORT = 0.037  # the control step is this factor shorter, no binary fraction of the other steps
@@ -135,3 +137,29 @@ def scale(x: np.ndarray, v: np.ndarray) -> float:
     """The step along v that has the size of x."""
     size = np.sqrt(np.mean(np.square(x))) or 1.0
     return float(max(size, np.max(np.abs(x * (v != 0)), initial=0)) / np.max(np.abs(v)))
+
+
+def remainder_order(
+    L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, slope: float, noise: float
+) -> float | None:
+    """The power of h with which the remainder along v falls for short steps; None if it is all rounding."""
+    order = kink(L, xs, k, v, noise + 1e-14 * abs(slope * scale(xs[k], v)), slope).order
+    return None if order is None else order + 1  # that of R / h is less by 1
+
+
+def second_opinion(rows: Sequence[Row], orders: Sequence[float | None]) -> list[str]:
+    """A note that the test agrees with the verdicts, or a note for each verdict that it contradicts."""
+    falls, against = {True: dict[str, float](), False: dict[str, float]()}, []
+    for row, order in zip(rows, orders):
+        right = row.verdict in ("right", "precision")
+        if order is None or row.verdict == "unchecked" or (right and row.note):
+            continue  # rounding hides the remainder, there is no verdict, or a kink disturbs the test
+        falls[right][row.name] = order
+        if right != (order > 1.5):
+            against.append(f"the remainder of {row.name} falls as h^{order:.2f}, but its verdict is {row.verdict!r}")
+    if against:
+        return [f"the Taylor test disagrees: {text}" for text in against]
+    names = {right: list(by_name) if len(by_name) < 5 else [*list(by_name)[:2], "...", list(by_name)[-1]]
+             for right, by_name in falls.items() if by_name}  # fmt: skip
+    parts = [f"as h^{min(falls[right].values()):.2f} ({', '.join(names[right])})" for right in names]
+    return [f"the Taylor test agrees: remainders fall {', '.join(parts)}"] if parts else []

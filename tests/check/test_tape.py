@@ -9,10 +9,8 @@ from helpers.bptt_by_hand import lstm_in_the_loop
 from helpers.mutants import Mutant
 from tinygrad_rnn import lstm, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
-from tinygrad_rnn.check.derivation.adapter import Derivation
-from tinygrad_rnn.check.derivation.case import Case
-from tinygrad_rnn.check.derivation.readings import usual
-from tinygrad_rnn.check.derivation.subjects import of_cell, of_function
+from tinygrad_rnn.check.derivation.adapter import CellDerivation, Derivation
+from tinygrad_rnn.check.derivation.case import Case, usual
 from tinygrad_rnn.tracing.trace import pull
 
 SMALL = {"N": 2, "T": 3, "D": 5, "H": 4}
@@ -31,13 +29,13 @@ def made(cell, backward=over_time, sizes=SMALL, seed=0) -> Case:
     """A case of random numbers; of one step, if ``backward`` takes no dhs."""
     sizes = sizes if backward is over_time else {letter: n for letter, n in sizes.items() if letter != "T"}
     rng = np.random.default_rng(seed)
-    return case_of(of_cell(cell, backward, (), {}, sizes, None, rng), rng)
+    return case_of(CellDerivation(cell, backward, (), {}, sizes, None, rng), rng)
 
 
-def case_of(subject, rng=None) -> Case:
-    """The arguments of a subject, and random cotangents."""
-    rng, adapter = rng or np.random.default_rng(0), Derivation(subject)
-    return adapter.case([rng.standard_normal(y.shape) for y in adapter.run().outputs])
+def case_of(derivation, rng=None) -> Case:
+    """The arguments of a derivation, and random cotangents."""
+    rng = rng or np.random.default_rng(0)
+    return derivation.case([rng.standard_normal(y.shape) for y in derivation.run().outputs])
 
 
 def asked(case, cell=lstm):
@@ -54,7 +52,7 @@ def close(got, right, name=""):
 def gradients(case, instead=None):
     """By every name that the case knows."""
     totals, _ = pull(case.tape, case.back_in, instead)
-    return {name: case.gradient(usual(numbers, case.subject.timed and name[1:] not in case.given), totals)
+    return {name: case.gradient(usual(numbers, case.timed and name[1:] not in case.given), totals)
             for name, numbers in case.known.items()}  # fmt: skip
 
 
@@ -152,7 +150,7 @@ def test_a_function_that_is_called_twice_binds_its_variables_twice():
         b = squashed(2 * x)
         return a + b
 
-    case = case_of(of_function(forward, None, [np.ones((2, 3))], None))
+    case = case_of(Derivation(forward, None, [np.ones((2, 3))]))
     assert case.known["da"] != case.known["db"]
     assert case.tape.bound["inner"] == [*case.known["da"], *case.known["db"]]
 
@@ -164,7 +162,7 @@ def test_a_value_that_is_used_twice_has_the_sum_of_both_ways():
         return y
 
     x = np.random.default_rng(0).standard_normal((2, 3))
-    case = case_of(of_function(forward, None, [x], None))
+    case = case_of(Derivation(forward, None, [x]))
     s, dy = 1 / (1 + np.exp(-x)), case.dys[0]
     found = gradients(case)
     close(found["ds"], 2 * s * dy)

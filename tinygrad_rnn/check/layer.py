@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Callable, Sequence
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from .layers.cache_pair import without_cache
 from .layers.forward_match import compared_forward
 from .layers.functions import is_operation, loss_as_layer, operation_as_layer
 from .layers.problem import NONE, LayerProblem
-from .mistakes import explain, other_forward, sizes_of, whole_gradient
+from .mistakes import explain, other_forward
 from .numeric.compare import EMPTY, compared
 from .report import Diagnosis, Report, Row
 from .timeout import SECONDS
@@ -72,7 +71,6 @@ def checked(
 ) -> Report:  # fmt: skip
     """`check_layer`; ``guess`` is why the cell was guessed: then a forward that differs from it is a note."""
     layer = without_cache(with_usual_names(layer))
-    roots = getattr(layer, "user_functions", [layer])
     adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)
     if cell is not None:
         adapter.name_parameters(cell)
@@ -84,43 +82,17 @@ def checked(
         report.tensors = {f"d{name}": Row(f"d{name}", "unchecked", note=EMPTY) for name in adapter.names}
         return report
     problem = LayerProblem(adapter, first.outputs, np.random.default_rng(seed or 0))
+    rows = problem.table() if problem.names and problem.dys else []
+    report.tensors = {row.name: row for row in rows}
     report.diagnoses, report.notes = layer_contract(adapter, problem.dys, accumulates)
-    if not problem.names or not problem.dys:
-        return report
-    rows, gradients, numbers = compared(problem)
-    report.tensors = {row.name: problem.with_note(row) for row in rows}
-    report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
-    if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
-        _compare_cell(adapter, roots, cell, first.result, report, guess)
-    _mistakes(adapter, roots, report, gradients, numbers)
-    if problem.coarse:
+    if rows:
+        report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
+        explain(problem, report)
+        if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
+            _compare_cell(adapter, cell, first.result, report, guess)
+    if rows and problem.coarse:
         report.notes.append("it computes in float32, whatever the dtype of its inputs")
     return report
-
-
-def _mistakes(
-    adapter: Adapter, roots: Sequence[Any], report: Report, gradients: Sequence[Any], numbers: Sequence[Any]
-) -> None:  # fmt: skip
-    """Add the mistakes to the report: as lines with a patch, else what is true of the wrong gradients as a whole."""
-    batched = [] if any(isinstance(root, FunctionType) for root in roots) else adapter.input_names
-    explain(adapter, roots, report, batched)  # the inputs of functions may be weights
-    lines = [line for line in report.lines if line.kind == "line"]
-    wrong = [row for row in report.tensors.values() if row.verdict == "wrong"]
-    if len(wrong) > 1 and len(lines) == 1 and lines[0].new is not None:
-        for row in wrong:  # all are right with the change of this line
-            row.consequence = True
-    if wrong and not lines:
-        _as_whole(adapter, report, gradients, numbers)
-
-
-def _as_whole(adapter: Adapter, report: Report, gradients: Sequence[Any], numbers: Sequence[Any]) -> None:
-    """Add what is true of each wrong gradient as a whole; of a large one, along its directions."""
-    counts, wholes = sizes_of(adapter.inputs), list[Diagnosis]()
-    for row, slope, g in zip(report.tensors.values(), numbers, gradients):
-        if row.verdict == "wrong" and not row.note:
-            shape = g.shape if len(slope.values) == g.size else slope.values.shape
-            wholes += whole_gradient(row.name, slope.of(g).reshape(shape), slope.values.reshape(shape), counts)
-    report.diagnoses = wholes + report.diagnoses
 
 
 def _first_run(adapter: Adapter) -> Run:
@@ -137,9 +109,7 @@ def _first_run(adapter: Adapter) -> Run:
                           f"inputs are handed over one by one: check_layer(layer, {call})") from error  # fmt: skip
 
 
-def _compare_cell(
-    adapter: Adapter, roots: Sequence[Any], cell: Cell, result: Any, report: Report, guess: str
-) -> None:  # fmt: skip
+def _compare_cell(adapter: Adapter, cell: Cell, result: Any, report: Report, guess: str) -> None:
     """Say how forward is that of the cell, with axes and gates in another order; or by which line it differs."""
     forward = compared_forward(adapter, cell, result)
     if forward.kind == "same":
@@ -150,16 +120,14 @@ def _compare_cell(
     elif forward.kind == "unknown":
         report.diagnoses.append(broken("compared", "", forward.text))
     else:
-        report.diagnoses.append(other_forward(adapter, roots, cell, forward.text))
+        report.diagnoses.append(other_forward(adapter, cell, forward.text))
 
 
 def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:
     """Compare the gradients of a stateful layer with numbers again, after a forward and backward on other inputs."""
-    used = adapter.run(adapter.floats, problem.dys).layer
-    rng = np.random.default_rng(7)
-    inputs = [x * rng.uniform(0.8, 1.2, x.shape) if np.asarray(x).dtype.kind == "f" else x for x in adapter.inputs]
+    used, rng = adapter.run(adapter.floats, problem.dys).layer, np.random.default_rng(7)
     try:
-        second = adapter.with_inputs(inputs, used)
+        second = adapter.on_others(rng, used)
         rows = compared(LayerProblem(second, second.run().outputs, rng))[0]
     except Exception:  # of the user's code, which may not run on other inputs
         return []

@@ -7,8 +7,10 @@ sign, a factor, its order) is told where no line is found.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 from ..cells.cell import Cell
 from ..engine.observe import locals_of
 from .contract.protocol import broken
-from .debugger.debug import diagnoses
+from .debugger.debug import diagnoses, with_patch
 from .debugger.forward import forward_patch
 from .debugger.guards import meant
 from .debugger.job import Job
@@ -25,100 +27,13 @@ from .debugger.patch import SEEDS
 from .layers.adapter import Adapter
 from .layers.arguments import parameters
 from .layers.names import is_gradient
+from .layers.problem import LayerProblem
 from .numeric.compare import ROUNDED
 from .report import Diagnosis, Report, distance
 from .smallest import smallest_case
 from .timeout import TookTooLong
 
 EDIT = 5.0  # seconds of a call with an edit: a loop may never end with it
-
-
-def explain(adapter: Adapter, roots: Sequence[Any], report: Report, batched: Sequence[str]) -> None:
-    """Add to the report what the wrong gradients come from.
-
-    ``roots`` are the user's functions, classes and objects; ``batched`` the inputs with a row for each sample.
-    Gradients that are right for a forward without the small constants that keep it finite get "precision".
-    """
-    wrong = [row for row in report.tensors.values() if row.verdict == "wrong"]
-    if not wrong:
-        return
-    try:
-        adapter.timeout = min(adapter.timeout, EDIT)
-        adapter.keep_apart()
-        job = Job(adapter, roots)
-        constants = meant(job) if job.first.wrong else ""
-        if constants:
-            for row in wrong:
-                row.verdict, row.note = "precision", f"right without {constants}"
-            return
-        report.smallest, report.evidence = smallest_case(job, batched)
-        if job.first.wrong and job.units:
-            report.diagnoses, report.searched = diagnoses(job) + report.diagnoses, True
-        if not report.lines and not any(unit.function is inspect.unwrap(roots[-1]) for unit in job.units):
-            report.notes += no_source(roots[-1], adapter, job.dys)
-    except TookTooLong:
-        report.notes.append("no line is named: the search reached the time limit; a larger timeout gives it more")
-    except Exception as error:  # the verdict stands even if the search fails
-        report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
-
-
-def other_forward(adapter: Adapter, roots: Sequence[Any], cell: Cell, text: str) -> Diagnosis:
-    """The diagnosis of a forward that is not the cell's, with the line that makes it another, if one is found."""
-    try:
-        patch = forward_patch(adapter, roots, cell)
-    except Exception:  # of the user's code, on other inputs
-        patch = None
-    diagnosis = broken("forward", "", text)
-    if patch is None:
-        return diagnosis
-    proof = f"    with this change forward is that of {cell.name}, on {1 + len(SEEDS)} inputs"
-    diagnosis.text = "\n".join([text, *str(patch).split("\n")[:-1], proof])
-    diagnosis.file, diagnosis.line, diagnosis.function = patch.file, patch.line, patch.function
-    diagnosis.old, diagnosis.new, diagnosis.diff = patch.old, patch.new, patch.diff()
-    diagnosis.__post_init__()
-    return diagnosis
-
-
-def no_source(root: Any, adapter: Adapter, dys: Sequence[Any]) -> list[str]:
-    """Why the lines of a function cannot be looked into, as a note, with its first wrong variable; [] for an object."""
-    if not isinstance(root, FunctionType):
-        return []
-    if root.__name__ == "<lambda>":
-        return ["the backward is a lambda: a mistake inside of it has no line; write it as a def"]
-    text = f"the source of {root.__qualname__} is not available, so no line of it is named: run it from a file"
-    return ["; ".join(filter(None, [text, wrong_variable(adapter, root, dys)]))]
-
-
-def wrong_variable(adapter: Adapter, function: Any, dys: Sequence[Any]) -> str:
-    """The first local variable that is named as a gradient and is never that gradient, in words; "" if there is none.
-
-    ``df`` is the gradient by f, or by what goes into the activation that gives f, at any step. Arguments do not count.
-    """
-    right, code = adapter.known_gradients(dys), inspect.unwrap(function).__code__
-    changes: list[tuple[str, int, Any]] = []  # the arrays that the variables become, with the line
-    last: dict[str, Any] = {}
-
-    def note(variables: dict[str, Any]) -> None:
-        for name, x in variables.items():
-            array = isinstance(x, np.ndarray) and x.dtype.kind == "f" and name not in parameters(function)
-            if array and not (name in last and np.array_equal(x, last[name], equal_nan=True)):
-                last[name] = np.array(x)
-                changes.append((name, lines[-1], last[name]))
-        lines.append(sys._getframe(2).f_lineno)  # the line that runs next
-
-    lines = [code.co_firstlineno]
-    with locals_of([code] if right else [], note):
-        adapter.run(adapter.floats, dys)
-    for name in dict.fromkeys(name for name, _, _ in changes):
-        meant = [of for of in right if is_gradient(name, of.split(",")[0].rstrip("'"))]
-        arrays = [x for other, _, x in changes if other == name]
-        fits = [g for of in meant for g in right[of] if any(np.shape(g) == np.shape(x) for x in arrays)]
-        if fits and not any(distance(x, g) <= ROUNDED for x in arrays for g in fits):
-            line = next(line for other, line, _ in changes if other == name)
-            return f"its local variable {name}, from line {line} on, is never the gradient by {meant[0].split(',')[0]}"
-    return ""
-
-
 MATCH = 1e-8
 #: What is said of a gradient, its kind, and the right gradient changed in this way.
 WHOLE: dict[str, tuple[str, Callable[[Any, Mapping[str, int]], Any]]] = {
@@ -137,6 +52,104 @@ WHOLE: dict[str, tuple[str, Callable[[Any, Mapping[str, int]], Any]]] = {
     "is transposed": ("transposed", lambda g, n: g.T if g.ndim == 2 else g),
     "is in the wrong order of time": ("reversed", lambda g, n: g[:, ::-1] if g.ndim == 3 else g),
 }  # fmt: skip
+
+
+def explain(problem: LayerProblem, report: Report) -> None:
+    """Add to the report what the wrong gradients come from: lines, else what is true of the gradients as a whole."""
+    if not problem.sure or not any(row.verdict == "wrong" for row in report.tensors.values()):
+        return
+    search_lines(problem.adapter, report)
+    lines = [line for line in report.lines if line.kind == "line"]
+    wrong = [row for row in report.tensors.values() if row.verdict == "wrong"]
+    causes = [row for row in wrong if not row.consequence]
+    for line in lines:
+        assigned = re.match(r"\s*(\w+)", line.old or line.new or "")
+        line.way = problem.way(assigned[1] if assigned else "") or problem.way(report.first_wrong or "")
+    if len(causes) > 1 and len(lines) == 1 and lines[0].new is not None:
+        for row in causes:  # all are right with the change of this line
+            row.consequence = True
+    counts, wholes = sizes_of(problem.adapter.inputs), list[Diagnosis]()
+    for row in causes if not lines else []:
+        texts = (whole_gradient(row.name, got, right, counts) for got, right in problem.pairs(row))
+        wholes += next(filter(None, texts), [])
+    report.diagnoses = wholes + report.diagnoses
+
+
+def search_lines(adapter: Adapter, report: Report) -> None:
+    """Add to the report the lines that are wrong, and the smallest case that fails.
+
+    Gradients that are right for a forward without the small constants that keep it finite get "precision".
+    """
+    roots = adapter.roots
+    weights = adapter.saves and any(isinstance(root, FunctionType) for root in roots)  # may be inputs of functions
+    try:
+        adapter.timeout = min(adapter.timeout, EDIT)
+        adapter.keep_apart()
+        job = Job(adapter, roots)
+        constants = meant(job) if job.first.wrong else ""
+        if constants:
+            for row in (row for row in report.tensors.values() if row.verdict == "wrong"):
+                row.verdict, row.note = "precision", f"right without {constants}"
+            return
+        report.smallest, report.evidence = smallest_case(job, [] if weights else adapter.batched)
+        if job.first.wrong and job.units:
+            report.diagnoses, report.searched = diagnoses(job) + report.diagnoses, True
+        if not report.lines and not any(unit.function is inspect.unwrap(roots[-1]) for unit in job.units):
+            report.notes += no_source(roots[-1], adapter, job.dys)
+    except TookTooLong:
+        report.notes.append("no line is named: the search reached the time limit; a larger timeout gives it more")
+    except Exception as error:  # the verdict stands even if the search fails
+        report.notes.append(f"no line was looked for: {type(error).__name__}: {error}")
+
+
+def other_forward(adapter: Adapter, cell: Cell, text: str) -> Diagnosis:
+    """The diagnosis of a forward that is not the cell's, with the line that makes it another, if one is found."""
+    try:
+        patch = forward_patch(adapter, adapter.roots, cell)
+    except Exception:  # of the user's code, on other inputs
+        patch = None
+    if patch is None:
+        return broken("forward", "", text)
+    proof = f"    with this change forward is that of {cell.name}, on {1 + len(SEEDS)} inputs"
+    text = "\n".join([text, *str(patch).split("\n")[:-1], proof])
+    return replace(with_patch(patch, 0), kind="protocol: forward", text=text)
+
+
+def no_source(root: Any, adapter: Adapter, dys: Sequence[Any]) -> list[str]:
+    """Why the lines of a function cannot be looked into, as a note, with its first wrong variable; [] for an object."""
+    if not isinstance(root, FunctionType):
+        return []
+    if root.__name__ == "<lambda>":
+        return ["the backward is a lambda: a mistake inside of it has no line; write it as a def"]
+    text = f"the source of {root.__qualname__} is not available, so no line of it is named: run it from a file"
+    return ["; ".join(filter(None, [text, wrong_variable(adapter, root, dys)]))]
+
+
+def wrong_variable(adapter: Adapter, function: Any, dys: Sequence[Any]) -> str:
+    """The first local variable that is named as a gradient and is never that gradient, in words; "" if there is none.
+
+    ``df`` is the gradient by f, or by what goes into the activation that gives f, at any step. Arguments do not count.
+    """
+    right, code = adapter.known_gradients(dys), inspect.unwrap(function).__code__
+    lines, changes = [code.co_firstlineno], dict[str, list[tuple[int, Any]]]()  # what each becomes, from which line on
+
+    def note(variables: dict[str, Any]) -> None:
+        for name, x in variables.items():
+            array = isinstance(x, np.ndarray) and x.dtype.kind == "f" and name not in parameters(function)
+            runs = changes.setdefault(name, []) if array else []
+            if array and not (runs and np.array_equal(x, runs[-1][1], equal_nan=True)):
+                runs.append((lines[-1], np.array(x)))
+        lines.append(sys._getframe(2).f_lineno)  # the line that runs next
+
+    with locals_of([code] if right else [], note):
+        adapter.run(adapter.floats, dys)
+    for name, runs in changes.items():
+        meant = [of for of in right if is_gradient(name, of.split(",")[0].rstrip("'"))]
+        fits = [g for of in meant for g in right[of] if any(np.shape(g) == x.shape for _, x in runs)]
+        if fits and not any(distance(x, g) <= ROUNDED for _, x in runs for g in fits):
+            text = f"its local variable {name}, from line {runs[0][0]} on, is never the gradient by"
+            return f"{text} {meant[0].split(',')[0]}"
+    return ""
 
 
 def whole_gradient(name: str, got: Any, right: Any, counts: Mapping[str, int]) -> list[Diagnosis]:

@@ -24,11 +24,11 @@ def diagnoses(job: Job) -> list[Diagnosis]:
         job.accept(patch.unit, patch.text)
     for patch in result.patches:
         patch.holds = should_hold(job, patch)
-    patched = [_with_patch(patch, k) for k, patch in enumerate(result.patches)]
+    patched = [with_patch(patch, k) for k, patch in enumerate(result.patches)]
     return patched or ([_without_patch(result.line)] if result.line else [])
 
 
-def _with_patch(patch: Patch, k: int) -> Diagnosis:
+def with_patch(patch: Patch, k: int) -> Diagnosis:
     return Diagnosis("line", "", str(patch), 0.0, k, None, patch.file, patch.line, patch.function, patch.old, patch.new,
                      patch.diff(), holds=patch.holds)  # fmt: skip
 

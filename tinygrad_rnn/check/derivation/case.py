@@ -1,9 +1,16 @@
-"""A case: the tape of the right computation, what comes back in, the gradients by hand, and the right ones."""
+"""A case: the tape of the right computation, what comes back in, the gradients by hand, and the right ones.
+
+What a gradient by hand may be is a `Reading`: by which values of forward, and how those of several runs are put
+together. A loop computes ``A`` three times, a helper that is called twice binds its variables twice, and
+``h = tanh(h @ W)`` gives one name to two values. By hand people return that of one run, the sum of all, or all of them,
+stacked along some axis.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +18,51 @@ import numpy as np
 from ...tracing.trace import pull
 from ..numeric.compare import CLOSE
 from ..report import distance
-from .readings import Reading, readings, usual
-from .subjects import Subject
 from .tape import Tape, is_activation
+
+
+@dataclass
+class Reading:
+    """The gradients by ``numbers``, one after the other along the first axis, ``put`` together.
+
+    ``direct`` are the values, one in each step, that it is the gradient by as it stands. ``text`` is the reading in
+    words. ``inner`` says that it is by the sum inside of the gate that is named.
+    """
+
+    numbers: Sequence[int]
+    put: Callable[[np.ndarray], np.ndarray]
+    direct: Sequence[int] = ()
+    text: str = ""
+    inner: bool = False
+
+
+def usual(numbers: Sequence[int], timed: bool, inner: bool = False) -> Reading:
+    """The gradient by a value, that of all steps stacked along axis 1."""
+    return Reading(numbers, lambda S: np.moveaxis(S, 0, 1) if timed else S[0], numbers, "", inner)
+
+
+def readings(numbers: Sequence[int], T: int, timed: bool, ndim: int) -> Iterator[Reading]:
+    """All readings for the values of a name, with ``ndim`` axes, K times in each of T steps."""
+    K = len(numbers) // T
+    if not K or len(numbers) % T or K * T == 1:
+        return
+
+    def put(pick: Any, *axes: int) -> Callable[[np.ndarray], np.ndarray]:
+        """``pick`` of an array (T, K, ...), with its first axes at ``axes``."""
+        return lambda S: np.moveaxis(pick(S.reshape(T, K, *S.shape[1:])), range(len(axes)), axes)
+
+    each, every = (" in each step", "steps and runs") if timed else ("", "runs")
+    picks: list[Any] = [(f"run {k + 1} of {K}{each}", lambda S, k=k: S[:, k], numbers[k::K]) for k in range(K)]
+    picks = [*picks, (f"the sum over its {K} runs{each}", lambda S: S.sum(1), ())] if K > 1 else []
+    stacked: list[Any] = [*(picks if timed else ()), (f"all {every}", lambda S: S.reshape(-1, *S.shape[2:]), ())]
+    stacked += [] if timed else [("all runs, from the last", lambda S: S[0, ::-1], ())]
+    for text, pick, direct in [] if timed else picks:
+        yield Reading(numbers, put(lambda S, pick=pick: pick(S)[0]), direct, text)
+    for text, pick, direct in stacked:
+        for axis in range(ndim + 1):
+            yield Reading(numbers, put(pick, axis), direct if axis == 1 else (), f"{text}, along axis {axis}")
+    for axes in itertools.permutations(range(ndim + 2), 2) if K > 1 and timed else ():
+        yield Reading(numbers, put(lambda S: S, *axes), (), f"all {every}")
 
 
 class Case:
@@ -23,13 +72,14 @@ class Case:
     is computed once a step are stacked along axis 1.
     """
 
-    def __init__(self, subject: Subject, given: Mapping[str, Any], dys: Sequence[Any]):
-        self.subject, self.given, self.dys, self.tape = subject, given, dys, Tape(subject.forward)
-        outputs = self.tape.run(subject.outputs, given, subject.kinds, subject.output_names, subject.timed)
+    def __init__(self, derivation: Any, given: Mapping[str, Any], dys: Sequence[Any]):
+        self.timed, self.given, self.dys, self.tape = derivation.timed, given, dys, Tape(derivation.forward)
+        kinds, names = derivation.kinds, derivation.output_names
+        outputs = self.tape.run(derivation.outputs, given, kinds, names, self.timed)
         self.back_in: dict[int, Any] = {}
-        for number, dy in zip(subject.reached(outputs), dys):
+        for number, dy in zip(derivation.reached(outputs), dys):
             self.back_in[number] = self.back_in.get(number, 0) + dy
-        self.steps = len(self.tape.groups[0]) if subject.timed else 1
+        self.steps = len(self.tape.groups[0]) if self.timed else 1
         self.known = {f"d{name}": numbers for name, numbers in self.tape.variables().items()}
         self.hand: dict[str, Any] = {}
         self.read: dict[str, Reading] = {}  # what the gradients by hand are, by name
@@ -43,20 +93,30 @@ class Case:
         """The right gradient, or that of a walk back with ``totals``."""
         totals = self.totals if totals is None else totals
         values = [self.tape.values[number] for number in reading.numbers]
-        return reading.of(np.stack([totals.get(value.number, np.zeros(value.shape or ())) for value in values]))
+        return reading.put(np.stack([totals.get(value.number, np.zeros(value.shape or ())) for value in values]))
 
     def right(self, name: str) -> np.ndarray:
-        """Autograd's gradient for one by hand."""
-        return self.gradient(self.read[name])
-
-    def by_argument(self, name: str) -> np.ndarray:
-        """Autograd's gradient by an argument: ``dWx`` by Wx."""
-        return self.gradient(usual(self.known[name], False))
+        """Autograd's gradient for one by hand, or by an argument."""
+        return self.gradient(self.read[name] if name in self.read else usual(self.known[name], False))
 
     def upstream(self) -> dict[str, np.ndarray]:
         """What every gradient by hand should be, given those before it."""
-        totals = pull(self.tape, self.back_in, self.instead)[0]
+        totals = self.passed_on()
         return {name: self.gradient(reading, totals) for name, reading in self.read.items()}
+
+    def passed_on(self) -> dict[int, Any]:
+        """The gradients by all values, if those by hand are passed on."""
+        return pull(self.tape, self.back_in, self.instead)[0]
+
+    def by_words(self) -> dict[str, list[np.ndarray]]:
+        """The right gradients by the values with names, at all their runs, by what they are called."""
+        gradients = dict[str, list[np.ndarray]]()
+        for name, numbers in self.known.items():
+            op = self.tape.values[numbers[-1]].op
+            runs = [n for n in self.tape.all_runs(name[1:], numbers[-1]) if self.tape.values[n].op == op] or numbers
+            if all(n in self.totals for n in runs):
+                gradients[self.tape.spelled(numbers[-1])] = [np.asarray(self.totals[n]) for n in runs]
+        return gradients
 
     # -- the gradients by hand
 
@@ -82,13 +142,13 @@ class Case:
         exact = {name: self._exact(could[name], g, self.totals) for name, g in numbers.items()}
         for name in sorted(numbers, key=lambda name: exact[name] is None):
             g, two = numbers[name], [reading for reading in could[name] if reading.inner and name in self.known]
-            sure = exact[name] or self._exact(could[name], g, pull(self.tape, self.back_in, self.instead)[0])
+            sure = exact[name] or self._exact(could[name], g, self.passed_on())
             sums += [sure.inner] if sure and two else []
             reading = sure or (two[0] if two and inner else self._likely(name, could[name], g))
             if reading is not None:
                 self.read[name], self.places[name] = reading, could[name].index(reading)
                 if reading.direct and g.shape == np.shape(self.gradient(reading)):
-                    self.instead.update(zip(reading.direct, np.moveaxis(g, 1, 0) if self.subject.timed else [g]))
+                    self.instead.update(zip(reading.direct, np.moveaxis(g, 1, 0) if self.timed else [g]))
         return sums
 
     def _exact(self, could: Sequence[Reading], g: np.ndarray, totals: Mapping[int, Any]) -> Reading | None:
@@ -112,15 +172,16 @@ class Case:
         """
         if name[1:] in self.given:
             return [replace(usual(self.known[name], False), direct=())]
-        timed, values, known = self.subject.timed, self.tape.values, self.known.get(name)
+        values, known = self.tape.values, self.known.get(name)
         equations = [values[number].equation for number in known or ()]
         sums = [equation.args[0] for equation in equations if equation and is_activation(equation.op.name)]
         runs = [numbers for key, numbers in self.known.items() if key[1:] not in self.given]
         runs = [known] if known else [*runs, *reversed(self.tape.groups)]
-        could = [usual(numbers, timed) for numbers in runs] + ([usual(sums, timed, True)] if sums else [])
+        could = [usual(numbers, self.timed) for numbers in runs] + ([usual(sums, self.timed, True)] if sums else [])
         all_runs = [self.tape.all_runs(name[1:], known[-1])] if known else []
-        for numbers in [*all_runs, *(runs if timed else [])]:
-            could += readings(numbers, self.steps, timed, len(values[numbers[0]].shape or ())) if numbers else []
+        for numbers in [*all_runs, *(runs if self.timed else [])]:
+            ndim = len(values[numbers[0]].shape or ()) if numbers else 0
+            could += readings(numbers, self.steps, self.timed, ndim)
         return could
 
     # -- words

@@ -43,19 +43,13 @@ class Tape(Recorder):
         self.groups = self._groups([*slices, numbers[0]] if timed else [])
         return numbers
 
-    def locals(self, variables: Mapping[str, Any]) -> None:
-        super().locals(variables)
-        self._bind(variables)
-
-    def inner_locals(self, variables: Mapping[str, Any]) -> None:
-        super().inner_locals(variables)
-        self._bind(variables)
-
-    def _bind(self, variables: Mapping[str, Any]) -> None:
-        for name, number in self.recorded(variables).items():
+    def recorded(self, variables: Mapping[str, Any]) -> dict[str, int]:
+        numbers = super().recorded(variables)
+        for name, number in numbers.items():
             runs = self.bound.setdefault(name, [])
             if number in self.equations and number not in runs:
                 runs.append(number)
+        return numbers
 
     def _groups(self, ends: Sequence[int]) -> list[list[int]]:
         """The same operation of all steps, which are between ``ends``; each operation alone if there are none."""

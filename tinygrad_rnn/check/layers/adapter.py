@@ -48,6 +48,7 @@ class Adapter:
     """A user-defined layer and its inputs; ``floats`` are its floating inputs and parameters by name."""
 
     fill = 0.0  # what ``grads`` hold before each run
+    kinds: Mapping[str, str] = {}  # of the inputs, where a cell tells them
     saves = True  # does backward read what forward has saved, and are its gradients kept?
 
     def __init__(
@@ -55,6 +56,7 @@ class Adapter:
         timeout: float = SECONDS,
     ):  # fmt: skip
         is_layer(layer)
+        self.roots = getattr(layer, "user_functions", [layer])  # the user's functions, classes and objects
         with limited(type(layer).__name__, timeout):
             layer = DiscoveredLayer(layer, inputs) if is_discovered(layer) else layer
         refuse_deferred("check_layer", layer.forward, layer.backward)
@@ -77,13 +79,8 @@ class Adapter:
 
     @property
     def batched(self) -> list[str]:
-        """The inputs with a row for each sample."""
-        return self.input_names
-
-    @property
-    def optional(self) -> list[str]:
-        """The inputs whose gradients may be None, since nobody need want them."""
-        return self.input_names
+        """The inputs that are no parameters: with a row for each sample, and with gradients that nobody need want."""
+        return [name for name in self.input_names if self.kinds.get(name) != "parameter"]
 
     def dy_names(self, count: int) -> list[str]:
         """What the gradients by the outputs are called in a diagnosis."""
@@ -118,6 +115,12 @@ class Adapter:
         other.floats = {renamed.get(name, name): x for name, x in other.floats.items()}
         other.param_names, other.names, other.fill = self.param_names, list(other.floats), self.fill
         return other
+
+    def on_others(self, rng: np.random.Generator, layer: Any = None) -> Adapter:
+        """An adapter with inputs that differ from these by up to a fifth."""
+        floats = [np.asarray(x).dtype.kind == "f" for x in self.inputs]
+        inputs = [x * rng.uniform(0.8, 1.2, x.shape) if f else x for f, x in zip(floats, self.inputs)]
+        return self.with_inputs(inputs, layer)
 
     def inner_slopes(self, dys: Sequence[Any], seed: int, elements: int) -> dict[str, Any]:
         """The right derivatives by values inside of forward, by name; nothing for a layer that returns none."""

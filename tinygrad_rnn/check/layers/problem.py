@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..numeric.compare import CLOSE, Problem
+from ..numeric.compare import CLOSE, Problem, compared
+from ..numeric.derivatives import Slopes
 from ..report import Row
 from .adapter import Adapter, Run
 from .names import forgotten
@@ -20,6 +21,9 @@ class LayerProblem(Problem):
     """A layer as a `Problem` for `compared`; ``first`` is the first run of its backward."""
 
     first: Run | None = None
+    gradients: Sequence[np.ndarray] = ()  # of the table
+    slopes: Sequence[Slopes] = ()
+    sure = True  # are the references of the table right, so that what is said of a line can be trusted?
 
     def __init__(self, adapter: Adapter, ys: Sequence[np.ndarray], rng: np.random.Generator):
         self.adapter, self.rng, self.names, self.arrays = adapter, rng, adapter.names, adapter.floats
@@ -53,6 +57,22 @@ class LayerProblem(Problem):
         eps = max(self.coarse, float(np.finfo(np.float64).eps))
         return [x * (1 + eps * self.rng.choice([-1.0, 1.0], x.shape)) for x in xs]
 
+    def table(self) -> list[Row]:
+        """A row for each gradient."""
+        rows, self.gradients, self.slopes = compared(self)
+        return [self.with_note(row) for row in rows]
+
+    def pairs(self, wrong: Row) -> list[tuple[Any, Any]]:
+        """What a wrong gradient is, and what it should be; of a large one, along some directions."""
+        k = self.names.index(wrong.name[1:])
+        slope, g = self.slopes[k], self.gradients[k]
+        shape = g.shape if len(slope.values) == g.size else slope.values.shape
+        return [] if wrong.note else [(slope.of(g).reshape(shape), slope.values.reshape(shape))]
+
+    def way(self, name: str) -> tuple[str, str] | None:
+        """The backward edge of a gradient: its value and what reads it, where a tape has them."""
+        return None
+
     def with_note(self, row: Row) -> Row:
         """The row with the verdict and the note for a gradient that could not be compared.
 
@@ -62,7 +82,7 @@ class LayerProblem(Problem):
         row.note = self.misfits.get(row.name, row.note)
         if row.name in self.misfits and row.note != NONE:
             return Row(row.name, "wrong", np.inf, shape=row.shape, note=row.note)
-        if row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.optional:
+        if row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.batched:
             lost = ", ".join(getattr(self.adapter.layer, "unmatched", []))
             functions = getattr(self.adapter.layer, "user_functions", [])
             unread = next(filter(None, (forgotten(function, row.name[1:]) for function in functions)), "")

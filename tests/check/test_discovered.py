@@ -278,6 +278,26 @@ def test_gradients_by_the_entries_of_an_argument_are_compared(name, factor):
     assert report.tensors["dp.W"].verdict == report.verdict and report.tensors["dp.b"].verdict == "right"
 
 
+@pytest.mark.parametrize("factor", [1, -3])
+@pytest.mark.parametrize("names", ["dcontext, cache", "cache, dcontext", "dy, bundle", "bundle, dy"])
+def test_a_cache_is_the_only_argument_that_is_no_gradient(names, factor, tmp_path):
+    """``dcontext`` is named like a cache, and is the gradient by the context."""
+    gradient, cache = names.split(", ") if names.startswith("d") else names.split(", ")[::-1]
+    text = f"""
+def attend(query, W):
+    context = query @ W
+    return context, (query, W)
+
+def attend_back({names}):
+    query, W = {cache}
+    return {gradient} @ W.T, {factor} * query.T @ {gradient}
+"""
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    module = load(tmp_path / "mine.py", "kept_elsewhere")
+    report = tg.check_backward(module.attend, module.attend_back, X, W.T)
+    assert report.tensors["dW"].verdict == ("right" if factor == 1 else "wrong"), str(report)
+
+
 @pytest.mark.parametrize(("last", "verdict"), [("dW", "right"), ("-3 * dW", "wrong")])
 def test_a_tuple_of_gradients_by_the_entries_is_matched_by_names(last, verdict, tmp_path):
     text = f"""

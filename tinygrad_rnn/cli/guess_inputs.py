@@ -34,6 +34,8 @@ NAMES = {
 }  # fmt: skip
 WHOLE = ("", "ids", "x")  # kinds that may be whole numbers
 TRIED = ("", "ids", "weight")  # kinds of which every usual shape is tried
+#: Weights of one letter that come together: that of the input, that of the state, and perhaps that of the output.
+PAIRS = (("u", "w", "v"), ("w", "u"), ("u", "v"), ("w", "r"))
 GATES = (1, 4, 3)
 FORMS = ("rows", "columns", "columns, flat biases", "columns of a batch")  # biases may be flat where states are columns
 LAYOUTS = ("N", "NT", "TN")  # of x: one step, the batch first, or time first
@@ -128,8 +130,9 @@ def kind_of(argument: str, names: Iterable[str]) -> str:
     known = next((kind for kind, keys in NAMES.items() if name in keys), "weight" if WEIGHT.match(argument) else "")
     if name == "w" and not any(other in NAMES["state"] for other in others):
         return "D kH"  # there is no state that it could be a weight of
-    if name in ("w", "u") and "w" in others and "u" in others:
-        return "D kH" if name == ("u" if "v" in others else "w") else "H kH"
+    pair = next((pair for pair in PAIRS if {*pair} <= {*others}), "")
+    if name in pair:
+        return ("D kH", "H kH", "H V")[pair.index(name)]
     if not gate or sum(bool(re.fullmatch("w[zrnfgico]", other)) for other in others) < 2:
         return known
     recurrent = any(re.fullmatch("u[zrnfgioch]", other) for other in others)

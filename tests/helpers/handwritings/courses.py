@@ -105,8 +105,69 @@ def loss_and_gradients(X, y, weights):
     grads = {"Wxh": X.T @ a, "bh": a.sum(axis=0), "Why": h.T @ d}
     return loss, grads
 """
+PULLBACKS = """\
+import numpy as np
+
+
+def affine(x, W):
+    return x @ W, lambda dy: (dy @ W.T, x.T @ dy)
+
+
+def rnn(xs, h, W, R):
+    hs, pulls = [], []
+    for x in xs:
+        (a, pull_x), (b, pull_h) = affine(x, W), affine(h, R)
+        h = np.tanh(a + b)
+        hs.append(h)
+        pulls.append((h, pull_x, pull_h))
+
+    def pullback(dhs):
+        dxs, dh, dW, dR = np.zeros_like(xs), 0, 0, 0
+        for t in reversed(range(len(xs))):
+            new, pull_x, pull_h = pulls[t]
+            da = (dhs[t] + dh) * (1 - new * new)
+            dxs[t], gW = pull_x(da)
+            dh, gR = pull_h(da)
+            dW, dR = dW + gW, dR + gR
+        return dxs, dh, dW, dR
+    return np.array(hs), pullback
+
+
+def rnn_forward(xs, h, W, R):
+    return rnn(xs, h, W, R)
+
+
+def rnn_backward(dhs, pullback):
+    return pullback(dhs)
+"""
+PACKED = """\
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class Tape:
+    x: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+
+def elman_forward(x, h0, U, V):
+    h = np.tanh(x @ U + h0 @ V)
+    return 1.0 * h, (Tape(x, h0, h), U, V)
+
+
+def elman_backward(dh, packed):
+    tape, U, V = packed
+    da = dh * (1 - tape.after ** 2)
+    return da @ U.T, da @ V.T, tape.x.T @ da, tape.before.T @ da
+"""
 SLIPS = {
     "LIST_OF_WEIGHTS": ("hs[t].T @ a", "hs[t + 1].T @ a"), "LABELS_OR_NONE": ("(1 - h ** 2)", "(1 - h)"),
     "STATIC_PAIR": ("prevh.T.dot(d)", "-prevh.T.dot(d)"), "CALLED": ("self.inp.T @ grad,", "-self.inp.T @ grad,"),
+    "PULLBACKS": ("dR + gR", "dR"), "PACKED": ("tape.after ** 2", "tape.before ** 2"),
     "WEIGHTS_IN_A_DICT": ('{"Wxh": X.T @ a', '{"Wxh": 2 * X.T @ a'),
 }  # fmt: skip

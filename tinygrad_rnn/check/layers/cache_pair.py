@@ -15,7 +15,7 @@ from ...cells.cell import Cell
 from ...errors import Uncheckable
 from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, required, takes_any_argument
 from .functions import functions_as_layer
-from .names import returned_names
+from .names import LIKE, is_gradient, returned_names
 
 CACHE = re.compile("cache|tape|saved|ctx|context|memo|residual|intermediate", re.IGNORECASE)
 
@@ -47,10 +47,17 @@ def _by_name(f: Callable[..., Any]) -> bool:
 
 
 def cache_of(backward: Any, forward: Any = None) -> str | None:
-    """The argument of a backward that is the cache: it is called so, or as the last variable that forward returns."""
-    last = returned_names(forward)[-1:] if inspect.isfunction(forward) else []
-    usual = (name for name in parameters(backward) if CACHE.search(name))
-    return next(usual, next((name for name in last if name in parameters(backward)), None))
+    """The argument of a backward that is the cache, by its name; else the last variable that forward returns.
+
+    Else the only argument that is no gradient and no input of forward: ``backward(dout, pullback)``.
+    """
+    names, first = required(backward), required(forward) if inspect.isfunction(forward) else []
+    usual = [name for name in parameters(backward) if (word := CACHE.search(name)) and not is_gradient(name, word[0])]
+    last = [name for name in returned_names(forward)[-1:] if name in parameters(backward)] if first else []
+    others = [name for name in names if not LIKE.match(name)]
+    alone = len(others) == 1 < len(names) and others[0] not in parameters(forward)
+    clear = bool(first) and alone and (names[-1:] == others or len(first) > 1)  # (z, dy) may mean (x, dy)
+    return next(iter([*usual, *last, *others[:clear]]), None)
 
 
 def takes_cache(backward: Any, forward: Any = None) -> bool:

@@ -316,6 +316,29 @@ def backward(dy, cache):
     assert report.verdict == report.tensors["dp.W"].verdict == verdict, str(report)
 
 
+@pytest.mark.parametrize("wrong", ["W", "v", "d"])
+def test_weights_that_are_called_v_and_d_are_no_value_and_its_gradient(wrong, tmp_path):
+    text = """
+import numpy as np
+
+class Readout:
+    def __init__(self):
+        self.params = {"W": np.ones((2, 3)), "v": np.ones((3, 1)), "d": np.zeros(1)}
+
+    def loss(self, x):
+        p = self.params
+        h = np.tanh(x @ p["W"])
+        y = h @ p["v"] + p["d"]
+        grads = {"W": x.T @ (y @ p["v"].T * (1 - h * h)), "v": h.T @ y, "d": y.sum(0)}
+        return 0.5 * np.sum(y * y), grads
+"""
+    (tmp_path / "mine.py").write_text(text.replace("return 0.5", f"grads['{wrong}'] *= 3\n        return 0.5"))
+    report = tg.check_loss(load(tmp_path / "mine.py", "kept_elsewhere").Readout().loss, X)
+    verdicts = {name: row.verdict for name, row in report.tensors.items() if name != "dx"}
+    assert len(verdicts) == 3 and [name for name in verdicts if verdicts[name] == "wrong"] == [
+        {"W": "dW", "v": "dv", "d": "dparams.d"}[wrong]], str(report)  # fmt: skip
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_weights_of_a_gate_g_are_no_gradient(kept):
     """W_g is named like the gradient by W, but forward reads it."""

@@ -10,7 +10,7 @@ import copy
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,7 +20,7 @@ from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names
 from .calls import run_backward
 from .copies import fields_of
-from .names import LIKE, as_dict, by_key, in_order, is_gradient, key_of, returned_names, unmatched
+from .names import LIKE, as_dict, by_key, gradients_in, in_order, is_gradient, returned_names, unmatched
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 Path = tuple[Any, ...]  # attributes, keys and indices, from the layer to an array
@@ -45,7 +45,8 @@ class DiscoveredLayer:
         self.returned_names = getattr(layer, "returned_names", None) or returned_names(layer.backward)
         self.user_functions = getattr(layer, "user_functions", [layer.backward])
         arrays = floats_by_path(layer)
-        self.paths = names_of(path for path in arrays if not any(is_beside(path, other) for other in arrays))
+        kept = [place for path in arrays for place in beside(path, arrays)]
+        self.paths = names_of(path for path in arrays if path not in kept)
         methods = {name: as_method(getattr(DiscoveredLayer, f"_run_{name}"), inspect.signature(getattr(layer, name)))
                    for name in ("forward", "backward")}  # fmt: skip
         self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
@@ -101,9 +102,9 @@ class DiscoveredLayer:
         again = other.forward(*copy.deepcopy(inputs))
         return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(flatten(result)[0], flatten(again)[0]))
 
-    def _beside(self, path: Path, arrays: Iterable[Path]) -> Path | None:
-        """`beside`, of the arrays that are no parameters themselves."""
-        return beside(path, (other for other in arrays if other not in self.paths))
+    def _beside(self, path: Path, arrays: Mapping[Path, np.ndarray]) -> Path | None:
+        """The first of `beside`, of the arrays that are no parameters themselves."""
+        return next(iter(beside(path, arrays, self.paths)), None)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -220,9 +221,14 @@ def shortened(path: Path, names: Sequence[str]) -> list[Path]:
     return [path, *(path[:k] + path[k + 1 :] for k, part in enumerate(path) if part in names and len(path) > 1)]
 
 
-def beside(path: Path, arrays: Iterable[Path]) -> Path | None:
-    """The path of the gradient by the array at ``path``, if it is kept beside it."""
-    return next((other for other in arrays if is_beside(other, path)), None)
+def beside(path: Path, arrays: Mapping[Path, np.ndarray], parameters: Container[Path] = ()) -> list[Path]:
+    """The paths of gradients by the array at ``path`` that are kept beside it, and are no parameters themselves.
+
+    ``x.d`` is the gradient by ``x.v``, but where arrays have several shapes both are weights of these names.
+    """
+    weights = len({x.shape for key, x in arrays.items() if key[:-1] == path[:-1]}) > 1 and path[-1] in VALUES
+    return [other for other in arrays if other not in parameters and is_beside(other, path)
+            and not (weights and other[:-1] == path[:-1] and other[-1] in GRADIENTS)]  # fmt: skip
 
 
 def _is_weight(path: Path) -> bool:
@@ -230,20 +236,12 @@ def _is_weight(path: Path) -> bool:
     return any(WEIGHT.fullmatch(str(part)) for part in path)
 
 
-def gradients_in(part: Any, name: str, paths: Mapping[Path, str]) -> dict[str, Any]:
-    """The gradients by parameters in a part of what a function returned: a dict by keys, an array by its ``name``."""
-    fields = as_dict(part)
-    if fields is not None:
-        keys = {mine: key_of(str(path[-1]), fields) for path, mine in paths.items()}
-        return {mine: fields[key] for mine, key in keys.items() if key is not None}
-    return {mine: part for path, mine in paths.items() if is_gradient(name, str(path[-1]))}
-
-
 def names_of(paths: Iterable[Path]) -> dict[Path, str]:
     """The name of each array: the last part of its path if that tells which weight it is, else the whole."""
     shown = {path: path[1:] if path[0] == "variables" else path[2:] if path[0] == "owner" else path for path in paths}
-    short = {path: part[:-1] if part[-1] in VALUES and part[:-1] else part for path, part in shown.items()}
-    shown = short if len({*short.values()}) == len(shown) else shown
+    places = [part[:-1] for part in shown.values()]
+    shown = {path: part[:-1] if part[-1] in VALUES and part[:-1] and places.count(part[:-1]) == 1 else part
+             for path, part in shown.items()}  # fmt: skip
     last = [str(part[-1]) for part in shown.values()]
     return {path: end if last.count(end) == 1 and (len(end) > 2 or WEIGHT.fullmatch(end)) else ".".join(map(str, part))
             for (path, part), end in zip(shown.items(), last)}  # fmt: skip

@@ -136,7 +136,7 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
     def kept_gradients(inputs: tuple[Any, ...]) -> dict[Any, np.ndarray]:
         """The gradients beside the weights, in the object of the method and in global variables, by path."""
         arrays = floats_by_path([inputs[: inspect.ismethod(function)], {name: variables[name] for name in read}])
-        return {place: arrays[place] for path in arrays if (place := beside(path, arrays)) is not None}
+        return {place: arrays[place] for path in arrays for place in beside(path, arrays)[:1]}
 
     def forward(*inputs: Any) -> Any:
         for g in kept_gradients(inputs).values():

@@ -106,6 +106,15 @@ def by_key(arguments: Sequence[str], inputs: Sequence[Any], g: Mapping[Any, Any]
     return by_input
 
 
+def gradients_in(part: Any, name: str, paths: Mapping[tuple[Any, ...], str]) -> dict[str, Any]:
+    """The gradients by parameters in a part of what a function returned: a dict by keys, an array by its ``name``."""
+    fields = as_dict(part)
+    if fields is not None:
+        keys = {mine: key_of(str(path[-1]), fields) for path, mine in paths.items()}
+        return {mine: fields[key] for mine, key in keys.items() if key is not None}
+    return {mine: part for path, mine in paths.items() if is_gradient(name, str(path[-1]))}
+
+
 def _is_like(x: Any, g: Any) -> bool:
     """Can it be the gradient by an input: an array, or a list of arrays, of its shape?"""
     if isinstance(x, dict) or g is None or isinstance(g, dict):

@@ -60,6 +60,16 @@ def test_the_sums_of_a_tile_fit_into_the_registers(registers, bits):
         assert cut.padded - cut.columns < cut.lanes
 
 
+@pytest.mark.parametrize("rows, vectors", [(1, 1), (1, 2), (1, 5), (2, 1), (3, 2)])
+def test_products_of_few_rows_do_not_wait_for_their_own_sums(rows, vectors):
+    columns = vectors * tile.host_registers().bits // 32
+    cut = panels.panels(rows, 32, columns, 32)
+    A, W, C = (np.zeros(shape, np.float32) for shape in ((rows, 32), (columns, 32), (rows, columns)))
+    text = optimised_text(*source(cut, A, W, C)[:2])
+    count = len(re.findall(rf"phi <{cut.lanes} x float>", text))
+    assert count > tile.LATENCY // 2  # else twice as many would be computed at a time
+
+
 def test_a_depth_of_several_blocks_covers_each_row_once(monkeypatch):
     monkeypatch.setattr(panels, "DEPTH", 4)
     for K in range(1, 20):

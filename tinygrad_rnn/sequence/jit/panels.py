@@ -82,14 +82,14 @@ def panels(rows: int, K: int, columns: int, bits: int, registers: Registers | No
 def _cycles(rows: int, height: int, vectors: int, near: bool) -> float:
     """A quarter of the cycles that a panel of ``vectors`` takes for each row of the weight.
 
-    A cycle has two products and two loads; a sum is not ready for the next product before four cycles. A vector from
-    the second cache takes about a quarter of a cycle more, a load from the first one much less.
+    A cycle has two products and two loads. A vector from the second cache takes about a quarter of a cycle more, a load
+    from the first one much less.
     """
     if not vectors:
         return 0
 
     def cycles(tile: int) -> float:
-        return 2 * max(tile * vectors, tile + vectors, 8) + ((tile + vectors) / 4 if near else vectors)
+        return 2 * max(tile * vectors, tile + vectors) + ((tile + vectors) / 4 if near else vectors)
 
     return rows // height * cycles(height) + (cycles(rows % height) if rows % height else 0)
 

@@ -12,6 +12,8 @@ from typing import Any
 from llvmlite import binding, ir
 
 FLOATS = {32: ir.FloatType(), 64: ir.DoubleType()}
+#: Sums of products that a core computes at a time: two begin in a cycle, and a sum is ready after four.
+LATENCY = 8
 
 
 @dataclass(frozen=True)
@@ -63,27 +65,46 @@ class Tile:
         return [builder.gep(start, [builder.mul(stride, _int(row))], source_etype=kind) for row in range(self.rows)]
 
     def _loop(self, builder: Any, a: Any, a_stride: Any, b: Any, depth: Any, step: Any) -> list[Any]:
-        """The loop over ``depth``, with one vector of sums for each row and each vector of columns."""
-        kind = FLOATS[self.bits]
-        vector, start = ir.VectorType(kind, self.lanes), builder.block
-        lines = self._rows(builder, a, a_stride)
-        loop, end = builder.append_basic_block("products"), builder.append_basic_block("sums")
-        builder.branch(loop)
-        builder.position_at_end(loop)
+        """The loop over ``depth``, with one vector of sums for each row and each vector of columns.
+
+        Where these are few, ``chains`` rounds have sums of their own, and do not wait for each other.
+        """
+        count, lines = self.rows * self.vectors, self._rows(builder, a, a_stride)
+        chains = max(LATENCY // count, 1)
+        zero = ir.Constant(ir.VectorType(FLOATS[self.bits], self.lanes), [0.0] * self.lanes)
+        stop = builder.mul(builder.udiv(depth, _int(chains)), _int(chains))
+        sums = self._rounds(builder, lines, b, (_int(0), stop, step), [zero] * (count * chains))
+        if chains == 1:
+            return sums
+        totals = self._rounds(builder, lines, b, (stop, depth, step), sums[:count])
+        for k in range(count, count * chains):
+            totals[k % count] = builder.fadd(totals[k % count], sums[k])
+        return totals
+
+    def _rounds(self, builder: Any, lines: list[Any], b: Any, along: Any, starts: list[Any]) -> list[Any]:
+        """The sums after a loop ``along`` (start, stop, step in a row of A); a round adds to each of ``starts``."""
+        first, stop, step = along
+        kind, before, vector = FLOATS[self.bits], builder.block, starts[0].type
+        head, body, end = (builder.append_basic_block(name) for name in ("depth", "products", "sums"))
+        builder.branch(head)
+        builder.position_at_end(head)
         k = builder.phi(ir.IntType(64))
-        sums = [builder.phi(vector) for _ in range(self.rows * self.vectors)]
-        k.add_incoming(_int(0), start)
-        line = builder.gep(b, [builder.mul(k, _int(self.vectors * self.lanes))], source_etype=kind)
-        bs = [self._load(builder, line, j, vector) for j in range(self.vectors)]
-        news = self._add(builder, lines, k if step is None else builder.mul(k, step), bs, sums)
-        after = builder.add(k, _int(1))
-        k.add_incoming(after, loop)
-        for total, new in zip(sums, news):
-            total.add_incoming(ir.Constant(vector, [0.0] * self.lanes), start)
-            total.add_incoming(new, loop)
-        builder.cbranch(builder.icmp_signed("<", after, depth), loop, end)
+        sums = [builder.phi(vector) for _ in starts]
+        builder.cbranch(builder.icmp_signed("<", k, stop), body, end)
+        builder.position_at_end(body)
+        after, news = k, list[Any]()
+        while len(news) < len(sums):
+            line = builder.gep(b, [builder.mul(after, _int(self.vectors * self.lanes))], source_etype=kind)
+            bs = [self._load(builder, line, j, vector) for j in range(self.vectors)]
+            place = after if step is None else builder.mul(after, step)
+            news += self._add(builder, lines, place, bs, sums[len(news) :])
+            after = builder.add(after, _int(1))
+        builder.branch(head)
+        for phi, start, new in zip([k, *sums], [first, *starts], [after, *news]):
+            phi.add_incoming(start, before)
+            phi.add_incoming(new, body)
         builder.position_at_end(end)
-        return news
+        return sums
 
     def _add(self, builder: Any, lines: list[Any], place: Any, bs: list[Any], sums: list[Any]) -> list[Any]:
         """The sums with the products at a place of the rows of A, one factor at a time, because registers are few."""

@@ -171,3 +171,9 @@ def test_a_forked_process_has_helpers_of_its_own(counting, monkeypatch):
     child.start()
     child.join(timeout=30)
     assert child.exitcode == 0
+
+
+def test_weights_that_are_packed_at_different_times_share_memory():
+    source = tg.plan(tg.lstm, N=8, D=40, H=40, mode="jit").source
+    assert ("def forward_pack_1(" in source, "packed_1" in source) == (True, False)
+    assert "packed_1" in tg.plan(tg.gru, N=8, D=40, H=40, mode="jit").source  # two products of one step

@@ -17,7 +17,7 @@ from .chains import chains
 from .contractions import letters
 from .moves import MOVES, reshaped
 from .places import Place, part, whole
-from .products import Product, packed
+from .products import Product
 from .rows import apart, merged, of_one_row, of_part
 from .scalars import REDUCTIONS, element, is_elementwise, is_reduction, literal, reduced_axes
 from .source import Argument, Source
@@ -75,7 +75,7 @@ class Body:
 
     def arguments(self) -> list[Argument]:
         """What the function is called with, after T."""
-        return [*self.storage.arrays.values(), *(packed(product.k, product.cut) for product in self.products)]
+        return [*self.storage.arrays.values(), *(product.packed for product in self.products)]
 
     def function(self, name: str) -> Source:
         """The function, whose parts are those of the rows."""
@@ -222,7 +222,8 @@ class Body:
             static, dtypes = self.plan.of_class[statement.args[1]] == STATIC, {value.dtype for value in values}
             shapes = [value.shape for value in values]
             if static and len(dtypes) == 1 and Product.fits(places, shapes):
-                self.products.append(Product(next(self.numbers), places, shapes, values[0].dtype.itemsize))
+                size, slot = values[0].dtype.itemsize, len(self.products)
+                self.products.append(Product(next(self.numbers), slot, places, shapes, size))
                 return [self.products[-1].call()]
         sizes = {letter: n for word, value in zip(words, values) for letter, n in zip(word, value.shape) if n > 1}
         order = [*result, *(letter for letter in dict.fromkeys("".join(words)) if letter not in result)]

@@ -95,12 +95,13 @@ def _product(writer: Writer, title: str, statement: Statement, numbers: Iterator
         return calls
     k = next(numbers)
     cut = panels(0, K, columns, writer.program.values[W].dtype.itemsize * 8)
-    calls.add(packing(title, k, cut, weight, storage.arrays[weight.array]), [packed(k, cut).name])
-    calls.memory.append(packed(k, cut))
+    memory = packed(0, cut)
+    calls.add(packing(title, k, cut, weight, storage.arrays[weight.array], memory), [memory.name])
+    calls.memory.append(memory)
     places = [rows.text(f" + part * {ROWS * rows.stride}") for rows in (left, out)]
-    text = f"multiply(cut_{k}, {places[0]}, packed_{k}, {places[1]}, np.minimum(T * {N} - part * {ROWS}, {ROWS}))"
+    text = f"multiply(cut_{k}, {places[0]}, {memory.name}, {places[1]}, np.minimum(T * {N} - part * {ROWS}, {ROWS}))"
     name, blocks = f"{title}_product_{k}", f"(T * {N} + {ROWS - 1}) // {ROWS}"
-    arguments = [left.argument, packed(k, cut), out.argument]
+    arguments = [left.argument, memory, out.argument]
     calls.add({name: Source.of(name, arguments, [text], [f"cut_{k} = {cut!r}"], blocks)}, [out.argument.name])
     calls.work, calls.choices = 2 * N * K * columns, [f"{(N, K)} @ {(K, columns)} in {cut}, {ROWS} rows at a time"]
     return calls

@@ -14,14 +14,12 @@ and a thread that comes late takes what is left. A block computes the same on ev
 from __future__ import annotations
 
 import functools
-import math
 import operator
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
 from .helpers import BYTE, WORK, write_offers
@@ -56,10 +54,8 @@ class Pass:
         integers = -(-8 * (1 + len(self.arguments)) // APART) * APART  # T and the addresses of the arrays
         result = [(self.counters + integers, 0)]
         for argument in self.memory:
-            timed = argument.shape[:1] == ("T",)
-            count = math.prod(argument.shape[timed:]) * np.dtype(argument.kind).itemsize
-            count, (fixed, a_step) = -(-count // APART) * APART, result[-1]
-            result.append((fixed + count * (not timed), a_step + count * timed))
+            count, (fixed, a_step) = -(-argument.nbytes // APART) * APART, result[-1]
+            result.append((fixed + count * (not argument.timed), a_step + count * argument.timed))
         return result
 
     def text(self, name: str, sources: Mapping[str, Source]) -> str:

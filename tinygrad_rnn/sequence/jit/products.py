@@ -9,15 +9,15 @@ from .places import Place
 from .source import Argument, Source
 
 
-def packed(k: int, cut: Panels) -> Argument:
-    """The memory of the packed weight of product ``k``."""
-    return Argument(f"packed_{k}", (cut.K * cut.padded,), f"float{cut.bits}")
+def packed(slot: int, cut: Panels) -> Argument:
+    """The memory of a packed weight. Products at different times use the same: a weight is packed when it is needed."""
+    return Argument(f"packed_{slot}", (cut.K * cut.padded,), f"float{cut.bits}")
 
 
-def packing(title: str, k: int, cut: Panels, weight: Place, array: Argument) -> dict[str, Source]:
-    """The functions that pack a weight, which lies at a place of ``array``: a block is a panel."""
-    arguments, head = [array, packed(k, cut)], [f"cut_{k} = {cut!r}"]
-    number = f"cut_{k}, packed_{k}, lambda k, j: {weight.index(['k', 'j'])}"
+def packing(title: str, k: int, cut: Panels, weight: Place, array: Argument, memory: Argument) -> dict[str, Source]:
+    """The functions that pack the weight of product ``k``, which lies at a place of ``array``: a block is a panel."""
+    arguments, head = [array, memory], [f"cut_{k} = {cut!r}"]
+    number = f"cut_{k}, {memory.name}, lambda k, j: {weight.index(['k', 'j'])}"
     result: dict[str, Source] = {}
     if cut.whole:
         name = f"{title}_pack_{k}"
@@ -29,16 +29,21 @@ def packing(title: str, k: int, cut: Panels, weight: Place, array: Argument) -> 
 
 
 class Product:
-    """Product number ``k`` of a direction, in the loop."""
+    """Product number ``k`` of a direction, number ``slot`` of the loop."""
 
-    def __init__(self, k: int, places: Sequence[Place], shapes: Sequence[tuple[int, ...]], size: int):
-        self.k, self.places, self.shapes, self.size = k, places, shapes, size
+    def __init__(self, k: int, slot: int, places: Sequence[Place], shapes: Sequence[tuple[int, ...]], size: int):
+        self.k, self.slot, self.places, self.shapes, self.size = k, slot, places, shapes, size
         (rows, K), (_, columns) = shapes[:2]
         self.cut: Panels = panels(rows, K, columns, size * 8)
 
     def __str__(self) -> str:
         left, right = self.shapes[:2]
         return f"{left} @ {right} in {self.cut}"
+
+    @property
+    def packed(self) -> Argument:
+        """The memory of the weight, which no other product of the loop uses."""
+        return packed(self.slot, self.cut)
 
     @property
     def work(self) -> int:
@@ -63,4 +68,4 @@ class Product:
     def call(self) -> str:
         """The product at a step."""
         left, _, out = (f"rows({place.array}, {place.start()}, {place.strides()[0]})" for place in self.places)
-        return f"multiply(cut_{self.k}, {left}, packed_{self.k}, {out})"
+        return f"multiply(cut_{self.k}, {left}, {self.packed.name}, {out})"

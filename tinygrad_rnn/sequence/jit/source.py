@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 #: An ndarray begins with the header of a Python object; the address of its numbers is next (PyArrayObject in C).
 HEADER = object.__basicsize__
@@ -17,6 +20,16 @@ class Argument:
     name: str
     shape: tuple[Any, ...]
     kind: str
+
+    @property
+    def timed(self) -> bool:
+        """Is there a part of it for each step?"""
+        return self.shape[:1] == ("T",)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes, or those of a step."""
+        return math.prod(self.shape[self.timed :]) * np.dtype(self.kind).itemsize
 
     def __str__(self) -> str:
         return f"{self.name}: {self.kind} ({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"

@@ -19,7 +19,7 @@ from .bulk import Calls, bulk
 from .chains import into_loop
 from .passes import in_phases
 from .phases import Phase, phases, reads_of, sink
-from .products import packed, packing
+from .products import packing
 from .store import Functions
 
 
@@ -145,9 +145,9 @@ class CompiledWriter(Writer):
         calls, arrays = Calls(), body.storage.arrays
         for product in body.products:
             weight = product.places[1]
-            sources = packing(self.title, product.k, product.cut, weight, arrays[weight.array])
-            calls.add(sources, [packed(product.k, product.cut).name])
-            calls.memory.append(packed(product.k, product.cut))
+            sources = packing(self.title, product.k, product.cut, weight, arrays[weight.array], product.packed)
+            calls.add(sources, [product.packed.name])
+            calls.memory.append(product.packed)
         calls.memory += [arrays[name] for name in body.storage.buffers]
         new = [self.all_steps(number) for number in stored if self.stored_next(number) is None]
         calls.add({name: body.function(name)}, [*new, *body.storage.buffers, *carried])
@@ -173,13 +173,13 @@ class CompiledWriter(Writer):
         sources, written = self.waiting.sources, self.waiting.written
         if not sources:
             return
-        inner = [argument.name for argument in self.waiting.memory]
+        inner = {argument.name: argument for argument in sorted(self.waiting.memory, key=lambda each: each.nbytes)}
         given = {argument.name: argument for source in sources.values() for argument in source.arguments
                  if argument.name not in inner}  # fmt: skip
         name, phases = f"{self.title}_{len(self.functions.passes)}", in_phases(sources, written)
         texts = [name if name in self.ready else f"np.asarray({name}, order='C')" for name in given]
-        waiting, arguments = self.waiting, list(given.values())
-        self.texts.space[name] = self.functions.add(name, sources, phases, arguments, waiting.memory, waiting.work)
+        arguments, memory = list(given.values()), list(inner.values())
+        self.texts.space[name] = self.functions.add(name, sources, phases, arguments, memory, self.waiting.work)
         self.loop_source += "".join(source.text for source in sources.values())
         self.loop_source += self.functions.passes[name].text(name, sources)
         self.add(f"{name}({', '.join(['T', *texts])})")

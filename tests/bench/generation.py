@@ -20,7 +20,7 @@ def ours(mode: str) -> Callable[..., Job]:
     def setup(N: int, D: int, H: int) -> Job:
         tg, case = library("tinygrad_rnn"), lstm_case(N, STEPS, D, H)
         if mode == "jit":
-            library("llvmlite")
+            library("llvmlite.binding")
         params = {name: tg.tensor(getattr(case, name), requires_grad=True) for name in ("Wx", "Wh", "b")}
         xs = [tg.tensor(case.xs[:, t : t + 1]) for t in range(STEPS)]
 

@@ -53,7 +53,7 @@ def ours(mode: str) -> Callable[..., Job]:
     def setup(N: int, T: int, D: int, H: int, kind: str = "LSTM", dtype: str = "float32", train: bool = True) -> Job:
         tg = library("tinygrad_rnn")
         if mode == "jit":
-            library("llvmlite")
+            library("llvmlite.binding")
         cell, (xs, dhs, given) = getattr(tg, KINDS[kind][0]), case(kind, N, T, D, H, dtype)
         leaves = {name: tg.tensor(array, requires_grad=True) for name, array in {"xs": xs, **given}.items()}
         params = {name: leaf for name, leaf in leaves.items() if name != "xs"}

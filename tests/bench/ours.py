@@ -39,7 +39,7 @@ def layer(make: Callable[[Any], Any], mode: str) -> Callable[..., Job]:
     def setup(N: int, T: int, D: int, H: int, dtype: str = "float32") -> Job:
         tg = library("tinygrad_rnn")
         if mode == "jit":
-            library("llvmlite")
+            library("llvmlite.binding")
         cell, case = make(tg), lstm_case(N, T, D, H, dtype)
         xs = tg.tensor(case.xs, requires_grad=True)
         params = {name: tg.tensor(getattr(case, name), requires_grad=True) for name in ("Wx", "Wh", "b")}

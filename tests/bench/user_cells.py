@@ -113,7 +113,7 @@ def in_ours(name: str, mode: str) -> Callable[..., Job]:
     def setup(N: int, T: int, D: int, H: int) -> Job:
         tg = library("tinygrad_rnn")
         if mode == "jit":
-            library("llvmlite")
+            library("llvmlite.binding")
         cell = own(tg) if name == "own" else getattr(tg, name)
         xs, dhs, first, given = case(name, N, T, D, H)
         leaves = {key: tg.tensor(array, requires_grad=True) for key, array in {"xs": xs, **given}.items()}

@@ -358,12 +358,12 @@ def test_a_picture_has_the_ratio_that_was_asked_for(aspect, ratio):
 
 
 def test_text_that_is_too_small_goes_a_level_up_or_says_so():
-    def long(x, W):
-        for _ in range(20):
+    def long(x, *weights):
+        for W in weights:
             x = tanh(x @ W + x @ W)
         return x
 
-    inputs = np.ones((2, 3)), np.ones((3, 3))
+    inputs = np.ones((2, 3)), *[np.ones((3, 3))] * 20
     coarser = draw(long, *inputs)
     assert coarser.graph.note == "" or coarser.graph.note.startswith("drawn with affine=True: the text")
     kept = draw(long, *inputs, level="op")

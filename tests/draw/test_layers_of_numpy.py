@@ -148,7 +148,7 @@ def test_arguments_keep_their_names_as_arrays_and_as_tensors():
 
 
 def test_arrays_that_the_code_writes_to_carry_gradients(normal):
-    graph = draw(OverTime(normal((3, 4)), normal((4, 4))), normal((2, 3, 3))).graph
+    graph = draw(OverTime(normal((3, 4)), normal((4, 4))), normal((2, 3, 3)), level="op").graph
     assert [node.op for node in graph].count("tanh") == 3 and graph["U"].gradient > 0
 
 

@@ -118,3 +118,98 @@ def test_calls_that_are_no_chain_are_no_steps():
 
     x, h = np.ones((1, 3)), np.ones((1, 4))
     assert all(row.steps == 1 for row in draw(twice, x, h, np.ones((3, 4)), np.eye(4)).graph.rows)
+
+
+def char_loss(inputs, targets, h, Wx, Wh, Wy):
+    """min-char-rnn's handwriting: columns, dicts by time, and a running total."""
+    xs, hs, loss = {}, {-1: np.copy(h)}, 0
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((len(Wy), 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(Wx @ xs[t] + Wh @ hs[t - 1])
+        y = Wy @ hs[t]
+        p = np.exp(y) / np.sum(np.exp(y))
+        loss += -np.log(p[targets[t], 0])
+    return loss
+
+
+def filled(xs, h, W, U):
+    hs = np.zeros((*xs.shape[:2], len(U)))
+    for t, x in enumerate(xs.transpose(1, 0, 2)):
+        a = x @ W + h @ U
+        h = hs[:, t] = np.tanh(a)
+    return hs
+
+
+def with_while(xs, h, W, U):
+    t = 0
+    while t < xs.shape[1]:
+        a = xs[:, t] @ W + h @ U
+        h = np.tanh(a)
+        t += 1
+    return h @ U
+
+
+def gated(xs, h, W, U):
+    """A function of the user's for a gate, and states in a list that is filled."""
+    states = [h]
+    for t in range(xs.shape[1]):
+        x, h = xs[:, t], states[-1]
+        z = sigmoid(x @ W + h @ U)
+        states.append(z * h + (1 - z) * np.tanh(x @ W))
+    return np.stack(states[1:], axis=1)
+
+
+@pytest.mark.parametrize("code", [filled, with_while, gated])
+def test_the_iterations_of_a_loop_of_operations_are_steps(code):
+    W, U = np.ones((3, 4)), np.eye(4)
+    picture = draw(code, XS, np.zeros((2, 4)), W, U)
+    (row,) = picture.graph.rows
+    assert (row.cell, row.states, row.steps, row.cuts) == (code.__name__, ["h"], 5, [])
+    whole = draw(code, XS, np.zeros((2, 4)), W, U, level="op").graph
+    for name in ("W", "U"):
+        assert picture.graph[name].gradient == pytest.approx(whole[name].gradient)
+        if code is filled:
+            assert np.linalg.norm(row.weights[f"d{name}"]) > 0 and row.totals[f"d{name}"] == whole[name].gradient
+    inside = next(iter(picture.opened.boxes.values()))
+    assert inside.title == f"{code.__name__}: step 0" and [v.op for v in inside].count("tanh") == 1
+
+
+def test_a_running_total_is_one_sum_of_all_steps():
+    normal = np.random.default_rng(0).standard_normal
+    weights = normal((4, 6)), normal((4, 4)), normal((6, 4))
+    picture = draw(char_loss, [0, 1, 2, 3] * 3, [1, 2, 3, 4] * 3, np.zeros((4, 1)), *weights)
+    (row,), graph = picture.graph.rows, picture.graph
+    assert (row.states, row.steps, [fold.count for fold in graph.folds]) == (["h"], 12, [8])
+    (total,) = [vertex for vertex in graph if vertex.op == "sum"]
+    assert graph.outputs["loss"] == total.id and len([e for e in graph.edges if e.target == total.id]) == 5
+    assert [vertex.op for vertex in graph if vertex.kind == "operation"] == ["copy", "sum"]
+
+
+def test_iterations_that_differ_or_share_no_parameter_are_no_steps():
+    def other(xs, h, W, U):
+        for t in range(xs.shape[1]):
+            h = np.tanh(xs[:, t] @ W + h) if t % 2 else np.exp(h @ U) * h
+        return h
+
+    def deep(x, *weights):
+        for W in weights:
+            x = np.tanh(x @ W + 1)
+        return x
+
+    assert [row.steps for row in draw(other, XS, np.zeros((2, 4)), np.ones((3, 4)), np.eye(4)).graph.rows] == [1]
+    assert not draw(deep, np.ones((1, 4)), *[np.eye(4)] * 3).graph.rows
+
+
+def test_both_loops_of_nested_loops_are_told_apart():
+    def layers(xs, Ws, Us):
+        for W, U in zip(Ws, Us):
+            h, hs = np.zeros((2, 4)), []
+            for t in range(xs.shape[1]):
+                h = np.tanh(xs[:, t] @ W + h @ U)
+                hs.append(h)
+            xs = np.stack(hs, axis=1)
+        return xs
+
+    graph = draw(layers, XS, [np.ones((3, 4)), np.eye(4)], [np.eye(4), np.eye(4)]).graph
+    assert [(row.cell, row.states, row.steps) for row in graph.rows] == [("layers", ["h"], 5)] * 2

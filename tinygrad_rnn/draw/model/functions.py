@@ -151,11 +151,12 @@ def _vanish(captured: Captured, cotangents: Mapping[Node, np.ndarray], inputs: S
 
 
 def _find_loops(captured: Captured, recorder: CallRecorder) -> None:
-    """Take calls of one function in a loop as time steps, and name what they compute by their variables."""
+    """Take calls of one function in a loop, or iterations, as time steps, and name what they compute by variables."""
     if captured.recurrences:
         return
-    parameters = {node: name for node, name in captured.names.items() if captured.kinds.get(node) == "parameter"}
-    captured.recurrences = loops(captured.calls, recorder.variables, captured.order, parameters)
+    leaves = {node: name for node, name in captured.names.items() if not node.parents}
+    captured.recurrences = loops(captured.calls, recorder.iterations_by_node(), recorder.variables, captured.order,
+                                 leaves)  # fmt: skip
     for recurrence in captured.recurrences:
         known: Any = recurrence.cell
         for node in (node for step in recurrence.steps for node in step.nodes):
@@ -164,6 +165,7 @@ def _find_loops(captured: Captured, recorder: CallRecorder) -> None:
         for leaf in recurrence.steps[0].before.values():
             if leaf is not None and not leaf.parents:
                 captured.kinds[leaf] = "state"
+        captured.kinds |= dict.fromkeys(recurrence.params.values(), "parameter")
 
 
 def _leaves(

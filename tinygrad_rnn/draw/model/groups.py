@@ -22,6 +22,7 @@ MANY = 8  # steps that are shown without folding
 ENDS = 2  # steps that are always shown, at either end of a fold
 ODD = 4  # steps that are shown because their gradients are out of the ordinary, at most
 MOST, SHOWN = 2000, 20  # operations that are drawn each; of more than that, how many at either end
+TOTALS = {"assign": "stack", "add": "sum", "subtract": "− sum"}  # what a loop computes by these, step by step
 RANGE = (1e-12, 1e6)  # norms of gradients outside of it are out of the ordinary
 
 
@@ -69,7 +70,7 @@ def groups(
     if helpers and (level == "op" or (level == "cell" and by_hand)):
         _add_helpers(captured, group_of)
     if by_hand and level != "module":
-        _add_filled_arrays(captured, group_of)
+        _add_totals(captured, group_of)
     if level != "module":
         _fold_long_graph(captured, group_of)
     return group_of
@@ -126,13 +127,20 @@ def _add_helpers(captured: Captured, group_of: dict[Node, Group]) -> None:
             group_of.update(dict.fromkeys(nodes, Group("module", name)))
 
 
-def _add_filled_arrays(captured: Captured, group_of: dict[Node, Group]) -> None:
-    """Group the assignments ``hs[:, t] = h`` to an array of which nothing is read before the last: a stack."""
+def _add_totals(captured: Captured, group_of: dict[Node, Group]) -> None:
+    """Group the assignments ``hs[:, t] = h`` to an array of which nothing is read before the last, a stack, and the
+    additions ``loss += e`` of what the steps compute, a sum.
+    """
     readers = Counter(parent for node in captured.order for parent in node.parents if parent is not None)
+    inside = dict.fromkeys(node for recurrence in captured.recurrences for step in recurrence.steps
+                           for node in step.nodes)  # fmt: skip
     for node in captured.order:
-        before = node.parents[1] if _is(node, "assign") and node not in group_of else None
-        if before is not None and _is(before, "assign") and readers[before] == 1 and before not in captured.cotangents:
-            group = group_of.setdefault(before, Group("stack", "stack"))
+        before = next((parent for parent in node.parents if _is(parent, *TOTALS) and parent not in inside), None)
+        if before is None or not _is(node, before.op.name if before.op else "") or node in group_of:
+            continue
+        filled = _is(node, "assign") or all(any(part in inside for part in total.parents) for total in (before, node))
+        if filled and readers[before] == 1 and before not in captured.cotangents:
+            group = group_of.setdefault(before, Group("stack", TOTALS[node.op.name if node.op else ""]))
             if group.kind == "stack":
                 group_of[node] = group
 

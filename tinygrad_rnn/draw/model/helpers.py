@@ -13,6 +13,7 @@ from ...engine.op import Op
 from ...engine.tensor import Tensor
 from ...tracing.called_functions import PACKAGES
 from ...tracing.record import Recorder
+from .iterations import Iteration, Iterations, variables
 
 Call = tuple[str, int]  # the name of the function, and the number of the call
 HIDDEN = (*PACKAGES, __name__.rpartition(".")[0], "numpy")  # packages whose functions are no helpers
@@ -20,7 +21,8 @@ STEP = 6  # operations from which a function that is called repeatedly is one bo
 
 
 class CallRecorder(Recorder):
-    """A recorder that also notes in which calls of the user's functions each operation ran, below the target itself.
+    """A recorder that also notes in which calls of the user's functions each operation ran, below the target itself,
+    and in which iterations of loops, the target's included.
 
     ``targets`` are the codes of the function that is drawn. A frame that is kept is that of one call, and has its local
     variables also after the call.
@@ -30,7 +32,9 @@ class CallRecorder(Recorder):
         super().__init__()
         self.targets = targets
         self.frames: dict[int, list[FrameType]] = {}  # by the number of the value, the outermost first
-        self.variables: dict[Call, dict[str, Node]] = {}  # of each call at its end
+        self.variables: dict[Any, dict[str, Node]] = {}  # of each call, and iteration, at its end
+        self.iterations: dict[int, list[Iteration]] = {}  # by the number of the value, the outermost first
+        self.counted = Iterations()
 
     def operation(self, op: Op, args: Any, result: Tensor) -> None:
         """Add the equation of an operation, and its calls."""
@@ -41,7 +45,11 @@ class CallRecorder(Recorder):
             if _is_helper(frame):
                 frames.append(frame)
             frame = frame.f_back
-        self.frames[max(self.equations)] = frames[::-1] if frame is not None else []
+        number = next(reversed(self.equations))
+        self.frames[number] = frames[::-1] if frame is not None else []
+        outer = [] if frame is None else [frame]
+        self.iterations[number] = [iteration for each in outer + self.frames[number]
+                                   for iteration in self.counted.around(called(each), each)]  # fmt: skip
 
     def delegated(self) -> Iterator[FrameType]:
         """The call in which the target leaves all work to another function, and so on inwards; it is no box then."""
@@ -62,14 +70,19 @@ class CallRecorder(Recorder):
                     value.name = value.name or (f"{name}'" if name in given else name)
         super().finish(results, arguments)
 
+    def iterations_by_node(self) -> dict[Node, list[Iteration]]:
+        """The iterations by the nodes of the graph."""
+        return {self.nodes[number]: chain for number, chain in self.iterations.items() if number in self.nodes}
+
     def by_node(self) -> dict[Node, list[Call]]:
         """The calls by the nodes of the graph, the outermost first. The frames, which hold others, are let go."""
         numbers: dict[FrameType, int] = {}
         frames, self.frames = self.frames, {}
+        self.counted.finish()
+        self.variables |= self.counted.variables
         for frame in dict.fromkeys(frame for chain in frames.values() for frame in chain):
             call = called(frame), numbers.setdefault(frame, len(numbers))
-            self.variables[call] = {name: x.node for name, x in frame.f_locals.items()
-                                    if isinstance(x, Tensor) and x.node is not None}  # fmt: skip
+            self.variables[call] = variables(frame.f_locals)
         return {self.nodes[number]: [(called(frame), numbers.setdefault(frame, len(numbers))) for frame in chain]
                 for number, chain in frames.items() if number in self.nodes}  # fmt: skip
 

@@ -1,16 +1,18 @@
-"""The time steps of hand-written code: calls of a function in a loop, each of which reads what the one before made."""
+"""The time steps of hand-written code: calls of a function, or iterations, that read what the one before made."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...engine.graph import Node
 from ...tracing.recurrences import Recurrence, TimeStep
-from ...tracing.slices import slice_index
+from ...tracing.slices import slice_index, slice_text
 from .helpers import Call
+from .iterations import Iteration
 from .state_names import stem
 
 LEAST = 3  # operations of a step
@@ -18,7 +20,7 @@ LEAST = 3  # operations of a step
 
 @dataclass(eq=False)
 class LoopStep:
-    """The function that is called in a loop: what a picture needs of a cell."""
+    """The function that is called in a loop, or has the loop: what a picture needs of a cell."""
 
     name: str
     states: tuple[str, ...]
@@ -27,12 +29,13 @@ class LoopStep:
 
 
 def loops(
-    calls: Mapping[Node, Sequence[Call]], local: Mapping[Call, Mapping[str, Node]], order: Sequence[Node],
-    names: Mapping[Node, str],
+    calls: Mapping[Node, Sequence[Call]], iterations: Mapping[Node, Sequence[Iteration]],
+    local: Mapping[Call | Iteration, Mapping[str, Node]], order: Sequence[Node], names: Mapping[Node, str],
 ) -> list[Recurrence]:  # fmt: skip
-    """The recurrences among the calls: the outermost functions whose calls run the same operations in a chain.
+    """The recurrences in hand-written code: the outermost functions whose calls run the same operations in a chain,
+    and the outermost loops whose iterations do.
 
-    ``local`` are the variables of each call at its end, ``names`` the names of the parameters.
+    ``local`` are the variables of each call or iteration at its end, ``names`` the names of the leaves.
     """
     readers: dict[Node, list[Node]] = {}
     for node in order:
@@ -41,44 +44,93 @@ def loops(
                 readers.setdefault(parent, []).append(node)
     taken: dict[Node, None] = {}
     result: list[Recurrence] = []
-    for depth in range(max(map(len, calls.values()), default=0)):
-        members: dict[Call, list[Node]] = {}
-        for node in order:
-            chain = calls.get(node, ())
-            if len(chain) > depth and node not in taken:
-                members.setdefault(chain[depth], []).append(node)
-        alike: dict[Any, list[Call]] = {}
-        for call, nodes in members.items():
-            ops = tuple(node.op.name if node.op else "" for node in nodes)
-            alike.setdefault((call[0], ops, *_parameters(nodes, names)), []).append(call)
-        for same in alike.values():
-            recurrence = _recurrence(same, [members[call] for call in same], local, readers, names)
-            if recurrence is not None:
-                taken |= dict.fromkeys(node for step in recurrence.steps for node in step.nodes)
-                result.append(recurrence)
+    stretches: Any
+    for stretches in (calls, iterations):
+        for depth in range(max(map(len, stretches.values()), default=0)):
+            members: dict[Any, list[Node]] = {}
+            for node in order:
+                chain = stretches.get(node, ())
+                if len(chain) > depth and node not in taken:
+                    members.setdefault(chain[depth], []).append(node)
+            for same in _alike(members, readers):
+                recurrence = _recurrence(list(same), list(same.values()), local, readers, names)
+                if recurrence is not None:
+                    taken |= dict.fromkeys(node for step in recurrence.steps for node in step.nodes)
+                    result.append(recurrence)
     return sorted(result, key=lambda recurrence: recurrence.steps[0].start)
 
 
-def _parameters(nodes: Sequence[Node], names: Mapping[Node, str]) -> dict[Node, str]:
-    """The leaves with names that nodes read, directly."""
-    return {leaf: names[leaf] for leaf in _leaves(nodes) if leaf in names}
+def _alike(
+    members: Mapping[Any, list[Node]], readers: Mapping[Node, Sequence[Node]]
+) -> Iterator[dict[Any, list[Node]]]:  # fmt: skip
+    """The calls that run the same operations on the same parameters, and the iterations of each loop that do.
+
+    What only the last iterations of a loop have at their end belongs to none.
+    """
+    alike: dict[Any, dict[Any, list[Node]]] = {}
+    by_loop: dict[Any, dict[Any, list[Node]]] = {}
+    count = Counter(leaf for nodes in members.values() for leaf in _leaves(nodes))
+    for stretch, nodes in members.items():
+        if isinstance(stretch, Iteration):
+            by_loop.setdefault(stretch.loop, {})[stretch] = nodes
+        else:
+            several = [leaf for leaf in _leaves(nodes) if count[leaf] > 1]
+            alike.setdefault((stretch[0], _ops(nodes), *several), {})[stretch] = nodes
+    yield from alike.values()
+    for same in by_loop.values():
+        summed = totals(same, readers)
+        inner = {stretch: [node for node in nodes if node not in summed] for stretch, nodes in same.items()}
+        least = min(map(len, inner.values()))
+        equal = {stretch: nodes[:least] for stretch, nodes in inner.items()}
+        if len(dict.fromkeys(map(_ops, equal.values()))) == 1:
+            yield equal
 
 
-def _leaves(nodes: Sequence[Node]) -> dict[Node, None]:
-    """The leaves that nodes read, directly."""
-    return dict.fromkeys(parent for node in nodes for parent in node.parents
-                         if parent is not None and not parent.parents)  # fmt: skip
+def totals(iterations: Mapping[Any, Sequence[Node]], readers: Mapping[Node, Sequence[Node]]) -> dict[Node, None]:
+    """The nodes of running totals, ``loss += e``, and of arrays that are filled: only the next iteration reads them."""
+    place = {node: k for k, nodes in enumerate(iterations.values()) for node in nodes}
+    linked: dict[Node, None] = {}
+    for node, k in place.items():
+        reader = readers.get(node, ())
+        if _is_total(node) and len(reader) == 1 and place.get(reader[0]) == k + 1 and reader[0].op is node.op:
+            linked |= {node: None, reader[0]: None}
+    return linked
+
+
+def _is_total(node: Node) -> bool:
+    return node.op is not None and node.op.name in ("add", "subtract", "assign")
+
+
+def _ops(nodes: Sequence[Node]) -> tuple[str, ...]:
+    return tuple(node.op.name if node.op else "" for node in nodes)
+
+
+def _leaves(nodes: Sequence[Node]) -> dict[Node, list[str]]:
+    """The leaves that nodes read, directly, each with the slices of it that they read."""
+    leaves: dict[Node, list[str]] = {}
+    for node in nodes:
+        for parent in node.parents:
+            if parent is not None and not parent.parents:
+                leaves.setdefault(parent, []).append(slice_text(node))
+    return leaves
+
+
+def _shared(steps: Sequence[Sequence[Node]]) -> dict[Node, None]:
+    """The leaves that all steps read alike: parameters, not a sequence of which each step reads another slice."""
+    first, *others = map(_leaves, steps)
+    return dict.fromkeys(leaf for leaf, slices in first.items()
+                         if all(leaves.get(leaf) == slices for leaves in others))  # fmt: skip
 
 
 def _recurrence(
-    calls: Sequence[Call], steps: Sequence[list[Node]], local: Mapping[Call, Mapping[str, Node]],
+    calls: Sequence[Any], steps: Sequence[list[Node]], local: Mapping[Any, Mapping[str, Node]],
     readers: Mapping[Node, Sequence[Node]], names: Mapping[Node, str],
 ) -> Recurrence | None:  # fmt: skip
-    """The calls as time steps; None if they are no chain."""
+    """The calls, or iterations, as time steps; None if they are no chain."""
     links = [_links(before, after) for before, after in itertools.pairwise(steps)]
     if not links or not links[0] or len(steps[0]) < LEAST or any(link != links[0] for link in links):
         return None
-    if not any(all(leaf in _leaves(nodes) for nodes in steps) for leaf in _leaves(steps[0])):
+    if not _shared(steps):
         return None  # each of a chain of functions, as in f(f(x))
     roles = dict.fromkeys(links[0].values())
     known = {role: _name(steps[0][role], local[calls[1]], local[calls[0]]) or f"s{role}" for role in roles}
@@ -94,7 +146,7 @@ def _recurrence(
     inputs = [_name(node, local[call], {}) for call, step in zip(calls, times) for node in step.nodes[:1]]
     variables = {node: name for call in calls for name, node in local[call].items()}
     step: Any = LoopStep(calls[0][0], tuple(states.values()), next(filter(None, inputs), "x"), variables)
-    params = {name: node for node, name in _parameters(steps[0], names).items() if node not in times[0].before.values()}
+    params = {names[leaf]: leaf for leaf in _shared(steps) if leaf in names and leaf not in times[0].before.values()}
     return Recurrence(step, False, times, params, (), (), {})
 
 

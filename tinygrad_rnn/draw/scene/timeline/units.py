@@ -78,7 +78,7 @@ class Units:
         return vertex.kind in ("parameter", "block") or number or vertex.id in self.prepared
 
     def is_passing(self, vertex: Vertex, sources: list[Vertex]) -> bool:
-        """Is it a stack of states that one operation or one row reads, or a slice that only a step reads?"""
+        """Is it a stack of states that one operation or row reads, or a slice, or a copy, that only a step reads?"""
         readers = self.graph.uses(vertex.id)
         rows = [self.graph.known[edge.target].row for edge in readers]
         inside = None not in rows
@@ -87,6 +87,8 @@ class Units:
             alike = inside and len(readers) == len(sources) and len(dict.fromkeys(rows)) == 1
             result = vertex.id in self.graph.results
             return (alike or len(readers) == 1 - result) and (None, None) not in steps
+        if vertex.op == "copy":
+            return inside and all(source.kind in LEAVES for source in sources)
         single = len(readers) == 1 or [source.kind for source in sources] == ["input"]
         return vertex.op == "getitem" and len(sources) == 1 and single and inside
 

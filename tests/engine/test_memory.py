@@ -330,6 +330,19 @@ def test_the_tables_do_not_grow():
     assert len(versions._written) < 300 and len(versions._watched) <= 1
 
 
+def test_copies_of_what_is_saved_leave_nothing_to_the_collector():
+    x = tg.tensor(TWO, requires_grad=True)
+    handed_out = x.data
+    gc.collect()
+    gc.disable()
+    try:
+        tg.sum(x * x).backward()
+        assert gc.collect() == 0
+        np.testing.assert_array_equal(x.grad, 2 * handed_out)
+    finally:
+        gc.enable()
+
+
 def test_reading_values_leaves_nothing_behind():
     """Also where nothing is recorded that would look for it."""
     x = tg.tensor(TWO)

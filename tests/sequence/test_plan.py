@@ -209,6 +209,20 @@ def test_a_graph_is_freed_without_the_collector():
         gc.enable()
 
 
+def test_making_a_plan_leaves_nothing_to_the_collector():
+    s = sample(tg.lstm)
+    params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}
+    tg.sum(tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")[0]).backward()
+    cache.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        tg.sum(tg.scan(tg.lstm, s.xs, s.state, params, mode="plan")[0]).backward()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_a_weight_that_changes_between_forward_and_backward_is_refused():
     s = sample(tg.lstm)
     params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -185,14 +185,15 @@ def secured(edges: Iterable[Any], operands: Sequence[Any]) -> tuple[Any, ...]:
     if not reachable and not _watched:
         return tuple(edges)
     copies: dict[int, Any] = {}
+    return tuple([edge and (edge[0], edge[1], _copied(edge[2], reachable, copies)) for edge in edges])
 
-    def secure(saved: Any) -> Any:
-        if isinstance(saved, tuple):
-            return tuple([secure(part) for part in saved])
-        if id(memory(saved)) not in reachable and not is_watched(saved):
-            return saved
-        if id(saved) not in copies:
-            copies[id(saved)] = frozen(saved)
-        return copies[id(saved)]
 
-    return tuple([edge and (edge[0], edge[1], secure(edge[2])) for edge in edges])
+def _copied(saved: Any, reachable: Mapping[int, Any], copies: dict[int, Any]) -> Any:
+    """A saved value, or tuple of them, with a copy of every array whose memory is ``reachable`` or watched."""
+    if isinstance(saved, tuple):
+        return tuple([_copied(part, reachable, copies) for part in saved])
+    if id(memory(saved)) not in reachable and not is_watched(saved):
+        return saved
+    if id(saved) not in copies:
+        copies[id(saved)] = frozen(saved)
+    return copies[id(saved)]

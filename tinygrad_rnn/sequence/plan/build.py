@@ -134,24 +134,21 @@ def _apart(program: Program, mark: int, roots: Sequence[int], incoming: int, car
     for number in carried:
         numbers[number] = back.leaf("carried", program.values[number].name, program.values[number].array)
 
-    def bring(number: int) -> None:
+    waiting = [*(out for out in program.used(roots) if out >= mark), *roots][::-1]
+    while waiting:  # what a statement reads comes before it
+        number = waiting.pop()
         value, statement = program.values[number], program.statements.get(number)
+        again = statement if statement is not None and (number >= mark or is_view(statement)) else None
+        missing = [arg for arg in again.args if arg not in numbers] if again is not None else []
         if number in numbers:
-            return
-        again = statement is not None and (number >= mark or is_view(statement))
-        if again and statement is not None:
-            for arg in statement.args:
-                bring(arg)
-            copied(program, back, numbers, statement)
+            continue
+        if missing:
+            waiting += [number, *missing[::-1]]
+        elif again is not None:
+            copied(program, back, numbers, again)
         elif value.kind in ("operation", "state"):
             kind = "saved once" if of_class[number] == STATIC else "saved"
             numbers[number] = saved[number] = back.leaf(kind, value.name, value.array)
         else:
             numbers[number] = back.leaf(value.kind, value.name, value.array)
-
-    for statement in program.used(roots).values():
-        if statement.out >= mark:
-            bring(statement.out)
-    for root in roots:
-        bring(root)
     return back, numbers, saved

@@ -1,6 +1,7 @@
 """A plan equals the loop: every cell, every kind of call, every gradient; and what is not planned says why."""
 
 import gc
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -184,6 +185,28 @@ def test_a_parameter_that_two_scans_share_and_two_backward_passes():
             loss.backward()
         grads.append({name: p.grad for name, p in params.items()})
     assert distance(*grads) < 1e-12
+
+
+def numbered(plan):
+    """The source without comments, each name replaced by the number of its first use."""
+    names = {}
+    code = re.sub(r" *#.*", "", plan.source).replace("[..., ", "[:, ")
+    return re.sub(r"\b[A-Za-z_]\w*", lambda name: f"v{names.setdefault(name.group(), len(names))}", code)
+
+
+def test_gate_by_gate_an_lstm_has_the_plan_of_the_stacked_form():
+    Wx, Wh, b = (Param(words, "fgio") for words in ("D H", "H H", "H"))
+
+    @tg.cell
+    def gates(x, h, c, *, Wx=Wx, Wh=Wh, b=b):
+        f = tg.sigmoid(x @ Wx.f + h @ Wh.f + b.f)
+        g = tg.tanh(x @ Wx.g + h @ Wh.g + b.g)
+        i = tg.sigmoid(x @ Wx.i + h @ Wh.i + b.i)
+        o = tg.sigmoid(x @ Wx.o + h @ Wh.o + b.o)
+        c = f * c + g * i
+        return o * tg.tanh(c), c
+
+    assert numbered(tg.plan(gates, N=5, D=3, H=4)) == numbered(tg.plan(tg.lstm, N=5, D=3, H=4))
 
 
 def test_nothing_is_saved_under_no_grad():

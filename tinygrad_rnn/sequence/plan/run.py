@@ -196,4 +196,4 @@ def _gradient(parts: Parts, this: Planned, k: int) -> Any:
 
 OF_SCAN = {"of": "scan"}
 GRADIENT = Rule(_gradient)
-GRADIENT.cheaper(inplace_dy=_gradient)  # such a rule may return None
+GRADIENT.cheaper(consume_saved=_gradient)  # such a rule may return None

@@ -18,7 +18,7 @@ from ..errors import Uncheckable
 from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
 from .layers.adapter import Adapter, Reset, Run
-from .layers.arguments import as_cell, binds, parameters, refuse_deferred, with_signature, with_usual_names
+from .layers.arguments import as_cell, parameters, refuse_deferred, refuse_inputs, with_signature, with_usual_names
 from .layers.cache_pair import without_cache
 from .layers.forward_match import compared_forward
 from .layers.functions import is_operation, loss_as_layer, operation_as_layer
@@ -174,11 +174,10 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
                           "the loss, then gradients, or a method that does, model.loss")  # fmt: skip
     refuse_deferred("check_loss", function)
     function = with_signature(function)
-    if not binds(function, inputs):
-        wanted, count = ", ".join(parameters(function)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
-        call = f"check_loss({name}, {wanted})" if not wanted.startswith("self, ") else (
-            f"check_loss(model.{name}, {wanted[6:]}), of an object of the class")  # fmt: skip
-        raise Uncheckable(f"check_loss: {name}({wanted}) is handed {count}, should be {call}")
+    wanted = ", ".join(parameters(function))
+    call = f"check_loss({name}, {wanted})" if not wanted.startswith("self, ") else (
+        f"check_loss(model.{name}, {wanted[6:]}), of an object of the class")  # fmt: skip
+    refuse_inputs("check_loss", name, function, inputs, call)
     report = checked(loss_as_layer(function), inputs, None, seed, timeout=timeout)
     report.title = f"{name}: the gradients that it returns against numbers of its loss"
     return report

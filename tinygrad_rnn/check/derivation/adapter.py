@@ -15,7 +15,7 @@ from ...errors import InvalidValue, Uncheckable
 from ...ops import stack
 from ...tracing.sample import sample
 from ..layers.adapter import Adapter, Run
-from ..layers.arguments import binds, parameters, required, takes_any_keyword
+from ..layers.arguments import binds, parameters, required, takes_any
 from ..layers.functions import functions_as_layer
 from ..numeric.derivatives import Slopes
 from ..numeric.inputs import SIZES, argument_names
@@ -81,7 +81,8 @@ class Derivation(Adapter):
         """Run the backward on arguments by name and the gradients by the outputs that it takes."""
         wanted, args = parameters(self.backward), [*now.values(), *dys]
         others = [name for name in required(self.backward) if name not in now]
-        if all(name in wanted for name in now) and len(others) == len(dys) and not takes_any_keyword(self.backward):
+        by_name = all(name in wanted for name in now) and not takes_any(self.backward, "VAR_KEYWORD")
+        if by_name and len(others) == len(dys):
             return self.backward(**now, **dict(zip(others, dys)))
         if not binds(self.backward, args):
             names = ", ".join([*now, *super().dy_names(len(dys))])
@@ -147,7 +148,8 @@ class CellDerivation(Derivation):
                               f"{', '.join(names)}, or none")  # fmt: skip
         given = _random(cell, sizes, self.timed, rng) if missing else {name: fixed[name] for name in names}
         self.dys_of = ["dhs"] * self.timed + [f"d{name}" for name in cell.states]
-        self.cotangents = [name if name in taken or takes_any_keyword(backward) else None for name in self.dys_of]
+        every = takes_any(backward, "VAR_KEYWORD")
+        self.cotangents = [name if name in taken or every else None for name in self.dys_of]
         self.output_names = ["hs"] * self.timed + [f"{name}'" for name in cell.states]
         self.kinds = {first: "input", **dict.fromkeys(cell.states, "state"), **dict.fromkeys(cell.params, "parameter")}
         self.blocks = {np.shape(given[name])[-1]: param.blocks
@@ -177,11 +179,11 @@ class CellDerivation(Derivation):
         """Call the backward by name, with another name for the input, by position, or with a dict ``params``."""
         f, wanted = self.backward, parameters(self.backward)
         back = {**dict.fromkeys(self.dys_of), **dict(zip(self.reached(self.cotangents), dys)), **self.config}
-        here = {name: g for name, g in back.items() if name in wanted or takes_any_keyword(f)}
+        here = {name: g for name, g in back.items() if name in wanted or takes_any(f, "VAR_KEYWORD")}
         states, params = {name: now[name] for name in self.batched}, {name: now[name] for name in self.forward.params}
         (_, x), *rest = states.items()
         calls: list[Any] = []
-        star = any(part.kind is part.VAR_POSITIONAL for part in wanted.values())  # for the states
+        star = takes_any(f, "VAR_POSITIONAL")  # for the states
         for weights in (params, {"params": params}):
             forms = [([], {**states, **weights, **here}),
                      ([x], {**dict(rest), **weights, **here}),

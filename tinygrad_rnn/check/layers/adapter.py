@@ -14,8 +14,8 @@ import numpy as np
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names, paths
 from ..timeout import SECONDS, limited
-from .arguments import is_layer, listed, parameter_names, refuse_dataclasses, refuse_deferred
-from .calls import bound, cotangents, fits, gradients_by_input, is_tree, tops
+from .arguments import is_layer, listed, parameter_names, refuse_dataclasses, refuse_deferred, refuse_inputs
+from .calls import bound, cotangents, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
 from .discovered import DiscoveredLayer, is_discovered
 
@@ -64,7 +64,8 @@ class Adapter:
         self.layer, self.reset, self.seed, self.timeout = layer, reset, seed, timeout
         self.dtype = np.dtype(dtype or np.float64)
         self.arguments = argument_names(layer.forward, len(inputs))
-        fits(layer, self.arguments, inputs)
+        name = f"{type(layer).__name__}.forward"
+        refuse_inputs("check_layer", name, layer.forward, inputs, "check_layer(layer, {})")
         trees = [x if is_tree(x) else x if x is None else np.asarray(x) for x in inputs]
         leaves = [leaf for name, tree in zip(self.arguments, trees) for leaf in paths(name, tree)]
         self.trees, self.build = trees, flatten(trees)[1]

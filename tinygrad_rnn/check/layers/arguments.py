@@ -83,7 +83,7 @@ def is_backward(function: Callable[..., Any]) -> bool:
     """Can a function be a backward: does it take a gradient, or any argument? Otherwise it makes a layer."""
     names = parameters(function)
     takes_gradient = any(name == "dhs" or (name.startswith("d") and name[1:] in names) for name in names)
-    return not names or takes_any_argument(function) or takes_gradient
+    return not names or takes_any(function, "VAR_POSITIONAL", "VAR_KEYWORD") or takes_gradient
 
 
 def binds(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any] | None = None) -> bool:
@@ -97,15 +97,16 @@ def binds(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any] |
     return True
 
 
-def takes_any_keyword(f: Callable[..., Any]) -> bool:
-    """Does a function have ``**kwargs``?"""
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters(f).values())
+def takes_any(f: Callable[..., Any], *stars: str) -> bool:
+    """Does a function have ``*args`` ("VAR_POSITIONAL") or ``**kwargs`` ("VAR_KEYWORD"), whichever is asked for?"""
+    return any(parameter.kind.name in stars for parameter in parameters(f).values())
 
 
-def takes_any_argument(f: Callable[..., Any]) -> bool:
-    """Does a function have ``*args`` or ``**kwargs``?"""
-    return any(parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
-               for parameter in parameters(f).values())  # fmt: skip
+def refuse_inputs(where: str, name: str, f: Callable[..., Any], inputs: Sequence[Any], call: str) -> None:
+    """Raise Uncheckable unless a function takes this number of inputs; ``call`` with its arguments is what to write."""
+    if not binds(f, inputs):
+        wanted, count = ", ".join(parameters(f)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
+        raise Uncheckable(f"{where}: {name}({wanted}) is handed {count}, should be {call.format(wanted)}")
 
 
 def attributes(layer: Any, names: list[str]) -> dict[str, np.ndarray]:

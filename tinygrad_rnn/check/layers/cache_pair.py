@@ -13,7 +13,7 @@ from typing import Any
 
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .arguments import as_cell, binds, is_backward, parameters, refuse_deferred, required, takes_any_argument
+from .arguments import as_cell, is_backward, parameters, refuse_deferred, refuse_inputs, required, takes_any
 from .functions import functions_as_layer
 from .names import LIKE, is_gradient, returned_names
 
@@ -35,15 +35,14 @@ def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
             kind = f"the class {name}" if isinstance(f, type) else f"a {name}"
             raise Uncheckable(f"check_backward: {role} is {kind}, should be a function; a layer, an object with "
                           "forward and backward, is for check_layer")  # fmt: skip
-    if inputs and not isinstance(forward, Cell) and not binds(forward, inputs):
-        wanted, count = ", ".join(parameters(forward)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
-        raise Uncheckable(f"check_backward: {names[0]}({wanted}) is handed {count}, should be check_backward("
-                      f"{names[0]}, {names[1]}, {wanted})")  # fmt: skip
+    if inputs and not isinstance(forward, Cell):
+        call = f"check_backward({names[0]}, {names[1]}, {{}})"
+        refuse_inputs("check_backward", names[0], forward, inputs, call)
 
 
 def _by_name(f: Callable[..., Any]) -> bool:
     """Does the function take a gradient by name?"""
-    return takes_cache(f) or (not takes_any_argument(f) and is_backward(f))
+    return takes_cache(f) or (not takes_any(f, "VAR_POSITIONAL", "VAR_KEYWORD") and is_backward(f))
 
 
 def cache_of(backward: Any, forward: Any = None) -> str | None:

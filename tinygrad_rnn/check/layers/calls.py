@@ -32,15 +32,6 @@ def tops(result: Any) -> list[Any]:
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def fits(layer: Any, names: Sequence[str], inputs: Sequence[Any]) -> None:
-    """Raise Uncheckable unless forward takes this number of inputs."""
-    kind, wanted = type(layer).__name__, list(parameters(layer.forward))
-    if not binds(layer.forward, inputs):
-        call = f"check_layer(layer, {', '.join(wanted)})"
-        count = f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
-        raise Uncheckable(f"check_layer: {kind}.forward({', '.join(wanted)}) is handed {count}, should be {call}")
-
-
 def cotangents(backward: Callable[..., Any], result: Any, dys: Sequence[Any]) -> list[Call]:
     """The possible calls of ``backward`` with ``dys``, the cotangents of the floating leaves of ``result``.
 

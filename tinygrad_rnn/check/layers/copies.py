@@ -7,20 +7,22 @@ view of a replaced array is a view of the replacement, so that ``self.Wf = self.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from ...errors import Uncheckable
 
+Path = tuple[Any, ...]  # attributes, keys and indices, from an object to an array
 Pairs = Sequence[tuple[np.ndarray, np.ndarray]]  # an array, and its replacement
 
 
 def copy_with(thing: Any, pairs: Pairs) -> Any:
     """A deep copy of ``thing`` with the first array of each pair replaced by the second. Raises Uncheckable."""
     memo: dict[int, Any] = {id(old): new for old, new in pairs}
-    for array in arrays_in(thing):
+    for _, array in arrays_by_path(thing):
         for old, new in pairs:
             if id(array) not in memo and np.may_share_memory(array, old):
                 view = _same_view(array, old, new)
@@ -41,21 +43,21 @@ def like(old: np.ndarray, x: Any) -> np.ndarray:
     return new
 
 
-def arrays_in(thing: Any) -> Iterator[np.ndarray]:
-    """All arrays in the attributes, lists and dicts of an object, at any depth."""
+def arrays_by_path(thing: Any) -> Iterator[tuple[Path, np.ndarray]]:
+    """All arrays in the attributes, lists and dicts of an object, at any depth, each once, by its first path."""
     seen: dict[int, Any] = {}
-    stack = [thing]
+    stack: list[tuple[Path, Any]] = [((), thing)]
     while stack:
-        item = stack.pop()
-        if id(item) in seen or isinstance(item, type):
+        path, item = stack.pop()
+        if id(item) in seen or isinstance(item, (type, FunctionType, ModuleType, str)):
             continue
         seen[id(item)] = item
         if isinstance(item, np.ndarray):
-            yield item
-        elif isinstance(item, (list, tuple)):
-            stack += item
+            yield path, item
         else:
-            stack += (item if isinstance(item, dict) else fields_of(item)).values()
+            parts = dict(enumerate(item)) if isinstance(item, (list, tuple)) else item
+            parts = parts if isinstance(parts, Mapping) else fields_of(parts)
+            stack += [((*path, key), part) for key, part in reversed(list(parts.items()))]
 
 
 def fields_of(thing: Any) -> dict[str, Any]:

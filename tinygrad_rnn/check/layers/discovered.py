@@ -10,8 +10,7 @@ import copy
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ import numpy as np
 from ...engine.pytree import flatten
 from ..numeric.inputs import argument_names
 from .calls import run_backward
-from .copies import fields_of
+from .copies import Path, arrays_by_path
 from .names import LIKE, as_dict, by_key, gradients_in, in_order, is_gradient, returned_names, unmatched
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-Path = tuple[Any, ...]  # attributes, keys and indices, from the layer to an array
+DEPTH = 6  # of an array that may be a parameter
 VALUES = ("v", "val", "value", "data", "p", "params", "parameters", "weights", "theta")
 GRADIENTS = ("g", "gs", "grad", "grads", "gradient", "gradients", "d", "deltas", "dparams", "dp", "dtheta")
 WEIGHT = re.compile(r"[wuvb]_?[xhyzrnfgioc\d]{0,2}|gamma|beta|weights?|bias(es)?|kernel|embedding", re.IGNORECASE)
@@ -37,7 +36,7 @@ class DiscoveredLayer:
     """
 
     def __init__(self, layer: Any, inputs: Sequence[Any] = ()):
-        self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple[Any, ...]()
+        self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple(inputs)
         self.unmatched: list[str] = []  # names of returned gradients that belong to nothing
         self.constants: list[str] = []  # notes on arrays that forward reads and that have no gradient
         self.repeats = False  # does forward give the same again?
@@ -52,31 +51,20 @@ class DiscoveredLayer:
         self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
         try:
             with np.errstate(all="ignore"):
-                self.repeats = self._repeats(inputs)
-                self.paths = names_of(self._read(inputs))
-                self.paths = names_of(self._parameters(copy.deepcopy(tuple(inputs))))
+                self.repeats = not self._reads(None)
+                named = self.paths  # like no gradient; another, W_g beside W, is none if forward reads it
+                self.paths = names_of(path for path in arrays if path in named or (self.repeats and self._reads(path)))
+                self.paths = names_of(self._parameters())
         except Exception:  # of the user's code: the check calls it again and tells
             pass
+        self.inputs = ()
 
-    def _repeats(self, inputs: Sequence[Any]) -> bool:
-        """Does forward of another copy give the same? Else nobody can tell what it reads."""
-        first, again = (flatten(copy.deepcopy(self)._run_forward(*copy.deepcopy(tuple(inputs))))[0] for _ in range(2))
-        return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again))
-
-    def _read(self, inputs: Sequence[Any]) -> list[Path]:
-        """The arrays that are named like no gradient, and those that are but forward reads: ``W_g`` beside ``W``."""
-        arrays = floats_by_path(self.layer)
-        result = copy.deepcopy(self)._run_forward(*copy.deepcopy(tuple(inputs))) if self.repeats else None
-        return [path for path in arrays if path in self.paths or (
-            self.repeats and self._reads(path, inputs, result))]  # fmt: skip
-
-    def _parameters(self, inputs: Sequence[Any]) -> list[Path]:
+    def _parameters(self) -> list[Path]:
         """The arrays that have a gradient after backward, or that lack one: weights that forward reads and keeps.
 
         Of several arrays beside one gradient, it belongs to the one that forward reads, no moment of an optimiser.
         """
-        used: Any = copy.deepcopy(self)
-        result = used.forward(*copy.deepcopy(inputs))
+        used, result = self._forward()
         run_backward(used, result)
         self.unmatched = used.unmatched
         before, after, grads = floats_by_path(self.layer), floats_by_path(used.layer), used.grads
@@ -87,20 +75,25 @@ class DiscoveredLayer:
             rivals = [other for other, theirs in gradient.items() if theirs == mine is not None]
             kept = path in after and np.array_equal(after[path], before[path], equal_nan=True)
             if (mine is not None and len(rivals) == 1) or (
-                (rivals or (_is_weight(path) and kept)) and self._reads(path, inputs, result)):  # fmt: skip
+                (rivals or (_is_weight(path) and kept)) and self._reads(path)):  # fmt: skip
                 chosen.append(path)
-            elif mine is None and kept and self.repeats and self._reads(path, inputs, result):
+            elif mine is None and kept and self.repeats and self._reads(path):
                 self.constants.append(f"forward reads {self.paths[path]}, for which no gradient was found: "
                                       "it is taken for a constant")  # fmt: skip
         return chosen
 
-    def _reads(self, path: Path, inputs: Sequence[Any], result: Any) -> bool:
-        """Does another array at a path change what forward returns?"""
+    def _reads(self, path: Path | None) -> bool:
+        """Does another array at a path change what forward returns? None: does it change anyway?"""
+        results = [flatten(self._forward(changed)[1])[0] for changed in (None, path)]
+        return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(*results))
+
+    def _forward(self, path: Path | None = None) -> tuple[Any, Any]:
+        """Another copy after forward, with other numbers at ``path``, and the result."""
         other: Any = copy.deepcopy(self)
-        array = floats_by_path(other.layer)[path]
-        array += 0.1 + 0.1 * np.arange(array.size).reshape(array.shape) / max(array.size, 1)
-        again = other.forward(*copy.deepcopy(inputs))
-        return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(flatten(result)[0], flatten(again)[0]))
+        if path is not None:
+            array = floats_by_path(other.layer)[path]
+            array += 0.1 + 0.1 * np.arange(array.size).reshape(array.shape) / max(array.size, 1)
+        return other, other.forward(*copy.deepcopy(self.inputs))
 
     def _beside(self, path: Path, arrays: Mapping[Path, np.ndarray]) -> Path | None:
         """The first of `beside`, of the arrays that are no parameters themselves."""
@@ -183,21 +176,7 @@ def is_discovered(layer: Any) -> bool:
 
 def floats_by_path(thing: Any) -> dict[Path, np.ndarray]:
     """The arrays of floats in an object of the user's, in its attributes, dicts, lists and objects, by path."""
-    return dict(_leaves(thing, (), {}))
-
-
-def _leaves(thing: Any, path: Path, seen: dict[int, Any]) -> Iterator[tuple[Path, np.ndarray]]:
-    if id(thing) in seen or isinstance(thing, (type, FunctionType, ModuleType, str)) or len(path) > 6:
-        return
-    seen[id(thing)] = thing
-    if isinstance(thing, np.ndarray):
-        if thing.dtype.kind == "f":
-            yield path, thing
-        return
-    parts = (thing if isinstance(thing, Mapping) else dict(enumerate(thing)) if isinstance(thing, (list, tuple))
-             else fields_of(thing))  # fmt: skip
-    for key, part in list(parts.items()):
-        yield from _leaves(part, (*path, key), seen)
+    return {path: x for path, x in arrays_by_path(thing) if x.dtype.kind == "f" and len(path) <= DEPTH}
 
 
 def is_beside(other: Path, path: Path) -> bool:

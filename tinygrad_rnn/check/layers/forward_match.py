@@ -25,7 +25,7 @@ from ..report import distance
 from .adapter import Adapter
 from .arguments import attributes
 from .calls import is_tree, tops
-from .copies import arrays_in
+from .copies import arrays_by_path
 
 SAME = 1e-5  # relative to the norm of an output, which may have been computed in float32
 
@@ -180,7 +180,8 @@ def _states(
         start[name] = fitting[0]
     zeros = {name: np.zeros(shape) for name, shape in shapes.items() if name not in start}
     yield {**zeros, **start}
-    held = {name: [x for x in arrays_in(adapter.layer) if x.shape == shapes[name] and x.any()] for name in zeros}
+    held = {name: [x for _, x in arrays_by_path(adapter.layer) if x.shape == shapes[name] and x.any()]
+            for name in zeros}  # fmt: skip
     for kept in itertools.islice(itertools.product(*held.values()), 0 if not zeros else 16):
         yield {**dict(zip(zeros, kept)), **start}
 

@@ -130,10 +130,9 @@ class Report:
 
     def to_json(self) -> str:
         """The whole report as JSON; NaN and inf become null."""
-        data = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
-        data |= {"tensors": {name: asdict(row) for name, row in self.tensors.items()}}
-        data |= {"diagnoses": [asdict(diagnosis) for diagnosis in self.diagnoses], "notes": self.notes}
-        return json.dumps(_plain(data | {"smallest": self.smallest, "evidence": self.evidence}), ensure_ascii=False)
+        verdict = {"title": self.title, "ok": self.ok, "verdict": self.verdict, "first_wrong": self.first_wrong}
+        fields = {name: part for name, part in asdict(self).items() if name != "searched"}
+        return json.dumps(_plain(verdict | fields), ensure_ascii=False)
 
     def __str__(self) -> str:
         return "\n".join([self.title, *self.table(), *self.words()])

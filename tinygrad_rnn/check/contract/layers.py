@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.adapter import Adapter, Run
+from ..layers.adapter import Adapter, Floats, Run
 from ..layers.arguments import listed
 from ..layers.discovered import DiscoveredLayer
 from ..report import Diagnosis
 from .protocol import broken, causality, changes, equal, linearity, modified, numbers, rows_independent, shared_memory
 
+Arrays = Sequence[np.ndarray]
 Findings = Iterator[Diagnosis | str]  # violations and notes
 #: Methods that set gradients to zero, if the layer has one.
 ZERO = ("zero_grad", "zero_grads", "zerograds", "clear_grads", "cleargrads", "reset_grad", "reset_grads")
@@ -25,9 +26,7 @@ KEEPS = ("forward gives another result when it is called again: it keeps a state
          "own; it was called on a fresh copy each time")  # fmt: skip
 
 
-def layer_contract(
-    adapter: Adapter, dys: Sequence[np.ndarray], accumulates: bool | None = None
-) -> tuple[list[Diagnosis], list[str]]:
+def layer_contract(adapter: Adapter, dys: Arrays, accumulates: bool | None = None) -> tuple[list[Diagnosis], list[str]]:
     """Check the contract of a layer. Returns (diagnoses of violations, notes)."""
     findings = list(_findings(adapter, dys, accumulates))
     diagnoses = [item for item in findings if isinstance(item, Diagnosis)]
@@ -38,7 +37,7 @@ def layer_contract(
     return diagnoses, [item for item in findings if isinstance(item, str)]
 
 
-def _findings(adapter: Adapter, dys: Sequence[np.ndarray], accumulates: bool | None) -> Findings:
+def _findings(adapter: Adapter, dys: Arrays, accumulates: bool | None) -> Findings:
     run = adapter.run(adapter.floats, dys)
     first = numbers(adapter.gradients(run))
     names = [*adapter.input_names, *adapter.param_names, *adapter.dy_names(len(dys))]
@@ -114,9 +113,7 @@ def _counts(adapter: Adapter, run: Run) -> Findings:
 # -- repeated calls ---------------------------------------------------------------------------------------------------
 
 
-def _adds(
-    adapter: Adapter, first: Mapping[str, np.ndarray], dys: Sequence[np.ndarray], accumulates: bool | None
-) -> Findings:
+def _adds(adapter: Adapter, first: Mapping[str, np.ndarray], dys: Arrays, accumulates: bool | None) -> Findings:
     """Does backward overwrite the values in grads, or add to them? Both are right; anything else is a violation."""
     fill = 0.75
     second = adapter.gradients(adapter.run(adapter.floats, dys, fill))
@@ -133,7 +130,7 @@ def _adds(
         yield "it adds to grads: set them to zero before each backward"
 
 
-def _loop(adapter: Adapter, run: Run, dys: Sequence[np.ndarray]) -> Findings:
+def _loop(adapter: Adapter, run: Run, dys: Arrays) -> Findings:
     """Call forward and backward on the same layer again: with the same values, with others, and with the first.
 
     The gradients must equal those of a fresh copy. If the outputs of forward differ already, the layer keeps a state:
@@ -162,7 +159,7 @@ def _loop(adapter: Adapter, run: Run, dys: Sequence[np.ndarray]) -> Findings:
         reported += new
 
 
-def _once_more(adapter: Adapter, run: Run, floats: Mapping[str, Any], dys: Sequence[np.ndarray]) -> Run:
+def _once_more(adapter: Adapter, run: Run, floats: Floats, dys: Arrays) -> Run:
     """The next iteration of a training loop: the parameters change in place, and the gradients are set to zero."""
     for name, p in zip(adapter.param_names, run.params):
         p[...] = floats.get(name, p)
@@ -179,7 +176,7 @@ def _set_to_zero(grads: Sequence[Any]) -> None:
             g[...] = 0
 
 
-def _twice(adapter: Adapter, first: Mapping[str, Any], dys: Sequence[np.ndarray]) -> Findings:
+def _twice(adapter: Adapter, first: Mapping[str, Any], dys: Arrays) -> Findings:
     """Call backward twice after one forward. A layer that consumes its cache cannot do that, which is only a note."""
     try:
         run = adapter.run(adapter.floats, dys)

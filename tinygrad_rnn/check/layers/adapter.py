@@ -19,6 +19,7 @@ from .calls import bound, cotangents, gradients_by_input, is_tree, tops
 from .copies import copy_with, like
 from .discovered import DiscoveredLayer, is_discovered
 
+Floats = Mapping[str, Any]  # inputs and parameters by name
 Reset = Callable[[Any], Any]
 OTHER = 0.3
 
@@ -89,12 +90,14 @@ class Adapter:
 
     def name_parameters(self, cell: Any) -> None:
         """Give nameless parameters the names of a cell's parameters, by their places in the list."""
-        names = list(cell.params)
-        if len(names) == len(self.param_names):
-            renamed = {old: new for old, new in zip(self.param_names, names) if old.startswith("params[")}
-            self.param_names = [renamed.get(name, name) for name in self.param_names]
-            self.floats = {renamed.get(name, name): x for name, x in self.floats.items()}
-            self.names = list(self.floats)
+        if len(cell.params) == len(self.param_names):
+            self.rename({old: new for old, new in zip(self.param_names, cell.params) if old.startswith("params[")})
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give parameters other names."""
+        self.param_names = [names.get(name, name) for name in self.param_names]
+        self.floats = {names.get(name, name): x for name, x in self.floats.items()}
+        self.names = list(self.floats)
 
     def keep_apart(self) -> None:
         """Fill ``grads`` with other numbers than 0 before each run, if the layer overwrites them.
@@ -112,9 +115,7 @@ class Adapter:
         other = copy.copy(self)
         layer = self.layer if layer is None else layer
         Adapter.__init__(other, layer, self.build(inputs), self.reset, self.seed, timeout=self.timeout)
-        renamed = dict(zip(other.param_names, self.param_names))
-        other.floats = {renamed.get(name, name): x for name, x in other.floats.items()}
-        other.param_names, other.names, other.fill = self.param_names, list(other.floats), self.fill
+        other.rename(dict(zip(other.param_names, self.param_names)))
         return other
 
     def on_others(self, rng: np.random.Generator, layer: Any = None) -> Adapter:
@@ -131,9 +132,7 @@ class Adapter:
         """The right gradients by values inside of forward at all their runs, by name, where a tape has them."""
         return {}
 
-    def run(
-        self, floats: Mapping[str, Any] | None = None, dys: Sequence[Any] = (), fill: float | None = None
-    ) -> Run:  # fmt: skip
+    def run(self, floats: Floats | None = None, dys: Sequence[Any] = (), fill: float | None = None) -> Run:
         """Run forward and backward on a fresh copy, with ``floats`` in place of the inputs and parameters.
 
         Before that, ``grads`` are filled with ``fill``, by default with ``self.fill``.
@@ -145,7 +144,7 @@ class Adapter:
         pairs = [*zip(self.params, new), *((g, like(g, np.full(g.shape, fill))) for g in grads)]
         return self.rerun(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
 
-    def rerun(self, run: Run, floats: Mapping[str, Any], dys: Sequence[Any] = ()) -> Run:
+    def rerun(self, run: Run, floats: Floats, dys: Sequence[Any] = ()) -> Run:
         """Run forward and backward on the layer of a run, in its present state."""
         with np.errstate(all="ignore"), self.seeded(), limited(type(self.layer).__name__, self.timeout):
             inputs = [_copy(floats.get(name, x)) for name, x in zip(self.input_names, self.inputs)]

@@ -122,7 +122,7 @@ class DiscoveredLayer:
         listed = isinstance(result, list) and len(result) == len(self.returned_names) > 1
         parts = list(result) if type(result) is tuple or listed else [result]
         names = self.returned_names if len(self.returned_names) == len(parts) else [""] * len(parts)
-        self.returned, rest = {}, []
+        self.returned, rest, given = {}, [], dict(zip(self.arguments, self.inputs))
         for part, name in zip(parts, names):
             by_input = any(is_gradient(name, argument) for argument in self.arguments)
             mine = {} if by_input else gradients_in(part, name, self.paths)
@@ -131,12 +131,12 @@ class DiscoveredLayer:
         rest = self._without_nameless(rest)
         gradients: Any = result if rest else None
         if isinstance(result, Mapping):
-            by_input_name = by_key(self.arguments, self.inputs, result)
+            by_input_name = by_key(given, result)
             gradients = {**result, **by_input_name} if rest else by_input_name or None
         elif (listed or type(result) is tuple) and rest:
             order = getattr(self.layer, "order", in_order)
-            gradients = order([g for _, g in rest], self.arguments, self.inputs, [name for name, _ in rest])
-        self.unmatched = unmatched(rest, gradients, self.arguments, self.inputs)
+            gradients = order(given, [g for _, g in rest], [name for name, _ in rest])
+        self.unmatched = unmatched(rest, gradients, given)
         return gradients
 
     def _without_nameless(self, parts: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -46,25 +46,25 @@ class Forward:
 
 def compared_forward(adapter: Adapter, cell: Cell, result: Any) -> Forward:
     """Compare the ``result`` of a layer's forward with the outputs of a cell."""
-    best, least, where, outputs = -1, math.inf, "", _by_output(result)
+    outputs, best, text = _by_output(result), (-1, -math.inf), ""
     nearest: tuple[int, list[np.ndarray]] = (-1, [])  # of equal ones the usual layout, which comes first
-    for text, params in _parameters(adapter, cell):
+    for params_text, params in _parameters(adapter, cell):
         for layout, reference in _references(adapter, cell, params):
             firsts = reference[:: len(cell.states)]  # the first output is of the first state
             offs, arrays = zip(*(_nearest(y, reference if k else firsts) for k, y in enumerate(outputs)))
-            fits = sum(off <= SAME for off in offs)
+            fits, shapes = sum(off <= SAME for off in offs), max(offs) < math.inf
             if fits == len(outputs):
-                return Forward("same", ", ".join(filter(None, [layout, text])), list(arrays))
-            nearest = max(nearest, (fits if max(offs) < math.inf else -1, list(arrays)), key=lambda pair: pair[0])
+                return Forward("same", ", ".join(filter(None, [layout, params_text])), list(arrays))
+            nearest = max(nearest, (fits if shapes else -1, list(arrays)), key=lambda pair: pair[0])
             first = next(k for k, off in enumerate(offs) if off > SAME)
-            if max(offs) < math.inf and (fits, -offs[first]) > (best, -least):
-                best, least = fits, offs[first]
-                where = f"output {first} of forward differs from that of the cell {cell.name} by {least:.2g}"
-    if best < 0:
-        shapes = ", ".join(f"{name} {x.shape}" for name, x in adapter.floats.items())
-        return Forward("unknown", f"forward cannot be compared with the cell {cell.name}: no reading of {shapes} gives "
-                                  f"outputs of shape {', '.join(str(y.shape) for y in outputs)}")  # fmt: skip
-    return Forward("other", f"{where} of its size, in every order of axes and gates", nearest[1])
+            if shapes and (fits, -offs[first]) > best:
+                best = fits, -offs[first]
+                text = f"output {first} of forward differs from that of the cell {cell.name} by {offs[first]:.2g}"
+    if not text:
+        shapes_text = ", ".join(f"{name} {x.shape}" for name, x in adapter.floats.items())
+        return Forward("unknown", f"forward cannot be compared with the cell {cell.name}: no reading of {shapes_text} "
+                                  f"gives outputs of shape {', '.join(str(y.shape) for y in outputs)}")  # fmt: skip
+    return Forward("other", f"{text} of its size, in every order of axes and gates", nearest[1])
 
 
 def _by_output(result: Any) -> list[np.ndarray]:
@@ -167,12 +167,10 @@ def _layouts(x: np.ndarray, D: int) -> Iterator[tuple[str, np.ndarray]]:
         yield "" if usual else f"x ({', '.join(axes)})", np.expand_dims(x.transpose(order), missing)
 
 
-def _states(
-    adapter: Adapter, cell: Cell, arrays: Sequence[np.ndarray], sizes: Mapping[str, int]
-) -> Iterator[dict[str, Any]]:
+def _states(adapter: Adapter, cell: Cell, arrays: list[np.ndarray], sizes: Mapping[str, int]) -> Iterator[Arrays]:
     """The possible initial states: those that the layer is handed; others are zeros, or arrays of that shape in it."""
     shapes = {name: tuple(length(word, sizes) for word in cell.words[name]) for name in cell.states}
-    start: dict[str, Any] = {}
+    start: dict[str, np.ndarray] = {}
     for (name, shape), x in zip(shapes.items(), arrays):
         fitting = [turned for turned in (x, x.T, x[None]) if turned.shape == shape]
         if not fitting:
@@ -186,7 +184,7 @@ def _states(
         yield {**dict(zip(zeros, kept)), **start}
 
 
-def _run(cell: Cell, xs: np.ndarray, states: Mapping[str, Any], params: Arrays) -> list[np.ndarray]:
+def _run(cell: Cell, xs: np.ndarray, states: Arrays, params: Arrays) -> list[np.ndarray]:
     """Each state of all steps (N, T, H), then the last states."""
     steps, state = [], [np.asarray(states[name], np.float64) for name in cell.states]
     params = {name: np.asarray(x, np.float64) for name, x in params.items()}

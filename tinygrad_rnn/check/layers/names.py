@@ -31,30 +31,24 @@ def key_of(name: str, keys: Any) -> Any:
     return next(forms, name if name in keys else None)
 
 
-def matched(
-    arguments: Sequence[str], inputs: Sequence[Any], gradients: Sequence[Any], names: Sequence[str]
-) -> dict[str, Any]:
-    """The gradient by each input: by name, then by order and shape. What fits none is left out.
+def matched(given: Mapping[str, Any], gradients: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """The gradient by each of the inputs ``given``: by name, then by order and shape. What fits none is left out.
 
     ``names`` are the names of the gradients in the user's code, "" where they have none.
     """
     by_input: dict[str, Any] = {}
-    at = 0  # the argument after the last that was matched
-    names = names if len(names) == len(gradients) else [""] * len(gradients)
-    for name, g in zip(names, gradients):
-        argument = next((a for a in arguments if is_gradient(name, a)), None)
-        place = next(((a, x, key) for a, x in zip(arguments, inputs) for key in as_dict(x) or () if
-                      isinstance(key, str) and is_gradient(name, key)), None)  # fmt: skip
+    rest = list(given)  # the arguments after the last that was matched
+    for name, g in zip(names if len(names) == len(gradients) else [""] * len(gradients), gradients):
+        argument = next((a for a in given if is_gradient(name, a)), None)
+        place = next(((a, key) for a, x in given.items() for key in keys_of(x) if is_gradient(name, key)), None)
+        if argument is None and place is not None:
+            by_input.setdefault(place[0], dict.fromkeys(as_dict(given[place[0]]) or ()))[place[1]] = g
+        elif argument is None and as_dict(g) is not None:
+            by_input.update(by_key(given, as_dict(g) or {}))
+        elif argument is None and LIKE.match(name):
+            argument = next((a for a in rest if a not in by_input and _is_like(given[a], g)), None)
         if argument is not None:
-            by_input[argument], at = g, arguments.index(argument) + 1
-        elif place is not None:
-            by_input.setdefault(place[0], dict.fromkeys(as_dict(place[1]) or ()))[place[2]] = g
-        elif as_dict(g) is not None:
-            by_input.update(by_key(arguments, inputs, as_dict(g) or {}))
-        elif LIKE.match(name):
-            fits = [n for n, a in enumerate(arguments) if n >= at and a not in by_input and _is_like(inputs[n], g)]
-            if fits:
-                by_input[arguments[fits[0]]], at = g, fits[0] + 1
+            by_input[argument], rest = g, list(given)[list(given).index(argument) + 1 :]
     return by_input
 
 
@@ -63,41 +57,43 @@ def as_dict(x: Any) -> dict[Any, Any] | None:
     return dict(x) if isinstance(x, Mapping) else x._asdict() if hasattr(x, "_asdict") else None
 
 
-def unmatched(
-    parts: Sequence[tuple[str, Any]], gradients: Any, arguments: Sequence[str], inputs: Sequence[Any]
-) -> list[str]:  # fmt: skip
+def keys_of(x: Any) -> list[str]:
+    """The names of the parts of a dict or a named tuple; none for anything else."""
+    return [key for key in as_dict(x) or () if isinstance(key, str)]
+
+
+def unmatched(parts: Sequence[tuple[str, Any]], gradients: Any, given: Mapping[str, Any]) -> list[str]:
     """The names of returned parts, and their keys, which are like those of gradients but belong to no input.
 
     ``gradients`` are those by the inputs: a part that is among them belongs to one.
     """
     places = list(gradients) if type(gradients) is tuple else []
     rest = [(name, part) for name, part in parts if not any(part is g for g in places)]
-    names = [key for name, part in rest for key in (as_dict(part) or [name]) if isinstance(key, str) and key]
-    of = [*arguments, *(key for x in inputs for key in as_dict(x) or () if isinstance(key, str))]
+    names = [key for name, part in rest for key in (keys_of(part) if as_dict(part) else [name]) if key]
+    of = [*given, *(key for x in given.values() for key in keys_of(x))]
     return [name for name in names if LIKE.match(name) and name not in of and not any(is_gradient(name, a) for a in of)]
 
 
-def in_order(gradients: Sequence[Any], names: Sequence[str], inputs: Sequence[Any], returned: Sequence[str]) -> Any:
+def in_order(given: Mapping[str, Any], gradients: Sequence[Any], returned: Sequence[str]) -> Any:
     """The gradients as a tuple in the order of the inputs, if they are fewer, or if their names say another order."""
-    named = [next((name for name in names if is_gradient(gradient, name)), None) for gradient in returned]
-    kinds = {name: {np.asarray(leaf).dtype.kind for leaf in flatten(x)[0]} for name, x in zip(names, inputs)}
-    floats = [name for name in kinds if "f" in kinds[name]]
-    orders = [order for order in (list(names), floats) if len(order) == len(gradients)]
+    named = [next((name for name in given if is_gradient(gradient, name)), None) for gradient in returned]
+    floats = [name for name, x in given.items() if any(np.asarray(leaf).dtype.kind == "f" for leaf in flatten(x)[0])]
+    orders = [order for order in (list(given), floats) if len(order) == len(gradients)]
     if any(all(a in (None, b) for a, b in zip(named, order)) for order in orders):
         return tuple(gradients)
-    return fitting(gradients, names, inputs, returned) or tuple(gradients)
+    return fitting(given, gradients, returned) or tuple(gradients)
 
 
-def fitting(gradients: Sequence[Any], names: Sequence[str], inputs: Sequence[Any], returned: Sequence[str]) -> Any:
+def fitting(given: Mapping[str, Any], gradients: Sequence[Any], returned: Sequence[str]) -> Any:
     """The gradients as a tuple in the order of the inputs, by `matched`; None if there are none."""
-    by_input = matched(names, inputs, gradients, returned)
-    return tuple(by_input.get(name) for name in names) if by_input else None
+    by_input = matched(given, gradients, returned)
+    return tuple(by_input.get(name) for name in given) if by_input else None
 
 
-def by_key(arguments: Sequence[str], inputs: Sequence[Any], g: Mapping[Any, Any]) -> dict[str, Any]:
+def by_key(given: Mapping[str, Any], g: Mapping[Any, Any]) -> dict[str, Any]:
     """A dict of gradients: by the keys of an input that is a dict, and by the names of inputs."""
     by_input: dict[str, Any] = {}
-    for argument, x in zip(arguments, inputs):
+    for argument, x in given.items():
         keys = {key: key_of(key, g) for key in as_dict(x) or ()}
         if any(key is not None for key in keys.values()):
             by_input[argument] = {key: None if theirs is None else g[theirs] for key, theirs in keys.items()}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...cells.cell import Cell
+from ...engine.graph import newest_first
 from ...engine.pytree import flatten
 from ...engine.tensor import Tensor, value
 
@@ -50,14 +51,8 @@ class NamedInputs:
 
     def find_parameters(self, result: Any) -> list[str]:
         """Find the parameters that a result of the function depends on. Returns those without a name."""
-        todo = [leaf.node for leaf in flatten(result)[0] if isinstance(leaf, Tensor) and leaf.node is not None]
-        seen: dict[int, Any] = {}
-        while todo:
-            node = todo.pop()
-            if id(node) not in seen:
-                seen[id(node)] = node
-                todo += [parent for parent in node.parents if parent is not None]
-        reached = {id(node): node for node in seen.values() if not node.parents}
+        roots = [leaf.node for leaf in flatten(result)[0] if isinstance(leaf, Tensor) and leaf.node is not None]
+        reached = {id(node): node for node in newest_first(roots, used=True) if not node.parents}
         for name, tensor in closed_over(self.f).items():
             if reached.pop(id(tensor.node), None) is not None:
                 self.closed_over[name if name not in self.flat else f"f.{name}"] = tensor

@@ -22,7 +22,8 @@ START = 0.1  # the first step, relative to x: rounding is least there, and trunc
 SHORT = 0.037  # the control step is this factor shorter, no binary fraction of the other steps
 GOAL = 1e-10  # a relative error that is good enough
 
-Number = Callable[[Sequence[np.ndarray]], Any]  # of arrays, real or complex
+Arrays = Sequence[np.ndarray]
+Number = Callable[[Arrays], Any]  # of arrays, real or complex
 
 
 class Richardson:
@@ -82,7 +83,7 @@ class Richardson:
         return [(h, gap) for h, gap in pairs if np.isfinite(gap) and gap * h > 20 * self.noise][-4:]
 
 
-def derivative(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, noise: float = 0.0) -> Richardson:
+def derivative(L: Number, xs: Arrays, k: int, v: np.ndarray, noise: float = 0.0) -> Richardson:
     """dL/dx_k along v, in ``best``: halve the step until the error reaches `GOAL` or rounding dominates."""
     here, h = tried(L, xs), START * scale(xs[k], v)
     noise = max(noise, float(np.finfo(np.float64).eps) * abs(here))
@@ -97,9 +98,7 @@ def derivative(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, noise
     return table
 
 
-def kink(
-    L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, noise: float, slope: float | None = None
-) -> Richardson:  # fmt: skip
+def kink(L: Number, xs: Arrays, k: int, v: np.ndarray, noise: float, slope: float | None = None) -> Richardson:
     """Is there a kink here, or only a sharp bend? See ``gap`` and ``order`` of the table.
 
     Quarters the step until rounding hides the gap. With a ``slope``, this is taken for that of one side.
@@ -120,12 +119,12 @@ def _sides(L: Number, xs: Any, k: int, v: np.ndarray, h: float, here: float) -> 
     return up - here, here - down
 
 
-def moved(xs: Sequence[np.ndarray], k: int, step: np.ndarray) -> list[np.ndarray]:
+def moved(xs: Arrays, k: int, step: np.ndarray) -> list[np.ndarray]:
     """The inputs with input k moved by a step."""
     return [x + step if j == k else x for j, x in enumerate(xs)]
 
 
-def tried(L: Number, xs: Sequence[np.ndarray]) -> float:
+def tried(L: Number, xs: Arrays) -> float:
     """The value of L; NaN where it raises or returns no number, as it may do near x."""
     try:
         return float(L(xs))
@@ -139,9 +138,7 @@ def scale(x: np.ndarray, v: np.ndarray) -> float:
     return float(max(size, np.max(np.abs(x * (v != 0)), initial=0)) / np.max(np.abs(v)))
 
 
-def remainder_order(
-    L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray, slope: float, noise: float
-) -> float | None:
+def remainder_order(L: Number, xs: Arrays, k: int, v: np.ndarray, slope: float, noise: float) -> float | None:
     """The power of h with which the remainder along v falls for short steps; None if it is all rounding."""
     order = kink(L, xs, k, v, noise + 1e-14 * abs(slope * scale(xs[k], v)), slope).order
     return None if order is None else order + 1  # that of R / h is less by 1

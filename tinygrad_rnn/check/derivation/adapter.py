@@ -16,6 +16,7 @@ from ...ops import stack
 from ...tracing.sample import sample
 from ..layers.adapter import Adapter, Run
 from ..layers.arguments import binds, parameters, required, takes_any
+from ..layers.forward_match import steps_of
 from ..layers.functions import functions_as_layer
 from ..numeric.derivatives import Slopes
 from ..numeric.inputs import SIZES, argument_names
@@ -160,18 +161,9 @@ class CellDerivation(Derivation):
         """Run a step; or all steps: every output (N, T, H), and the last states."""
         x, *state = [now.pop(name) for name in self.batched]
         params = {**now, **self.config}
-        if not self.timed:
-            return self._step(x, state, params)
-        hs = []
-        for t in range(np.shape(value(x))[1]):
-            x_t = x[:, t]
-            if getattr(x_t, "node", None) is not None:
-                x_t.name = self.forward.input
-            state = self._step(x_t, state, params)
-            hs.append(state[0])
-        return stack(hs, axis=1), *state
-
-    def _step(self, x: Any, state: Sequence[Any], params: Arrays) -> Any:
+        if self.timed:
+            steps = list(steps_of(self.forward, x, state, params))
+            return stack([state[0] for state in steps], axis=1), *steps[-1]
         new = self.forward(x, *state, **params)
         return new if isinstance(new, tuple) else (new,)
 

@@ -85,22 +85,20 @@ def gradients_by_input(returned: Any, arguments: Sequence[str], trees: Sequence[
     backward returns a gradient for each input, or for each input with floats; a dict by the names of the inputs, with
     or without "d"; or an array, the gradient by the first input.
     """
-    if isinstance(returned, dict):
-        keyed = {name: key for name in arguments for key in [key_of(name, returned)] if key is not None}
-        by_input = [_leaves(name, tree, returned[keyed[name]]) for name, tree in zip(arguments, trees) if name in keyed]
-        return {name: g for leaves in by_input for name, g in leaves.items()}, len(arguments)
     floats = [k for k, tree in enumerate(trees) if any(_is_float(leaf) for leaf in flatten(tree)[0])]
     several = isinstance(returned, (tuple, list))
     whole = several and len(trees) == 1 and is_tree(trees[0]) and len(flatten(returned)[0]) == len(flatten(trees[0])[0])
     steps = isinstance(returned, list) and len(floats) == 1 and len(returned) == len(trees[floats[0]]) and (
         not is_tree(trees[floats[0]]) and len({np.shape(g) for g in returned}) == 1)  # fmt: skip
-    returned, several = (np.array(returned), False) if steps else (returned, several)
-    parts = list(returned) if several and not whole else [returned]
+    parts = list(returned) if several and not whole and not steps else [np.array(returned) if steps else returned]
     if not several and len(floats) > 1:
-        parts = [returned] + [None] * (len(floats) - 1)
-    indices = range(len(trees)) if len(parts) >= len(trees) else floats
-    by_input = [_leaves(arguments[k], trees[k], part) for k, part in zip(indices, parts)]
-    return {name: g for leaves in by_input for name, g in leaves.items()}, len(parts)
+        parts += [None] * (len(floats) - 1)
+    count, pairs = len(parts), dict(zip(range(len(trees)) if len(parts) >= len(trees) else floats, parts))
+    if isinstance(returned, dict):
+        keys = [key_of(name, returned) for name in arguments]
+        count, pairs = len(arguments), {k: returned[key] for k, key in enumerate(keys) if key is not None}
+    by_input = [_leaves(arguments[k], trees[k], part) for k, part in pairs.items()]
+    return {name: g for leaves in by_input for name, g in leaves.items()}, count
 
 
 def _is_float(x: Any) -> bool:

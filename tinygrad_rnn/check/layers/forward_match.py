@@ -184,13 +184,21 @@ def _states(adapter: Adapter, cell: Cell, arrays: list[np.ndarray], sizes: Mappi
         yield {**dict(zip(zeros, kept)), **start}
 
 
+def steps_of(cell: Cell, xs: Any, state: Sequence[Any], params: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The states after each step of a cell over time."""
+    for t in range(np.shape(value(xs))[1]):
+        x = xs[:, t]
+        if getattr(x, "node", None) is not None:
+            x.name = cell.input
+        new = cell(x, *state, **params)
+        state = new if isinstance(new, tuple) else (new,)
+        yield state
+
+
 def _run(cell: Cell, xs: np.ndarray, states: Arrays, params: Arrays) -> list[np.ndarray]:
     """Each state of all steps (N, T, H), then the last states."""
-    steps, state = [], [np.asarray(states[name], np.float64) for name in cell.states]
+    state = [np.asarray(states[name], np.float64) for name in cell.states]
     params = {name: np.asarray(x, np.float64) for name, x in params.items()}
     with np.errstate(all="ignore"):
-        for t in range(xs.shape[1]):
-            new = cell(np.asarray(xs[:, t], np.float64), *state, **params)
-            state = [np.asarray(value(x)) for x in (new if isinstance(new, tuple) else (new,))]
-            steps.append(state)
-    return [np.stack(arrays, axis=1) for arrays in zip(*steps)] + (state if steps else [])
+        steps = [[np.asarray(value(x)) for x in new] for new in steps_of(cell, np.asarray(xs, float), state, params)]
+    return [np.stack(arrays, axis=1) for arrays in zip(*steps)] + (steps[-1] if steps else state)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.pytree import flatten
 from ...errors import Uncheckable
 from .arguments import parameters
 from .discovered import as_method, beside, floats_by_path
@@ -153,20 +154,13 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
         gradients, inputs, kept = saved
         for path, g in kept_gradients(inputs).items():
             g[...] = kept[path] * dloss
-        return tuple(_scaled(g, dloss) for g in gradients)
+        leaves, build = flatten(list(gradients))
+        return tuple(build([g * dloss if np.asarray(g).dtype.kind in "fiuc" else g for g in leaves]))
 
     signature, names = inspect.signature(function), returned_names(function)[1:]
     layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
     layer.owner = [function.__self__] if inspect.ismethod(function) else []
     return layer
-
-
-def _scaled(g: Any, factor: Any) -> Any:
-    if isinstance(g, dict):
-        return {key: _scaled(part, factor) for key, part in g.items()}
-    if isinstance(g, (list, tuple)):
-        return [_scaled(part, factor) for part in g]
-    return g * factor if np.asarray(g).dtype.kind in "fiuc" else g
 
 
 def _text(result: Any) -> str:

@@ -144,6 +144,11 @@ KEPT = {
     **{name: (LAYER, place) for name, place in PLACES.items()},
     "objects": (OBJECTS, "self.W.d += gradients[1]\n        self.b.d += gradients[2]\n        return gradients[0]"),
     "slots": (SLOTS, "self.dW, self.db = gradients[1:]\n        return gradients[0]"),
+    "a list of blocks": (LAYER.replace("        self.W, self.b = W.T.copy(), B.copy()",
+              "        self.blocks, self.block_grads = [dict(W=W.T.copy(), b=B.copy())], [dict()]").replace(
+                  "self.W", 'self.blocks[0]["W"]').replace(
+                  "+ self.b\n", '+ self.blocks[0]["b"]\n'),
+              'self.block_grads[0].update(W=gradients[1], b=gradients[2])\n        return gradients[0]'),
     "dicts": (LAYER.replace("        self.W, self.b = W.T.copy(), B.copy()",
                             "        self.params, self.grads = dict(W=W.T.copy(), b=B.copy()), {{}}").replace(
                   "self.W", 'self.params["W"]').replace("self.b", 'self.params["b"]'),
@@ -314,6 +319,23 @@ def backward(dy, cache):
     module = load(tmp_path / "mine.py", "kept_elsewhere")
     report = tg.check_backward(module.forward, module.backward, X, {"W": W.T})
     assert report.verdict == report.tensors["dp.W"].verdict == verdict, str(report)
+
+
+@pytest.mark.parametrize("container", ["loss, (dV, dW)", "loss, [dV, dW]", "(loss, {}, (dV, dW))", "loss, grads"])
+@pytest.mark.parametrize("factor", [1, -3])
+def test_gradients_in_a_tuple_after_the_loss_are_compared(factor, container, tmp_path):
+    text = f"""
+def loss_and_gradients(x, target, V, W):
+    error = x @ V @ W - target
+    loss = 0.5 * (error * error).sum()
+    dV, dW = x.T @ error @ W.T, {factor} * (x @ V).T @ error
+    grads = (dV, dW)
+    return {container}
+"""
+    (tmp_path / "mine.py").write_text(text)
+    report = tg.check_loss(load(tmp_path / "mine.py", "kept_elsewhere").loss_and_gradients, X, H, W.T, U)
+    assert report.tensors["dV"].verdict == "right", str(report)
+    assert report.verdict == report.tensors["dW"].verdict == ("right" if factor == 1 else "wrong"), str(report)
 
 
 @pytest.mark.parametrize("wrong", ["W", "v", "d"])

@@ -19,10 +19,11 @@ LIKE = re.compile("$|d|g|nabla|.*grad", re.IGNORECASE)  # a name that may be tha
 
 
 def is_gradient(name: str, of: str) -> bool:
-    """Is it the name of the gradient by ``of``, in one of the usual forms, apart from underscores?"""
+    """Is it the name of the gradient by ``of``, in one of the usual forms, apart from underscores and a plural?"""
     name, of = name.replace("_", ""), of.replace("_", "")
-    return bool(of) and bool((name.endswith(of) and BEFORE.fullmatch(name[: -len(of)]))
-                             or (name.startswith(of) and AFTER.fullmatch(name[len(of) :])))  # fmt: skip
+    forms = [of, *([of[:-1]] if len(of) > 2 and of.endswith("s") else [])]  # block_grads, of blocks
+    return bool(of) and bool((name.endswith(of) and BEFORE.fullmatch(name[: -len(of)])) or any(
+        name.startswith(form) and AFTER.fullmatch(name[len(form) :]) for form in forms))  # fmt: skip
 
 
 def key_of(name: str, keys: Any) -> Any:
@@ -47,6 +48,9 @@ def matched(given: Mapping[str, Any], gradients: Sequence[Any], names: Sequence[
             by_input.update(by_key(given, as_dict(g) or {}))
         elif argument is None and LIKE.match(name):
             argument = next((a for a in rest if a not in by_input and _is_like(given[a], g)), None)
+            if argument is None and isinstance(g, (list, tuple)):
+                free = {a: given[a] for a in rest if a not in by_input}
+                by_input.update(matched(free, g, [n for n, _ in _each(g, name)]))
         if argument is not None:
             by_input[argument], rest = g, list(given)[list(given).index(argument) + 1 :]
     return by_input
@@ -68,6 +72,8 @@ def unmatched(parts: Sequence[tuple[str, Any]], gradients: Any, given: Mapping[s
     ``gradients`` are those by the inputs: a part that is among them belongs to one.
     """
     places = list(gradients) if type(gradients) is tuple else []
+    parts = [pair for name, part in parts for pair in (_each(part, name) if isinstance(part, (list, tuple)) and any(
+        g is mine for g in places for mine in part) else [(name, part)])]  # fmt: skip
     rest = [(name, part) for name, part in parts if not any(part is g for g in places)]
     names = [key for name, part in rest for key in (keys_of(part) if as_dict(part) else [name]) if key]
     of = [*given, *(key for x in given.values() for key in keys_of(x))]
@@ -111,6 +117,12 @@ def gradients_in(part: Any, name: str, paths: Mapping[tuple[Any, ...], str]) -> 
     return {mine: part for path, mine in paths.items() if is_gradient(name, str(path[-1]))}
 
 
+def _each(part: Sequence[Any], name: str) -> list[tuple[str, Any]]:
+    """The values in a tuple or a list that was returned, with their names."""
+    names = name.split(", ")
+    return list(zip(names if len(names) == len(part) else [""] * len(part), part))
+
+
 def _is_like(x: Any, g: Any) -> bool:
     """Can it be the gradient by an input: an array, or a list of arrays, of its shape?"""
     if isinstance(x, dict) or g is None or isinstance(g, dict):
@@ -147,7 +159,12 @@ def _tree(function: Callable[..., Any]) -> ast.AST:
 
 
 def _name(part: ast.expr) -> str:
-    """The name of a returned value: a variable, an attribute, or the variable in ``np.array(dx)`` and ``hs[t]``."""
+    """The name of a returned value: a variable, an attribute, or the variable in ``np.array(dx)`` and ``hs[t]``.
+
+    Of several values in a tuple or a list, ``(dW, db)``, their names are listed: "dW, db".
+    """
+    if isinstance(part, (ast.Tuple, ast.List)):
+        return ", ".join(map(_name, part.elts))
     if isinstance(part, ast.Call) and len(part.args) == 1:
         return _name(part.args[0])
     if isinstance(part, ast.Subscript):

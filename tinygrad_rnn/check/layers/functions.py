@@ -154,13 +154,17 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
         gradients, inputs, kept = saved
         for path, g in kept_gradients(inputs).items():
             g[...] = kept[path] * dloss
-        leaves, build = flatten(list(gradients))
-        return tuple(build([g * dloss if np.asarray(g).dtype.kind in "fiuc" else g for g in leaves]))
+        return _scaled(gradients, dloss)
 
     signature, names = inspect.signature(function), returned_names(function)[1:]
     layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
     layer.owner = [function.__self__] if inspect.ismethod(function) else []
     return layer
+
+
+def _scaled(gradients: Any, factor: Any) -> tuple[Any, ...]:
+    leaves, build = flatten(list(gradients))
+    return tuple(build([g * factor if np.asarray(g).dtype.kind in "fiuc" else g for g in leaves]))
 
 
 def _text(result: Any) -> str:

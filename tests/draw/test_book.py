@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from helpers.seen import Seen, crossings, on_lines, on_texts, through_boxes
+from helpers.seen import Seen, crossings, measured, on_lines, on_texts, through_boxes
 from tinygrad_rnn import Param, draw, sigmoid, tanh
 from tinygrad_rnn.cells.builtin import BUILT_IN
 from tinygrad_rnn.draw.scene.aspect import text_height
@@ -370,6 +370,36 @@ def test_text_that_is_too_small_goes_a_level_up_or_says_so():
     assert len(kept.graph.nodes) >= len(coarser.graph.nodes)
     assert "px on a slide of 1280 x 720; a coarser level draws less" in kept.svg()
     assert "px on a slide" not in draw(long, *inputs, level="op", aspect="strip").svg()
+
+
+@tg.cell
+def highway(x, h, *, W=Param("D H", "gt"), U=Param("H H", "gt"), V=Param("H H", "gt"), b=Param("H", "gtuv")):
+    """Two highway layers a step (Zilly et al. 2017)."""
+    t = sigmoid(x @ W.t + h @ U.t + b.t)
+    s = t * tanh(x @ W.g + h @ U.g + b.g) + (1 - t) * h
+    t = sigmoid(s @ V.t + b.u)
+    h = t * tanh(s @ V.g + b.v) + (1 - t) * s
+    return h
+
+
+def test_what_is_too_wide_for_a_slide_goes_on_in_a_second_row():
+    picture = draw(highway)
+    text, ratio, crossed, over = measured(picture)
+    assert text >= 12 and ratio == pytest.approx(16 / 9, abs=0.01) and over == 0
+    assert crossed == 0
+    shapes = {shape.about: shape for shape in picture.scene.shapes}
+    assert shapes[picture.graph["h'"].id].y > shapes[picture.graph["h"].id].y + 100
+    strip = draw(highway, affine=True, aspect="strip").scene
+    assert strip.width > 1.5 * picture.scene.width
+
+
+def test_the_box_of_an_affine_map_shows_its_parameters_and_a_circle_its_number():
+    scene = draw(highway, affine=True).scene
+    texts = [list(shape.lines) for shape in scene.shapes]
+    assert texts.count(["1 −"]) == 2 and ["1"] not in texts
+    boxes = [shape for shape in scene.shapes if shape.look == "parameter" and not shape.id.startswith("key")]
+    assert len(boxes) == 4 and all(line.startswith("|d") for shape in boxes for line in shape.lines)
+    assert sum(len(shape.members) for shape in boxes) == 10
 
 
 def test_an_aspect_or_shapes_of_another_kind_are_refused():

@@ -18,6 +18,7 @@ from tinygrad_rnn.draw.scene.theme import width
 NEAR = 1e-6
 LANES = [None, None, None, 0.0, 0.0, 0.1, 0.2, 0.9, 1.0, 1.0]
 sizes = st.integers(0, 120).map(float)
+NARROW = {"size": lambda width, height: width}  # any layout is too wide
 
 
 @st.composite
@@ -72,11 +73,11 @@ def trespasses(boxes, links):
 
 def crosses(start, end, left, right, top, bottom):
     """Does a piece of line run through the inside of a rectangle?"""
-    (a, b), (c, d) = start, end
+    (a, b), (c, d) = sorted((start, end))
     low, high = max(a, left + NEAR), min(c, right - NEAR)
     if low > high:
         return False
-    ys = [b + (d - b) * (x - a) / (c - a) if c > a else b for x in (low, high)]
+    ys = [b + (d - b) * (x - a) / (c - a) for x in (low, high)] if c > a else [b, d]
     return max(ys) > top + NEAR and min(ys) < bottom - NEAR
 
 
@@ -96,15 +97,15 @@ def level(link):
 # -- what holds for every graph ----------------------------------------------------------------------------------------
 
 
-@given(graphs())
-def test_no_two_slots_overlap(graph):
-    place(*graph)
+@given(graphs(), st.booleans())
+def test_no_two_slots_overlap(graph, in_rows):
+    place(*graph, **NARROW if in_rows else {})
     assert overlaps(*graph) == []
 
 
-@given(graphs())
-def test_no_line_runs_through_what_is_not_its_own(graph):
-    place(*graph)
+@given(graphs(), st.booleans())
+def test_no_line_runs_through_what_is_not_its_own(graph, in_rows):
+    place(*graph, **NARROW if in_rows else {})
     assert trespasses(*graph) == []
 
 
@@ -172,9 +173,9 @@ def test_nothing_is_above_a_top_rail_or_below_a_bottom_rail(graph):
                     assert away >= -NEAR if lane == 0.0 else away <= NEAR, (what, other)
 
 
-@given(graphs())
-def test_all_is_within_the_size(graph):
-    width, height = place(*graph)
+@given(graphs(), st.booleans())
+def test_all_is_within_the_size(graph, in_rows):
+    width, height = place(*graph, **NARROW if in_rows else {})
     for _, left, right, top, bottom in rectangles(*graph):
         assert -NEAR <= left <= right <= width + NEAR and -NEAR <= top <= bottom <= height + NEAR
     for link in graph[1]:
@@ -187,6 +188,31 @@ def test_the_same_graph_gets_the_same_layout_again(graph):
     size = place(*graph)
     assert place(boxes, links) == size == place(*graph)
     assert (list(boxes), links) == (list(graph[0]), graph[1])
+
+
+@given(st.integers(2, 5), st.integers(3, 12))
+def test_lines_that_go_around_the_end_of_a_row_keep_their_order(lines, length):
+    """Parallel chains stay apart: every upright piece meets the level pieces of its own line alone."""
+    keys = [[f"{line},{k}" for k in range(length)] for line in range(lines)]
+    boxes = [Box(key, 40.0, 20.0) for row in keys for key in row]
+    links = [link for row in keys for link in chain(*row, width=30.0, height=10.0)]
+    plain, _ = place(deepcopy(boxes), deepcopy(links))
+    wide, _ = place(boxes, links, **NARROW)
+    assert wide < 0.9 * plain or length < 4
+    pieces = [(link.source[0], *sorted(piece)) for link in links for piece in pairwise(link.points)]
+    for row, (x, top), (_, bottom) in (piece for piece in pieces if piece[1][0] == piece[2][0]):
+        for other, (left, y), (right, z) in pieces:
+            assert row == other or y != z or not (left < x < right and top < y < bottom)
+
+
+def test_a_layout_has_no_more_rows_than_it_needs():
+    boxes = [Box(f"b{k}", 40.0, 20.0) for k in range(20)]
+    links = chain(*(box.key for box in boxes))
+    rows = {}
+    for most in (1400, 700, 520):
+        place(boxes, links, size=lambda width, height, most=most: width / most)
+        rows[most] = len({box.y for box in boxes})
+    assert rows == {1400: 1, 700: 2, 520: 3}
 
 
 @given(graphs())

@@ -54,7 +54,7 @@ def test_small_arrays_show_their_values_where_they_are_asked_for(size, shown):
 
 def test_a_small_constant_shows_its_values():
     shown = texts(draw(lambda x: x * np.array([1.0, -2.0]) + 0.25, np.ones(2)))
-    assert "1 -2" in shown and "0.25" in shown
+    assert "1 -2" in shown and "+ 0.25" in shown
 
 
 def test_an_svg_tells_values_and_gradients_where_the_pointer_rests():

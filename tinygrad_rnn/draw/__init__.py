@@ -20,7 +20,7 @@ from .model import (
     Captured, Graph, is_layer, of_cell, of_function, of_layer, of_plan, of_tensor, opened, resting,
     variables_of, view,
 )  # fmt: skip
-from .scene.aspect import ratio_of, readable
+from .scene.aspect import ratio_of, readable, text_height
 from .scene.theme import THEMES
 from .scene.marks import check_marks
 from .formats.picture import Opened, Options, Picture
@@ -208,7 +208,7 @@ def _opened(captured: Captured, level: str | None, form: Mapping[str, Any]) -> t
 
 
 def _readable(captured: Captured, picture: Picture) -> Picture:
-    """The picture, or the first coarser one whose text can be read on a slide, with a note that says so."""
+    """The picture, or the first coarser one whose text can be read on a slide, else that with the largest text."""
     graph = picture.graph
     if picture.options.aspect != "slide" or len(graph.nodes) > MANY or readable(picture.scene):
         return picture
@@ -217,9 +217,10 @@ def _readable(captured: Captured, picture: Picture) -> Picture:
     coarse = [("op", True)] * affine_maps + [("cell", False)] * steps + [("module", False)] * scopes
     for level, affine in coarse:
         coarser = view(captured, level, affine=affine)
-        if 1 < len(coarser.nodes) < len(graph.nodes):
+        if 1 < len(coarser.nodes) <= len(graph.nodes):
             coarser.note = coarser.note or COARSER.format("op", "affine=True" if affine else f"level={level!r}")
             candidate = Picture(coarser, replace(picture.options, layout="layered"))
             if readable(candidate.scene):
                 return candidate
+            picture = max(picture, candidate, key=lambda drawn: text_height(drawn.scene))
     return picture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ...errors import InvalidValue
 from .geometry import Note, Scene
+from .theme import SIZES
 
 MARGIN = 14.0  # around the scene, in every format
 RATIOS: dict[str, float | None] = {"slide": 16 / 9, "page": 210 / 297, "strip": None}  # width to height; None: as it is
@@ -29,6 +31,22 @@ def text_height(scene: Scene, around: float = 0.0) -> float:
     sizes += [note.size for note in scene.notes] + [note.size for line in scene.lines for note in line.notes]
     height = max(scene.height + around + 2 * MARGIN, (scene.width + 2 * MARGIN) * 9 / 16)
     return min(sizes, default=LEAST) * HIGH / height
+
+
+def size_on(ratio: float | None) -> Callable[[float, float], float]:
+    """The function of a width and a height that tells how large a layout is: up to 1, text of any size is readable.
+
+    A picture without a ratio may have any size.
+    """
+    if ratio is None:
+        return lambda width, height: 0.0
+    most = min(SIZES.values()) * HIGH / LEAST
+
+    def size(width: float, height: float) -> float:
+        high = max(height + AROUND, (width + 2 * MARGIN) / ratio)
+        return max(high, high * ratio * 9 / 16) / most
+
+    return size
 
 
 def readable(scene: Scene) -> bool:

@@ -61,12 +61,12 @@ def compose(
         raise InvalidValue(NO_BOOK)
     if drawn and layout == "auto" and any(not _has_line(drawn, number) for number in marks):
         drawn = None  # it is inside of a box
-    parts = [drawn] if drawn else time_parts(graph, style) if timed else [single_panel(graph, style)]
+    ratio = ratio_of(aspect)
+    parts = [drawn] if drawn else time_parts(graph, style) if timed else [single_panel(graph, style, ratio)]
     scene = _headed(graph, title, parts, timed and graph.level == "op")
     for line in scene.lines:
         if line.look in BACK and any(number in marks for number in (line.about, *line.edges)):
             line.look = "marked"
-    ratio = ratio_of(aspect)
     if legend:
         width = max(880.0 if drawn else 700.0, scene.width, (scene.height + 60.0) * (ratio or 0.0))
         scene = stacked([scene, draw_legend(scene, style, width, 14.0 if drawn else SIZES["small"])])
@@ -199,7 +199,7 @@ def every_step(name: str, row: RowOfSteps, full: bool) -> str:
     return name if full else " … ".join(dict.fromkeys(ends))
 
 
-def single_panel(graph: Graph, style: Style) -> Scene:
+def single_panel(graph: Graph, style: Style, ratio: float | None) -> Scene:
     """A graph of a single step as one panel; a parameter that is only read in blocks is drawn as its blocks."""
     edges = {k: edge for k, edge in enumerate(graph.edges) if graph.known[edge.target].kind != "block"}
     joined = {id: None for edge in edges.values() for id in (edge.source, edge.target)} | dict.fromkeys(
@@ -223,7 +223,7 @@ def single_panel(graph: Graph, style: Style) -> Scene:
         value = value_text(vertex, style.values)
         lines = [name, value or str(vertex.shape)] if style.shapes != "none" or value else [name]
         ends.append(End(id, tag, lines, norm, lane, gradient_sum=norm if vertex.shape == () else None))
-    scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene()
+    scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene(ratio)
     scene.frames += scope_frames(scene, shown)
     return scene
 

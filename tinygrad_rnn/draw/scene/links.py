@@ -127,13 +127,16 @@ def kind(gradient: float | None) -> str:
 
 
 def _moved(points: Sequence[Point], dy: float) -> list[Point]:
-    """A parallel of the line: lower by dy, and where the line is steep, to the side by as much."""
+    """A parallel of the line: lower by dy, where it leads back higher, and where it is steep, to the side."""
     moved = [(x, y + dy) for x, y in points]
     for k, ((x, y), (nx, ny)) in enumerate(itertools.pairwise(points)):
         side = math.copysign(min(abs(dy), 4.0), dy)
         aside = 0.0 if abs(ny - y) < 4 * abs(dy) else -side if ny > y else side
         if aside and k > 0 and k + 2 < len(points):
             moved[k], moved[k + 1] = (x + aside, y + dy), (nx + aside, ny + dy)
+    for k, ((x, y), (nx, _)) in enumerate(itertools.pairwise(points)):
+        if nx < x:  # from the end of a row back to the next
+            moved[k], moved[k + 1] = (moved[k][0], y - dy), (moved[k + 1][0], y - dy)
     return moved
 
 
@@ -149,8 +152,8 @@ def _ends(points: list[Point], source: Shape, target: Shape) -> list[Point]:
 
 def _through(line: Line, box: Shape) -> list[Line]:
     """The backward line in two pieces: into the box, and out of it."""
-    right = [p for p in line.points if p[0] > box.x + box.width / 2]
-    left = [p for p in line.points if p[0] < box.x - box.width / 2]
+    right = list(itertools.takewhile(lambda point: point[0] > box.x + box.width / 2, line.points))
+    left = list(itertools.dropwhile(lambda point: point[0] >= box.x - box.width / 2, line.points[len(right) :]))
     into = Line(
         line.id, line.source, box.id, [*right, (box.x + box.width / 2, box.y)], line.look, line.level, line.about
     )

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ..model import Edge, Vertex
+from .absorbed import absorbed
+from .aspect import size_on
 from .geometry import Scene, Shape
-from .labels import UNITS, gradient_text, value_text
+from .labels import UNITS, gradient_text, size_text, value_text
 from .layout import Box, place
 from .links import End, LabelledLink, Style, draw_link, reserve
 from .theme import SIZES, block
@@ -36,6 +38,7 @@ class Panel:
         first: Sequence[str] = (),
     ):
         self.name, self.style, self.lanes, self.first = name, style, lanes, first
+        vertices, edges, self.inside = absorbed(vertices, edges)
         self.vertices = {vertex.id: vertex for vertex in vertices}
         self.edges = edges
         self.shapes: dict[str, Shape] = {}
@@ -93,21 +96,28 @@ class Panel:
             width = height = CIRCLE
             if block(lines, size)[0] > CIRCLE - 4:
                 look, width = "long", block(lines, size)[0] + 14
-        elif look == "box":
+        elif vertex.kind in UNITS:
             ports = tuple(self.ports.get(vertex.id, ()))[::-1]
             width, height = max(width + 24, 70), max(height + 16, 34.0 * max(len(ports), 2))
         else:
             width, height = width + 12, height + 6
         rank = 0 if vertex.id in self.first else None
         self.boxes[vertex.id] = Box(vertex.id, width, height, ports, rank, self.lanes.get(vertex.id))
-        self.shapes[vertex.id] = Shape(vertex.id, look, lines=lines, size=size, about=vertex.id)
+        members = tuple(id for id, edge in self.inside.items() if edge.target == vertex.id)
+        self.shapes[vertex.id] = Shape(vertex.id, look, lines=lines, size=size, about=vertex.id, members=members)
 
     def label_of(self, vertex: Vertex) -> tuple[list[str], str, float]:
         """The text of a vertex, its look, and the size of the text."""
-        shape = self.shape_text(vertex)
+        shape, inside = self.shape_text(vertex), [edge for edge in self.inside.values() if edge.target == vertex.id]
         if vertex.kind == "operation":
             symbol = vertex.detail if vertex.op == "getitem" else vertex.symbol or vertex.op
-            return ["−" if symbol == "-" else symbol], "operation", SIZES["symbol"]
+            words = ["−" if symbol == "-" else symbol]
+            for edge in inside:
+                words.insert(edge.operand, edge.argument)
+            return [" ".join(words)], "operation", SIZES["symbol"]
+        if inside:
+            return [size_text(edge.argument, edge.gradient) if edge.gradient is not None else edge.argument
+                    for edge in inside], "parameter", SIZES["text"]  # fmt: skip
         if vertex.kind in UNITS:
             counted = vertex.operations > 1 and (vertex.row is not None or vertex.scope)
             count = f"{vertex.operations} operations" if counted else ""
@@ -216,11 +226,12 @@ class Panel:
 
     # -- the scene
 
-    def scene(self) -> Scene:
-        """Place everything. Returns the scene."""
+    def scene(self, ratio: float | None = None) -> Scene:
+        """Place everything. Returns the scene, in several rows where it is too wide for a picture of this ratio."""
         for link in self.links:
             reserve(link, self.style)
-        width, height = place(list(self.boxes.values()), self.links, gap=(14.0, 8.0))
+        width, height = place(list(self.boxes.values()), self.links, gap=(14.0, 8.0, 2 * self.style.apart + 7.0),
+                              size=size_on(ratio))  # fmt: skip
         scene = Scene(width, height)
         for key, box in self.boxes.items():
             shape = self.shapes[key]

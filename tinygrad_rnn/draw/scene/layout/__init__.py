@@ -9,17 +9,19 @@ Every link has a slot for its label, so that no two labels overlap::
     h ----(label)---> @ ----(label)---> + ----(label)---> h'     lane 1.0
 
 The steps: `ranks` chooses the column of each box, `columns` cuts links at the columns, `order` sorts each column,
-`heights` sets the y of each item; this module sets the widths of columns and the routes of links. Nothing is random.
+`heights` sets the y of each item, `wrap` puts the columns in rows; this module sets the widths of columns and the
+routes of links. Nothing is random.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .columns import Box, Columns, Item, Link
 from .heights import pull, settle
 from .order import arrange
 from .ranks import check, ranks
+from .wrap import Wrapped, wrapped
 
 __all__ = ["Box", "Link", "place"]
 
@@ -27,12 +29,18 @@ Point = tuple[float, float]
 STEEP = 3.0  # a gap may grow to so many times its size, where a line is steep
 
 
-def place(boxes: Sequence[Box], links: Sequence[Link], *, gap: Point = (14.0, 10.0)) -> Point:
-    """Place boxes and links. Returns (width, height) of the layout; ``gap`` is (between columns, within a column).
+def place(
+    boxes: Sequence[Box], links: Sequence[Link], *, gap: tuple[float, float, float] = (14.0, 10.0, 14.0),
+    size: Callable[[float, float], float] = lambda width, height: 0.0,
+) -> Point:  # fmt: skip
+    """Place boxes and links. Returns (width, height) of the layout; ``gap`` is (between columns, within a column,
+    between the lines around the end of a row).
 
-    y grows downward. No two boxes or labels overlap. Links lead strictly to the right; within a column a line is level
-    and does not touch other items. Only links from the same port share a line, until they separate. A lane has at most
-    one box in each column: a second box on it is placed as if it had no lane.
+    Where the ``size`` of a width and a height is above 1, the columns are wrapped into several rows.
+
+    y grows downward. No two boxes or labels overlap. Links lead strictly to the right, but at the end of a row; in a
+    column a line is level and does not touch other items. Only links from the same port share a line, until they
+    separate. A lane has at most one box in each column: a second box on it is placed as if it had no lane.
     """
     check(boxes, links)
     if not boxes:
@@ -42,15 +50,16 @@ def place(boxes: Sequence[Box], links: Sequence[Link], *, gap: Point = (14.0, 10
     parts.enter()
     settle(parts.columns, gap[1])
     lefts, rights = _sides(parts.columns, gap[0])
-    for box in boxes:
-        item = parts.item_of_box[box.key]
-        box.column, box.y = item.column // 2, item.y
-        box.x = (lefts[item.column] + rights[item.column]) / 2
+    rows = wrapped(parts, lefts, rights, gap[1:], size)
     for link, items in zip(links, parts.items_of_link):
         slot = items[-1]
-        link.at = (lefts[slot.column] + rights[slot.column]) / 2, slot.y
-        link.points = _route(link, parts, items, lefts, rights)
-    return rights[-1], max(item.y + item.height / 2 for column in parts.columns for item in column)
+        link.at = rows.at(slot.column, (lefts[slot.column] + rights[slot.column]) / 2, slot.y)
+        link.points = _route(link, items, rows)
+    for box in boxes:
+        item = parts.item_of_box[box.key]
+        box.column = item.column // 2
+        box.x, box.y = rows.at(item.column, (lefts[item.column] + rights[item.column]) / 2, item.y)
+    return rows.width, rows.height
 
 
 def _sides(columns: Sequence[Sequence[Item]], gap: float) -> tuple[list[float], list[float]]:
@@ -64,15 +73,21 @@ def _sides(columns: Sequence[Sequence[Item]], gap: float) -> tuple[list[float], 
     return lefts, rights
 
 
-def _route(
-    link: Link, parts: Columns, items: Sequence[Item], lefts: Sequence[float], rights: Sequence[float]
-) -> list[Point]:
+def _route(link: Link, items: Sequence[Item], rows: Wrapped) -> list[Point]:
     """The points of a link, from the right side of its source to the left side of its target, level in each column."""
-    source, target = parts.boxes[link.source], parts.boxes[link.target]
-    start, end = source.y + parts.leave(link), target.y + items[-1].right[0].there
-    right, left = rights[2 * source.column], lefts[2 * target.column]
-    points = [(min(source.x + source.width / 2, right), start), (right, start)]
-    for item in items:
-        points += [(lefts[item.column], item.y), (rights[item.column], item.y)]
-    points += [(left, end), (max(target.x - target.width / 2, left), end)]
+    parts, lefts, rights = rows.parts, rows.lefts, rows.rights
+    source, target = parts.item_of_box[link.source], parts.item_of_box[link.target]
+    leave, enter = parts.leave(link), items[-1].right[0].there
+    right, left = rights[source.column], lefts[target.column]
+    middles = [(lefts[item.column] + rights[item.column]) / 2 for item in (source, target)]
+    start, end = source.y + leave, target.y + enter
+    stretches = [(source, min(middles[0] + source.width / 2, right), right, start)]
+    stretches += [(item, lefts[item.column], rights[item.column], item.y) for item in items]
+    stretches.append((target, left, max(middles[1] - target.width / 2, left), end))
+    points: list[Point] = []
+    for before, (item, near, far, y) in zip([None, *stretches], stretches):
+        if before is not None and rows.row_of[item.column] is not rows.row_of[before[0].column]:
+            offset = leave if before[0] is source else 0.0
+            points += rows.around((before[0], offset), before[0].column, before[3], y)
+        points += [rows.at(item.column, near, y), rows.at(item.column, far, y)]
     return [point for k, point in enumerate(points) if k == 0 or point != points[k - 1]]

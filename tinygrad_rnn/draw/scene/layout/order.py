@@ -10,6 +10,7 @@ Sweeps from left to right and back: each item moves to the mean place of the ite
 from __future__ import annotations
 
 import math
+import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
@@ -17,28 +18,47 @@ from .columns import Item, Join, all_items
 
 WORK = 120_000  # limit of visited items: a large graph is swept less often
 MOST = 24  # sweeps
+STARTS = 6  # orders to start from
+AGAIN = 8  # sweeps of each but the first
 
 
 def arrange(columns: list[list[Item]]) -> None:
-    """Reorder the items of every column, except those on lanes; the best order found is kept."""
+    """Reorder the items of every column, except those on lanes; the best order found is kept.
+
+    Sweeps stop at an order that no move of one item improves, so that they start from several orders: that of creation,
+    then shuffled ones, as long as lines cross.
+    """
     items = all_items(columns)
     rounds = min(MOST, max(2, WORK // len(items)))
     fewest, best = crossings(columns), [item.place for item in items]
-    for k in range(rounds):
-        if not fewest:
-            break
-        for column in columns if k % 2 == 0 else reversed(columns):
-            _sort(column, left=k % 2 == 0)
-        for _ in range(2 * (rounds == MOST)):
-            for column in columns:
-                _swap(column)
-        count = crossings(columns)
-        if count < fewest:
-            fewest, best = count, [item.place for item in items]
+    for start in range(max(1, min(STARTS, WORK // (MOST * len(items))))):
+        if start:
+            _shuffle(columns, random.Random(start))
+        for k in range(min(rounds, AGAIN) if start else rounds):
+            if not fewest:
+                break
+            for column in columns if k % 2 == 0 else reversed(columns):
+                _sort(column, left=k % 2 == 0)
+            for _ in range(2 * (rounds == MOST)):
+                for column in columns:
+                    _swap(column)
+            count = crossings(columns)
+            if count < fewest:
+                fewest, best = count, [item.place for item in items]
     for item, place in zip(items, best):
         item.place = place
     for column in columns:
         column.sort(key=lambda item: item.place)
+
+
+def _shuffle(columns: Sequence[list[Item]], rng: random.Random) -> None:
+    """Put the items of every column that are on no lane in another order."""
+    for column in columns:
+        free = [place for place, item in enumerate(column) if item.lane is None]
+        moved = [column[place] for place in free]
+        rng.shuffle(moved)
+        for place, item in zip(free, moved):
+            column[place], item.place = item, place
 
 
 def _sort(column: list[Item], left: bool) -> None:

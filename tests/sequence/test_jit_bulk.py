@@ -135,6 +135,18 @@ def test_each_block_is_computed_once_and_the_next_phase_waits(number, counting, 
     assert (helpers.boxes[: int(number) - 1, helpers.STATE] != helpers.TAKEN).all()
 
 
+@pytest.mark.parametrize("come, order", [(0, [1, 2, 3, 4]), (1, [4, 3, 2, 1]), (2, [1, 2, 3, 4])])
+def test_threads_take_blocks_from_the_front_and_from_the_back_in_turns(come, order):
+    text = "def note(T, part, x, y):\n    y[0] = y[0] + 1\n    for k in range(part, part + 1):\n        x[k] = y[0]\n"
+    arguments = [Argument("x", ("T",), "float64"), Argument("y", (1,), "float64")]
+    sources, plan = {"note": Source(text, arguments, "T")}, {"run": passes.Pass([["note"]], arguments)}
+    space, x = np.zeros(plan["run"].places()[-1][0], np.uint8), np.zeros(4)
+    space.view(np.int64)[passes.COME] = come  # threads
+    functions = store.in_memory(compile.object_code(sources, plan), plan)
+    functions["run"](4, 0, helpers.boxes, space, x, np.zeros(1))
+    assert x.tolist() == order
+
+
 def test_calls_on_several_threads_share_the_helpers(counting, monkeypatch):
     monkeypatch.setenv("TINYGRAD_RNN_THREADS", "3")
     with ThreadPoolExecutor(4) as pool:

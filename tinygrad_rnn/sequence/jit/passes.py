@@ -8,7 +8,8 @@ Every thread runs the same machine code::
         wait until all blocks of the phase are computed
 
 A thread waits for blocks that others compute, never for a thread that has not begun. So a single thread does all of it,
-and a thread that comes late takes what is left. A block computes the same on every thread.
+and a thread that comes late takes what is left. A block computes the same on every thread. The first thread takes
+blocks from the front, the second from the back, so that rows stay in the cache of one processor from phase to phase.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from llvmlite import ir
 
 from .helpers import BYTE, WORK, write_offers
 from .loops import INT, Loops
-from .numbers import Number, converted
+from .numbers import Number, converted, where
 from .source import HEADER, Argument, Source
 
 APART = 128  #: bytes, of which arrays of the memory have a multiple: no two share a cache line
-#: Integers from the counters of a phase to those of the next, and from the taken blocks to the computed ones.
-STRIDE, DONE = 16, 8
+#: Integers from the counters of a phase to those of the next; from the number of taken blocks to that of computed ones,
+#: and to that of threads that have come.
+STRIDE, DONE, COME = 16, 8, 4
+BACK = 1 << 32  #: a block that is taken from the back, in the counter of taken blocks
 POLLS = 10_000  #: looks at a counter, some 10 µs, before a waiting thread lets others have the processor
 
 
@@ -122,9 +125,11 @@ def _write_work(module: Any, name: str, this: Pass, sources: Mapping[str, Source
     places = {argument.name: builder.inttoptr(place, BYTE) for argument, place in zip(this.arguments, integers[1:])}
     for argument, (fixed, a_step) in zip(this.memory, this.places()):
         places[argument.name] = builder.gep(memory, [(T * a_step + fixed).value], source_etype=ir.IntType(8))
+    come = builder.atomic_rmw("add", _integer(builder, memory, COME), ir.Constant(INT, 1), "seq_cst")
+    in_front = Number(builder, builder.trunc(come, ir.IntType(1)), "bool") == 0
     for k, phase in enumerate(this.phases):
         taken, done = (_integer(builder, memory, STRIDE * k + start) for start in (0, DONE))
-        _write_phase(builder, [(sources[key], bodies[key]) for key in phase], T, places, taken, done)
+        _write_phase(builder, [(sources[key], bodies[key]) for key in phase], T, places, in_front, taken, done)
     builder.ret_void()
     return function
 
@@ -136,16 +141,18 @@ def numbers_of(builder: Any, array: Any) -> Any:
 
 
 def _write_phase(builder: Any, functions: Sequence[tuple[Source, Any]], T: Number, places: Mapping[str, Any],
-                 taken: Any, done: Any) -> None:  # fmt: skip
+                 in_front: Number, taken: Any, done: Any) -> None:  # fmt: skip
     counts = [converted(builder, eval(source.blocks or "1", {"T": T}), "int64") for source, _ in functions]
     total = functools.reduce(operator.add, counts)
     head, end = builder.append_basic_block("take"), builder.append_basic_block("all_taken")
     builder.branch(head)
     builder.position_at_end(head)
-    block = Number(builder, builder.atomic_rmw("add", taken, ir.Constant(INT, 1), "seq_cst"), "int64")
-    with builder.if_then((block >= total).value):
+    step = where(in_front, 1, BACK)
+    before = Number(builder, builder.atomic_rmw("add", taken, step.value, "seq_cst"), "int64")
+    front, back = before % BACK, before // BACK
+    with builder.if_then((front + back >= total).value):
         builder.branch(end)
-    first = block
+    first = where(in_front, front, total - back - 1)
     for (source, body), count in zip(functions, counts):
         with builder.if_then(((first >= 0) & (first < count)).value):
             part = [first.value] * bool(source.blocks)

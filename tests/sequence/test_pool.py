@@ -34,7 +34,7 @@ def test_idle_memory_is_dropped():
     size = pool._rounded(12_000_000)
     assert size in pool._buffers
     for _ in range(3 * pool.IDLE):
-        pool.empty((20_000,), "float32")
+        pool.empty((pool.SMALL,), "uint8")
     assert size not in pool._buffers
 
 

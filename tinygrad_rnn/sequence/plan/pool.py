@@ -16,7 +16,7 @@ import numpy as np
 
 from ...engine.versions import holders
 
-SMALL = 1 << 16  #: bytes below which NumPy allocates without new pages
+SMALL = 1 << 17  #: bytes below which the C library hands out memory that it has
 IDLE = 1000  #: arrays that are taken before a buffer that nobody has taken meanwhile is dropped
 
 _lock = threading.Lock()

@@ -15,6 +15,7 @@ from tinygrad_rnn.check.debugger.place import located, mends_others
 from tinygrad_rnn.check.debugger.references import lines_of
 from tinygrad_rnn.check.debugger.search import search
 from tinygrad_rnn.check.debugger.statement_edits import slices
+from tinygrad_rnn.check.debugger.table import Table
 
 
 def job_with(folder, name, old, new):
@@ -41,6 +42,15 @@ def job_with(folder, name, old, new):
      "dh_next = dh * z + drh * r + daz @ Uz.T + dar @ Ur.T"),
     ("attribute_rnn", "da = total * (1 - self.h[:, t + 1] ** 2)", "da = total * 1",
      "da = total * (1 - self.h[:, t + 1] ** 2)"),
+    ("concat_lstm", "dhx = da @ W.T", "dhx = da", "dhx = da @ W.T"),
+    ("concat_lstm", "di * s['i'] * (1 - s['i']),", "1 - s['i'],", "di * s['i'] * (1 - s['i']),"),
+    ("cs231n_lstm", "dai = di * i * (1 - i)", "dai = 1 - i", "dai = di * i * (1 - i)"),
+    ("column_gru", "grads['Wh'] += dahc @ x.T", "grads['Wh'] += x.T", "grads['Wh'] += dahc @ x.T"),
+    ("min_char_lstm", "db_i += di", "db_i += X", "db_i += di"),
+    ("book_gru", "return dxs, dh", "return dWh, dh", "return dxs, dh"),
+    ("book_lstm", "layer = self.layers[t]", "layer = self.layers[N]", "layer = self.layers[t]"),
+    ("min_char_lstm", "C_s[t] = f_s[t] * C_s[t - 1] + i_s[t] * C_bar_s[t]", "C_s[t] = f_s[t] + i_s[t] * C_bar_s[t]",
+     "C_s[t] = f_s[t] * C_s[t - 1] + i_s[t] * C_bar_s[t]"),
 ])  # fmt: skip
 def test_the_patch_is_what_was_changed(name, old, new, patched, tmp_path):
     job, _ = job_with(tmp_path, name, old, new)
@@ -77,6 +87,18 @@ def test_the_blocks_beside_a_block():
     for text, others in texts.items():
         node = ast.parse(f"a[{text}]", mode="eval").body.slice
         assert set(others) <= {ast.unparse(new) for cost, new in slices(node, NoSlices) if cost == 1.3}
+
+
+def test_a_product_is_found_by_its_values():
+    rng = np.random.default_rng(0)
+    forms = [(1.0, name, list(rng.standard_normal((2, 3, 4)))) for name in "abcde"]
+    table = Table(forms, [(run, k) for run in range(2) for k in range(4)])
+    arrays = {name: np.array(xs) for _, name, xs in forms}
+    for product in ("a", "ab", "aac", "bcde"):
+        values = np.prod([arrays[name] for name in product], axis=0)
+        wanted = [-values[run].flat[k] for run in range(2) for k in range(4)]
+        assert [("".join(form[1] for form in found), sign) for found, sign in table.products(wanted, 4)] == [(product, -1)]
+        assert (list(table.products(wanted, 2)) == []) == (len(product) > 2)
 
 
 class NoSlices:

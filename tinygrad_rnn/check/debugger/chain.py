@@ -17,7 +17,7 @@ from .batch import SIZE, Batch, is_single
 from .job import Job
 from .observe import Observation
 from .patch import SEEDS, Patch, patch_of
-from .references import Line, References, lines_of, passed
+from .references import Line, References, is_held, lines_of, passed
 from .scope import Scope
 from .source import Unit
 from .statement_edits import Edit, of_statement
@@ -154,7 +154,7 @@ def noted(job: Job, lines: Sequence[Line]) -> list[tuple[int, int]]:
     events: list[tuple[int, int]] = []
 
     def note(n: int, x: Any) -> Any:
-        if isinstance(x, (np.ndarray, np.floating)) and np.asarray(x).dtype.kind == "f":
+        if is_held(lines[n], x):
             events.append((n, len(lines[n].values)))
             lines[n].values.append(np.array(x))
         return x

@@ -61,7 +61,8 @@ def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
     yield from _calls(node, scope)
     if isinstance(node, ast.Name):
         others = [name for name in scope.names if name != text and name not in scope.like(kind)]
-        yield from ((OTHER_KIND + scope.hint(name) / 2, ast.Name(name, ast.Load())) for name in others)
+        cost = OTHER_KIND - scope.misfits  # a gradient of another shape is one of another variable
+        yield from ((cost + scope.hint(name) / 2, ast.Name(name, ast.Load())) for name in others)
     if kind is None:
         return
     for atom in scope.like(kind, text):
@@ -78,20 +79,6 @@ def of_expression(node: ast.expr, scope: Scope, top: bool) -> Edits:
     elif not kind[1] and not isinstance(node, ast.Constant):
         yield 1.5, expression("e - 1", e=node)
         yield 1.5, expression("e + 1", e=node)
-
-
-def of_number(node: ast.expr, holder: Any, scope: Scope) -> Edits:
-    """A local slope or its part in the place of a number: ``1 - a ** 2`` of 1 or of ``1 - 2``, ``a ** 2`` of 2."""
-    kind = scope.seen.kinds.get(id(holder))
-    if isinstance(holder, ast.BinOp) and kind and kind[0] == "f" and kind[1] and not _reads(node):
-        for atom in scope.like(kind):
-            a, hint = expression(atom), scope.hint(atom)
-            for cost, text in ((2.2, "1 - a ** 2"), (2.3, "1 - a"), (2.3, "a ** 2"), (2.4, "a * (1 - a)")):
-                yield cost + hint, expression(text, a=a)
-
-
-def _reads(node: ast.expr) -> bool:
-    return any(isinstance(part, (ast.Name, ast.Call)) for part in ast.walk(node))
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from .scope import names_of
 from .statement_edits import bodies
 
 UNKNOWN = 0.6  # the rank of a line whose value cannot be moved, such as the header of a loop
+USED = 0.05  # of such a line, so much more than the likeliest line that uses what it assigns
 RANK = 1.0  # the rank of the likeliest statements: all that is wrong changes with them
 ELSEWHERE = 1.6  # the rank of a value that influences a part of what is wrong
 WRONG, CHANGED = 1e-6, 1e-11  # a smaller error is that of the numbers; a smaller change is rounding
@@ -61,12 +62,23 @@ def ranks(job: Job, seen: Observation) -> Ranks:
         for n, statement in numbered:
             ranked = [ranking.nodes[id(node)] for node in values(statement, names) if id(node) in ranking.nodes]
             ranking.places[k, n] = _place(statement, min(ranked, default=None))
+        for n, statement in reversed(numbered):  # an object that is taken out of a list, and used in a later line
+            if ranking.places[k, n] == UNKNOWN and isinstance(statement, ast.Assign):
+                assigned = _names(statement, ast.Store)
+                users = [ranking.places[k, m] for m, other in numbered if m > n and not isinstance(other, ast.For)
+                         and any(name in assigned for name in _names(other, ast.Load))]  # fmt: skip
+                ranking.places[k, n] = min([UNKNOWN, *(USED + least for least in users)])
         for n, statement in numbered:
             if isinstance(statement, ast.For):
                 last = statement.end_lineno or 0
                 inside = [m for m, other in numbered if statement.lineno <= other.lineno <= last]
                 ranking.places[k, n] = min(ranking.places[k, m] for m in inside)
     return ranking
+
+
+def _names(statement: ast.stmt, context: type) -> list[str]:
+    """The variables that a statement reads or assigns."""
+    return [part.id for part in ast.walk(statement) if isinstance(part, ast.Name) and isinstance(part.ctx, context)]
 
 
 def _place(statement: ast.stmt, least: float | None) -> float:

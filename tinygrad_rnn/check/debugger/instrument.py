@@ -25,7 +25,12 @@ def instrumented(
     ``tree`` takes the place of the definition of the function.
     """
     numbers = {id(node): first + k for k, node in enumerate(wanted)}
-    return with_constant(unit.compiled(_Marked(numbers).visit(tree or unit.node)), callback)
+    return with_constant(unit.compiled(marked(tree or unit.node, numbers)), callback)
+
+
+def marked(tree: Any, numbers: dict[int, int]) -> Any:
+    """A copy of a tree in which the expressions that have a number, by their id, are passed to the mark."""
+    return _Marked(numbers).visit(tree)
 
 
 class _Marked(ast.NodeTransformer):

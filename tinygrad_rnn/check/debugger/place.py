@@ -15,7 +15,7 @@ from .influence import RANK, Ranks
 from .job import Job
 from .patch import SEEDS
 from .quantity import Quantity
-from .references import Line, References, lines_of, passed, stem
+from .references import Line, References, is_held, lines_of, parts_of, passed, stem
 from .source import Unit, shown
 from .statement_edits import bodies
 
@@ -30,7 +30,7 @@ class Place:
     job: Job
     line: Line
     right: Sequence[np.ndarray]
-    source: str
+    source: tuple[str, str]
     quantity: str
     begins: int = 0  # when it is wrong first, among all runs of lines; after these if it holds another gradient then
 
@@ -46,13 +46,16 @@ class Place:
     def first_wrong(self) -> int:
         """The first run in which the line holds another value than it should."""
         scale = max(float(np.max(np.abs(right), initial=1e-300)) for right in self.right)
-        return next((n for n, (now, right) in enumerate(zip(self.line.values, self.right))
-                     if np.max(np.abs(now - right), initial=0) > 1e-6 * scale), 0)  # fmt: skip
+        pairs = list(zip(self.line.values, self.right))
+        return next((n for n, (a, b) in enumerate(pairs)
+                     if a.shape != b.shape or np.max(np.abs(a - b), initial=0) > 1e-6 * scale), 0)  # fmt: skip
 
     def numbers(self) -> str:
         """The shape, and the value that differs most in the first run where any does."""
         n = self.first_wrong()
         now, right, runs = self.line.values[n], self.right[n], len(self.right)
+        if now.shape != right.shape:
+            return f"an array {right.shape}, and is {now.shape}"
         index = np.unravel_index(int(np.argmax(np.abs(now - right))), now.shape)
         at = f"[{', '.join(str(int(k)) for k in index)}]" if index else ""
         each = f", in run {n + 1} of {runs}" if runs > 1 else ""
@@ -66,21 +69,27 @@ def located(job: Job, ranked: Ranks, most: int) -> list[Place]:
     """
     numbered = [((k, n), at) for k, unit in enumerate(job.units) for n, (_, _, at) in enumerate(bodies(unit.node))]
     likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < RANK]
-    lines = [line for line in lines_of(job) if id(line.statement) in likely]
+    likely += [node for node, rank in ranked.nodes.items() if rank < RANK]
+    lines = [line for line in all_lines(job) if id(line.node or line.statement) in likely]
     return sorted(itertools.islice(places(job, lines, most), 2 * LINES), key=lambda here: here.begins)[:LINES]
 
 
 def mends_others(job: Job, here: Place, most: int) -> bool:
     """Does the gradient by the same value mend everything on other inputs too?"""
     other = job.others(SEEDS)[0]
-    return any(places(other, list(lines_of(other)), most, here))
+    return any(places(other, all_lines(other), most, here))
+
+
+def all_lines(job: Job) -> list[Line]:
+    """The lines, and the parts of statements that can be wrong by themselves."""
+    return [*lines_of(job), *parts_of(job)]
 
 
 def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> Iterator[Place]:
     """The lines that mend everything with the gradient by a value of the forward, in the order in which they run.
 
-    If a value of their names does it, only these; else any value. Only a line ``like`` another and the same value, if
-    it is given.
+    If a value of their names does it, only these and lines before, the nearest first; else any value. Only a line
+    ``like`` another and the same value, if it is given.
     """
     references = References(job)
     events = noted(job, lines)
@@ -89,23 +98,32 @@ def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None
     pairs = [(line, quantity) for line in ran
              for quantity in references.fitting(references.forward.quantities, line, len(line.values))]  # fmt: skip
     tried: dict[Line, list[Any]] = {}
-    for _, group in itertools.groupby(sorted(pairs, key=by_name), lambda pair: by_name(pair) < 2):
-        if None in itertools.chain(*tried.values()):
-            break
+    named = sorted((pair for pair in pairs if by_name(pair) < 2), key=by_name)
+    for group in (named, [pair for pair in pairs if by_name(pair) == 2]):
+        found = next((n for n, line in enumerate(ran) if None in tried.get(line, ())), len(ran))
+        if found < len(ran):
+            group = sorted(group, key=lambda pair: -ran.index(pair[0]))
         for line, quantity in group:
-            same = like is None or (ast.unparse(line.statement), quantity.text) == (like.source, like.quantity)
+            if None in tried.setdefault(line, []) or line in ran[found:]:
+                continue
+            same = like is None or (source_of(line), quantity.text) == (like.source, like.quantity)
             gradients = references.gradients(quantity) if same and references.forward.evaluations < most else []
-            if gradients and not any(gradients is other or other is None for other in tried.setdefault(line, [])):
+            if gradients and not any(gradients is other for other in tried[line]):
                 most -= 2
                 tried[line].append(gradients)
                 right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
                 if right is not None:
                     tried[line].append(None)
-                    here = Place(job, line, right, ast.unparse(line.statement), quantity.text)
+                    here = Place(job, line, right, source_of(line), quantity.text)
                     begins = events.index((lines.index(line), here.first_wrong()))
                     known = references.known(line.values[here.first_wrong()])
                     here.begins = 2 * len(events) - begins if known else begins
                     yield here
+
+
+def source_of(line: Line) -> tuple[str, str]:
+    """The text of the statement of a line, and what of it is meant."""
+    return ast.unparse(line.statement), line.target
 
 
 def by_name(pair: tuple[Line, Quantity]) -> int:
@@ -119,7 +137,7 @@ def is_right_with(job: Job, line: Line, right: Sequence[np.ndarray]) -> bool:
     values = iter(right)
 
     def callback(_: int, x: Any) -> Any:
-        return np.array(next(values)) if isinstance(x, (np.ndarray, np.floating)) else x
+        return np.array(next(values)) if is_held(line, x) else x
 
     try:
         with job.running(passed(job, [line], callback)):

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .batch import passed_on, switched
-from .instrument import with_constant
+from .influence import values
+from .instrument import marked, with_constant
 from .job import Job
 from .quantity import Forward, Quantity, is_along
 from .scope import stem_of
@@ -25,7 +26,10 @@ BUFFER = re.compile(r"[\w.]*\b(empty|zeros|full)(_like)?\(")
 
 @dataclass(eq=False)
 class Line:
-    """A statement that assigns a gradient by its name, and the values that it holds at its runs."""
+    """A statement that assigns a gradient by its name, and the values that it holds at its runs.
+
+    With a ``node``, only what this part of the statement computes, such as an element of a tuple.
+    """
 
     unit: int
     body: list[ast.stmt]
@@ -34,10 +38,17 @@ class Line:
     filled: bool  # is it an empty buffer, or changed later in place?
     adds: bool = False  # does it add to what was there?
     values: list[Any] = field(default_factory=list)
+    node: ast.expr | None = None
 
     @property
     def statement(self) -> ast.stmt:
         return self.body[self.at]
+
+
+def is_held(line: Line, x: Any) -> bool:
+    """Is x a value that a line can hold? A part of a statement can be a number by mistake."""
+    is_array = isinstance(x, np.ndarray | np.floating) and x.dtype.kind == "f"
+    return is_array or (line.node is not None and type(x) is int)
 
 
 def lines_of(job: Job) -> Iterator[Line]:
@@ -56,13 +67,27 @@ def lines_of(job: Job) -> Iterator[Line]:
                 yield Line(k, body, at, target, target in stored or bool(BUFFER.match(value)), adds)
 
 
+def parts_of(job: Job) -> Iterator[Line]:
+    """What statements compute that is no line by itself: the elements of tuples, terms that are added, arguments."""
+    names = [unit.function.__name__ for unit in job.units]
+    for k, unit in enumerate(job.units):
+        for body, at, statement in bodies(unit.node):
+            adds = isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add)
+            for node in values(statement, names):
+                if adds or node is not getattr(statement, "value", None) or isinstance(statement, ast.Return):
+                    target = ast.unparse(statement.target if adds else node)  # type: ignore[attr-defined]
+                    yield Line(k, body, at, target, False, node=node)
+
+
 def passed(job: Job, lines: Sequence[Line], callback: Any) -> dict[int, Any]:
     """The codes of units in which ``target = callback(n, target)`` stands after each line, with its number."""
     codes = {}
     for k in dict.fromkeys(line.unit for line in lines):
         after = {id(line.statement): [(None, [passed_on(line.target, n)])] for n, line in enumerate(lines)
-                 if line.unit == k}  # fmt: skip
-        codes[k] = with_constant(job.units[k].compiled(switched(job.units[k].node, {}, after)), callback)
+                 if line.unit == k and line.node is None}  # fmt: skip
+        numbers = {id(line.node): n for n, line in enumerate(lines) if line.unit == k and line.node is not None}
+        tree = marked(switched(job.units[k].node, {}, after), numbers)
+        codes[k] = with_constant(job.units[k].compiled(tree), callback)
     return codes
 
 
@@ -84,9 +109,10 @@ class References:
         return [(quantity, back) for quantity in whole or fits for back in (True, False)]
 
     def fitting(self, quantities: Sequence[Quantity], line: Line, runs: int) -> list[Quantity]:
-        """Those of quantities that have the shape of a line, and so many runs."""
+        """Those of quantities that have so many runs, and the shape of a line or its name."""
         return [quantity for quantity in quantities if line.values and len(self.forward.runs(quantity)) == runs
-                and np.shape(self.forward.runs(quantity)[0]) == np.shape(line.values[0])]  # fmt: skip
+                and (np.shape(self.forward.runs(quantity)[0]) == np.shape(line.values[0])
+                     or stem(line.target) == stem(quantity.name.split(",")[0]))]  # fmt: skip
 
     def hold(self, line: Line, values: Sequence[Any], runs: int, otherwise: bool = False) -> bool:
         """Are values at the first runs the gradients by a quantity of a line's name? ``otherwise`` if there is none."""

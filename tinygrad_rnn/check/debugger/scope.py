@@ -23,6 +23,9 @@ class Scope:
         ))  # fmt: skip
         names = seen.job.units[k].function.__globals__
         self.numpy = next((name for name, x in names.items() if getattr(x, "__name__", "") == "numpy"), "np")
+        self.misfits = float("inf") in seen.job.first.errors.values()
+        self.steps = [loop.target.id for loop in ast.walk(units[k].node)
+                      if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name)]  # fmt: skip
         self.unread = unread(units[k].node)
         self.beside = beside(units[k].node)
         self.names = names_of(units[k].node)
@@ -54,11 +57,11 @@ class Scope:
     target = ""  # what the statement assigns
 
     def hint(self, atom: str) -> float:
-        """A lower cost for the variable that the assigned gradient is by, ``f`` for ``df``, and for unread ones."""
+        """A lower cost for the variable that the assigned gradient is by, ``f`` for ``df``, unread, or of a loop."""
         stem, base = stem_of(self.target), re.split(r"\W", atom)[0]
         named = stem and stem in (stem_of(atom), f"a{stem_of(atom)}")
         unseen = 0.4 if atom in self.beside else 0.0
-        return (-0.8 if named else 0.0) - (0.8 if base in self.unread else 0.0) + unseen
+        return (-0.8 if named or atom in self.steps else 0.0) - (0.8 if base in self.unread else 0.0) + unseen
 
     def like(self, kind: Kind | None, but: str = "") -> list[str]:
         """The atoms of a kind."""

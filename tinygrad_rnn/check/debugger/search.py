@@ -24,10 +24,14 @@ from .place import Place, located, mends_others
 from .scope import Scope
 from .shrink import smaller
 from .statement_edits import Edit, bodies, of_statement
+from .synthesis import synthesized
 
-WORK = 8000.0  # of a search, in the unit of `Observation.runs`
+WORK = 6000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
 NEAR = 3000.0  # so much if a line is located
+QUICK = 100.0  # so much before a line is located
+OF_FORWARD = 5000.0  # so much for edits of the forward, which change its outputs
+SYNTHESES = 48  # of a line are run
 LOCATING = 3000.0  # so much to locate a line
 LOCATED = 2.0  # so much less an edit costs of the first line that mends everything
 SECONDS = 60.0  # of CPU time: no search on a usual machine takes so long
@@ -54,10 +58,14 @@ def search(job: Job) -> SearchResult:
     """
     small = smaller(job)
     seen = Observation(small)
-    ranked = ranks(small, seen)
-    places = located(small, ranked, seen.runs(LOCATING))
-    edits = Candidates(job, seen if small is job else Observation(job), ranked, places)
-    result = run(job, edits, seen.runs(NEAR if places else FIRST), small)
+    ranked, given = ranks(small, seen), seen if small is job else Observation(job)
+    result, places = run(job, Candidates(job, given, ranked), seen.runs(QUICK), small), list[Place]()
+    if not result.patches:
+        places = located(small, ranked, seen.runs(LOCATING))
+        result = run(job, expressions_of(places, seen), seen.runs(NEAR), small)
+    edits = Candidates(job, given, ranked, places)
+    if not result.patches:
+        result = run(job, edits, seen.runs(NEAR if places else FIRST), small)
     if not result.patches:
         result.patches = chained(job, small)
     if not result.patches:
@@ -65,8 +73,18 @@ def search(job: Job) -> SearchResult:
         result = run(job, edits, seen.runs(WORK), small)
     if not result.patches:
         result.line = next((here for here in places if mends_others(job, here, seen.runs(LOCATING))), None)
-        result.patches = [] if result.line else several(job)
+    if not result.patches and not result.line:
+        forward = Ranks({place: 2.0 * (rank < 2) for place, rank in ranked.places.items()}, {}, {})
+        result = run(job, Candidates(job, given, forward), seen.runs(OF_FORWARD), small, methodcaller("is_consistent"))
+    if not result.patches and not result.line:
+        result.patches = several(job)
     return result
+
+
+def expressions_of(places: Sequence[Place], seen: Observation) -> Iterator[Edit]:
+    """The edits that write what located lines should hold, with the variables that are visible there."""
+    for here in places:
+        yield from synthesized(here, Scope(seen, here.line.unit))[:SYNTHESES]
 
 
 def several(job: Job) -> list[Patch]:

@@ -6,12 +6,11 @@ import ast
 import copy
 import functools
 import heapq
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .edits import ATOMS, Later, expression, far, of_expression, of_number
+from .edits import ATOMS, Later, expression, far, of_expression
 from .scope import Scope
 
 CHEAPEST = 25  # of the exchanges of variables in an expression or a statement, so many are tried
@@ -59,23 +58,11 @@ def of_statement(k: int, body: list[ast.stmt], at: int, scope: Scope) -> Iterato
         yield Edit(cost, k, statement, holder, key, new)
     for text, other in everywhere(statement, scope):
         yield Edit(1.9, k, statement, body, at, (at, at + 1, functools.partial(renamed, statement, {text: other})))
-    for cost, value in summed(getattr(statement, "value", None), scope):
-        yield Edit(cost, k, statement, statement, "value", value)
     if isinstance(statement, ast.For):
         for cost, iterable in loops(statement.iter):
             yield Edit(cost, k, statement, statement, "iter", iterable)
     for cost, statements in rewritten(statement, scope):
         yield Edit(cost, k, statement, body, at, (at, at + 1, statements))
-
-
-def summed(value: Any, scope: Scope) -> Iterator[tuple[float, Later]]:
-    """A sum with a term more: like the last or the one before, with some variables exchanged."""
-    terms = [value]
-    while isinstance(terms[-1], ast.BinOp) and isinstance(terms[-1].op, (ast.Add, ast.Sub)):
-        terms[-1:] = [terms[-1].right, terms[-1].left]
-    for term in terms[:2] if len(terms) > 1 else ():
-        for cost, changes in exchanges(term, {}, scope)[1:]:
-            yield 1.6 + cost, expression("e + a", e=value, a=Renamed(changes).visit(copy.deepcopy(term)))
 
 
 def everywhere(statement: ast.stmt, scope: Scope) -> Iterator[tuple[str, str]]:
@@ -128,7 +115,7 @@ def inner_edits(statement: ast.stmt, scope: Scope) -> Iterator[tuple[float, Any,
     for holder, key, node, top in inner_places(statement):
         loads = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
         if loads and not isinstance(node, (ast.Slice, ast.Starred)):
-            for cost, new in itertools.chain(of_expression(node, scope, top), of_number(node, holder, scope)):
+            for cost, new in of_expression(node, scope, top):
                 yield cost, holder, key, new
         elif isinstance(node, ast.Slice):
             for cost, new in slices(node, scope):

@@ -97,7 +97,8 @@ def test_a_product_is_found_by_its_values():
     for product in ("a", "ab", "aac", "bcde"):
         values = np.prod([arrays[name] for name in product], axis=0)
         wanted = [-values[run].flat[k] for run in range(2) for k in range(4)]
-        assert [("".join(form[1] for form in found), sign) for found, sign in table.products(wanted, 4)] == [(product, -1)]
+        found = [("".join(name for _, name, _ in factors), sign) for factors, sign in table.products(wanted, 4)]
+        assert found == [(product, -1)]
         assert (list(table.products(wanted, 2)) == []) == (len(product) > 2)
 
 

@@ -70,7 +70,7 @@ class Derivation(Adapter):
         name = self.forward.name if isinstance(self.forward, Cell) else name
         sources = [self.backward] if isinstance(self.forward, Cell) else [self.forward, self.backward]
         layer = functions_as_layer(forward, backward, sources, signature, name=name)
-        layer.params, layer.grads, layer.variables = [], [], {}
+        layer.params, layer.grads, layer.variables, layer.owner = [], [], {}, []
         return layer
 
     def outputs(self, **now: Any) -> Sequence[Any]:

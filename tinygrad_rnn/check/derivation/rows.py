@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.problem import LayerProblem
+from ..layers.problem import LayerProblem, misfit
 from ..numeric.compare import CLOSE, EMPTY, ROUNDED, Problem, compared
 from ..numeric.derivatives import ONE_BY_ONE, Slopes
 from ..report import Row, distance, row
@@ -88,8 +88,8 @@ class DerivationProblem(LayerProblem):
         case = self.case
         if g is None and name[1:] in case.given:
             return Row(name, "right", note="is None", counts=False)
-        if g is None or np.asarray(g).dtype.kind not in "fiu":
-            return Row(name, "wrong", np.inf, note=f"is {'None' if g is None else 'no array of numbers'}")
+        if misfit(g, np.shape(g)):
+            return Row(name, "wrong", np.inf, note=misfit(g, ()))
         if name not in case.read:
             note = f"{name[1:]} is computed several times, and no array of its gradients has this shape"
             note = note if case.several(name) else f"no such value; there are {', '.join(case.known)}"
@@ -97,8 +97,8 @@ class DerivationProblem(LayerProblem):
         right, label, text = case.right(name), case.label(name), case.read[name].text
         result = row(name, verdict(distance(g, right)), g, right)
         result.blocks = self._blocks(result, np.asarray(g), right)
-        result.note = f"taken for {text}" if text else f"taken for the gradient by {label}" if label != name[1:] else ""
-        result.note = f"is {result.shape}, should be {right.shape}" if result.shape != right.shape else result.note
+        note = f"taken for {text}" if text else f"taken for the gradient by {label}" if label != name[1:] else ""
+        result.note = misfit(g, right.shape) or note
         return result
 
     def _right_at_kinks(self, rows: Sequence[Row]) -> None:

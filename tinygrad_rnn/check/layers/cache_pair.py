@@ -100,6 +100,4 @@ def pair_as_layer(forward: Any, backward: Any, name: str = "") -> Any:
         return pull(*owner, *args, *rest)
 
     signature, returned = inspect.signature(forward), returned_names(backward)
-    layer = functions_as_layer(run, back, [forward, backward], signature, name=name, returned=returned)
-    layer.owner = [forward.__self__] if count else []
-    return layer
+    return functions_as_layer(run, back, [forward, backward], signature, name=name, returned=returned)

@@ -122,13 +122,14 @@ class DiscoveredLayer:
         listed = isinstance(result, list) and len(result) == len(self.returned_names) > 1
         parts = list(result) if type(result) is tuple or listed else [result]
         names = self.returned_names if len(self.returned_names) == len(parts) else [""] * len(parts)
-        self.returned, rest, given = {}, [], dict(zip(self.arguments, self.inputs))
-        for part, name in zip(parts, names):
-            by_input = any(is_gradient(name, argument) for argument in self.arguments)
-            mine = {} if by_input else gradients_in(part, name, self.paths)
+        given, rest = dict(zip(self.arguments, self.inputs)), list[tuple[str, Any]]()
+        by_name = [{} if any(is_gradient(name, x) for x in given) else gradients_in(part, name, self.paths)
+                   for name, part in zip(names, parts)]  # fmt: skip
+        self.returned = {key: g for mine in by_name for key, g in mine.items()}
+        for name, part, mine in zip(names, parts, by_name):  # after those by the inputs, the nameless are by parameters
+            mine = mine or (self._by_shape(part) if len(rest) >= len(given) and LIKE.match(name) else {})
             self.returned.update(mine)
             rest += [] if mine else [(name, part)]
-        rest = self._without_nameless(rest)
         gradients: Any = result if rest else None
         if isinstance(result, Mapping):
             by_input_name = by_key(given, result)
@@ -139,21 +140,15 @@ class DiscoveredLayer:
         self.unmatched = unmatched(rest, gradients, given)
         return gradients
 
-    def _without_nameless(self, parts: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        """Take gradients by parameters out of what follows those by the inputs: by their order and shapes."""
-        arrays, count = floats_by_path(self.layer), len(self.arguments)
+    def _by_shape(self, part: Any) -> dict[str, Any]:
+        """Gradients by parameters in a part of what backward returned, by their order and shapes."""
+        arrays, mine = floats_by_path(self.layer), dict[str, Any]()
         free = {name: arrays[path] for path, name in self.paths.items()
                 if path in arrays and name not in self.returned and self._beside(path, arrays) is None}  # fmt: skip
-        rest = parts[:count]
-        for name, part in parts[count:]:
-            mine = dict[str, Any]()
-            for g in flatten(part)[0] if LIKE.match(name) else ():
-                fitting = (key for key, x in free.items() if key not in mine and x.shape == np.shape(g))
-                mine.update(dict.fromkeys(itertools.islice(fitting, 1), g))
-            free = {key: x for key, x in free.items() if key not in mine}
-            self.returned.update(mine)
-            rest += [] if mine else [(name, part)]
-        return rest
+        for g in flatten(part)[0]:
+            fitting = [key for key, x in free.items() if key not in mine and x.shape == np.shape(g)]
+            mine.update(dict.fromkeys(fitting[:1], g))
+        return mine
 
 
 def as_method(function: Callable[..., Any], signature: inspect.Signature) -> Any:

@@ -41,7 +41,7 @@ def functions_as_layer(
     ``forward(*inputs)`` returns the outputs and what it saves. ``backward(saved, *dys)`` returns gradients, whose names
     in the user's code are ``returned``; ``order`` puts them into the order of the inputs. ``sources`` are the user's
     functions behind them. The layer has the name of the first of them. A call has ``layer.variables`` in the place of
-    the global variables. ``forward`` gets copies of the objects in ``layer.owner`` first.
+    the global variables. Of a method, ``forward`` gets a copy of its object first, which is in ``layer.owner``.
     """
 
     def run(self: Any, *arrays: Any) -> Any:
@@ -56,7 +56,7 @@ def functions_as_layer(
     methods = {"forward": as_method(run, inputs), "backward": as_method(back, dys)}
     layer = type(name or getattr(sources[0], "__name__", "function"), (), methods)()
     layer.user_functions, layer.returned_names, layer.order = list(sources), list(returned), order
-    layer.owner = []
+    layer.owner = [sources[0].__self__] if inspect.ismethod(sources[0]) else []
     layer.variables = {key: x for source in sources for key, x in global_variables(source).items()}
     return layer
 
@@ -157,9 +157,7 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
         return _scaled(gradients, dloss)
 
     signature, names = inspect.signature(function), returned_names(function)[1:]
-    layer = functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
-    layer.owner = [function.__self__] if inspect.ismethod(function) else []
-    return layer
+    return functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
 
 
 def _scaled(gradients: Any, factor: Any) -> tuple[Any, ...]:

@@ -45,13 +45,10 @@ class LayerProblem(Problem):
 
     def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The gradient; or, if it cannot be compared, zeros, with the reason in ``misfits``."""
-        if g is None or np.asarray(g).dtype.kind not in "fiu":
-            self.misfits[f"d{name}"] = NONE if g is None else "is no array of numbers"
-        elif np.shape(g) != shape:
-            self.misfits[f"d{name}"] = f"is {np.shape(g)}, should be {shape}"
-        else:
-            return np.asarray(g)
-        return np.zeros(shape)
+        reason = misfit(g, shape)
+        if reason:
+            self.misfits[f"d{name}"] = reason
+        return np.zeros(shape) if reason else np.asarray(g)
 
     def moved(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
         eps = max(self.coarse, float(np.finfo(np.float64).eps))
@@ -92,3 +89,10 @@ class LayerProblem(Problem):
         if self.coarse and row.verdict == "right" and (row.rel_error or 0) > CLOSE:
             row.verdict = "precision"
         return row
+
+
+def misfit(g: Any, shape: tuple[int, ...]) -> str:
+    """Why a gradient cannot be compared with an array of a shape; "" if it can."""
+    if g is None or np.asarray(g).dtype.kind not in "fiu":
+        return NONE if g is None else "is no array of numbers"
+    return "" if np.shape(g) == shape else f"is {np.shape(g)}, should be {shape}"

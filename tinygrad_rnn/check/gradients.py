@@ -12,12 +12,9 @@ from ..engine.pytree import flatten
 from ..engine.tensor import make, value
 from ..errors import InvalidType, InvalidValue
 from ..tracing.sample import sample
-from .numeric.compare import CLOSE as CLOSE
-from .numeric.compare import ROUNDED as ROUNDED
 from .numeric.compare import Problem, compared, gap
 from .numeric.derivatives import outputs
-from .numeric.inputs import SIZES, NamedInputs, by_name
-from .numeric.inputs import argument_names as argument_names
+from .numeric.inputs import SIZES, NamedInputs
 from .numeric.richardson import remainder_order, second_opinion
 from .report import Report, Row
 
@@ -48,12 +45,12 @@ def check_gradients(
     rng = np.random.default_rng(seed)
     title = f.name if isinstance(f, Cell) else getattr(f, "__name__", type(f).__name__)
     report = Report(f"{title}: autograd against numbers")
-    cell = f if isinstance(f, Cell) and not inputs else None
-    function: Any = by_name(cell) if cell else NamedInputs(f, inputs, named)
-    flat = {**sample(cell, rng, sizes or {}, SIZES), **named} if cell else function.flat
-    result = _first_call(f"check_gradients: {title}", function, flat)
-    unseen = [] if cell else function.find_parameters(result)
-    problem = Problem(function, flat, rng)
+    if isinstance(f, Cell) and not inputs:
+        named = {**sample(f, rng, sizes or {}, SIZES), **named}
+        inputs = tuple(named.pop(name) for name in (f.input, *f.states))
+    function = NamedInputs(f, inputs, named)
+    unseen = function.find_parameters(_first_call(f"check_gradients: {title}", function, function.flat))
+    problem = Problem(function, function.flat, rng)
     problem.title = f"check_gradients: {title}"
     if not problem.names:
         report.notes.append("none of the inputs is floating: there is nothing to differentiate by")

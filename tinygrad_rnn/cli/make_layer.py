@@ -17,10 +17,10 @@ from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
-from ..check.gradients import SIZES
 from ..check.layers.arguments import attributes, has_methods, parameters, plain, required, with_usual_names
 from ..check.layers.cache_pair import without_cache
 from ..check.layers.discovered import floats_by_path
+from ..check.numeric.inputs import SIZES
 from ..errors import UserFileError
 from ..tracing.sample import sample
 from .guess_cell import by_name, by_parameters, by_shapes, guess

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..check.gradients import CLOSE, SIZES
+from ..check.numeric.compare import CLOSE
+from ..check.numeric.inputs import SIZES
 from ..check.report import distance
 from ..errors import UserFileError
 from ..tracing.sample import record_step, sample

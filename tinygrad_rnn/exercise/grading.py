@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cells.cell import Cell
 from ..check.backward import check_backward
-from ..check.gradients import CLOSE
+from ..check.numeric.compare import CLOSE
 from ..check.report import distance
 from ..errors import UserFileError
 from .grade import Answers

@@ -16,7 +16,7 @@ from ..check.debugger.batch import with_edit
 from ..check.debugger.observe import Kind, expressions, kind_of
 from ..check.debugger.scope import Scope
 from ..check.debugger.statement_edits import Edit, of_statement
-from ..check.gradients import CLOSE
+from ..check.numeric.compare import CLOSE
 from ..check.report import distance
 
 MOST = 4000  # edits of a line are tried, the likeliest first

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ...cells.cell import Cell
 from ...engine.graph import newest_first
 from ...engine.pytree import flatten
 from ...engine.tensor import Tensor, value
@@ -22,12 +21,6 @@ def argument_names(f: Callable[..., Any], count: int) -> list[str]:
         parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return names[:count] + [f"x{k}" for k in range(len(names), count)]
-
-
-def by_name(cell: Cell) -> Callable[..., Any]:
-    """A cell as a function of all its arguments by name."""
-    order = [cell.input, *cell.states]
-    return lambda **xs: cell(*[xs[name] for name in order], **{name: x for name, x in xs.items() if name not in order})
 
 
 class NamedInputs:

@@ -14,20 +14,13 @@ import numpy as np
 
 from ..cells.cell import Cell
 from ..errors import Uncheckable
-from .contract.layers import layer_contract
-from .contract.protocol import broken
 from .derivation.adapter import CellDerivation, Derivation
 from .derivation.rows import DerivationProblem
-from .layer import checked
+from .layer import checked, judged
 from .layers.arguments import with_signature
 from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
-from .mistakes import explain
-from .numeric.compare import ROUNDED
-from .report import Diagnosis, Report, distance
+from .report import Report
 from .timeout import SECONDS
-
-OTHER = 1009  # the seed of the second case
-LATER = "is right on the first inputs and wrong on other inputs in a later call: it keeps a state between calls"
 
 
 def check_backward(
@@ -73,26 +66,5 @@ def check_backward(
     adapter = (CellDerivation(forward, backward, inputs, params, sizes or {}, dtype, rng, timeout)
                if isinstance(forward, Cell) else Derivation(forward, backward, inputs, dtype, timeout))  # fmt: skip
     report = Report(f"{type(adapter.layer).__name__}: hand-derived gradients against autograd and numbers")
-    problem = DerivationProblem(adapter, adapter.run().outputs, rng)
-    report.tensors = {row.name: row for row in problem.table()}
-    violations, report.notes = layer_contract(adapter, problem.dys)
-    again = any(violation.kind == "protocol: again" for violation in violations)
-    report.diagnoses = violations + ([] if again else _later(adapter, report))
-    explain(problem, report)
+    judged(DerivationProblem(adapter, adapter.run().outputs, rng), report)
     return report
-
-
-def _later(first: Derivation, report: Report) -> list[Diagnosis]:
-    """Diagnoses of gradients that are right on the first inputs and wrong on others."""
-    rng = np.random.default_rng(OTHER)
-    try:
-        adapter: Any = first.on_others(rng)
-        dys = [rng.standard_normal(y.shape) for y in adapter.run().outputs]
-        hand, case = adapter.run(adapter.floats, dys).answer, adapter.case(dys)
-    except Exception:  # of the user's code, which may not run on other inputs
-        return []
-    rows = [report.tensors[f"d{name}"] for name in adapter.names]
-    before = [row.name for row in rows if row.verdict != "wrong" and (row.autograd or 0) <= ROUNDED]
-    pairs = {name: (hand.get(name), case.right(name)) for name in before}
-    return [broken("again", name, LATER) for name, (g, right) in pairs.items()
-            if g is not None and np.isfinite(right).all() and distance(g, right) > ROUNDED]  # fmt: skip

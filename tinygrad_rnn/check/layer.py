@@ -22,11 +22,17 @@ from .layers.arguments import as_cell, parameters, refuse_deferred, refuse_input
 from .layers.cache_pair import without_cache
 from .layers.forward_match import compared_forward
 from .layers.functions import is_operation, loss_as_layer, operation_as_layer
-from .layers.problem import NONE, LayerProblem
+from .layers.problem import LayerProblem
 from .mistakes import explain, other_forward
-from .numeric.compare import compared
+from .numeric.compare import ROUNDED
 from .report import Diagnosis, Report, Row
 from .timeout import SECONDS
+
+OTHER = 1009  # the seed of the second case
+LATER = {
+    True: "is wrong from the second call on: it depends on what the first forward and backward left behind",
+    False: "is right on the first inputs and wrong on other inputs in a later call: it keeps a state between calls",
+}
 
 
 def check_layer(
@@ -78,18 +84,37 @@ def checked(
     first, again = _first_run(adapter), adapter.run()
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first.outputs, again.outputs)):
         return _unchecked(adapter, report)
-    problem = LayerProblem(adapter, first.outputs, np.random.default_rng(seed or 0))
-    rows = problem.table() if problem.names and problem.dys else []
-    report.tensors = {row.name: row for row in rows}
-    report.diagnoses, report.notes = layer_contract(adapter, problem.dys, accumulates)
-    if rows:
-        report.diagnoses += _second_call(adapter, problem) if KEEPS in report.notes else []
-        explain(problem, report)
-        if cell is not None and all(np.isfinite(y).all() for y in first.outputs):
-            _compare_cell(adapter, cell, first.result, report, guess)
-    if rows and problem.coarse:
+    problem = judged(LayerProblem(adapter, first.outputs, np.random.default_rng(seed or 0)), report, accumulates)
+    if report.tensors and cell is not None and all(np.isfinite(y).all() for y in first.outputs):
+        _compare_cell(adapter, cell, first.result, report, guess)
+    if report.tensors and problem.coarse:
         report.notes.append("it computes in float32, whatever the dtype of its inputs")
     return report
+
+
+def judged(problem: LayerProblem, report: Report, accumulates: bool | None = None) -> LayerProblem:
+    """Add to the report the table, the contract, later calls, and the mistakes. Returns the problem."""
+    adapter, rows = problem.adapter, problem.table() if problem.names and problem.dys else []
+    report.tensors = {row.name: row for row in rows}
+    report.diagnoses, report.notes = layer_contract(adapter, problem.dys, accumulates)
+    again = any(violation.kind == "protocol: again" for violation in report.diagnoses)
+    if rows and (KEEPS in report.notes if adapter.saves else not again):
+        report.diagnoses += _later(problem, report)
+    explain(problem, report)
+    return problem
+
+
+def _later(problem: LayerProblem, report: Report) -> list[Diagnosis]:
+    """Diagnoses of gradients that are right in a first call, and wrong on other inputs after it."""
+    adapter, rng = problem.adapter, np.random.default_rng(OTHER)
+    used = adapter.run(adapter.floats, problem.dys).layer
+    try:
+        errors = problem.errors_on(adapter.on_others(rng, used), rng)
+    except Exception:  # of the user's code, which may not run on other inputs
+        return []
+    rows = [report.tensors[name] for name in errors]
+    right = [row.name for row in rows if row.verdict != "wrong" and (row.autograd or 0) <= ROUNDED]
+    return [broken("again", name, LATER[adapter.saves], errors[name]) for name in right]
 
 
 def _first_run(adapter: Adapter) -> Run:
@@ -118,19 +143,6 @@ def _compare_cell(adapter: Adapter, cell: Cell, result: Any, report: Report, gue
         report.diagnoses.append(broken("compared", "", forward.text))
     else:
         report.diagnoses.append(other_forward(adapter, cell, forward.text))
-
-
-def _second_call(adapter: Adapter, problem: LayerProblem) -> list[Diagnosis]:
-    """Compare the gradients of a stateful layer with numbers again, after a forward and backward on other inputs."""
-    used, rng = adapter.run(adapter.floats, problem.dys).layer, np.random.default_rng(7)
-    try:
-        second = adapter.on_others(rng, used)
-        rows = compared(LayerProblem(second, second.run().outputs, rng))[0]
-    except Exception:  # of the user's code, which may not run on other inputs
-        return []
-    text = "is wrong from the second call on: it depends on what the first forward and backward left behind"
-    return [broken("again", row.name, text, row.rel_error or 0.0) for row in rows
-            if row.verdict == "wrong" and problem.misfits.get(row.name) != NONE]  # fmt: skip
 
 
 def _unchecked(adapter: Adapter, report: Report) -> Report:

@@ -126,6 +126,14 @@ class DerivationProblem(LayerProblem):
         if wrong and all(entry.consequence for entry in wrong):  # each follows from another: the first is the cause
             wrong[0].consequence = False
 
+    def errors_on(self, adapter: Any, rng: np.random.Generator) -> dict[str, float]:
+        dys = [rng.standard_normal(y.shape) for y in adapter.run().outputs]
+        hand, case = adapter.run(adapter.floats, dys).answer, adapter.case(dys)
+        pairs = {name: (hand.get(name), case.right(name)) for name in (f"d{name}" for name in self.names)}
+        errors = {name: distance(g, right) for name, (g, right) in pairs.items()
+                  if g is not None and np.isfinite(right).all()}  # fmt: skip
+        return {name: error for name, error in errors.items() if error > ROUNDED}
+
     def pairs(self, wrong: Row) -> list[tuple[Any, Any]]:
         if wrong.name not in self.case.read:
             return []

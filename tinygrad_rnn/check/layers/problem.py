@@ -59,6 +59,11 @@ class LayerProblem(Problem):
         rows, self.gradients, self.slopes = compared(self)
         return [self.with_note(row) for row in rows]
 
+    def errors_on(self, adapter: Any, rng: np.random.Generator) -> dict[str, float]:
+        """The errors of the gradients that are wrong on other inputs, by name."""
+        rows = LayerProblem(adapter, adapter.run().outputs, rng).table()
+        return {row.name: row.rel_error or 0.0 for row in rows if row.verdict == "wrong"}
+
     def pairs(self, wrong: Row) -> list[tuple[Any, Any]]:
         """What a wrong gradient is, and what it should be; of a large one, along some directions."""
         k = self.names.index(wrong.name[1:])

@@ -51,9 +51,10 @@ class DiscoveredLayer:
         self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
         try:
             with np.errstate(all="ignore"):
-                self.repeats = not self._reads(None)
-                named = self.paths  # like no gradient; another, W_g beside W, is none if forward reads it
-                self.paths = names_of(path for path in arrays if path in named or (self.repeats and self._reads(path)))
+                before, named = self._forward()[1], self.paths  # like no gradient; W_g beside W is none if it is read
+                self.repeats = not self._reads(None, before)
+                self.paths = names_of(path for path in arrays if path in named or (
+                    self.repeats and self._reads(path, before)))  # fmt: skip
                 self.paths = names_of(self._parameters())
         except Exception:  # of the user's code: the check calls it again and tells
             pass
@@ -75,17 +76,17 @@ class DiscoveredLayer:
             rivals = [other for other, theirs in gradient.items() if theirs == mine is not None]
             kept = path in after and np.array_equal(after[path], before[path], equal_nan=True)
             if (mine is not None and len(rivals) == 1) or (
-                (rivals or (_is_weight(path) and kept)) and self._reads(path)):  # fmt: skip
+                (rivals or (_is_weight(path) and kept)) and self._reads(path, result)):  # fmt: skip
                 chosen.append(path)
-            elif mine is None and kept and self.repeats and self._reads(path):
+            elif mine is None and kept and self.repeats and self._reads(path, result):
                 self.constants.append(f"forward reads {self.paths[path]}, for which no gradient was found: "
                                       "it is taken for a constant")  # fmt: skip
         return chosen
 
-    def _reads(self, path: Path | None) -> bool:
-        """Does another array at a path change what forward returns? None: does it change anyway?"""
-        results = [flatten(self._forward(changed)[1])[0] for changed in (None, path)]
-        return not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(*results))
+    def _reads(self, path: Path | None, before: Any) -> bool:
+        """Does another array at a path change what forward returned before? None: does it change anyway?"""
+        pairs = zip(flatten(before)[0], flatten(self._forward(path)[1])[0])
+        return not all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
     def _forward(self, path: Path | None = None) -> tuple[Any, Any]:
         """Another copy after forward, with other numbers at ``path``, and the result."""

@@ -204,12 +204,62 @@ def test_a_method_that_adds_to_what_it_keeps_is_right_and_what_cannot_be_called_
         def forward(self, x):
             return self.loss(x)
 
-        def backward(self):
-            return None
-
     assert tg.check_loss(Model().loss, X).verdict == "right"
     with pytest.raises(Uncheckable, match=r"should be check_loss\(model.loss, x\), of an object of the class"):
         tg.check_loss(Model.loss, X)
+
+
+TWO_METHODS = """
+import numpy as np
+
+class Model:
+    def __init__(self):
+        self.W, self.V, self.dW, self.dV = np.ones((2, 3)), np.eye(3), np.zeros((2, 3)), np.zeros((3, 3))
+
+    def LOSS(self, x, target):
+        self.x, self.h = x, np.tanh(x @ self.W)
+        self.error = self.h @ self.V - target
+        return 0.5 * np.sum(self.error ** 2)
+
+    def BACK(self):
+        da = self.error @ self.V.T * (1 - self.h ** 2)
+        self.dW += self.x.T @ da
+        self.dV += self.h.T @ self.error
+"""
+
+
+@pytest.mark.parametrize("factor", [1, -3])
+@pytest.mark.parametrize("names", ["forward backward", "loss bptt", "cost backprop"])
+@pytest.mark.parametrize("adds", ["+=", "="])
+def test_a_loss_whose_gradients_another_method_computes_is_checked(adds, names, factor, tmp_path):
+    loss, back = names.split()
+    text = TWO_METHODS.replace("dW +=", f"dW += {factor} *").replace("+=", adds)
+    (tmp_path / "mine.py").write_text(text.replace("LOSS", loss).replace("BACK", back))
+    model = load(tmp_path / "mine.py", "kept_elsewhere").Model()
+    reports = [tg.check_loss(getattr(model, loss), X, H), *([tg.check_layer(model, X, H)] if loss == "forward" else [])]
+    for report in reports:
+        assert report.tensors["dV"].verdict == "right" and not model.dV.any(), str(report)
+        assert report.verdict == report.tensors["dW"].verdict == ("right" if factor == 1 else "wrong"), str(report)
+
+
+def test_the_line_of_the_method_that_computes_the_gradients_is_named(tmp_path, searched):
+    text = TWO_METHODS.replace("LOSS", "loss").replace("BACK", "bptt").replace("h ** 2", "h")
+    (tmp_path / "mine.py").write_text(text)
+    model = load(tmp_path / "mine.py", "kept_elsewhere").Model()
+    (line,) = tg.check_loss(model.loss, X, H).lines
+    assert line.function == "Model.bptt" and line.new.strip() == "da = self.error @ self.V.T * (1 - self.h ** 2)"
+
+
+def test_a_backward_that_takes_no_gradient_is_refused_where_forward_returns_no_loss():
+    class Model:
+        W, dW = np.eye(2), np.zeros((2, 2))
+
+        def forward(self, x):
+            return x @ self.W
+
+        def backward(self):
+            self.dW = 1
+
     with pytest.raises(Uncheckable, match=r"Model.backward\(\) takes no gradient, should take that by the output"):
         tg.check_layer(Model(), X)
 

@@ -18,8 +18,8 @@ from ..errors import Uncheckable
 from .contract.layers import KEEPS, layer_contract
 from .contract.protocol import broken
 from .layers.adapter import Adapter, Reset, Run
-from .layers.arguments import as_cell, parameters, refuse_deferred, refuse_inputs, with_signature, with_usual_names
-from .layers.cache_pair import without_cache
+from .layers.arguments import as_cell, parameters, refuse_deferred, refuse_inputs, with_signature
+from .layers.cache_pair import usual_layer
 from .layers.forward_match import compared_forward
 from .layers.functions import is_operation, loss_as_layer, operation_as_layer
 from .layers.problem import LayerProblem
@@ -76,7 +76,7 @@ def checked(
     accumulates: bool | None = None, dtype: Any = None, guess: str = "", timeout: float = SECONDS,
 ) -> Report:  # fmt: skip
     """`check_layer`; ``guess`` is why the cell was guessed: then a forward that differs from it is a note."""
-    layer = without_cache(with_usual_names(layer))
+    layer = usual_layer(layer)
     adapter = Adapter(layer, inputs, reset, seed, dtype, timeout)
     if cell is not None:
         adapter.name_parameters(cell)
@@ -169,9 +169,10 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
 
     Gradients are matched to inputs by name (``dWxh``, ``grad_Wxh``, a dict with the keys of an input), then by order
     and shape; what fits no input is left alone. Weights may be global variables of the function's module, or attributes
-    of the object whose method it is (``model.loss``). An input without a gradient does not count. Inputs are arrays, or
-    lists, tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global
-    generators before each call.
+    of the object whose method it is (``model.loss``); another method without arguments, ``backward()`` or ``bptt()``,
+    may compute the gradients afterwards. An input without a gradient does not count. Inputs are arrays, or lists,
+    tuples and dicts of arrays; integers are never differentiated. ``seed`` seeds NumPy's and Python's global generators
+    before each call.
 
     Returns a `Report`. Raises `Uncheckable` if the function does not take the inputs, returns no loss, or if a call
     takes longer than ``timeout`` seconds.

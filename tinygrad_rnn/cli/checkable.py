@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..check.layers.arguments import is_backward, parameters, plain
+from ..check.layers.arguments import backward_without_cotangent, is_backward, parameters, plain
 from ..check.layers.cache_pair import takes_cache, takes_inputs
 from ..check.layers.functions import global_variables, is_operation
 from ..check.layers.names import LIKE, is_gradient, returned_names
@@ -77,9 +77,14 @@ def is_static_pair(target: Any) -> bool:
 
 
 def losses(target: Any) -> list[str]:
-    """The methods of a class, or of the class of an object, that return a loss and gradients."""
-    methods = vars(target if isinstance(target, type) else type(target))
-    return [name for name, method in methods.items() if inspect.isfunction(method) and is_loss(method)]
+    """The methods of a class, or of the class of an object, that return a loss and gradients.
+
+    The loss alone is enough if another method computes the gradients.
+    """
+    kind = target if isinstance(target, type) else type(target)
+    later = backward_without_cotangent(kind)
+    return [name for name, method in vars(kind).items() if inspect.isfunction(method)
+            and (is_loss(method) or (later and plain(name) in LOSSES))]  # fmt: skip
 
 
 def is_loss(function: Any) -> bool:

@@ -34,6 +34,7 @@ NAMES = {
 }  # fmt: skip
 WHOLE = ("", "ids", "x")  # kinds that may be whole numbers
 TRIED = ("", "ids", "weight")  # kinds of which every usual shape is tried
+LIKE_WEIGHT = re.compile("[WUVB]|[wuvb]_|gamma|beta|[wW]eight|[bB]ias|[kK]ernel|[eE]mbedding")  # ``words`` is none
 #: Weights of one letter that come together: that of the input, that of the state, and perhaps that of the output.
 PAIRS = (("u", "w", "v"), ("w", "u"), ("u", "v"), ("w", "r"))
 GATES = (1, 4, 3)
@@ -127,7 +128,8 @@ def kind_of(argument: str, names: Iterable[str]) -> str:
     """The key of `NAMES` of an argument, the shape of a weight of a single gate, or "weight"; "" if none is known."""
     name, others = plain(argument), [plain(other) for other in names]
     gate = re.fullmatch("([wub])[zrnfgioch]", name)
-    known = next((kind for kind, keys in NAMES.items() if name in keys), "weight" if WEIGHT.match(argument) else "")
+    weight = WEIGHT.fullmatch(argument) or LIKE_WEIGHT.match(argument)
+    known = next((kind for kind, keys in NAMES.items() if name in keys), "weight" if weight else "")
     if name == "w" and not any(other in NAMES["state"] for other in others):
         return "D kH"  # there is no state that it could be a weight of
     pair = next((pair for pair in PAIRS if {*pair} <= {*others}), "")

@@ -20,9 +20,10 @@ from ..check.layers.names import as_dict
 
 #: What constructors call sizes, by letter, without capitals and underscores.
 SIZE_NAMES = {
-    "D": ("d", "din", "inputsize", "inputdim", "insize", "indim", "nin", "ninput", "ninp", "nx", "features"),
+    "D": ("d", "din", "inputsize", "inputdim", "insize", "indim", "nin", "ninput", "ninp", "nx", "features",
+          "nfeatures"),
     "H": ("h", "hiddensize", "hiddendim", "hidden", "hiddenunits", "units", "nhidden", "nhid", "nh", "na", "statesize",
-          "numhiddens"),
+          "numhiddens", "nunits"),
     "N": ("n", "batchsize", "batch"),
     "T": ("t", "timesize", "timesteps", "seqlen", "seqlength", "steps"),
     "V": ("v", "vocabsize", "outputsize", "outputdim", "outsize", "outdim", "nout", "noutput", "nclasses", "ny"),

@@ -17,8 +17,8 @@ from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
-from ..check.layers.arguments import attributes, has_methods, parameters, plain, required, with_usual_names
-from ..check.layers.cache_pair import without_cache
+from ..check.layers.arguments import attributes, has_methods, parameters, plain, required
+from ..check.layers.cache_pair import usual_layer
 from ..check.layers.discovered import floats_by_path
 from ..check.numeric.inputs import SIZES
 from ..errors import UserFileError
@@ -75,10 +75,10 @@ class LayerMaker:
     def layer(self, target: Any) -> Any:
         """``target`` if it is a layer; else the layer that ``target``, a class or a function, makes."""
         if is_layer(target) and not isinstance(target, type):
-            return without_cache(with_usual_names(target))
+            return usual_layer(target)
         if not callable(target):
             raise UserFileError(f"{self.name} is a {type(target).__name__}, should be a layer, or make one")
-        layer = without_cache(with_usual_names(self.created(target)))
+        layer = usual_layer(self.created(target))
         if not is_layer(layer):
             raise UserFileError(f"{self.name} gives a {type(layer).__name__}, should be a layer: forward and backward")
         return layer

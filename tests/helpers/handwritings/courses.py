@@ -165,9 +165,36 @@ def elman_backward(dh, packed):
     da = dh * (1 - tape.after ** 2)
     return da @ U.T, da @ V.T, tape.x.T @ da, tape.before.T @ da
 """
+LOSS_AND_BPTT = """\
+import numpy as np
+
+
+class WordModel:
+    def __init__(self, n_features, n_units, vocab_size):
+        normal = np.random.default_rng(0).standard_normal
+        self.E, self.W = normal((vocab_size, n_features)), normal((n_features, n_units))
+        self.V = normal((n_units, vocab_size))
+
+    def loss(self, words, targets):
+        n, self.words = len(words), words
+        self.h = np.tanh(self.E[words] @ self.W)
+        p = np.exp(self.h @ self.V)
+        p /= p.sum(axis=1, keepdims=True)
+        self.dy = p.copy()
+        self.dy[np.arange(n), targets] -= 1
+        self.dy /= n
+        return -np.log(p[np.arange(n), targets]).mean()
+
+    def bptt(self):
+        self.dV = self.h.T @ self.dy
+        da = self.dy @ self.V.T * (1 - self.h ** 2)
+        self.dW, self.dE = self.E[self.words].T @ da, np.zeros_like(self.E)
+        np.add.at(self.dE, self.words, da @ self.W.T)
+"""
 SLIPS = {
     "LIST_OF_WEIGHTS": ("hs[t].T @ a", "hs[t + 1].T @ a"), "LABELS_OR_NONE": ("(1 - h ** 2)", "(1 - h)"),
     "STATIC_PAIR": ("prevh.T.dot(d)", "-prevh.T.dot(d)"), "CALLED": ("self.inp.T @ grad,", "-self.inp.T @ grad,"),
+    "LOSS_AND_BPTT": ("self.h ** 2", "self.h"),
     "PULLBACKS": ("dR + gR", "dR"), "PACKED": ("tape.after ** 2", "tape.before ** 2"),
     "WEIGHTS_IN_A_DICT": ('{"Wxh": X.T @ a', '{"Wxh": 2 * X.T @ a'),
 }  # fmt: skip

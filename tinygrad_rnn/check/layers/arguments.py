@@ -143,6 +143,14 @@ def with_usual_names(layer: Any) -> Any:
     return layer
 
 
+def backward_without_cotangent(thing: Any) -> str:
+    """The method of an object, or of a class, that computes gradients by a loss and has no arguments; "" if none."""
+    owners = int(isinstance(thing, type))  # a function of a class has ``self``
+    methods = ((name, getattr(thing, name, None)) for name in METHODS["backward"])
+    return next((name for name, method in methods if callable(method) and not isinstance(method, type)
+                 and binds(method, [None] * owners) and len(parameters(method)) == owners), "")  # fmt: skip
+
+
 def is_layer(layer: Any) -> None:
     """Raise Uncheckable unless it has forward and backward."""
     kind = layer.__name__ if isinstance(layer, type) else type(layer).__name__

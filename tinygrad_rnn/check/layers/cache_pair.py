@@ -13,8 +13,19 @@ from typing import Any
 
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .arguments import as_cell, is_backward, parameters, refuse_deferred, refuse_inputs, required, takes_any
-from .functions import functions_as_layer
+from .arguments import (
+    METHODS,
+    as_cell,
+    backward_without_cotangent,
+    is_backward,
+    parameters,
+    refuse_deferred,
+    refuse_inputs,
+    required,
+    takes_any,
+    with_usual_names,
+)
+from .functions import functions_as_layer, loss_as_layer
 from .names import LIKE, is_gradient, returned_names
 
 CACHE = re.compile("cache|tape|saved|ctx|context|memo|residual|intermediate", re.IGNORECASE)
@@ -70,9 +81,17 @@ def takes_inputs(backward: Any, forward: Any) -> bool:
     return bool(names) and all(name in wanted for name in names) and len(wanted) > len(names)
 
 
-def without_cache(layer: Any) -> Any:
-    """A layer whose backward takes the cache that forward returns, ``backward(dout, cache)``, as one that keeps it."""
-    handed = any(CACHE.search(name) for name in required(layer.backward)) if hasattr(layer, "backward") else False
+def usual_layer(layer: Any) -> Any:
+    """A layer with methods of other names, with ``backward(dout, cache)``, or with ``backward()`` of a loss, as usual.
+
+    The first returns the cache from forward; the last computes gradients by the loss that forward has returned.
+    """
+    layer = with_usual_names(layer)
+    if not all(hasattr(layer, name) for name in METHODS) or isinstance(layer, type):
+        return layer
+    if inspect.ismethod(layer.forward) and backward_without_cotangent(layer) == "backward":
+        return loss_as_layer(layer.forward, type(layer).__name__)
+    handed = any(CACHE.search(name) for name in required(layer.backward))
     return pair_as_layer(layer.forward, layer.backward, type(layer).__name__) if handed else layer
 
 

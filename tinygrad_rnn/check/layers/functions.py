@@ -7,7 +7,7 @@ loss, dWxh, dWhh, dWhy, dbh, dby, hprev = lossFun(inputs, targets, hprev, Wxh, W
 
 Its forward gives the loss; its backward gives the gradients that the function has returned, times the gradient by the
 loss. Weights may be global variables, as in min-char-rnn itself, or attributes of the object whose method it is.
-Gradients may be kept beside them, and the loss returned alone.
+Gradients may be kept beside them, and the loss returned alone; another method may compute them afterwards.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 
 from ...engine.pytree import flatten
 from ...errors import Uncheckable
-from .arguments import parameters
+from .arguments import backward_without_cotangent, parameters
 from .discovered import as_method, beside, floats_by_path
 from .names import fitting, in_order, returned_names
 
@@ -129,25 +129,25 @@ def operation_as_layer(operation: Any) -> Any:
     return functions_as_layer(forward, operation.backward, functions, inputs, dys, operation.__name__)
 
 
-def loss_as_layer(function: Callable[..., Any]) -> Any:
+def loss_as_layer(function: Callable[..., Any], name: str = "") -> Any:
     """The function, or the method of an object, as a layer: all its arguments are inputs."""
+    owner = [function.__self__] if inspect.ismethod(function) else []
+    later = next(map(backward_without_cotangent, owner), "")
+    sources = [function, *([getattr(owner[0], later)] if later else [])]
     call, variables = getattr(function, "__func__", function), getattr(inspect.unwrap(function), "__globals__", {})
-    read = list(global_variables(function))
+    read, places = list(global_variables(function)), dict[Any, list[Any]]()
 
     def kept_gradients(inputs: tuple[Any, ...]) -> dict[Any, np.ndarray]:
         """The gradients beside the weights, in the object of the method and in global variables, by path."""
         arrays = floats_by_path([inputs[: inspect.ismethod(function)], {name: variables[name] for name in read}])
-        return {place: arrays[place] for path in arrays for place in beside(path, arrays)[:1]}
+        return {place: arrays[place] for place in _places(arrays, places)}
 
     def forward(*inputs: Any) -> Any:
         for g in kept_gradients(inputs).values():
             g[...] = 0  # the function may add to them
-        result = call(*inputs)
+        result = _with_gradients(call(*inputs), later, inputs)
         kept = {path: g.copy() for path, g in kept_gradients(inputs).items()}
-        parts = (result,) if kept and not isinstance(result, (tuple, list)) else result
-        if not isinstance(parts, (tuple, list)) or len(parts) < 2 - bool(kept) or np.ndim(parts[0]):
-            raise Uncheckable(f"check_loss: {getattr(function, '__name__', 'function')} returns {_text(result)}, should"
-                              " be the loss, then gradients: return loss, dW, or return loss, {'W': dW}")  # fmt: skip
+        parts = _parts(result, bool(kept), function)
         return np.asarray(parts[0])[()], (parts[1:], inputs, kept)
 
     def backward(saved: Any, dloss: Any) -> tuple[Any, ...]:
@@ -156,8 +156,39 @@ def loss_as_layer(function: Callable[..., Any]) -> Any:
             g[...] = kept[path] * dloss
         return _scaled(gradients, dloss)
 
-    signature, names = inspect.signature(function), returned_names(function)[1:]
-    return functions_as_layer(forward, backward, [function], signature, returned=names, order=fitting)
+    signature, names = inspect.signature(function), returned_names(function)[1:] or returned_names(sources[-1])
+    layer = functions_as_layer(forward, backward, sources, signature, name=name, returned=names, order=fitting)
+    layer.owner = owner
+    return layer
+
+
+def _parts(result: Any, kept: bool, function: Callable[..., Any]) -> Any:
+    """The loss and what follows it. Raises Uncheckable without a loss, and without gradients unless they are kept."""
+    parts = (result,) if kept and not isinstance(result, (tuple, list)) else result
+    if not isinstance(parts, (tuple, list)) or len(parts) < 2 - kept or np.ndim(parts[0]):
+        raise Uncheckable(f"check_loss: {getattr(function, '__name__', 'function')} returns {_text(result)}, should"
+                          " be the loss, then gradients: return loss, dW, or return loss, {'W': dW}")  # fmt: skip
+    return parts
+
+
+def _places(arrays: dict[Any, np.ndarray], known: dict[Any, list[Any]]) -> list[Any]:
+    """The paths of the gradients among all arrays; they are asked for at each call, so those ``known`` are kept."""
+    kinds = tuple((path, x.shape) for path, x in arrays.items())
+    if kinds not in known:
+        known[kinds] = [place for path in arrays for place in beside(path, arrays)[:1]]
+    return known[kinds]
+
+
+def _with_gradients(result: Any, later: str, inputs: tuple[Any, ...]) -> Any:
+    """The loss, and the gradients that another method of the object, the first of the inputs, returns afterwards."""
+    if not later or isinstance(result, (tuple, list)):
+        return result
+    if later == "backward" and np.ndim(result):
+        raise Uncheckable(f"check_layer: {type(inputs[0]).__name__}.backward() takes no gradient, should take that by "
+                          "the output of forward and multiply by it: def backward(self, dout=1); or forward should "
+                          "return a loss")  # fmt: skip
+    returned = getattr(inputs[0], later)()
+    return result if returned is None else (result, *(returned if type(returned) is tuple else [returned]))
 
 
 def _scaled(gradients: Any, factor: Any) -> tuple[Any, ...]:

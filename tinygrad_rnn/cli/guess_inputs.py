@@ -175,8 +175,7 @@ def usual(kind: str, sizes: Mapping[str, int], rng: np.random.Generator, lengths
         lambda n: (N, n), lambda n: (N, T, n), lambda n: (T, N, n), lambda n: (T, n), lambda n: (n, 1),
         lambda n: (n, N), lambda n: (T, n, 1), lambda n: (n, N, T), lambda n: (n,)) for n in lengths]  # fmt: skip
     floats = [0.5 * rng.standard_normal(shape) for shape in [*shapes, (N, 1), (N, T, 1), (N,), (T,), ()]]
-    steps = ((T,), (N,)) if kind == "ids" else ((N,), (T,))
-    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in (*steps, (N, T), (T, N), ())]
+    ids = [rng.integers(high, size=shape) for high in (4, 2) for shape in ((T,), (N,), (N, T), (T, N), ())]
     return [*ids, *floats] if kind == "ids" else [*floats, *ids]
 
 

@@ -191,10 +191,43 @@ class WordModel:
         self.dW, self.dE = self.E[self.words].T @ da, np.zeros_like(self.E)
         np.add.at(self.dE, self.words, da @ self.W.T)
 """
+TRUNCATED = """\
+import numpy as np
+
+
+class RNNNumpy:
+    def __init__(self, word_dim, hidden_dim, bptt_truncate=100):
+        uniform = np.random.RandomState(1).uniform
+        self.U, self.V = uniform(-1, 1, (hidden_dim, word_dim)), uniform(-1, 1, (word_dim, hidden_dim))
+        self.W, self.bptt_truncate = uniform(-0.5, 0.5, (hidden_dim, hidden_dim)), bptt_truncate
+
+    def forward_propagation(self, x):
+        s, o = np.zeros((len(x) + 1, len(self.W))), np.zeros((len(x), len(self.V)))
+        for t in np.arange(len(x)):
+            s[t] = np.tanh(self.U[:, x[t]] + self.W.dot(s[t - 1]))
+            e = np.exp(self.V.dot(s[t]))
+            o[t] = e / e.sum()
+        return o, s
+
+    def bptt(self, x, y):
+        o, s = self.forward_propagation(x)
+        dLdU, dLdV, dLdW = np.zeros(self.U.shape), np.zeros(self.V.shape), np.zeros(self.W.shape)
+        loss = -np.sum(np.log(o[np.arange(len(y)), y]))
+        o[np.arange(len(y)), y] -= 1.
+        for t in np.arange(len(y))[::-1]:
+            dLdV += np.outer(o[t], s[t])
+            delta_t = self.V.T.dot(o[t]) * (1 - s[t] ** 2)
+            for step in np.arange(max(0, t - self.bptt_truncate), t + 1)[::-1]:
+                dLdW += np.outer(delta_t, s[step - 1])
+                dLdU[:, x[step]] += delta_t
+                delta_t = self.W.T.dot(delta_t) * (1 - s[step - 1] ** 2)
+        return loss, dLdU, dLdV, dLdW
+"""
 SLIPS = {
     "LIST_OF_WEIGHTS": ("hs[t].T @ a", "hs[t + 1].T @ a"), "LABELS_OR_NONE": ("(1 - h ** 2)", "(1 - h)"),
     "STATIC_PAIR": ("prevh.T.dot(d)", "-prevh.T.dot(d)"), "CALLED": ("self.inp.T @ grad,", "-self.inp.T @ grad,"),
     "LOSS_AND_BPTT": ("self.h ** 2", "self.h"),
+    "TRUNCATED": ("t - self.bptt_truncate", "t - 2"),
     "PULLBACKS": ("dR + gR", "dR"), "PACKED": ("tape.after ** 2", "tape.before ** 2"),
     "WEIGHTS_IN_A_DICT": ('{"Wxh": X.T @ a', '{"Wxh": 2 * X.T @ a'),
 }  # fmt: skip

@@ -463,3 +463,31 @@ def test_a_refusal_says_what_to_write(check, said):
     with pytest.raises(TypeError) as refused:
         check()
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(("shape", "said"), [((5, 4, 3), "1/N = 1/4 too many"), ((4, 5, 3), "1/N = 1/4 too many")])
+def test_a_mean_over_the_batch_is_told_whether_time_leads_or_not(shape, said):
+    batch = shape.index(4)
+
+    def forward(xs, h, b):
+        return xs + np.expand_dims(h, 1 - batch) + b, None
+
+    def backward(dys, cache):
+        return dys, dys.sum(1 - batch), dys.mean(batch).sum(0)
+
+    report = check_backward(forward, backward, r(shape), r((4, 3)), r(3))
+    assert [each.text for each in report.diagnoses if each.tensor == "db"] == [
+        f"db: has a factor {said}: a mean over the batch where a sum should be"], str(report)  # fmt: skip
+
+
+def test_why_nothing_was_compared_is_said():
+    class Model:
+        W = np.ones((3, 2))
+
+    model = Model()
+
+    def loss_of_model(labels):
+        return 0.5 * np.sum(model.W[labels] ** 2), model.W
+
+    report = check_loss(loss_of_model, np.array([0, 2]))
+    assert report.verdict == "unchecked" and "attributes of the object whose method is checked" in str(report)

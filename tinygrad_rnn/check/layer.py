@@ -189,5 +189,9 @@ def check_loss(function: Callable[..., Any], *inputs: Any, seed: int | None = No
         f"check_loss(model.{name}, {wanted[6:]}), of an object of the class")  # fmt: skip
     refuse_inputs("check_loss", name, function, inputs, call)
     report = checked(loss_as_layer(function), inputs, None, seed, timeout=timeout)
+    if not report.tensors:
+        report.notes.append("nothing was compared: no input has floats, and no weights were found. They should be "
+                            f"arguments of {name}, global variables of its file, or attributes of the object whose "
+                            "method is checked, check_loss(model.loss, ...)")  # fmt: skip
     report.title = f"{name}: the gradients that it returns against numbers of its loss"
     return report

@@ -165,7 +165,12 @@ def whole_gradient(name: str, got: Any, right: Any, counts: Mapping[str, int]) -
 
 
 def sizes_of(inputs: list[Any]) -> dict[str, int]:
-    """N and T of a layer's inputs; T is 1 if no input has three axes."""
+    """N and T of a layer's inputs; T is 1 if no input has three axes.
+
+    Time leads, (T, N, D), if the second axis and not the first is that of the rows of a state, (N, H).
+    """
     shapes = [np.shape(x) for x in inputs]
-    return {"N": shapes[0][0] if shapes and shapes[0] else 1,
-            "T": next((shape[1] for shape in shapes if len(shape) == 3), 1)}  # fmt: skip
+    steps, rows = next((shape for shape in shapes if len(shape) == 3), ()), [x[0] for x in shapes if len(x) == 2]
+    if steps and steps[1] in rows and steps[0] not in rows:
+        return {"N": steps[1], "T": steps[0]}
+    return {"N": shapes[0][0] if shapes and shapes[0] else 1, "T": steps[1] if steps else 1}

@@ -22,6 +22,8 @@ from .schedule import is_view
 from .single import Single, write_single
 from .write_loop import Writer
 
+ROWS = 64  #: of an array, to which random terms are added
+
 
 def recorded(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
              masked: bool) -> Step:  # fmt: skip
@@ -50,12 +52,16 @@ def _is_float(arg: Any) -> bool:
 
 
 def _other(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Other numbers of the same shape, dtype and scale, quickly: random factors and terms are those of a single row."""
+    """Other numbers of the same shape, dtype and scale, quickly: random factors are those of a single row, and so are
+    the random terms of the first rows.
+    """
     row = array.shape[-1:]
     scale = 0.5 * float(np.std(array[:1] if array.ndim else array)) if array.size else 0.0
     factors, terms = rng.uniform(0.7, 1.3, row), rng.standard_normal(row) * (scale or 0.5)
-    result = np.multiply(array[::-1] if array.ndim else array, factors.astype(array.dtype), dtype=array.dtype)
-    return np.add(result, terms.astype(array.dtype), out=result if array.ndim else None)
+    backwards, kind = array[::-1] if array.ndim else array, array.dtype
+    result = np.asarray(np.multiply(backwards, factors.astype(kind), dtype=kind))
+    np.atleast_2d(result)[:ROWS] += terms.astype(kind)
+    return result
 
 
 def _masked(step: Step, cell: Cell) -> Step:

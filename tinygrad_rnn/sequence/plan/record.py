@@ -154,8 +154,9 @@ def as_program(recorder: StepRecorder, rng: Any) -> tuple[Program, dict[int, int
             draws = isinstance(attrs.get("rng"), np.random.Generator)
             if draws:
                 del attrs["rng"]
-            args = [numbers[arg] for arg in equation.args]
-            numbers[known.number] = program.add(equation.op.name, args, attrs, name or known.inner_name, draws=draws)
+            args, name = [numbers[arg] for arg in equation.args], name or known.inner_name
+            result = [recorder.arrays[known.number]] if equation.op.name == "matmul" else ()  # no view of an operand
+            numbers[known.number] = program.add(equation.op.name, args, attrs, name, draws=draws, known=result)
         elif function is not None:
             sources = [numbers[arg] for arg in function[1]]
             numbers[known.number] = program.add(function[0], sources, function[2], name)

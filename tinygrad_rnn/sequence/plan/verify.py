@@ -106,8 +106,8 @@ def leading(xs: np.ndarray) -> np.ndarray:
 
 
 def leaf(array: np.ndarray, tracked: bool = True) -> Tensor:
-    """A new Tensor with a copy of an array. It counts as computed, so a cell may change it in place."""
-    return make(np.array(array), Node((None,), array.shape, array.dtype) if tracked else None)
+    """A new Tensor of an array. It counts as computed, so a cell may change it, which copies what others refer to."""
+    return make(array, Node((None,), array.shape, array.dtype) if tracked else None)
 
 
 def copied(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ...engine.pytree import flatten
+from ..numeric.derivatives import outputs
 from ..numeric.inputs import argument_names, paths
 from ..timeout import SECONDS, limited
 from .arguments import is_layer, listed, parameter_names, refuse_dataclasses, refuse_deferred, refuse_inputs
-from .calls import bound, cotangents, gradients_by_input, is_tree, tops
+from .calls import bound, cotangents, gradients_by_input, is_tree
 from .copies import copy_with, like
 from .discovered import DiscoveredLayer, is_discovered
 
@@ -151,7 +152,7 @@ class Adapter:
             if self.reset is not None:
                 self.reset(run.layer)
             result = run.layer.forward(*self.build(inputs))
-            next_run = Run(run.layer, inputs, run.params, result, _arrays(result), [], {}, 0, [])
+            next_run = Run(run.layer, inputs, run.params, result, outputs(result), [], {}, 0, [])
             return self.run_backward(next_run, dys) if len(dys) else next_run
 
     @contextmanager
@@ -193,8 +194,3 @@ def _copy(x: Any) -> Any:
     """A copy of an array; anything else as it is."""
     return np.array(x) if isinstance(x, (np.ndarray, np.generic)) else x
 
-
-def _arrays(result: Any) -> list[np.ndarray]:
-    """The floating outputs, which have a cotangent."""
-    leaves = [np.asarray(leaf) for top in tops(result) for leaf in flatten(top)[0]]
-    return [leaf for leaf in leaves if leaf.dtype.kind in "fc"]

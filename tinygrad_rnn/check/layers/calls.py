@@ -14,6 +14,7 @@ import numpy as np
 
 from ...engine.pytree import flatten
 from ...errors import Uncheckable
+from ..numeric.derivatives import outputs
 from ..numeric.inputs import paths
 from .arguments import binds, parameters
 from .names import key_of
@@ -74,8 +75,8 @@ def bound(layer: Any, calls: Sequence[Call]) -> Call:
 
 def run_backward(layer: Any, result: Any) -> Any:
     """What backward returns for cotangents of ones, by the ``result`` of forward."""
-    floats = [leaf for top in tops(result) for leaf in flatten(top)[0] if np.asarray(leaf).dtype.kind in "fc"]
-    args, named = bound(layer, cotangents(layer.backward, result, [np.ones_like(y) for y in floats]))
+    dys = [np.ones_like(y) for y in outputs(result)]
+    args, named = bound(layer, cotangents(layer.backward, result, dys))
     return layer.backward(*args, **named)
 
 

@@ -7,6 +7,7 @@ have the shapes of the cell's, else "unknown".
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,15 +94,13 @@ def _nearest(y: np.ndarray, reference: Sequence[np.ndarray]) -> tuple[float, np.
 def _parameters(adapter: Adapter, cell: Cell) -> Iterator[tuple[str, Arrays]]:
     """The possible readings of the parameters, as (text, arrays by the cell's names); unchanged first."""
     floats = {name: adapter.floats[name] for name in adapter.param_names if name in adapter.floats}
+    blocks = max((p.blocks or () for p in cell.params.values()), key=len)
     for text, params in _layouts_of_weights(adapter, cell, floats):
-        try:
+        with contextlib.suppress(ShapeError, ValueError, TypeError):
             cell.sizes(params)
-        except (ShapeError, ValueError, TypeError):
-            continue
-        blocks = max((p.blocks or () for p in cell.params.values()), key=len)
-        for order in itertools.permutations(blocks):
-            stacked = f"gates {' '.join(order)}" if order != tuple(blocks) else ""
-            yield ", ".join(filter(None, [text, stacked])), _in_order(cell, params, order)
+            for order in itertools.permutations(blocks):
+                stacked = f"gates {' '.join(order)}" if order != tuple(blocks) else ""
+                yield ", ".join(filter(None, [text, stacked])), _in_order(cell, params, order)
 
 
 def _layouts_of_weights(adapter: Adapter, cell: Cell, floats: Arrays) -> Iterator[tuple[str, Arrays]]:

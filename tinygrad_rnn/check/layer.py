@@ -154,7 +154,8 @@ def _unchecked(adapter: Adapter, report: Report) -> Report:
     source = "NumPy's global generator, np.random" if np.random.get_state()[2] != before else source  # type: ignore[index]
     text = (
         f"forward gives another result when it is called again on an equal copy of the layer: it draws from {source}; "
-        "give seed=0, which sets the global ones before every forward, or reset=, which is called with the layer then"
+        "give seed=0, or --seed 0 on the command line, which sets the global ones before every forward, or reset=, "
+        "which is called with the layer then"
     )
     report.diagnoses = [Diagnosis("protocol: repeats", "", text, 0.0)]
     names = [f"d{name}" for name in adapter.names]

@@ -74,7 +74,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--cell", metavar="CELL", help=f"the cell that it belongs to: {', '.join(BUILT_IN)}, or FILE.py:NAME for a "
         "cell of your own (default: recognised by NAME or by its parameters)")  # fmt: skip
     add("--sizes", type=sizes, default={}, metavar="N=3,T=5", help="sizes by letter (default: N=3,T=5,D=7,H=11)")
-    add("--seed", type=int, metavar="S", help="seed of the random inputs (default: 0)")
+    add("--seed", type=int, metavar="S", help="seed of the random inputs (default: 0), and of a layer "
+        "that draws random numbers")
     add("--dtype", choices=["float64", "float32"], default="float64",
         help="of the inputs and parameters; in float32, rounding is no mistake (%(default)s)")  # fmt: skip
     add("--json", action="store_true", help="print the report as JSON")

@@ -152,10 +152,11 @@ def readings(
     seen: list[Any] = []
     free = [argument for argument, kind in kinds.items() if kind in TRIED]
     more = [argument for argument, kind in kinds.items() if kind in (*TRIED, "x", "state")]
-    for unknown in (free, more):
+    orders = [*itertools.product((free, more), (FORMS,))] if free else [([], FORMS[:1]), ([], FORMS[1:]), (more, FORMS)]
+    for unknown, forms in orders:  # all sizes in rows before columns, (D, 1): einsum takes an axis of 1 for any
         for D, H in [(sizes["D"], sizes["H"]), *itertools.product(lengths, lengths)]:
             now = {**sizes, "D": D, "H": H, "V": D if lengths else sizes["V"]}
-            for form, layout, gates in itertools.product(FORMS, LAYOUTS, GATES):
+            for form, layout, gates in itertools.product(forms, LAYOUTS, GATES):
                 known = {argument: [_inputs(kind, list(kinds), form, layout, gates, now, rng)]
                          for argument, kind in kinds.items() if argument not in unknown}  # fmt: skip
                 shapes = [unknown, *(x.shape for x in floats_by_path(known).values())]

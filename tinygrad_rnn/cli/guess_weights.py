@@ -39,9 +39,12 @@ def size_letter(name: str) -> str:
 
 
 def sized(names: Sequence[str], sizes: Mapping[str, int]) -> dict[str, Any]:
-    """Values for arguments of what makes weights: sizes, different numbers for sizes of other names, a generator."""
+    """Values for arguments of what makes weights: sizes, different numbers for sizes of other names, a generator.
+
+    The number of heads, 2, divides the first size of another name.
+    """
     others = iter([*OTHERS, *range(14, 99)])
-    return {name: np.random.default_rng(0) if plain(name) in GENERATORS else
+    return {name: np.random.default_rng(0) if plain(name) in GENERATORS else 2 if plain(name).endswith("heads") else
             sizes[size_letter(name)] if size_letter(name) else next(others) for name in names}  # fmt: skip
 
 

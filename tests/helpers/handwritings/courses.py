@@ -223,11 +223,39 @@ class RNNNumpy:
                 delta_t = self.W.T.dot(delta_t) * (1 - s[step - 1] ** 2)
         return loss, dLdU, dLdV, dLdW
 """
+HEADS = """\
+import numpy as np
+
+
+class MultiHead:
+    def __init__(self, d_model, n_heads):
+        assert d_model % n_heads == 0
+        normal = np.random.default_rng(5).standard_normal
+        self.weights = {k: normal((n_heads, d_model, d_model // n_heads)) for k in ("q", "k", "v")}
+        self.gradients = {}
+
+    def forward(self, x):
+        self.x = x
+        self.q, self.k, self.v = (np.einsum("btd,hde->bhte", x, self.weights[k]) for k in "qkv")
+        e = np.exp(np.einsum("bhte,bhse->bhts", self.q, self.k))
+        self.p = e / e.sum(-1, keepdims=True)
+        return np.einsum("bhts,bhse->bhte", self.p, self.v)
+
+    def backward(self, dz):
+        dp, dv = np.einsum("bhte,bhse->bhts", dz, self.v), np.einsum("bhts,bhte->bhse", self.p, dz)
+        ds = self.p * (dp - np.sum(dp * self.p, axis=-1, keepdims=True))
+        dq, dk, dx = np.einsum("bhts,bhse->bhte", ds, self.k), np.einsum("bhts,bhte->bhse", ds, self.q), 0
+        for name, d in (("q", dq), ("k", dk), ("v", dv)):
+            self.gradients[name] = np.einsum("btd,bhte->hde", self.x, d)
+            dx = dx + np.einsum("bhte,hde->btd", d, self.weights[name])
+        return dx
+"""
 SLIPS = {
     "LIST_OF_WEIGHTS": ("hs[t].T @ a", "hs[t + 1].T @ a"), "LABELS_OR_NONE": ("(1 - h ** 2)", "(1 - h)"),
     "STATIC_PAIR": ("prevh.T.dot(d)", "-prevh.T.dot(d)"), "CALLED": ("self.inp.T @ grad,", "-self.inp.T @ grad,"),
     "LOSS_AND_BPTT": ("self.h ** 2", "self.h"),
     "TRUNCATED": ("t - self.bptt_truncate", "t - 2"),
+    "HEADS": ("(dp - np.sum", "(dp + np.sum"),
     "PULLBACKS": ("dR + gR", "dR"), "PACKED": ("tape.after ** 2", "tape.before ** 2"),
     "WEIGHTS_IN_A_DICT": ('{"Wxh": X.T @ a', '{"Wxh": 2 * X.T @ a'),
 }  # fmt: skip

@@ -7,6 +7,7 @@ return dx, dWx, db; return dx, {"Wx": ..., "b": ...}
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import itertools
 import re
@@ -175,6 +176,7 @@ def floats_by_path(thing: Any) -> dict[Path, np.ndarray]:
     return {path: x for path, x in arrays_by_path(thing) if x.dtype.kind == "f" and len(path) <= DEPTH}
 
 
+@functools.lru_cache(2**16)  # asked of all pairs of paths at each run
 def is_beside(other: Path, path: Path) -> bool:
     """Is ``other`` the path of the gradient by the array at ``path``?
 

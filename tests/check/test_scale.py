@@ -140,3 +140,39 @@ def test_a_layer_with_a_flipped_sign_is_caught_and_the_right_one_passes(layer, i
     assert right.verdict == "right" and not right.diagnoses, str(right)
     wrong = check_layer(layer(scale, -1), *inputs)
     assert [name for name, row in wrong.tensors.items() if row.verdict == "wrong"] == caught, str(wrong)
+
+
+# -- how often the user's forward runs -------------------------------------------------------------------------------
+
+
+class ManyWeights:
+    """A deep chain of small layers; ``factor`` is in all gradients."""
+
+    def __init__(self, factor):
+        weights = np.random.default_rng(1).standard_normal((8, 4, 4)) / 2
+        self.params, self.grads = list(weights), [np.zeros((4, 4)) for _ in weights]
+        self.factor, self.runs = factor, 0
+
+    def forward(self, x):
+        type(self).calls += 1
+        self.saved = [x]
+        for W in self.params:
+            self.saved.append(np.tanh(self.saved[-1] @ W))
+        return self.saved[-1]
+
+    def backward(self, dy):
+        dh = dy * self.factor
+        for k in reversed(range(len(self.params))):
+            da = dh * (1 - self.saved[k + 1] ** 2)
+            self.grads[k][...] = self.saved[k].T @ da
+            dh = da @ self.params[k].T
+        return  # dx, which nobody needs
+
+
+@pytest.mark.parametrize("factor, verdict, most", [(1, "right", 400), (2, "wrong", 1500)])
+def test_a_gradient_that_is_missing_or_far_off_does_not_cost_needless_runs(factor, verdict, most, monkeypatch):
+    monkeypatch.setattr("tinygrad_rnn.check.layer.explain", lambda *args, **named: None)  # the table alone
+    monkeypatch.setattr(ManyWeights, "calls", 0, raising=False)
+    report = check_layer(ManyWeights(factor), rng.standard_normal((5, 4)))
+    assert report.verdict == verdict and report.tensors["dx"].verdict == "unchecked", str(report)
+    assert 128 <= ManyWeights.calls <= most

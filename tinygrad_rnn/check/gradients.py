@@ -12,9 +12,10 @@ from ..engine.pytree import flatten
 from ..engine.tensor import make, value
 from ..errors import InvalidType, InvalidValue
 from ..tracing.sample import sample
-from .numeric.compare import Problem, compared, gap
+from .numeric.compare import compared, gap
 from .numeric.derivatives import outputs
 from .numeric.inputs import SIZES, NamedInputs
+from .numeric.problem import Problem
 from .numeric.richardson import remainder_order, second_opinion
 from .report import Report, Row
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..layers.problem import LayerProblem, misfit
-from ..numeric.compare import CLOSE, EMPTY, ROUNDED, Problem, compared
+from ..numeric.compare import CLOSE, EMPTY, ROUNDED, compared
 from ..numeric.derivatives import ONE_BY_ONE, Slopes
+from ..numeric.problem import Problem
 from ..report import Row, distance, row
 from .adapter import Derivation
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..numeric.compare import CLOSE, Problem, compared
+from ..numeric.compare import CLOSE, compared
 from ..numeric.derivatives import Slopes
+from ..numeric.problem import Problem
 from ..report import Row
 from .adapter import Adapter, Run
 from .names import forgotten
@@ -42,6 +43,10 @@ class LayerProblem(Problem):
         self.first = self.first or run
         gradients = self.adapter.gradients(run)
         return [self._fitting(name, g, x.shape) for (name, g), x in zip(gradients.items(), xs)]
+
+    def is_needed(self, k: int) -> bool:
+        """None for an input says that nobody needs this gradient."""
+        return self.misfits.get(f"d{self.names[k]}") != NONE or self.names[k] not in self.adapter.batched
 
     def _fitting(self, name: str, g: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The gradient; or, if it cannot be compared, zeros, with the reason in ``misfits``."""

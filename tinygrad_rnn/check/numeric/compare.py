@@ -7,98 +7,21 @@ both gradients are computed again at inputs that differ in their last bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any
+from functools import partial
 
 import numpy as np
 
-from ...engine.pytree import flatten
-from ...engine.tensor import make, value
-from ...engine.transforms import vjp
 from ...tracing.trace import norm
 from ..report import Row, distance, row
-from .derivatives import ONE_BY_ONE, Slopes, outputs, repeats, roundoff, slopes, slopes_along, worst_element
-from .richardson import derivative, kink, tried
+from .derivatives import ONE_BY_ONE, Slopes, worst_element
+from .problem import Problem
+from .richardson import derivative, kink
 
 CLOSE = 1e-7  # the error of a right gradient in float64 is less
 ROUNDED = 1e-5  # the error of a right gradient with float32 inside is less
 EMPTY = "the outputs are empty: nothing was compared"
 FEW = 3  # directions that show whether a large tensor is at a kink
-SMOOTH = 30  # after so many wrong elements without a kink, worst first, kinks are not the reason
-
-
-class Problem:
-    """A function f of named arrays, cotangents dy, and the gradients of L = Σ <dy, f> by autograd and by numbers."""
-
-    title = "check: f"
-    coarse = 0.0  # the rounding of a function that computes in less precision than its inputs have
-    smooth = SMOOTH
-    narrow = False  # does f accept its inputs in their original dtypes only?
-
-    def __init__(self, f: Callable[..., Any], inputs: Mapping[str, Any], rng: np.random.Generator):
-        self.arrays = {name: np.asarray(x) for name, x in inputs.items() if np.asarray(x).dtype.kind == "f"}
-        fixed = {name: x for name, x in inputs.items() if name not in self.arrays}
-        self.names, self.rng = list(self.arrays), rng
-        self.f = lambda *xs: f(**dict.fromkeys(inputs) | fixed | dict(zip(self.names, xs)))
-        self.ys = outputs(vjp(self.f, *self.arrays.values())[0]) if self.names else []
-        self.dys = [rng.standard_normal(y.shape) for y in self.ys]
-        self.exact = [np.asarray(x, np.float64) for x in self.arrays.values()]
-        raises = np.isnan(tried(self.L, self.exact))
-        self.narrow = bool(raises and not np.isnan(tried(self.L, list(self.arrays.values()))))
-
-    def L(self, xs: Sequence[np.ndarray]) -> Any:
-        """``Σ <dy, y>`` over all outputs, for real or complex arrays."""
-        return sum(np.sum(dy * y) for dy, y in zip(self.dys, self.outputs(xs), strict=True))
-
-    def outputs(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The floating or complex outputs of f."""
-        return outputs(self.f(*(make(x, None) for x in self.cast(xs))))
-
-    def gradient(self, *xs: Any) -> list[Any]:
-        """The gradients of L by each of xs; Tensors if xs are Tensors, so that they can be differentiated again."""
-        y, pull = vjp(self.f, *xs)
-        leaves, build = flatten(y)
-        dys = iter(self.dys)
-        floats = [np.asarray(value(leaf)).dtype.kind == "f" for leaf in leaves]
-        return list(pull(build([next(dys) if f else leaf for f, leaf in zip(floats, leaves)])))
-
-    def autograd(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The gradients of L by autograd, as arrays."""
-        return [np.asarray(value(g)) for g in self.gradient(*self.cast(xs))]
-
-    def cast(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The inputs in their original dtypes, if f accepts no others."""
-        return [x.astype(of.dtype) if self.narrow else x for x, of in zip(xs, self.arrays.values(), strict=True)]
-
-    def numbers(self) -> list[Slopes]:
-        """The numerical derivatives by each input."""
-        with np.errstate(all="ignore"):
-            repeats(self.title, self.L, self.exact)
-            return slopes(self.L, self.exact, np.random.default_rng(1), self.noise)
-
-    def along(self, k: int, along: np.ndarray, exact: bool, xs: Sequence[np.ndarray] | None = None) -> Slopes:
-        """The numerical derivatives by input k along directions."""
-        with np.errstate(all="ignore"):
-            return slopes_along(self.L, self.exact if xs is None else xs, k, along, self.noise, exact)
-
-    @cached_property
-    def noise(self) -> float:
-        """The rounding error of L."""
-        with np.errstate(all="ignore"):
-            return roundoff(self.L, self.exact)
-
-    @cached_property
-    def nearby(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """A nearby point, and autograd's gradients there."""
-        rng = np.random.default_rng(3)
-        near = [x + 1e-3 * np.sqrt(np.mean(np.square(x)) or 1.0) * rng.standard_normal(x.shape) for x in self.exact]
-        return near, self.autograd(near)
-
-    def moved(self, xs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Inputs that differ in their last bit."""
-        signs = [self.rng.choice([-1.0, 1.0], x.shape) for x in xs]
-        return [(x * (1 + np.finfo(x.dtype).eps * sign)).astype(x.dtype) for x, sign in zip(xs, signs)]
+CLEAR = 1e5  # so many times the rounding of a few elements is more than that of all
 
 
 def compared(problem: Problem) -> tuple[list[Row], list[np.ndarray], list[Slopes]]:
@@ -108,6 +31,9 @@ def compared(problem: Problem) -> tuple[list[Row], list[np.ndarray], list[Slopes
         return [Row(f"d{name}", "unchecked", note=EMPTY) for name in problem.names], gradients, numbers
     rows = []
     for k, g in enumerate(gradients):
+        if not problem.is_needed(k):
+            rows.append(_missing(f"d{problem.names[k]}", g, numbers[k]))
+            continue
         verdict, got, right, note = _verdict(problem, k, g, numbers[k])
         if verdict in ("wrong", "unchecked"):
             refined = _refined(problem, k, g, numbers[k]) if np.isfinite(g).all() else numbers[k]
@@ -123,6 +49,12 @@ def compared(problem: Problem) -> tuple[list[Row], list[np.ndarray], list[Slopes
             with np.errstate(all="ignore"):  # of values that are not finite
                 rows[-1].worst = worst_element(g, measure, np.random.default_rng(4))
     return rows, gradients, numbers
+
+
+def _missing(name: str, zeros: np.ndarray, slope: Slopes) -> Row:
+    """The row of a gradient that is not given, ``zeros`` in its place: right where the numbers are zero."""
+    got, right = slope.of(zeros), slope.values
+    return _row(name, "right" if distance(got, right) <= CLOSE else "wrong", zeros, got, right, "")
 
 
 def _row(name: str, verdict: str, g: np.ndarray, got: np.ndarray, right: np.ndarray, note: str) -> Row:
@@ -202,8 +134,14 @@ def _is_noise(problem: Problem, k: int, got: np.ndarray, right: np.ndarray) -> b
 def _noise(problem: Problem, k: int, g: np.ndarray, slope: Slopes) -> float:
     """How much both gradients change if the inputs change in their last bit: a smaller error is no mistake."""
     gradient = problem.autograd(problem.moved(list(problem.arrays.values())))[k]
-    numbers = problem.along(k, slope.along, slope.exact, problem.moved(problem.exact))
-    return norm(slope.of(g) - slope.of(gradient)) + norm(slope.values - numbers.values)
+    error, point = slope.of(g) - slope.values, problem.moved(problem.exact)
+    for part in (np.argsort(-np.abs(error))[:FEW], np.arange(len(error))):  # a few tell if the error is far larger
+        numbers = problem.along(k, slope.along[part], slope.exact, point)
+        of_numbers = norm(slope.values[part] - numbers.values) * np.sqrt(len(error) / max(len(part), 1))
+        noise = norm(slope.of(g) - slope.of(gradient)) + of_numbers
+        if norm(error) > CLEAR * noise:
+            break
+    return noise
 
 
 def _without_kinks(problem: Problem, k: int, got: np.ndarray, slope: Slopes) -> tuple[np.ndarray, np.ndarray, int]:
@@ -222,20 +160,27 @@ def _without_kinks(problem: Problem, k: int, got: np.ndarray, slope: Slopes) -> 
             right[n], kinks = got[n], kinks + 1
         else:
             others += 1
-        if others == problem.smooth:
+        if others >= problem.smooth:
             break
+    if others > FEW and not kinks:
+        problem.smooth = min(problem.smooth, FEW)  # L is smooth: of the next gradients fewer elements tell
     return got, right, kinks
 
 
 def gap(problem: Problem, k: int, v: np.ndarray) -> float:
     """The difference of the slopes along v on both sides: 0 except at a kink."""
-    with np.errstate(all="ignore"):
-        return kink(problem.L, problem.exact, k, v.reshape(problem.exact[k].shape), problem.noise).gap
+    key = (k, v.tobytes())
+    if key not in problem.gaps:
+        with np.errstate(all="ignore"):
+            table = kink(problem.L, problem.exact, k, v.reshape(problem.exact[k].shape), problem.noise)
+        problem.gaps[key] = table.gap
+    return problem.gaps[key]
 
 
 def _is_right_nearby(problem: Problem, k: int, got: np.ndarray, right: np.ndarray, slope: Slopes) -> bool:
     """Is f at a kink along the directions, of which no element can be left out, and the gradient right nearby?"""
-    kinks = [gap(problem, k, slope.along[n]) for n in np.flatnonzero(got != right)[:FEW]]
+    worst = np.argsort(-np.abs(got - right))[:FEW]
+    kinks = [gap(problem, k, slope.along[n]) for n in worst if got[n] != right[n]]
     if not np.isfinite(got).all() or norm(kinks) < 0.1 * np.max(np.abs(got - right), initial=0.0):
         return False
     return _agrees_nearby(problem, k, slope.along, slope.exact)

@@ -209,6 +209,30 @@ def test_gate_by_gate_an_lstm_has_the_plan_of_the_stacked_form():
     assert numbered(tg.plan(gates, N=5, D=3, H=4)) == numbered(tg.plan(tg.lstm, N=5, D=3, H=4))
 
 
+@tg.cell
+def detaching(x, h, g, *, W=Param("D D"), U=Param("D D")):
+    h = tg.tanh(x @ W + tg.detach(h) @ tg.detach(U) + g)
+    return h, tg.detach(g) * 0.5 + h
+
+
+@tg.cell
+def closing(x, h, g, *, W=Param("D D"), U=Param("D D")):
+    return tg.tanh(x @ W + tg.detach(CLOSED) @ U + h), g
+
+
+CLOSED, OTHER = (tg.tensor(np.random.default_rng(seed).normal(size=(2, 4))) for seed in (1, 2))
+
+
+@pytest.mark.parametrize("cell, second", [(detaching, CLOSED), (closing, OTHER)])
+def test_an_array_that_is_given_twice_is_two_arguments(cell, second):
+    rng = np.random.default_rng(0)
+    W, U = (tg.tensor(rng.normal(size=(4, 4)), requires_grad=True) for _ in "WU")
+    for params, state in (({"W": W, "U": W}, (CLOSED, second)), ({"W": W, "U": U}, (OTHER, CLOSED))):
+        xs = rng.normal(size=(2, 5, 4))
+        ours, theirs = (tg.scan(cell, xs, state, params, mode=mode)[0].numpy() for mode in ("plan", "eager"))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
+
+
 def test_nothing_is_saved_under_no_grad():
     s = sample(tg.lstm)
     params = {name: tg.tensor(array, requires_grad=True) for name, array in s.params.items()}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...cells.cell import Cell
+from ...engine.tensor import value
 from ...errors import PlanError
 from .adjoint import CARRIED, KNOWN, STATIC, Adjoint, classes, leaf_classes
 from .directions import MASK, Direction, Step, backward_leaves, write_backward, write_forward
@@ -28,8 +29,9 @@ ROWS = 64  #: of an array, to which random terms are added
 def recorded(cell: Cell, arrays: Mapping[str, Any], config: Mapping[str, Any], outer: Mapping[str, Any],
              masked: bool) -> Step:  # fmt: skip
     """The step of a cell, recorded twice. Raises PlanError if the cell cannot be planned."""
-    copies = {name: np.array(array) for name, array in arrays.items()}
-    first = record_step(cell, copies, copied_config(config), outer, 0)
+    ids = [id(value(arg)) for arguments in (arrays, config, outer) for arg in arguments.values()]
+    apart = {name: np.array(array) if ids.count(id(array)) > 1 else array for name, array in arrays.items()}
+    first = record_step(cell, apart, copied_config(config), outer, 0)
     rng = np.random.default_rng(0)
     others = {name: _other(array, rng) for name, array in arrays.items()}
     other_config = {name: _other(arg, rng) if _is_float(arg) else arg for name, arg in copied_config(config).items()}

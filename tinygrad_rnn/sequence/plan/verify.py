@@ -121,8 +121,8 @@ def _distance(ours: Any, theirs: Any) -> float:
     if ours.shape != theirs.shape and ours.ndim and theirs.ndim:
         return np.inf
     scale = _norm(theirs)
-    if np.isfinite(scale) and np.isfinite(_norm(ours)) and ours.shape == theirs.shape:
-        return _norm_of_difference(ours, theirs) / max(scale, SMALL * np.sqrt(theirs.size))
+    if ours.shape == theirs.shape and np.isfinite(distance := _norm_of_difference(ours, theirs)):
+        return distance / max(scale, SMALL * np.sqrt(theirs.size))
     difference = ours - theirs
     if not (np.isfinite(scale) and np.isfinite(_norm(ours))):
         finite = np.isfinite(theirs)

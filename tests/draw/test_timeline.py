@@ -6,7 +6,7 @@ import pytest
 import tinygrad_rnn as tg
 from helpers.seen import Seen, crossings, on_lines, on_texts, through_boxes
 from tinygrad_rnn import draw, models
-from tinygrad_rnn.draw.scene.aspect import readable
+from tinygrad_rnn.draw.scene.aspect import readable, text_height
 
 IDS, TARGETS = np.array([[1, 4, 2, 0, 3], [3, 3, 1, 5, 2]]), np.array([[4, 2, 0, 3, 1], [3, 1, 5, 2, 0]])
 
@@ -99,15 +99,26 @@ def test_what_is_computed_later_is_above_or_to_the_right(picture):
             assert target.y < source.y or (target.y == source.y and len({source.look, target.look}) == 1)
 
 
-def test_few_steps_of_two_directions_stand_side_by_side_and_no_line_crosses():
-    drawn = draw(models.Tagger(6, 3, 4, 5, rng=0).loss(IDS[:, :3], TARGETS[:, :3] % 5))
+@pytest.mark.parametrize("steps", [3, 4, 12])
+def test_two_directions_stand_side_by_side_and_no_line_crosses(steps):
+    ids = np.arange(2 * steps).reshape(2, steps) % 6
+    drawn = draw(models.Tagger(6, 3, 4, 5, rng=0).loss(ids, ids % 5))
     found = Seen(drawn.svg())
     assert crossings(found.lines) == on_texts(found) == on_lines(found) == through_boxes(found) == []
     known = drawn.graph.known
     boxes = [(known[shape.about].row, shape.x, shape.y) for shape in drawn.scene.shapes if shape.look == "box"]
     assert len({y for *_, y in boxes}) == 1
-    assert [row for row, *_ in sorted(boxes, key=lambda box: box[1])] == [0, 0, 0, 1, 1, 1]
-    assert readable(drawn.scene)
+    rows = [row for row, *_ in sorted(boxes, key=lambda box: box[1])]
+    assert rows == ([0, 0, 0, 1, 1, 1] if steps == 3 else [0, 0, 1, 1])
+    assert [fold.count for fold in drawn.graph.folds] == [steps - 2] * 2 * (steps > 3)
+    assert readable(drawn.scene) if steps < 12 else text_height(drawn.scene) > 11.5
+
+
+def test_two_directions_of_which_one_reads_the_other_keep_their_steps():
+    rng = np.random.default_rng(0)
+    ahead = tg.nn.Recurrent(tg.gru, D=3, H=4, rng=rng)
+    behind = tg.nn.Recurrent(tg.gru, D=4, H=4, rng=rng, reverse=True)
+    assert not draw(tg.sum(behind(ahead(np.ones((2, 5, 3), "f"))[0])[0] ** 2)).graph.folds
 
 
 def test_chains_of_operations_are_one_bar_where_the_text_would_be_too_small():
@@ -120,13 +131,12 @@ def test_chains_of_operations_are_one_bar_where_the_text_would_be_too_small():
 
 
 def test_equal_steps_of_all_rows_stand_in_one_column():
-    for make in (language_model, PICTURES["tagger"]):
-        drawn = make()
-        known, places = drawn.graph.known, {}
-        for shape in drawn.scene.shapes:
-            if shape.look == "box":
-                places.setdefault(known[shape.about].step, []).append(shape.x)
-        assert len(places) == 5 and all(len(xs) == 2 and xs[0] == xs[1] for xs in places.values())
+    drawn = language_model()
+    known, places = drawn.graph.known, {}
+    for shape in drawn.scene.shapes:
+        if shape.look == "box":
+            places.setdefault(known[shape.about].step, []).append(shape.x)
+    assert len(places) == 5 and all(len(xs) == 2 and xs[0] == xs[1] for xs in places.values())
 
 
 def test_a_decoder_stands_beside_its_encoder():

@@ -17,7 +17,7 @@ from .build import Builder
 from .capture import Captured, of_tensor, resting, variables_of
 from .functions import of_function, of_layer
 from .graph import Edge, Fold, Graph, RowOfSteps, Vertex, extremes
-from .groups import LEVELS, Group, choose_folds, groups, norm_after
+from .groups import LEVELS, Group, choose_folds, groups, norm_after, two_ways
 from .inside import OPENS, insides
 from .instance import is_layer
 from .planned import of_plan
@@ -69,7 +69,7 @@ def _built(
     steps = groups(captured, "module" if level == "module" else "cell", {}, False)
     by_step = _measured(captured, steps) if many else None
     rows = _rows(captured, by_step, steps) if by_step else []
-    folds = captured.loop.places() if captured.loop else _folds(rows, fold, unfold, level)
+    folds = captured.loop.places() if captured.loop else _folds(captured.recurrences, rows, fold, unfold, level)
     drawn, fine, measured = groups(captured, level, folds, affine, helpers), steps, by_step
     if level == "op" or measured is None:
         fine = {node: steps[node] if group.kind == "fold" else group for node, group in drawn.items()}
@@ -104,7 +104,7 @@ def _measured(captured: Captured, group_of: dict[Node, Group]) -> Measured:
 
 
 def _folds(
-    rows: Sequence[RowOfSteps], fold: str, unfold: tuple[int, int] | None, level: str
+    recurrences: Sequence[Recurrence], rows: Sequence[RowOfSteps], fold: str, unfold: tuple[int, int] | None, level: str
 ) -> dict[int, list[tuple[int, int]]]:
     """The steps to fold, by row; "full" folds all steps into one body, and shows the operations of the first."""
     if fold == "none" or level == "module":
@@ -112,7 +112,7 @@ def _folds(
     if fold == "full":
         first = 1 if level == "op" else 0
         return {r: [(first, row.steps - 1)] for r, row in enumerate(rows) if row.steps > 1}
-    return choose_folds(rows, unfold)
+    return choose_folds(rows, unfold, two_ways(recurrences))
 
 
 def _rows(captured: Captured, by_step: Measured, steps: dict[Node, Group]) -> list[RowOfSteps]:

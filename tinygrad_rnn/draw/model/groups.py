@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,15 +12,15 @@ from ...cells.cell import Cell
 from ...cells.step_run import is_block
 from ...engine.graph import Node
 from ...tracing.measure import Measured
-from ...tracing.recurrences import TimeStep
+from ...tracing.recurrences import Recurrence, TimeStep
 from .capture import Captured
 from .graph import RowOfSteps
 from .helpers import boxes
 from .spellings import spelled_out
 
 LEVELS = ("op", "cell", "module")
-MANY = 8  # steps that are shown without folding
-ENDS = 2  # steps that are always shown, at either end of a fold
+MANY, ENDS = 8, 2  # steps that are shown without folding; steps that are always shown, at either end of a fold
+BESIDE = 3, 1  # the same where two directions stand side by side
 ODD = 4  # steps that are shown because their gradients are out of the ordinary, at most
 MOST, SHOWN = 2000, 20  # operations that are drawn each; of more than that, how many at either end
 TOTALS = {"assign": "stack", "add": "sum", "subtract": "− sum"}  # what a loop computes by these, step by step
@@ -175,15 +176,34 @@ def _is(node: Node | None, *names: str) -> bool:
     return node is not None and node.op is not None and node.op.name in names and not is_block(node)
 
 
-def choose_folds(rows: Sequence[RowOfSteps], unfold: tuple[int, int] | None) -> dict[int, list[tuple[int, int]]]:
+def two_ways(recurrences: Sequence[Recurrence]) -> bool:
+    """Do two recurrences of opposite directions run beside each other, so that none reads what the other computes?"""
+    for before, after in itertools.pairwise(recurrences):
+        inside = dict.fromkeys(node for step in before.steps for node in step.nodes)
+        reached = dict.fromkeys(node for step in after.steps for node in step.nodes)
+        waiting = list(reached) if before.reverse != after.reverse else []
+        for node in waiting:  # which grows
+            new = [parent for parent in node.parents if parent is not None and parent not in reached]
+            reached.update(dict.fromkeys(new))
+            waiting += new
+        if waiting and not any(node in inside for node in reached):
+            return True
+    return False
+
+
+def choose_folds(
+    rows: Sequence[RowOfSteps], unfold: tuple[int, int] | None, two_ways: bool = False
+) -> dict[int, list[tuple[int, int]]]:  # fmt: skip
     """The steps of each row to fold, where there are many: all but the ends, the odd ones and those asked for.
 
-    All rows fold the same steps, so that equal times stay below each other.
+    All rows fold the same steps, so that equal times stay below each other. Of ``two_ways`` few steps are shown: they
+    have to have room beside each other.
     """
     longest = max((row.steps for row in rows), default=0)
-    if longest <= MANY:
+    many, ends = BESIDE if two_ways else (MANY, ENDS)
+    if longest <= many:
         return {}
-    shown = [*range(ENDS), *range(longest - ENDS, longest), *_odd_steps(rows), *_cuts(rows)]
+    shown = [*range(ends), *range(longest - ends, longest), *_odd_steps(rows), *_cuts(rows)]
     if unfold is not None:
         shown += range(max(unfold[0], 0), min(unfold[1], longest))
     open_steps = sorted(dict.fromkeys(shown))

@@ -11,7 +11,7 @@ from ..links import Style
 from ..theme import block
 from .elements import Bar, Row, StepBox, Wire
 from .pen import AWAY, NAME, Pen
-from .placement import BOX, LOOP, STUB, Placement
+from .placement import BOX, CLEAR, LOOP, STUB, Placement
 from .routes import BAR
 from .texts import SIZE, wide
 
@@ -206,7 +206,7 @@ class Drawing(Pen):
             texts.append((self.texts.head(wire), NAME, "ink", -up * 13.0))
         for text, size, look, dy in texts:
             if text:
-                self.note(start[0] + side * (13 + wide(text, size) / 2), start[1] + dy, [text], look, size)
+                self.note(start[0] + side * (CLEAR + wide(text, size) / 2), start[1] + dy, [text], look, size)
         if wire.cut:
             x = start[0] + side * (30 + wide(self.texts.head(wire), NAME))
             self.note(x, start[1] - up * 12.0, ["✂"], "faint", 14.0)
@@ -224,4 +224,5 @@ class Drawing(Pen):
         self.join(wire, bar, box, corners([(start, edge), (start, turn), (x, turn), (x, y),
                                            (box.x - side * box.width / 2, y)]))  # fmt: skip
         text = self.texts.gradient(wire)
-        self.note(box.x - side * (box.width / 2 + 13 + wide(text) / 2), y + side * (AWAY + 10), [text], self.ink(wire))
+        left = box.x - side * (box.width / 2 + CLEAR + wide(text) / 2)
+        self.note(left, y + side * (AWAY + 10), [text], self.ink(wire))

@@ -14,6 +14,7 @@ LANE, EDGE = 46.0, 22.0  # the distance of the lanes of states, and from the fir
 NARROW, GAP = 84.0, 30.0  # the least width of a box, the least distance of columns
 LOOP = 44.0  # the length of the loop of a state that returns to the same box
 STUB = 54.0  # the length of a wire to a text
+CLEAR = 9.0  # between a box and a text beside a lane
 BOX = 13.0  # the size of text in a box
 
 
@@ -79,7 +80,7 @@ class Placement(Routes):
         text += LOOP if self.graph.full else 40.0 if wire.cut else 0.0 if inner else 10.0  # 10 to the frame
         for end in ends[:1] if isinstance(wire.source, StepBox) else ends:
             forward = (end is wire.source) is not end.row.reverse
-            rooms[end.column - (not forward)] = max(rooms[end.column - (not forward)], text + 26.0)
+            rooms[end.column - (not forward)] = max(rooms[end.column - (not forward)], text + 2 * CLEAR)
             beyond = end.column + (1 if forward else -1)
             if isinstance(wire.target, str) or isinstance(wire.source, str):
                 name = wire.target if isinstance(wire.target, str) else wire.value.name

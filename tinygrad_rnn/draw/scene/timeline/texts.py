@@ -31,10 +31,12 @@ class Texts:
         """The lines of a step: the cell, the step, and the gradients by states with several uses."""
         fold = next((fold for fold in self.graph.folds if fold.id == box.vertex.id), None)
         if fold is not None:
-            ends = [f"|{name}| {number_text(least)} … {number_text(fold.greatest[name])}"
+            ends = [(f"|{name}| {number_text(least)}", f"… {number_text(fold.greatest[name])}")
                     for name, least in fold.least.items()]  # fmt: skip
+            narrow = any(row.reverse for row in self.graph.rows)  # another direction stands beside it
+            ranges = [text for pair in ends for text in pair] if narrow else list(map(" ".join, ends))
             steps = "every step" if self.graph.full else f"steps {fold.first} to {fold.last}"
-            return [f"{box.vertex.op} ×{fold.count}", steps, *ends]
+            return [f"{box.vertex.op} ×{fold.count}", steps, *ranges]
         values = {edge.target: None for _, edge in self.graph.out[box.vertex.id]}
         shown = [self.graph.known[id] for id in values if self.uses[id] > 1]
         sums = [f"|d{self.name(value, box)}| {number_text(value.gradient)}" for value in shown

@@ -48,6 +48,7 @@ def job_with(folder, name, old, new):
     ("column_gru", "grads['Wh'] += dahc @ x.T", "grads['Wh'] += x.T", "grads['Wh'] += dahc @ x.T"),
     ("min_char_lstm", "db_i += di", "db_i += X", "db_i += di"),
     ("book_gru", "return dxs, dh", "return dWh, dh", "return dxs, dh"),
+    ("book_rnn", "return dxs", "return layer", "return dxs"),
     ("book_lstm", "layer = self.layers[t]", "layer = self.layers[N]", "layer = self.layers[t]"),
     ("min_char_lstm", "C_s[t] = f_s[t] * C_s[t - 1] + i_s[t] * C_bar_s[t]", "C_s[t] = f_s[t] + i_s[t] * C_bar_s[t]",
      "C_s[t] = f_s[t] * C_s[t - 1] + i_s[t] * C_bar_s[t]"),

@@ -63,14 +63,14 @@ class Batch:
         return value[0]
 
     def held(self, n: int) -> list[Any]:
-        """What the line holds with edit ``n``; nothing if it does not run."""
+        """What the line holds with edit ``n``; nothing if it does not run, or if these are no numbers."""
         self.values, code = [], self.code(n)
         try:
             with self.job.running({self.edits[n].unit: code}), np.errstate(all="ignore"):
                 self.job.outcome()
         except Exception:  # of the user's code with the edit
             return []
-        return self.values
+        return self.values if all(x.dtype.kind in "fiu" for x in self.values) else []
 
     def code(self, n: int) -> Any:
         """The code of the unit of edit ``n`` with this edit; None if it cannot be compiled."""

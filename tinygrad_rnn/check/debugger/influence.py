@@ -61,7 +61,8 @@ def ranks(job: Job, seen: Observation) -> Ranks:
             ranking.variables[k, name] = min(least, rank(wrong, changed))
         for n, statement in numbered:
             ranked = [ranking.nodes[id(node)] for node in values(statement, names) if id(node) in ranking.nodes]
-            ranking.places[k, n] = _place(statement, min(ranked, default=None))
+            no_array = isinstance(statement, ast.Return) and not ranked and np.inf in job.first.errors.values()
+            ranking.places[k, n] = 0.0 if no_array else _place(statement, min(ranked, default=None))
         for n, statement in reversed(numbered):  # an object that is taken out of a list, and used in a later line
             if ranking.places[k, n] == UNKNOWN and isinstance(statement, ast.Assign):
                 assigned = _names(statement, ast.Store)

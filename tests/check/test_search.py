@@ -93,11 +93,12 @@ def test_the_blocks_beside_a_block():
 def test_a_product_is_found_by_its_values():
     rng = np.random.default_rng(0)
     forms = [(1.0, name, list(rng.standard_normal((2, 3, 4)))) for name in "abcde"]
-    table = Table(forms, [(run, k) for run in range(2) for k in range(4)])
+    places = np.argwhere(np.ones((2, 4)))
+    table = Table(forms, places)
     arrays = {name: np.array(xs) for _, name, xs in forms}
     for product in ("a", "ab", "aac", "bcde"):
         values = np.prod([arrays[name] for name in product], axis=0)
-        wanted = [-values[run].flat[k] for run in range(2) for k in range(4)]
+        wanted = np.array([-values[run].flat[k] for run, k in places])
         found = [("".join(name for _, name, _ in factors), sign) for factors, sign in table.products(wanted, 4)]
         assert found == [(product, -1)]
         assert (list(table.products(wanted, 2)) == []) == (len(product) > 2)

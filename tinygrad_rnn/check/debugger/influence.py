@@ -22,6 +22,7 @@ from .statement_edits import bodies
 UNKNOWN = 0.6  # the rank of a line whose value cannot be moved, such as the header of a loop
 USED = 0.05  # of such a line, so much more than the likeliest line that uses what it assigns
 RANK = 1.0  # the rank of the likeliest statements: all that is wrong changes with them
+ALONE = 0.7  # less than this has what all that is wrong changes with
 ELSEWHERE = 1.6  # the rank of a value that influences a part of what is wrong
 WRONG, CHANGED = 1e-6, 1e-11  # a smaller error is that of the numbers; a smaller change is rounding
 FEW = 0.05  # of what is wrong, so much may be so little changed that it does not show
@@ -106,7 +107,7 @@ def rank(wrong: np.ndarray, changed: np.ndarray) -> float:
     if not changed.any():
         return 2.0
     missed, extra = np.mean(~changed[wrong]) if wrong.any() else 0.0, np.mean(~wrong[changed])
-    return float(0.5 * extra + (missed if missed < FEW else 0.7 + missed))
+    return float(0.5 * extra + (missed if missed < FEW else ALONE + missed))
 
 
 def values(statement: ast.stmt, names: Sequence[str] = ()) -> list[ast.expr]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ast
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .chain import noted
-from .influence import RANK, Ranks
+from .influence import ALONE, Ranks
 from .job import Job
 from .patch import SEEDS
 from .quantity import Quantity
@@ -32,7 +31,7 @@ class Place:
     right: Sequence[np.ndarray]
     source: tuple[str, str]
     quantity: str
-    begins: int = 0  # when it is wrong first, among all runs of lines; after these if it holds another gradient then
+    begins: int = 0  # when it is wrong first, among all runs of lines; later if it holds another gradient then
 
     def text(self, quantity: str = "") -> str:
         """Where it is and what it should hold; ``quantity`` says it in words, if that is known."""
@@ -68,10 +67,10 @@ def located(job: Job, ranked: Ranks, most: int) -> list[Place]:
     Of the lines that all wrong gradients depend on; the forward or the job run ``most`` times.
     """
     numbered = [((k, n), at) for k, unit in enumerate(job.units) for n, (_, _, at) in enumerate(bodies(unit.node))]
-    likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < RANK]
-    likely += [node for node, rank in ranked.nodes.items() if rank < RANK]
+    likely = [id(statement) for number, statement in numbered if ranked.places.get(number, 2.0) < ALONE]
+    likely += [node for node, rank in ranked.nodes.items() if rank < ALONE]
     lines = [line for line in all_lines(job) if id(line.node or line.statement) in likely]
-    return sorted(itertools.islice(places(job, lines, most), 2 * LINES), key=lambda here: here.begins)[:LINES]
+    return sorted(places(job, lines, most), key=lambda here: here.begins)[:LINES]
 
 
 def mends_others(job: Job, here: Place, most: int) -> bool:
@@ -85,8 +84,8 @@ def all_lines(job: Job) -> list[Line]:
     return [*lines_of(job), *parts_of(job)]
 
 
-def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> Iterator[Place]:
-    """The lines that mend everything with the gradient by a value of the forward, in the order in which they run.
+def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None) -> list[Place]:
+    """The lines that mend everything with the gradient by a value of the forward.
 
     If a value of their names does it, only these and lines before, the nearest first; else any value. Only a line
     ``like`` another and the same value, if it is given.
@@ -97,28 +96,31 @@ def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None
     ran = [line for line in ran if not line.filled and sum(x.size for x in line.values) <= MOST]
     pairs = [(line, quantity) for line in ran
              for quantity in references.fitting(references.forward.quantities, line, len(line.values))]  # fmt: skip
-    tried: dict[Line, list[Any]] = {}
+    tried, hits = dict[Line, list[Any]](), list[Place]()
     named = sorted((pair for pair in pairs if by_name(pair) < 2), key=by_name)
     for group in (named, [pair for pair in pairs if by_name(pair) == 2]):
         found = next((n for n, line in enumerate(ran) if None in tried.get(line, ())), len(ran))
         if found < len(ran):
             group = sorted(group, key=lambda pair: -ran.index(pair[0]))
         for line, quantity in group:
-            if None in tried.setdefault(line, []) or line in ran[found:]:
+            done = None in tried.setdefault(line, []) and by_name((line, quantity)) > 0
+            if done or line in ran[found:] or len(hits) == 2 * LINES:
                 continue
             same = like is None or (source_of(line), quantity.text) == (like.source, like.quantity)
             gradients = references.gradients(quantity) if same and references.forward.evaluations < most else []
-            if gradients and not any(gradients is other for other in tried[line]):
+            if gradients and not any(gradients is other or other is None for other in tried[line]):
                 most -= 2
                 tried[line].append(gradients)
                 right = next((g for g in (gradients[::-1], gradients) if is_right_with(job, line, g)), None)
                 if right is not None:
                     tried[line].append(None)
-                    here = Place(job, line, right, source_of(line), quantity.text)
-                    begins = events.index((lines.index(line), here.first_wrong()))
-                    known = references.known(line.values[here.first_wrong()])
-                    here.begins = 2 * len(events) - begins if known else begins
-                    yield here
+                    hits.append(Place(job, line, right, source_of(line), quantity.text))
+    for here in hits:
+        begins = events.index((lines.index(here.line), here.first_wrong()))
+        known = references.known(here.line.values[here.first_wrong()])
+        here.begins = 2 * len(events) - begins if known else begins
+        here.begins += 2 * len(events) * isinstance(here.line.node, ast.Name)  # rather where it is assigned
+    return hits
 
 
 def source_of(line: Line) -> tuple[str, str]:

@@ -29,8 +29,6 @@ from .synthesis import synthesized
 WORK = 6000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
 NEAR = 3000.0  # so much if a line is located
-QUICK = 100.0  # so much for slips of the pen, before a line is located
-SLIP = 1.2  # the cost of such an edit
 OF_FORWARD = 5000.0  # so much for edits of the forward, which change its outputs
 SYNTHESES = 48  # of a line are run
 LOCATING = 3000.0  # so much to locate a line
@@ -60,11 +58,8 @@ def search(job: Job) -> SearchResult:
     small = smaller(job)
     seen = Observation(small)
     ranked, given = ranks(small, seen), seen if small is job else Observation(job)
-    slips = itertools.takewhile(lambda edit: edit.cost <= SLIP, Candidates(job, given, ranked))
-    result, places = run(job, slips, seen.runs(QUICK), small), list[Place]()
-    if not result.patches:
-        places = located(small, ranked, seen.runs(LOCATING))
-        result = run(job, expressions_of(places, seen), seen.runs(NEAR), small)
+    places = located(small, ranked, seen.runs(LOCATING))
+    result = run(job, expressions_of(places, seen), seen.runs(NEAR), small)
     edits = Candidates(job, given, ranked, places)
     if not result.patches:
         result = run(job, edits, seen.runs(NEAR if places else FIRST), small)

@@ -51,7 +51,7 @@ def synthesized(here: Place, scope: Scope) -> list[Edit]:
 
 def wanted_of(node: ast.expr, wanted: Values, values: dict[int, Values]) -> Iterator[tuple[ast.expr, Values, bool]]:
     """The parts of an expression with the values that each should have, or (True) that are missing in a sum."""
-    if not wanted or not all(x.shape == wanted[0].shape and np.isfinite(x).all() for x in wanted):
+    if not wanted or any(x.shape != wanted[0].shape for x in wanted):
         return
     yield node, wanted, False
     now = values.get(id(node), [])
@@ -142,11 +142,13 @@ class Visible:
 
     def lookup(self, wanted: Values, most: int) -> Iterator[tuple[float, str]]:
         """The products of up to ``most`` factors that have the wanted values, with their cost."""
-        shape, size = wanted[0].shape, wanted[0].size
-        places = [divmod(int(k), size) for k in np.random.default_rng(0).permutation(len(wanted) * size)[:SAMPLES]]
-        if shape not in self.tables:
-            self.tables[shape] = Table(self.of_shape(shape), places)
-        for forms, sign in self.tables[shape].products([wanted[n].flat[k] for n, k in places], most):
+        shape, numbers = wanted[0].shape, np.reshape(wanted, (len(wanted), -1))
+        places = np.argwhere(np.isfinite(numbers))  # x / 0 can be anything
+        places = places[np.random.default_rng(0).permutation(len(places))[:SAMPLES]]
+        key = shape, places.tobytes()
+        if key not in self.tables:
+            self.tables[key] = Table(self.of_shape(shape), places)
+        for forms, sign in self.tables[key].products(numbers[places[:, 0], places[:, 1]], most):
             texts = sorted((form[1] for form in forms), key=lambda text: (text[0] == "(", not self.scope.follows(text)))
             text = " * ".join(texts)
             yield sum(form[0] for form in forms) + 0.5 * (sign < 0), text if sign > 0 else f"-({text})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ Form = tuple[float, str, Values]  # an expression with its cost and its values
 class Table:
     """Expressions by some of their values: those at ``places``, each a run and an index. Equal ones are one."""
 
-    def __init__(self, forms: Iterable[Form], places: Sequence[tuple[int, int]]):
+    def __init__(self, forms: Iterable[Form], places: np.ndarray):
         rows: dict[tuple[float, ...], tuple[np.ndarray, Form]] = {}
         for form in sorted(forms, key=lambda form: form[0]):
             row = np.array([form[2][n].flat[k if form[2][n].ndim else 0] for n, k in places])
@@ -30,9 +30,8 @@ class Table:
         self.pairs = self.rows[first[order]] * self.rows[second[order]]
         self.keys = np.abs(self.pairs[:, 0])
 
-    def products(self, wanted: Sequence[float], most: int) -> Iterator[tuple[list[Form], int]]:
-        """The fewest expressions, ``most`` of them, whose product has the wanted values, or (-1) their negatives."""
-        target = np.array(wanted)
+    def products(self, target: np.ndarray, most: int) -> Iterator[tuple[list[Form], int]]:
+        """The fewest expressions, ``most`` of them, whose product is a target, or (-1) its negative."""
         if len(target) < 2 or not target.any():  # one value is had by chance
             return
         hits = {(n,): sign for n, row in enumerate(self.rows) if (sign := _sign(row, target))}

@@ -280,6 +280,51 @@ def test_steps_in_the_wrong_order_are_turned_round(right, wrong, tmp_path):
     assert report.verdict == "wrong" and right in report.lines[0].new, str(report)
 
 
+NARROW = """
+import numpy as np
+
+F32, KIND = np.float32, "f4"
+
+def sigma(x):
+    return 1 / (1 + np.exp(-x, dtype=F32))
+
+class GatedRNN:
+    def __init__(self):
+        self.params = [np.ones((3, 4), F32) / 3, np.eye(4, dtype=KIND) / 2]
+        self.grads = [np.zeros_like(p) for p in self.params]
+
+    def forward(self, xs):
+        Wx, Wh = self.params
+        self.xs, self.hs = xs, np.zeros((xs.shape[1] + 1, len(xs), 4), KIND)
+        for t in range(xs.shape[1]):
+            self.hs[t + 1] = sigma(xs[:, t] @ Wx + self.hs[t] @ Wh) - F32(0.3)
+        return self.hs[1:].transpose(1, 0, 2)
+
+    def backward(self, dhs):
+        Wx, Wh = self.params
+        for g in self.grads:
+            g[...] = 0
+        dxs, dh = np.empty_like(self.xs), 0
+        for t in reversed(range(dhs.shape[1])):
+            s = self.hs[t + 1] + F32(0.3)
+            da = (dhs[:, t] + dh) * s * (1 - s)
+            self.grads[0] += self.xs[:, t].T @ da
+            self.grads[1] += self.hs[t].T @ da
+            dxs[:, t] = da @ Wx.T
+            dh = da @ Wh.T
+        return dxs
+"""
+
+
+def test_float32_by_another_name_does_not_hide_the_right_line(tmp_path):
+    (tmp_path / "narrow.py").write_text(NARROW.replace("(dhs[:, t] + dh) * s * (1", "(dhs[:, t] + dh) * (1"))
+    xs = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("f")
+    (line,) = check_layer(load(tmp_path / "narrow.py", "narrow").GatedRNN(), xs).lines
+    assert line.new is not None and line.old.strip() == "da = (dhs[:, t] + dh) * (1 - s)"
+    (tmp_path / "right.py").write_text(NARROW)
+    assert check_layer(load(tmp_path / "right.py", "narrow_right").GatedRNN(), xs).verdict == "precision"
+
+
 # -- an approximation that was meant -----------------------------------------------------------------------------------
 
 

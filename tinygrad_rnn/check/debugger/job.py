@@ -7,6 +7,7 @@ forward. Functions are run with float64 in the place of float32, so that roundin
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -22,6 +23,7 @@ from .source import Unit, definition_of, replaced, units_of
 
 CLOSE = 1e-6  # the error of a gradient that is right; numbers by differences have about 1e-8
 SINGLE = ("f", "float32", "f4", "single")
+NARROW = (np.float32, np.float16)
 
 
 @dataclass
@@ -189,7 +191,7 @@ def _difference(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray) -> f
 
 def in_double(unit: Unit) -> ast.FunctionDef | None:
     """The definition with float64 where it names float32; None if it names it nowhere."""
-    double = _Double()
+    double = _Double(getattr(inspect.unwrap(unit.function), "__globals__", {}))
     node = double.visit(ast.parse(ast.unparse(unit.node)).body[0])
     if not double.changes:
         return None
@@ -205,9 +207,10 @@ def _at(old: ast.AST, new: Any) -> Any:
 
 
 class _Double(ast.NodeTransformer):
-    """Writes float64 in the place of float32: as a dtype, in astype, and as np.float32."""
+    """Writes float64 in the place of float32: as a dtype, in astype, as np.float32, and as a global alias of it."""
 
-    changes = 0
+    def __init__(self, variables: Mapping[str, Any]):
+        self.variables, self.changes = variables, 0
 
     def visit_keyword(self, node: ast.keyword) -> Any:
         if node.arg == "dtype":
@@ -224,6 +227,16 @@ class _Double(ast.NodeTransformer):
             self.changes, node.attr = self.changes + 1, "float64"
         return self.generic_visit(node)
 
+    def visit_Name(self, node: ast.Name) -> Any:
+        variable = self.variables.get(node.id)
+        return self._as_float(node) if isinstance(variable, (type, np.dtype)) and variable in NARROW else node
+
     def _constant(self, node: ast.expr) -> None:
         if isinstance(node, ast.Constant) and node.value in SINGLE:
             self.changes, node.value = self.changes + 1, "float64"
+        elif isinstance(node, ast.Name) and str(self.variables.get(node.id)) in SINGLE:
+            self._as_float(node)
+
+    def _as_float(self, node: ast.Name) -> ast.Name:
+        self.changes, node.id = self.changes + 1, "float"
+        return node

@@ -28,7 +28,7 @@ from .table import Form, Table, Values
 
 SAMPLES = 12  # values of all runs that are compared
 SLOPES: Any = (("{}", 0.0, np.asarray), ("(1 - {})", 0.2, lambda x: 1 - x), ("(1 - {} ** 2)", 0.2, lambda x: 1 - x * x),
-               ("{}.T", 0.2, np.transpose), ("np.tanh({})", 0.4, np.tanh))  # fmt: skip
+               ("{} ** 2", 0.2, np.square), ("{}.T", 0.2, np.transpose), ("np.tanh({})", 0.4, np.tanh))  # fmt: skip
 INVERSES: dict[type, Any] = {  # of x = a + b: a, given x and b, and b, given x and a
     ast.Add: (lambda x, b: x - b, lambda x, a: x - a),
     ast.Sub: (lambda x, b: x + b, lambda x, a: a - x),
@@ -131,7 +131,7 @@ class Visible:
     def of_shape(self, shape: Any) -> Iterator[Form]:
         """The forms that can be factors of an array of this shape, also products of two matrices and sums over rows."""
         yield from (form for form in self.forms if form[2][0].shape in ((), shape))
-        matrices = [form for form in self.forms if form[2][0].ndim == 2 and re.fullmatch(r"[^(]*?(\.T)?", form[1])]
+        matrices = [form for form in self.forms if form[2][0].ndim == 2 and re.fullmatch(r"[^(*]*?(\.T)?", form[1])]
         for cost, text, xs in matrices:
             if xs[0].shape[1:] == shape:
                 yield cost + 0.5, f"{text}.sum(axis=0)", [x.sum(axis=0) for x in xs]

@@ -9,7 +9,7 @@ import pytest
 import tinygrad_rnn as tg
 from helpers.handwritings import elsewhere
 from helpers.handwritings.table import BY_NAME, load, made
-from tinygrad_rnn.check.layers.discovered import DiscoveredLayer, is_beside
+from tinygrad_rnn.check.layers.discovered import Discovered, is_beside
 from tinygrad_rnn.errors import Uncheckable
 
 X, H = np.random.default_rng(0).standard_normal((4, 2)), np.random.default_rng(1).standard_normal((4, 3))
@@ -277,7 +277,7 @@ def test_a_state_that_the_layer_keeps_is_no_parameter():
             self.dW = self.x.T @ dy
             return dy @ self.W.T
 
-    assert list(DiscoveredLayer(Stateful(), [X]).params) == ["W"]
+    assert [*Discovered(Stateful(), [X]).paths.values()] == ["W"]
     assert tg.check_layer(Stateful(), X).verdict == "right"
 
 
@@ -451,7 +451,7 @@ def test_what_a_random_forward_reads_is_not_told():
             self.dK = self.x.T @ dy
             return dy @ self.K.T
 
-    assert not DiscoveredLayer(Dropped(), [np.ones((6, len(W)))]).constants
+    assert not Discovered(Dropped(), [np.ones((6, len(W)))]).constants
 
 
 def test_an_array_without_a_gradient_that_forward_reads_is_noted():

@@ -13,7 +13,6 @@ import numpy as np
 
 from ..layers.adapter import Adapter, Floats, Run
 from ..layers.arguments import listed
-from ..layers.discovered import DiscoveredLayer
 from ..report import Diagnosis
 from .protocol import broken, causality, changes, equal, linearity, modified, numbers, rows_independent, shared_memory
 
@@ -45,7 +44,7 @@ def _findings(adapter: Adapter, dys: Arrays, accumulates: bool | None) -> Findin
     before = dict(zip(names, [*(adapter.floats.get(name, x) for name, x in arrays), *dys]))
     handed_over = dict(zip(names, [*run.inputs, *run.params, *run.dys]))
     yield from _counts(adapter, run) if adapter.saves else ()
-    yield from getattr(adapter.layer, "constants", [])
+    yield from adapter.places.constants if adapter.places else ()
     yield from modified(before, handed_over)
     yield from _shared(adapter, run, handed_over, dys)
     yield from _adds(adapter, first, dys, accumulates)
@@ -60,7 +59,7 @@ def _shared(adapter: Adapter, run: Run, handed_over: Mapping[str, Any], dys: Seq
     gradients = {name: g for name, g in adapter.gradients(run).items() if g is not None}
     different = {name if name in run.returned else id(g): (f"d{name}", g) for name, g in gradients.items()}
     sharing = shared_memory(dict(different.values()), handed_over)
-    kept = [f"d{name}" for name in adapter.param_names if isinstance(run.layer, DiscoveredLayer)]
+    kept = [f"d{name}" for name in adapter.param_names if adapter.places]
     if any(each.tensor in kept for each in sharing):
         used = adapter.run(adapter.floats, dys)
         handed = used.dys
@@ -72,10 +71,10 @@ def _shared(adapter: Adapter, run: Run, handed_over: Mapping[str, Any], dys: Seq
 def _rebinds(adapter: Adapter, dys: Sequence[Any]) -> Findings:
     """A note if backward puts other arrays into the list ``grads`` than it had there after forward."""
     run = adapter.run()
-    grads = run.layer.grads
+    grads = adapter.grads_of(run.layer)
     before = list(grads) if isinstance(grads, list) else []
     adapter.run_backward(run, dys)
-    put = run.layer.grads is grads and not all(a is b for a, b in zip(before, grads))
+    put = adapter.grads_of(run.layer) is grads and not all(a is b for a, b in zip(before, grads))
     if put:  # a new list is handed out by those who collect gradients after each backward
         yield ("backward puts other arrays into grads: an optimiser that holds the old ones sees nothing; write into "
                "them, grads[0][...] = g")  # fmt: skip
@@ -166,7 +165,7 @@ def _once_more(adapter: Adapter, run: Run, floats: Floats, dys: Arrays) -> Run:
     for name in ZERO:
         if callable(getattr(run.layer, name, None)):
             getattr(run.layer, name)()
-    _set_to_zero(listed(run.layer.grads))
+    _set_to_zero(listed(adapter.grads_of(run.layer)))
     return adapter.rerun(run, floats, dys)
 
 

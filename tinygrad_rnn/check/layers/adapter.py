@@ -18,7 +18,7 @@ from ..timeout import SECONDS, limited
 from .arguments import is_layer, listed, parameter_names, refuse_dataclasses, refuse_deferred, refuse_inputs
 from .calls import bound, cotangents, gradients_by_input, is_tree
 from .copies import copy_with, like
-from .discovered import DiscoveredLayer, is_discovered
+from .discovered import Discovered, is_discovered
 
 Floats = Mapping[str, Any]  # inputs and parameters by name
 Reset = Callable[[Any], Any]
@@ -51,6 +51,7 @@ class Adapter:
 
     fill = 0.0  # what ``grads`` hold before each run
     kinds: Mapping[str, str] = {}  # of the inputs, where a cell tells them
+    places: Discovered | None = None  # of the parameters, if the layer has no lists of them
     saves = True  # does backward read what forward has saved, and are its gradients kept?
 
     def __init__(
@@ -60,7 +61,7 @@ class Adapter:
         is_layer(layer)
         self.roots = getattr(layer, "user_functions", [layer])  # the user's functions, classes and objects
         with limited(type(layer).__name__, timeout):
-            layer = DiscoveredLayer(layer, inputs) if is_discovered(layer) else layer
+            self.places = self.places or (Discovered(layer, inputs) if is_discovered(layer) else None)
         refuse_deferred("check_layer", layer.forward, layer.backward)
         refuse_dataclasses(inputs)
         self.layer, self.reset, self.seed, self.timeout = layer, reset, seed, timeout
@@ -73,9 +74,10 @@ class Adapter:
         self.trees, self.build = trees, flatten(trees)[1]
         self.input_names = [name for name, _ in leaves]
         self.inputs = [x if np.asarray(x).dtype.kind != "f" else np.array(x, self.dtype) for _, x in leaves]
-        self.entries = [np.asarray(p) for p in listed(layer.params)]
+        self.listed = self.places.params(layer) if self.places else layer.params  # the parameters, as they are kept
+        self.entries = [np.asarray(p) for p in listed(self.listed)]
         self.params = list({id(p): p for p in self.entries}.values())
-        self.param_names = parameter_names(layer, self.params, self.input_names)
+        self.param_names = parameter_names(layer, self.listed, self.params, self.input_names)
         arrays = dict(zip([*self.input_names, *self.param_names], [*self.inputs, *self.params]))
         self.floats = {name: np.array(x, self.dtype) for name, x in arrays.items() if np.asarray(x).dtype.kind == "f"}
         self.names = list(self.floats)
@@ -141,7 +143,7 @@ class Adapter:
         fill = self.fill if fill is None else fill
         now = floats or self.floats
         new = [like(p, now[name]) if name in now else p.copy() for name, p in zip(self.param_names, self.params)]
-        grads = [g for g in listed(self.layer.grads) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
+        grads = [g for g in listed(self.grads_of(self.layer)) if isinstance(g, np.ndarray) and g.dtype.kind == "f"]
         pairs = [*zip(self.params, new), *((g, like(g, np.full(g.shape, fill))) for g in grads)]
         return self.rerun(Run(copy_with(self.layer, pairs), [], new, None, [], [], {}, 0, []), now, dys)
 
@@ -176,9 +178,16 @@ class Adapter:
         args, named = bound(self.layer, cotangents(self.layer.backward, run.result, run.dys))
         with limited(type(self.layer).__name__, self.timeout):
             run.answer = run.layer.backward(*args, **named)
-        run.returned, run.count = gradients_by_input(run.answer, self.arguments, self.trees)
-        run.grads = listed(run.layer.grads, self.layer.params)
+        answer, returned = run.answer, dict[str, Any]()
+        if self.places:
+            answer, returned = self.places.split(answer, run.layer, dict(zip(self.arguments, self.trees)))
+        run.returned, run.count = gradients_by_input(answer, self.arguments, self.trees)
+        run.grads = listed(self.grads_of(run.layer, returned), self.listed)
         return run
+
+    def grads_of(self, layer: Any, returned: Mapping[str, Any] | None = None) -> Any:
+        """The gradients that a layer keeps, and those by parameters that its backward has returned."""
+        return self.places.grads(layer, returned or {}) if self.places else layer.grads
 
     def gradients(self, run: Run) -> dict[str, Any]:
         """The gradient by each float, or None; the sum for a parameter that is in ``params`` several times."""

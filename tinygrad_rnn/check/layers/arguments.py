@@ -171,8 +171,8 @@ def listed(arrays: Any, params: Any = None) -> list[Any]:
     return [arrays.get(key_of(name, arrays)) for name in params]
 
 
-def parameter_names(layer: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:
+def parameter_names(layer: Any, kept: Any, params: Sequence[np.ndarray], taken: Sequence[str]) -> list[str]:
     """The name of each parameter: its key, the attribute that holds it, else its place in the list."""
-    attributes = layer.params if isinstance(layer.params, dict) else getattr(layer, "__dict__", {})
+    attributes = kept if isinstance(kept, dict) else getattr(layer, "__dict__", {})
     bound = {id(array): name for name, array in reversed(attributes.items()) if name not in taken}
     return [bound.get(id(p), f"params[{k}]") for k, p in enumerate(params)]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 import itertools
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,34 +21,30 @@ from .calls import run_backward
 from .copies import Path, arrays_by_path
 from .names import LIKE, as_dict, by_key, gradients_in, in_order, is_gradient, returned_names, unmatched
 
-SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 DEPTH = 6  # of an array that may be a parameter
 VALUES = ("v", "val", "value", "data", "p", "params", "parameters", "weights", "theta")
 GRADIENTS = ("g", "gs", "grad", "grads", "gradient", "gradients", "d", "deltas", "dparams", "dp", "dtheta")
 WEIGHT = re.compile(r"[wuvb]_?[xhyzrnfgioc\d]{0,2}|gamma|beta|weights?|bias(es)?|kernel|embedding", re.IGNORECASE)
 
 
-class DiscoveredLayer:
-    """The layer, with the parameters that were found in it as ``params`` and their gradients as ``grads``.
+class Discovered:
+    """Where the parameters of a layer without ``params`` and ``grads`` are, and their gradients.
 
     A parameter is an array that is there before forward and has a gradient after backward. An array that is named like
     a weight (``Wx``, ``b``, ``bias``) and that neither changes is one too: its gradient was forgotten.
     """
 
     def __init__(self, layer: Any, inputs: Sequence[Any] = ()):
-        self.layer, self.returned, self.inputs = layer, dict[str, Any](), tuple(inputs)
+        self.layer, self.inputs, self.given = layer, tuple(inputs), argument_names(layer.forward, len(inputs))
         self.unmatched: list[str] = []  # names of returned gradients that belong to nothing
         self.constants: list[str] = []  # notes on arrays that forward reads and that have no gradient
         self.repeats = False  # does forward give the same again?
-        self.arguments = argument_names(layer.forward, len(inputs))
         self.returned_names = getattr(layer, "returned_names", None) or returned_names(layer.backward)
-        self.user_functions = getattr(layer, "user_functions", [layer.backward])
+        self.functions = getattr(layer, "user_functions", [layer.backward])
+        self.order = getattr(layer, "order", in_order)
         arrays = floats_by_path(layer)
         kept = [place for path in arrays for place in beside(path, arrays)]
         self.paths = names_of(path for path in arrays if path not in kept)
-        methods = {name: as_method(getattr(DiscoveredLayer, f"_run_{name}"), inspect.signature(getattr(layer, name)))
-                   for name in ("forward", "backward")}  # fmt: skip
-        self.__class__ = type(type(layer).__name__, (DiscoveredLayer,), methods)
         try:
             with np.errstate(all="ignore"):
                 before, named = self._forward()[1], self.paths  # like no gradient; W_g beside W is none if it is read
@@ -59,7 +54,6 @@ class DiscoveredLayer:
                 self.paths = names_of(self._parameters())
         except Exception:  # of the user's code: the check calls it again and tells
             pass
-        self.inputs = ()
 
     def _parameters(self) -> list[Path]:
         """The arrays that have a gradient after backward, or that lack one: weights that forward reads and keeps.
@@ -67,9 +61,8 @@ class DiscoveredLayer:
         Of several arrays beside one gradient, it belongs to the one that forward reads, no moment of an optimiser.
         """
         used, result = self._forward()
-        run_backward(used, result)
-        self.unmatched = used.unmatched
-        before, after, grads = floats_by_path(self.layer), floats_by_path(used.layer), used.grads
+        grads = self.split(run_backward(used, result), used, dict(zip(self.given, self.inputs)))[1]
+        before, after = floats_by_path(self.layer), floats_by_path(used)
         gradient = {path: self._beside(path, after) or (name if name in grads else None)
                     for path, name in self.paths.items()}  # fmt: skip
         chosen = []
@@ -91,9 +84,9 @@ class DiscoveredLayer:
 
     def _forward(self, path: Path | None = None) -> tuple[Any, Any]:
         """Another copy after forward, with other numbers at ``path``, and the result."""
-        other: Any = copy.deepcopy(self)
+        other = copy.deepcopy(self.layer)
         if path is not None:
-            array = floats_by_path(other.layer)[path]
+            array = floats_by_path(other)[path]
             array += 0.1 + 0.1 * np.arange(array.size).reshape(array.shape) / max(array.size, 1)
         return other, other.forward(*copy.deepcopy(self.inputs))
 
@@ -101,67 +94,50 @@ class DiscoveredLayer:
         """The first of `beside`, of the arrays that are no parameters themselves."""
         return next(iter(beside(path, arrays, self.paths)), None)
 
-    @property
-    def params(self) -> dict[str, Any]:
-        arrays = floats_by_path(self.layer)
+    def params(self, layer: Any) -> dict[str, np.ndarray]:
+        """The parameters in a layer, by name."""
+        arrays = floats_by_path(layer)
         return {name: arrays[path] for path, name in self.paths.items() if path in arrays}
 
-    @property
-    def grads(self) -> dict[str, Any]:
-        arrays = floats_by_path(self.layer)
+    def grads(self, layer: Any, returned: Mapping[str, Any]) -> dict[str, Any]:
+        """The gradients by parameters in a layer, and those that backward returned, by name."""
+        arrays = floats_by_path(layer)
         places = {name: self._beside(path, arrays) for path, name in self.paths.items()}
-        return {**{name: arrays[place] for name, place in places.items() if place is not None}, **self.returned}
+        return {**{name: arrays[place] for name, place in places.items() if place is not None}, **returned}
 
-    def _run_forward(self, *inputs: Any, **named: Any) -> Any:
-        """Forward; the inputs are kept."""
-        self.inputs = inputs
-        return self.layer.forward(*inputs, **named)
-
-    def _run_backward(self, *dys: Any, **named: Any) -> Any:
-        """Take the gradients by parameters out of what backward returns; give the others in the order of the inputs."""
-        result: Any = self.layer.backward(*dys, **named)
-        result = result if as_dict(result) is None else as_dict(result)
+    def split(self, answer: Any, layer: Any, given: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """What backward returned as the gradients in the order of the inputs, and those by parameters, by name."""
+        result: Any = answer if as_dict(answer) is None else as_dict(answer)
         listed = isinstance(result, list) and len(result) == len(self.returned_names) > 1
         parts = list(result) if type(result) is tuple or listed else [result]
         names = self.returned_names if len(self.returned_names) == len(parts) else [""] * len(parts)
-        given, rest = dict(zip(self.arguments, self.inputs)), list[tuple[str, Any]]()
+        rest = list[tuple[str, Any]]()
         by_name = [{} if any(is_gradient(name, x) for x in given) else gradients_in(part, name, self.paths)
                    for name, part in zip(names, parts)]  # fmt: skip
-        self.returned = {key: g for mine in by_name for key, g in mine.items()}
+        returned = {key: g for mine in by_name for key, g in mine.items()}
         for name, part, mine in zip(names, parts, by_name):  # after those by the inputs, the nameless are by parameters
-            mine = mine or (self._by_shape(part) if len(rest) >= len(given) and LIKE.match(name) else {})
-            self.returned.update(mine)
+            follows = len(rest) >= len(given) and LIKE.match(name)
+            mine = mine or (self._by_shape(part, layer, returned) if follows else {})
+            returned.update(mine)
             rest += [] if mine else [(name, part)]
         gradients: Any = result if rest else None
         if isinstance(result, Mapping):
             by_input_name = by_key(given, result)
             gradients = {**result, **by_input_name} if rest else by_input_name or None
         elif (listed or type(result) is tuple) and rest:
-            order = getattr(self.layer, "order", in_order)
-            gradients = order(given, [g for _, g in rest], [name for name, _ in rest])
+            gradients = self.order(given, [g for _, g in rest], [name for name, _ in rest])
         self.unmatched = unmatched(rest, gradients, given)
-        return gradients
+        return gradients, returned
 
-    def _by_shape(self, part: Any) -> dict[str, Any]:
+    def _by_shape(self, part: Any, layer: Any, returned: Mapping[str, Any]) -> dict[str, Any]:
         """Gradients by parameters in a part of what backward returned, by their order and shapes."""
-        arrays, mine = floats_by_path(self.layer), dict[str, Any]()
+        arrays, mine = floats_by_path(layer), dict[str, Any]()
         free = {name: arrays[path] for path, name in self.paths.items()
-                if path in arrays and name not in self.returned and self._beside(path, arrays) is None}  # fmt: skip
+                if path in arrays and name not in returned and self._beside(path, arrays) is None}  # fmt: skip
         for g in flatten(part)[0]:
             fitting = [key for key, x in free.items() if key not in mine and x.shape == np.shape(g)]
             mine.update(dict.fromkeys(fitting[:1], g))
         return mine
-
-
-def as_method(function: Callable[..., Any], signature: inspect.Signature) -> Any:
-    """A method that calls ``function`` and shows a signature, which is without ``self``."""
-
-    def method(self: Any, *args: Any, **named: Any) -> Any:
-        return function(self, *args, **named)
-
-    method.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[SELF, *signature.parameters.values()])  # fmt: skip
-    return method
 
 
 def is_discovered(layer: Any) -> bool:

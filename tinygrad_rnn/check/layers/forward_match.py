@@ -24,7 +24,7 @@ from ...errors import ShapeError
 from ..numeric.inputs import paths
 from ..report import distance
 from .adapter import Adapter
-from .arguments import attributes
+from .arguments import plain
 from .calls import is_tree, tops
 from .copies import arrays_by_path
 
@@ -105,10 +105,10 @@ def _parameters(adapter: Adapter, cell: Cell) -> Iterator[tuple[str, Arrays]]:
 
 def _layouts_of_weights(adapter: Adapter, cell: Cell, floats: Arrays) -> Iterator[tuple[str, Arrays]]:
     """The weights unchanged; transposed; or one matrix for x and h, stacked in either order."""
-    by_name = attributes(adapter.layer, list(cell.params))
-    names = {id(p): name for name, p in zip(adapter.param_names, adapter.params)}
-    params = {name: floats[names[id(p)]] for name, p in by_name.items() if names.get(id(p)) in floats}
-    if len(params) == len(floats) == len(cell.params):
+    mine = {plain(name): x for name, x in floats.items()}
+    params = {name: mine[plain(name)] for name in cell.params if plain(name) in mine}
+    params = params if len(params) == len(floats) else dict(zip(cell.params, floats.values()))
+    if len(floats) == len(cell.params):
         flat = {name: np.ravel(x) if len(cell.params[name].words) == 1 else x for name, x in params.items()}
         yield "", flat
         yield "weights (out, in)", {name: x.T for name, x in flat.items()}

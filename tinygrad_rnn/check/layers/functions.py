@@ -25,9 +25,10 @@ import numpy as np
 from ...engine.pytree import flatten
 from ...errors import Uncheckable
 from .arguments import backward_without_cotangent, parameters
-from .discovered import as_method, beside, floats_by_path
+from .discovered import beside, floats_by_path
 from .names import fitting, in_order, returned_names
 
+SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
 ANY = inspect.Signature([inspect.Parameter("dys", inspect.Parameter.VAR_POSITIONAL)])
 
 
@@ -53,8 +54,11 @@ def functions_as_layer(
         with in_place_of_globals(sources[0], self.variables):
             return backward(self.saved, *cotangents)
 
-    methods = {"forward": as_method(run, inputs), "backward": as_method(back, dys)}
-    layer = type(name or getattr(sources[0], "__name__", "function"), (), methods)()
+    for method, signature in ((run, inputs), (back, dys)):
+        shown = signature.replace(parameters=[SELF, *signature.parameters.values()])
+        method.__signature__ = shown  # type: ignore[attr-defined]
+    name = name or getattr(sources[0], "__name__", "function")
+    layer: Any = type(name, (), {"forward": run, "backward": back})()
     layer.user_functions, layer.returned_names, layer.order = list(sources), list(returned), order
     layer.owner = [sources[0].__self__] if inspect.ismethod(sources[0]) else []
     layer.variables = {key: x for source in sources for key, x in global_variables(source).items()}

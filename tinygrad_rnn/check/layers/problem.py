@@ -90,8 +90,8 @@ class LayerProblem(Problem):
         if row.name in self.misfits and row.note != NONE:
             return Row(row.name, "wrong", np.inf, shape=row.shape, note=row.note)
         if row.note == NONE and row.verdict != "right" and row.name[1:] in self.adapter.batched:
-            lost = ", ".join(getattr(self.adapter.layer, "unmatched", []))
-            functions = getattr(self.adapter.layer, "user_functions", [])
+            places = self.adapter.places
+            lost, functions = (", ".join(places.unmatched), places.functions) if places else ("", [])
             unread = next(filter(None, (forgotten(function, row.name[1:]) for function in functions)), "")
             reason = f"; {lost} belong to no argument" if lost else f"; {unread} is computed, and not returned"
             note = f"{NONE}{reason if lost or unread else ': taken as not needed'}"

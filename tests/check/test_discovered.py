@@ -544,3 +544,25 @@ def test_outputs_in_a_list_or_a_dict_leave_a_state_out(kind):
 
     report = tg.check_layer(Stateful(), X)
     assert report.verdict == "right" and list(report.tensors) == ["dx", "dW"], str(report)
+
+
+def test_reset_gets_the_users_layer():
+    class Dropped:
+        def __init__(self):
+            self.K, self.dK, self.rng = W.copy(), None, np.random.default_rng()
+
+        def forward(self, x):
+            self.x = x * (self.rng.random(x.shape) > 0.5)
+            return self.x @ self.K
+
+        def backward(self, dy):
+            self.dK = self.x.T @ dy
+            return (dy @ self.K.T) * (self.x != 0)
+
+    layer, x = Dropped(), np.random.default_rng(3).standard_normal((6, len(W)))
+
+    def reset(mine):
+        assert type(mine) is Dropped
+        mine.rng = np.random.default_rng(0)
+
+    assert tg.check_layer(layer, x, reset=reset).verdict == "right"

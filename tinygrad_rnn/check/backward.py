@@ -7,7 +7,7 @@ wrong gradient that equals it follows correctly from a mistake in an earlier lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,16 @@ from ..errors import Uncheckable
 from .derivation.adapter import CellDerivation, Derivation
 from .derivation.rows import DerivationProblem
 from .layer import checked, judged
-from .layers.arguments import with_signature
-from .layers.cache_pair import pair_as_layer, right_way_round, takes_cache
+from .layers.arguments import (
+    as_cell,
+    is_backward,
+    parameters,
+    refuse_deferred,
+    refuse_inputs,
+    takes_any,
+    with_signature,
+)
+from .layers.cache_pair import pair_as_layer, takes_cache
 from .report import Report
 from .timeout import SECONDS
 
@@ -68,3 +76,28 @@ def check_backward(
     report = Report(f"{type(adapter.layer).__name__}: hand-derived gradients against autograd and numbers")
     judged(DerivationProblem(adapter, adapter.run().outputs, rng), report)
     return report
+
+
+def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
+    """Raise Uncheckable unless ``forward`` takes the inputs and ``backward`` can be its backward, in this order."""
+    if isinstance(forward, str):
+        as_cell("check_backward", forward)
+    refuse_deferred("check_backward", forward, backward)
+    names = [getattr(f, "__name__", getattr(f, "name", type(f).__name__)) for f in (forward, backward)]
+    functions = not isinstance(forward, (Cell, type)) and callable(forward) and bool(parameters(backward))
+    if isinstance(backward, Cell) or (functions and _by_name(forward) and not _by_name(backward)):
+        raise Uncheckable(f"check_backward: {names[0]} is handed over first and {names[1]} second, should be the "
+                      f"forward and then its backward: check_backward({names[1]}, {names[0]}, ...)")  # fmt: skip
+    for role, f, name in zip(("forward", "backward"), (forward, backward), names):
+        if isinstance(f, type) or not callable(f):
+            kind = f"the class {name}" if isinstance(f, type) else f"a {name}"
+            raise Uncheckable(f"check_backward: {role} is {kind}, should be a function; a layer, an object with "
+                          "forward and backward, is for check_layer")  # fmt: skip
+    if inputs and not isinstance(forward, Cell):
+        call = f"check_backward({names[0]}, {names[1]}, {{}})"
+        refuse_inputs("check_backward", names[0], forward, inputs, call)
+
+
+def _by_name(f: Callable[..., Any]) -> bool:
+    """Does the function take a gradient by name?"""
+    return takes_cache(f) or (not takes_any(f, "VAR_POSITIONAL", "VAR_KEYWORD") and is_backward(f))

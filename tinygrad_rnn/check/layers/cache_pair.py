@@ -8,52 +8,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .arguments import (
-    METHODS,
-    as_cell,
-    backward_without_cotangent,
-    is_backward,
-    parameters,
-    refuse_deferred,
-    refuse_inputs,
-    required,
-    takes_any,
-    with_usual_names,
-)
+from .arguments import METHODS, backward_without_cotangent, parameters, required, with_usual_names
 from .functions import functions_as_layer, loss_as_layer
 from .names import LIKE, is_gradient, returned_names
 
 CACHE = re.compile("cache|tape|saved|ctx|context|memo|residual|intermediate", re.IGNORECASE)
-
-
-def right_way_round(forward: Any, backward: Any, inputs: Sequence[Any]) -> None:
-    """Raise Uncheckable unless ``forward`` takes the inputs and ``backward`` can be its backward, in this order."""
-    if isinstance(forward, str):
-        as_cell("check_backward", forward)
-    refuse_deferred("check_backward", forward, backward)
-    names = [getattr(f, "__name__", getattr(f, "name", type(f).__name__)) for f in (forward, backward)]
-    functions = not isinstance(forward, (Cell, type)) and callable(forward) and bool(parameters(backward))
-    if isinstance(backward, Cell) or (functions and _by_name(forward) and not _by_name(backward)):
-        raise Uncheckable(f"check_backward: {names[0]} is handed over first and {names[1]} second, should be the "
-                      f"forward and then its backward: check_backward({names[1]}, {names[0]}, ...)")  # fmt: skip
-    for role, f, name in zip(("forward", "backward"), (forward, backward), names):
-        if isinstance(f, type) or not callable(f):
-            kind = f"the class {name}" if isinstance(f, type) else f"a {name}"
-            raise Uncheckable(f"check_backward: {role} is {kind}, should be a function; a layer, an object with "
-                          "forward and backward, is for check_layer")  # fmt: skip
-    if inputs and not isinstance(forward, Cell):
-        call = f"check_backward({names[0]}, {names[1]}, {{}})"
-        refuse_inputs("check_backward", names[0], forward, inputs, call)
-
-
-def _by_name(f: Callable[..., Any]) -> bool:
-    """Does the function take a gradient by name?"""
-    return takes_cache(f) or (not takes_any(f, "VAR_POSITIONAL", "VAR_KEYWORD") and is_backward(f))
 
 
 def cache_of(backward: Any, forward: Any = None) -> str | None:

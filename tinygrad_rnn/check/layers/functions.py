@@ -133,11 +133,10 @@ def operation_as_layer(operation: Any) -> Any:
     return functions_as_layer(forward, operation.backward, functions, inputs, dys, operation.__name__)
 
 
-def loss_as_layer(function: Callable[..., Any], name: str = "") -> Any:
+def loss_as_layer(function: Any, name: str = "") -> Any:
     """The function, or the method of an object, as a layer: all its arguments are inputs."""
-    owner = [function.__self__] if inspect.ismethod(function) else []
-    later = next(map(backward_without_cotangent, owner), "")
-    sources = [function, *([getattr(owner[0], later)] if later else [])]
+    later = backward_without_cotangent(function.__self__) if inspect.ismethod(function) else ""
+    sources = [function, *([getattr(function.__self__, later)] if later else [])]
     call, variables = getattr(function, "__func__", function), getattr(inspect.unwrap(function), "__globals__", {})
     read, places = list(global_variables(function)), dict[Any, list[Any]]()
 
@@ -161,9 +160,7 @@ def loss_as_layer(function: Callable[..., Any], name: str = "") -> Any:
         return _scaled(gradients, dloss)
 
     signature, names = inspect.signature(function), returned_names(function)[1:] or returned_names(sources[-1])
-    layer = functions_as_layer(forward, backward, sources, signature, name=name, returned=names, order=fitting)
-    layer.owner = owner
-    return layer
+    return functions_as_layer(forward, backward, sources, signature, name=name, returned=names, order=fitting)
 
 
 def _parts(result: Any, kept: bool, function: Callable[..., Any]) -> Any:

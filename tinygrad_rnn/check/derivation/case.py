@@ -73,9 +73,8 @@ class Case:
     """
 
     def __init__(self, derivation: Any, given: Mapping[str, Any], dys: Sequence[Any]):
-        self.timed, self.given, self.dys, self.tape = derivation.timed, given, dys, Tape(derivation.forward)
-        kinds, names = derivation.kinds, derivation.output_names
-        outputs = self.tape.run(derivation.outputs, given, kinds, names, self.timed)
+        self.timed, self.given, self.dys, self.tape = derivation.timed, given, dys, Tape(derivation)
+        outputs = self.tape.run(given)
         self.back_in: dict[int, Any] = {}
         for number, dy in zip(derivation.reached(outputs), dys):
             self.back_in[number] = self.back_in.get(number, 0) + dy

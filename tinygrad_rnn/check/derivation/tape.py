@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...formula.numpy_functions import traits
@@ -14,30 +14,27 @@ from ...tracing.users import is_users_file
 
 
 class Tape(Recorder):
-    """A recording of ``function``, which runs the user's ``forward``; ``outputs`` are the numbers of its results.
+    """A recording of the forward of a derivation; ``bound`` are the values of each local variable.
 
     ``slices`` are the inputs of the time steps; they cut the operations into ``groups``: the same operation in each
     step.
     """
 
-    def __init__(self, forward: Any) -> None:
+    def __init__(self, derivation: Any) -> None:
         super().__init__()
-        self.forward, self.bound = forward, dict[str, list[int]]()
+        self.derivation, self.bound = derivation, dict[str, list[int]]()
 
-    def run(
-        self, function: Callable[..., Sequence[Any]], given: Mapping[str, Any], kinds: Mapping[str, str],
-        names: Sequence[str], timed: bool,
-    ) -> list[int]:  # fmt: skip
-        """Record the function; the numbers of its outputs, which have these names."""
+    def run(self, given: Mapping[str, Any]) -> list[int]:
+        """Record the forward on arguments by name; the numbers of its outputs."""
+        forward, timed = self.derivation.forward, self.derivation.timed
 
         def call(**tensors: Any) -> Any:
-            with inner_locals_of(UsersCodes(codes(self.forward)), self):  # type: ignore[arg-type]
-                return function(**tensors)
+            with inner_locals_of(UsersCodes(codes(forward)), self):  # type: ignore[arg-type]
+                return self.derivation.outputs(**tensors)
 
-        _, outputs = record(call, given, kinds, codes(self.forward), self)
-        arguments = [name for name in given if kinds.get(name, "input") != "parameter"]
-        names = names or (["y"] if len(outputs) == 1 else [f"y{k}" for k in range(len(outputs))])
-        self.finish(dict(zip(names, outputs)), arguments)
+        _, outputs = record(call, given, self.derivation.kinds, codes(forward), self)
+        names = self.derivation.output_names or (["y"] if len(outputs) == 1 else [f"y{k}" for k in range(len(outputs))])
+        self.finish(dict(zip(names, outputs)), self.derivation.batched)
         numbers = [self.number(y) for y in outputs]
         slices = [equation.out for equation, _ in self.readers(self.inputs["xs"])] if timed else []
         self.groups = self._groups([*slices, numbers[0]] if timed else [])

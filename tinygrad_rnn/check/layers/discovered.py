@@ -141,10 +141,8 @@ class Discovered:
 
 
 def is_discovered(layer: Any) -> bool:
-    """Is it an object with forward and backward, but without arrays ``params`` or without arrays ``grads``?"""
-    methods = all(callable(getattr(layer, name, None)) for name in ("forward", "backward"))
-    lists = all(hasattr(layer, name) and not callable(getattr(layer, name)) for name in ("params", "grads"))
-    return methods and not isinstance(layer, type) and not lists
+    """Is it a layer without arrays ``params`` or without arrays ``grads``?"""
+    return any(not hasattr(layer, name) or callable(getattr(layer, name)) for name in ("params", "grads"))
 
 
 def floats_by_path(thing: Any) -> dict[Path, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..check.layers.arguments import backward_without_cotangent, is_backward, parameters, plain
-from ..check.layers.cache_pair import takes_cache, takes_inputs
+from ..check.layers.cache_pair import takes_cache
 from ..check.layers.functions import global_variables, is_operation
 from ..check.layers.names import LIKE, is_gradient, returned_names
 from ..errors import UserFileError
@@ -67,6 +67,12 @@ def is_pair(backward: Any, forward: Any) -> bool:
     """Does a backward get what its forward has returned beside its outputs, or the inputs once more?"""
     return forward is not None and callable(backward) and (
         takes_cache(backward, forward) or takes_inputs(backward, forward))  # fmt: skip
+
+
+def takes_inputs(backward: Any, forward: Any) -> bool:
+    """Does the backward take all inputs of forward by name, and gradients?"""
+    names, wanted = list(parameters(forward)), list(parameters(backward))
+    return bool(names) and all(name in wanted for name in names) and len(wanted) > len(names)
 
 
 def is_static_pair(target: Any) -> bool:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
-from ..check.layers.arguments import attributes, plain
+from ..check.layers.arguments import plain
 from ..errors import UserFileError
 
 
@@ -49,6 +51,16 @@ def _fits(layer: Any, cell: Cell) -> bool:
         return bool(cell.sizes(attributes(layer, list(cell.params))))
     except (TypeError, ValueError):
         return False
+
+
+def attributes(layer: Any, names: list[str]) -> dict[str, np.ndarray]:
+    """The parameters of a layer by the cell's names: found as attributes, else by their place in ``params``."""
+    mine = {plain(key): array for key, array in getattr(layer, "__dict__", {}).items() if isinstance(array, np.ndarray)}
+    if all(plain(name) in mine for name in names):
+        return {name: mine[plain(name)] for name in names}
+    params = getattr(layer, "params", [])
+    arrays = [np.asarray(array) for array in (params.values() if isinstance(params, dict) else params)]
+    return dict(zip(names, arrays)) if len(arrays) == len(names) else {}
 
 
 def guess(name: str, cells: Sequence[Cell], evidence: str, otherwise: str = "") -> tuple[Cell, str]:

@@ -17,13 +17,13 @@ from ..cells.builtin import BUILT_IN
 from ..cells.cell import Cell
 from ..cells.probe import choose
 from ..cells.sizes import length
-from ..check.layers.arguments import attributes, has_methods, parameters, plain, required
+from ..check.layers.arguments import has_methods, parameters, plain, required
 from ..check.layers.cache_pair import usual_layer
 from ..check.layers.discovered import floats_by_path
 from ..check.numeric.inputs import SIZES
 from ..errors import UserFileError
 from ..tracing.sample import sample
-from .guess_cell import by_name, by_parameters, by_shapes, guess
+from .guess_cell import attributes, by_name, by_parameters, by_shapes, guess
 from .guess_inputs import TRIED, guessed_inputs, kind_of
 from .guess_weights import GENERATORS, size_letter, sized
 from .option_types import InputShape

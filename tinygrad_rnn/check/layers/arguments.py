@@ -109,16 +109,6 @@ def refuse_inputs(where: str, name: str, f: Callable[..., Any], inputs: Sequence
         raise Uncheckable(f"{where}: {name}({wanted}) is handed {count}, should be {call.format(wanted)}")
 
 
-def attributes(layer: Any, names: list[str]) -> dict[str, np.ndarray]:
-    """The parameters of a layer by the cell's names: found as attributes, else by their place in ``params``."""
-    mine = {plain(key): array for key, array in getattr(layer, "__dict__", {}).items() if isinstance(array, np.ndarray)}
-    if all(plain(name) in mine for name in names):
-        return {name: mine[plain(name)] for name in names}
-    params = getattr(layer, "params", [])
-    arrays = [np.asarray(array) for array in (params.values() if isinstance(params, dict) else params)]
-    return dict(zip(names, arrays)) if len(arrays) == len(names) else {}
-
-
 METHODS = {
     "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd", "__call__"),
     "backward": ("backward", "backward_pass", "backprop", "back_prop", "backpropagation", "bprop", "bptt", "bwd"),

@@ -37,12 +37,6 @@ def takes_cache(backward: Any, forward: Any = None) -> bool:
     return cache_of(backward, forward) is not None
 
 
-def takes_inputs(backward: Any, forward: Any) -> bool:
-    """Does the backward take all inputs of forward by name, and gradients?"""
-    names, wanted = list(parameters(forward)), list(parameters(backward))
-    return bool(names) and all(name in wanted for name in names) and len(wanted) > len(names)
-
-
 def usual_layer(layer: Any) -> Any:
     """A layer with methods of other names, with ``backward(dout, cache)``, or with ``backward()`` of a loss, as usual.
 

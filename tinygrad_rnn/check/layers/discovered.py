@@ -131,9 +131,8 @@ class Discovered:
 
     def _by_shape(self, part: Any, layer: Any, returned: Mapping[str, Any]) -> dict[str, Any]:
         """Gradients by parameters in a part of what backward returned, by their order and shapes."""
-        arrays, mine = floats_by_path(layer), dict[str, Any]()
-        free = {name: arrays[path] for path, name in self.paths.items()
-                if path in arrays and name not in returned and self._beside(path, arrays) is None}  # fmt: skip
+        kept, mine = self.grads(layer, returned), dict[str, Any]()
+        free = {name: x for name, x in self.params(layer).items() if name not in kept}
         for g in flatten(part)[0]:
             fitting = [key for key, x in free.items() if key not in mine and x.shape == np.shape(g)]
             mine.update(dict.fromkeys(fitting[:1], g))

@@ -210,6 +210,14 @@ def test_two_threads_give_the_same_bits(monkeypatch):
         np.testing.assert_array_equal(ours[path], array, err_msg=path)
 
 
+@pytest.mark.parametrize("N, D, shared", [(8, 64, True), (4, 64, False), (5, 200, False), (2, 650, True)])
+def test_threads_share_the_rows_where_their_halves_are_no_loss(N, D, shared, monkeypatch):
+    """An odd number of rows has no halves."""
+    monkeypatch.setattr(compile, "LEVEL", 0)
+    plan = tg.plan(tg.lstm, N=N, D=D, H=D, mode="jit")
+    assert ("half of the rows at a time, which two threads may share" in plan.explain()) == shared
+
+
 def test_what_cannot_be_compiled_says_why():
     @tg.cell
     def ordered(x, h, *, W=tg.Param("D H")):

@@ -25,8 +25,9 @@ from .storage import Storage
 
 INDICES = ("n_", "j_", "k_", "l_", "m_", "p_", "q_", "r_")
 
-#: The floating point operations of the products of a step from which two threads share its rows.
-LARGE = 1_000_000
+#: The floating point operations of the products of a step, times its rows, from which two threads share the rows: half
+#: of a few rows takes more than half of the time.
+LARGE = 2_000_000
 #: Rows of memory from the row of a thread to that of the next one, which so share no cache line.
 APART = 8
 
@@ -61,7 +62,7 @@ class Body:
     def _parts(self, blocks: Sequence[Sequence[str]]) -> int:
         """2 if two threads may compute half of the rows each: where rows are apart, and the products are large."""
         rows = self.products[0].cut.rows if self.products else 1
-        large = sum(product.work for product in self.products) >= LARGE and rows % 2 == 0
+        large = sum(product.work for product in self.products) * rows >= LARGE and rows % 2 == 0
         free = large and all(product.in_rows(rows) for product in self.products)
         return 2 if free and apart(blocks, rows) else 1
 

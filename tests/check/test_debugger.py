@@ -14,7 +14,7 @@ from tinygrad_rnn import check_backward, check_layer, check_loss
 from tinygrad_rnn.check.debugger import chain, search
 from tinygrad_rnn.check.debugger.chain import chained
 from tinygrad_rnn.check.debugger.instrument import instrumented
-from tinygrad_rnn.check.debugger.job import Job
+from tinygrad_rnn.check.debugger.job import Job, derivatives
 from tinygrad_rnn.check.debugger.patch import Patch
 from tinygrad_rnn.check.debugger.source import replaced, units_of
 from tinygrad_rnn.check.layers.adapter import Adapter
@@ -260,6 +260,11 @@ def test_gradients_that_are_not_finite_do_not_end_the_search(tmp_path, monkeypat
     with np.errstate(all="ignore"):
         report, _ = wrong(tmp_path, "attribute_rnn", "total = dh[:, t] + carry", "total = dh[:, t] / carry")
     assert report.verdict == "wrong" and not any("looked for" in note for note in report.notes), str(report)
+
+
+def test_a_forward_that_is_not_finite_does_not_warn():
+    infinite, rng = np.array([np.inf, -np.inf]), np.random.default_rng(0)
+    assert not np.isfinite(derivatives(lambda xs: np.sum(infinite * xs[0]), [np.ones(2)], 0, rng, 2).values).any()
 
 
 def test_a_missing_statement_is_put_in(tmp_path):

@@ -63,9 +63,8 @@ class Job:
     def _right(self) -> dict[str, Slopes]:
         """The derivatives by each input and parameter."""
         L, xs, rng = self.problem.L, self.problem.exact, np.random.default_rng(self.seed + 5)
-        with np.errstate(all="ignore"):
-            return {name: derivatives(L, xs, k, rng, self.elements, self.known_exact.get(name))
-                    for k, name in enumerate(self.problem.names)}  # fmt: skip
+        return {name: derivatives(L, xs, k, rng, self.elements, self.known_exact.get(name))
+                for k, name in enumerate(self.problem.names)}  # fmt: skip
 
     def running(self, codes: Mapping[int, CodeType] | None = None) -> Any:
         """A context in which the units run in float64, and those in ``codes`` with other code."""
@@ -161,6 +160,7 @@ class Few(Job):
     elements = 0
 
 
+@np.errstate(all="ignore")  # an edit of the forward may give values that are not finite
 def derivatives(
     L: Number, xs: Sequence[np.ndarray], k: int, rng: np.random.Generator, elements: int, exact: bool | None = None
 ) -> Slopes:  # fmt: skip

@@ -47,7 +47,8 @@ def edits_of(function: Any, statements: list[ast.stmt], k: int, space: Mapping[s
     atoms = {name: kind for name, x in variables.items() if name not in known and (kind := kind_of(x)) is not None}
     unit = SimpleNamespace(function=function, around=[], node=node)
     helpers = [SimpleNamespace(function=x, around=[]) for x in known.values() if hasattr(x, "__code__")]
-    seen = SimpleNamespace(kinds=kinds(node, variables), atoms=[atoms], job=SimpleNamespace(units=[unit, *helpers]))
+    job = SimpleNamespace(units=[unit, *helpers], first=SimpleNamespace(errors={}))
+    seen = SimpleNamespace(kinds=kinds(node, variables), atoms=[atoms], job=job)
     yield from of_statement(0, statements, k, Scope(seen, 0))  # type: ignore[arg-type]
 
 

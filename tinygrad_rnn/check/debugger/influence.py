@@ -64,18 +64,23 @@ def ranks(job: Job, seen: Observation) -> Ranks:
             ranked = [ranking.nodes[id(node)] for node in values(statement, names) if id(node) in ranking.nodes]
             no_array = isinstance(statement, ast.Return) and not ranked and np.inf in job.first.errors.values()
             ranking.places[k, n] = 0.0 if no_array else _place(statement, min(ranked, default=None))
-        for n, statement in reversed(numbered):  # an object that is taken out of a list, and used in a later line
-            if ranking.places[k, n] == UNKNOWN and isinstance(statement, ast.Assign):
-                assigned = _names(statement, ast.Store)
-                users = [ranking.places[k, m] for m, other in numbered if m > n and not isinstance(other, ast.For)
-                         and any(name in assigned for name in _names(other, ast.Load))]  # fmt: skip
-                ranking.places[k, n] = min([UNKNOWN, *(USED + least for least in users)])
-        for n, statement in numbered:
-            if isinstance(statement, ast.For):
-                last = statement.end_lineno or 0
-                inside = [m for m, other in numbered if statement.lineno <= other.lineno <= last]
-                ranking.places[k, n] = min(ranking.places[k, m] for m in inside)
+        _by_users(ranking.places, k, numbered)
     return ranking
+
+
+def _by_users(places: dict[Place, float], k: int, numbered: Sequence[tuple[int, ast.stmt]]) -> None:
+    """Rank a line whose value cannot be moved by the lines that use what it assigns, a loop by those inside of it."""
+    for n, statement in reversed(numbered):
+        if places[k, n] == UNKNOWN and isinstance(statement, ast.Assign):
+            assigned = _names(statement, ast.Store)
+            users = [places[k, m] for m, other in numbered if m > n and not isinstance(other, ast.For)
+                     and any(name in assigned for name in _names(other, ast.Load))]  # fmt: skip
+            places[k, n] = min([UNKNOWN, *(USED + least for least in users)])
+    for n, statement in numbered:
+        if isinstance(statement, ast.For):
+            last = statement.end_lineno or 0
+            inside = [m for m, other in numbered if statement.lineno <= other.lineno <= last]
+            places[k, n] = min(places[k, m] for m in inside)
 
 
 def _names(statement: ast.stmt, context: type) -> list[str]:

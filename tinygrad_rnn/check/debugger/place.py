@@ -90,21 +90,18 @@ def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None
     If a value of their names does it, only these and lines before, the nearest first; else any value. Only a line
     ``like`` another and the same value, if it is given.
     """
-    references = References(job)
-    events = noted(job, lines)
-    ran = [lines[n] for n in dict.fromkeys(n for n, _ in events)]
-    ran = [line for line in ran if not line.filled and sum(x.size for x in line.values) <= MOST]
+    references, events = References(job), noted(job, lines)
+    ran = [line for line in (lines[n] for n in dict.fromkeys(n for n, _ in events))
+           if not line.filled and sum(x.size for x in line.values) <= MOST]  # fmt: skip
     pairs = [(line, quantity) for line in ran
              for quantity in references.fitting(references.forward.quantities, line, len(line.values))]  # fmt: skip
     tried, hits = dict[Line, list[Any]](), list[Place]()
     named = sorted((pair for pair in pairs if by_name(pair) < 2), key=by_name)
     for group in (named, [pair for pair in pairs if by_name(pair) == 2]):
-        found = next((n for n, line in enumerate(ran) if None in tried.get(line, ())), len(ran))
-        if found < len(ran):
-            group = sorted(group, key=lambda pair: -ran.index(pair[0]))
-        for line, quantity in group:
+        first = min((ran.index(here.line) for here in hits), default=len(ran))
+        for line, quantity in sorted(group, key=lambda pair: -ran.index(pair[0])) if hits else group:
             done = None in tried.setdefault(line, []) and by_name((line, quantity)) > 0
-            if done or line in ran[found:] or len(hits) == 2 * LINES:
+            if done or line in ran[first:] or len(hits) == 2 * LINES:
                 continue
             same = like is None or (source_of(line), quantity.text) == (like.source, like.quantity)
             gradients = references.gradients(quantity) if same and references.forward.evaluations < most else []
@@ -116,11 +113,15 @@ def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None
                     tried[line].append(None)
                     hits.append(Place(job, line, right, source_of(line), quantity.text))
     for here in hits:
-        begins = events.index((lines.index(here.line), here.first_wrong()))
-        known = references.known(here.line.values[here.first_wrong()])
-        here.begins = 2 * len(events) - begins if known else begins
-        here.begins += 2 * len(events) * isinstance(here.line.node, ast.Name)  # rather where it is assigned
+        here.begins = _begins(here, events, lines, references)
     return hits
+
+
+def _begins(here: Place, events: Sequence[tuple[int, int]], lines: Sequence[Line], references: References) -> int:
+    """When a place is wrong first; later if it holds another gradient then, or only reads a variable."""
+    begins = events.index((lines.index(here.line), here.first_wrong()))
+    known = references.known(here.line.values[here.first_wrong()])
+    return (2 * len(events) - begins if known else begins) + 2 * len(events) * isinstance(here.line.node, ast.Name)
 
 
 def source_of(line: Line) -> tuple[str, str]:

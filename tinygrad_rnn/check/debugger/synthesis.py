@@ -43,7 +43,9 @@ def synthesized(here: Place, scope: Scope) -> list[Edit]:
     places = {id(node): (holder, key) for holder, key, node, _ in inner_places(line.statement)}
     visible = Visible(here, scope)
     for node, wanted, adds in wanted_of(visible.root, visible.wanted, visible.values):
-        for cost, text in visible.lookup(wanted, 2 if adds else 4):
+        with np.errstate(all="ignore"):
+            products = list(visible.lookup(wanted, 2 if adds else 4))
+        for cost, text in products:
             new = expression(f"e + {text}" if adds else text, e=node)
             edits.append(Edit(cost + adds, line.unit, line.statement, *places[id(node)], new))
     return sorted(edits, key=lambda edit: edit.cost)

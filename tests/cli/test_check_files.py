@@ -178,6 +178,38 @@ def test_several_are_listed(run, tmp_path):
     assert "  tinygrad-rnn check mine.py:rnn_step_backward   pair\n" in out
 
 
+LOSS_THEN_BPTT = """
+import numpy as np
+
+class Reader:
+    def __init__(self, hidden_size):
+        self.params = {"U": np.eye(hidden_size) / 2, "v": np.ones((1, hidden_size))}
+
+    def loss(self, X, y):
+        s, old = np.zeros((len(self.params["U"]), X.shape[-1])), []
+        for x in X:
+            old.append(s)
+            s = np.tanh(self.params["U"] @ s + x)
+        pred = self.params["v"] @ s
+        return np.sum((pred - y) ** 2) / 2, self.bptt(old, s, pred - y)
+
+    def bptt(self, old, s, dpred):
+        ds, dU = self.params["v"].T @ dpred, 0
+        dv = dpred @ s.T
+        for before in old[::-1]:
+            da = ds * (1 - s**2)
+            dU, ds, s = dU + da @ before.T, self.params["U"].T @ da, before
+        return {"U": dU, "v": dv}
+"""
+
+
+def test_a_loss_that_hands_on_what_a_backward_returns_is_listed(run):
+    code, out = run(LOSS_THEN_BPTT)
+    assert code == 0 and out.count("  right") == 2, out
+    assert "the batch is one column, which hides a mistake in a sum over the batch" in out
+    assert run(LOSS_THEN_BPTT.replace("dpred @ s.T", "2 * dpred @ s.T"))[0] == 1
+
+
 @pytest.mark.sampled(every=3, by=lambda name, what: [])
 @pytest.mark.parametrize(("name", "what"), [
     ("min_char_rnn", ""), ("min_char_lstm", ""), ("pair_gru", ""), ("local_lstm", ""), ("cs231n_rnn", ":rnn_backward"),

@@ -90,7 +90,9 @@ def by_trial(kinds: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
              if kinds[argument] in ("", "weight")}  # fmt: skip
     text = " ".join(f"{argument}={kind}{','.join(map(str, inputs[argument].shape))}" for argument, kind in whole.items()
                     if inputs[argument].shape)  # fmt: skip
-    return [f"inputs were chosen by trial; others are given as --inputs {text}"] if text else []
+    hidden = any(np.ndim(x) > 1 and np.shape(x)[-1] == 1 for x in inputs.values())
+    column = "; the batch is one column, which hides a mistake in a sum over the batch" * hidden
+    return [f"inputs were chosen by trial; others are given as --inputs {text}{column}"] if text else []
 
 
 def not_guessed(name: str, names: Sequence[str], kinds: Mapping[str, Any], error: Exception) -> str:

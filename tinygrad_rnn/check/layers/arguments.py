@@ -15,7 +15,7 @@ import numpy as np
 from ...cells.builtin import BUILT_IN
 from ...cells.cell import Cell
 from ...errors import Uncheckable
-from .names import key_of
+from .names import METHODS, key_of
 
 
 def as_cell(where: str, cell: Any) -> Cell | None:
@@ -107,12 +107,6 @@ def refuse_inputs(where: str, name: str, f: Callable[..., Any], inputs: Sequence
     if not binds(f, inputs):
         wanted, count = ", ".join(parameters(f)), f"{len(inputs)} input{'s' * (len(inputs) != 1)}"
         raise Uncheckable(f"{where}: {name}({wanted}) is handed {count}, should be {call.format(wanted)}")
-
-
-METHODS = {
-    "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd", "__call__"),
-    "backward": ("backward", "backward_pass", "backprop", "back_prop", "backpropagation", "bprop", "bptt", "bwd"),
-}
 
 
 def has_methods(thing: Any) -> bool:

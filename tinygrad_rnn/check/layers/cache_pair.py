@@ -11,9 +11,9 @@ import re
 from typing import Any
 
 from ...errors import Uncheckable
-from .arguments import METHODS, backward_without_cotangent, parameters, required, with_usual_names
+from .arguments import backward_without_cotangent, parameters, required, with_usual_names
 from .functions import functions_as_layer, loss_as_layer
-from .names import LIKE, is_gradient, returned_names
+from .names import LIKE, METHODS, is_gradient, returned_names
 
 CACHE = re.compile("cache|tape|saved|ctx|context|memo|residual|intermediate", re.IGNORECASE)
 

@@ -16,6 +16,10 @@ from ...engine.pytree import flatten
 BEFORE = re.compile("d|g|grad(ient)?s?|delta|nabla|d([lLJEC]|loss)d")  # of dW, gW, gradW, deltaW, nablaW, dLdW
 AFTER = re.compile("grads?|gradient|deriv")
 LIKE = re.compile("$|d|g|nabla|.*grad", re.IGNORECASE)  # a name that may be that of a gradient; or no name
+METHODS = {
+    "forward": ("forward", "forward_pass", "feedforward", "feed_forward", "forward_prop", "fprop", "fwd", "__call__"),
+    "backward": ("backward", "backward_pass", "backprop", "back_prop", "backpropagation", "bprop", "bptt", "bwd"),
+}
 
 
 def is_gradient(name: str, of: str) -> bool:
@@ -161,10 +165,13 @@ def _tree(function: Callable[..., Any]) -> ast.AST:
 def _name(part: ast.expr) -> str:
     """The name of a returned value: a variable, an attribute, or the variable in ``np.array(dx)`` and ``hs[t]``.
 
-    Of several values in a tuple or a list, ``(dW, db)``, their names are listed: "dW, db".
+    Of several values in a tuple or a list, ``(dW, db)``, their names are listed: "dW, db". What a backward returns,
+    ``self.bptt(cache)``, are "gradients".
     """
     if isinstance(part, (ast.Tuple, ast.List)):
         return ", ".join(map(_name, part.elts))
+    if isinstance(part, ast.Call) and _name(part.func) in METHODS["backward"]:
+        return "gradients"
     if isinstance(part, ast.Call) and len(part.args) == 1:
         return _name(part.args[0])
     if isinstance(part, ast.Subscript):

@@ -401,7 +401,8 @@ def test_states_may_have_any_names(names, options):
     ids = [shape.id for shape in picture.scene.shapes]
     assert len(ids) == len(dict.fromkeys(ids))
     if options.get("level") == "op":  # the first states stand there, and no dot in their place
-        shown = [shape.lines[0] for shape in picture.scene.shapes if shape.lines and shape.id.startswith("r0t0_in_")]
+        states = [vertex.id for vertex in picture.graph if vertex.kind == "state"]
+        shown = [shape.lines[0] for shape in picture.scene.shapes if shape.lines and shape.about in states]
         assert len(dict.fromkeys(shown)) == len(names)
     lines = [line.id for line in picture.scene.lines]
     assert len(lines) == len(dict.fromkeys(lines))

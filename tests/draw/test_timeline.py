@@ -1,5 +1,7 @@
 """Pictures over time: rows of steps in columns, stacked upward, joined by lines to the operations around them."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -195,13 +197,31 @@ def test_a_picture_of_a_language_model_fits_a_slide():
     assert readable(draw(models.BetterRnnlm(6, 3, dropout=0.0, rng=0).loss(IDS[:, :4], TARGETS[:, :4])[0]).scene)
 
 
-def test_operations_outside_of_opened_steps_name_the_values_of_the_steps():
-    """What they pass on, and what they read, has the names that it has in the steps."""
-    loss = models.Rnnlm(6, 3, 4, rng=0).loss(IDS[:, :2], TARGETS[:, :2])[0]
-    texts = [line for shape in draw(loss, level="op").scene.shapes for line in shape.lines]
-    assert {"x₀ … x₁", "h₀ … h₁", "x₀", "x₁", "h₁"} <= set(texts) and "to the steps" not in texts
+@pytest.mark.parametrize("name", ["language model", "encoder and decoder", "tagger", "attention", "by hand"])
+def test_operations_of_steps_and_outside_of_them_are_joined_by_lines(name, monkeypatch):
+    """Every edge is a line, every use of a parameter has its box, and values have the number of their step."""
+    monkeypatch.setitem(globals(), "draw", functools.partial(draw, level="op"))
+    drawn = PICTURES[name]()
+    scene, known = drawn.scene, drawn.graph.known
+    shapes = {shape.id: shape for shape in scene.shapes}
+    joined = {line.about for line in scene.lines if line.look == "forward"}
+    ways = {(shapes[line.source].about, shapes[line.target].about) for line in scene.lines if line.source in shapes}
+    for number, edge in enumerate(drawn.graph.edges):
+        inner = "block" in (known[edge.source].kind, known[edge.target].kind)
+        sliced = known[edge.target].op == "getitem" or known[edge.target].kind == "value"  # these are ports of a box
+        absorbed = known[edge.source].kind == "constant" and known[edge.source].shape == ()
+        assert number in joined or inner or sliced or absorbed or (edge.source, edge.target) in ways, edge
+    texts = [text for shape in scene.shapes for text in shape.lines] + [note.lines[0] for note in notes(scene)]
+    assert {"h₀", "h₁"} <= set(texts) and not any("…" in text for text in texts if not text.startswith("by step"))
+    parameters = [shape for shape in scene.shapes if shape.look == "parameter" and "Wh" in shape.lines]
+    steps = {(vertex.row, vertex.step) for vertex in drawn.graph if vertex.kind in ("operation", "fold")}
+    assert len(parameters) == len([row for row, _ in steps if row is not None]) or name == "by hand"
+
+
+def notes(scene):
+    return [note for line in scene.lines for note in line.notes] + scene.notes
 
 
 def test_operations_of_steps_that_cannot_be_read_on_a_slide_say_so():
-    assert "the smallest text is 3 px on a slide of 1280 x 720" in draw(tg.lstm, steps=3, level="op").svg()
+    assert "the smallest text is 6 px on a slide of 1280 x 720" in draw(tg.lstm, steps=3, level="op").svg()
     assert "the smallest text" not in draw(tg.lstm, steps=3).svg()

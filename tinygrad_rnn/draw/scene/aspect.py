@@ -57,7 +57,7 @@ def readable(scene: Scene) -> bool:
 def warning(scene: Scene) -> str:
     """How small the text is, for a picture whose text is too small for a slide."""
     height = text_height(scene)
-    return f"the smallest text is {height:.0f} px on a slide of 1280 x 720; a coarser level draws less"
+    return f"the smallest text is {int(height)} px on a slide of 1280 x 720; a coarser level draws less"
 
 
 def add_warning(scene: Scene, top: float) -> None:

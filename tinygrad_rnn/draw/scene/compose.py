@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ...errors import InvalidValue
-from ..model import Edge, Graph, RowOfSteps, Vertex
+from ..model import Graph, Vertex
 from .aspect import add_warning, fit, ratio_of, readable, warning
 from .book import book
 from .geometry import BACK, Frame, Note, Scene, Shape, stacked
-from .labels import plain, subscript, tame, value_text
+from .labels import plain, tame, value_text
 from .legend import draw_legend
 from .links import End, Style
 from .norm_plot import norm_plots, parameter_sums
@@ -18,14 +18,13 @@ from .panel import Panel
 from .state_lanes import state_lane, state_lanes
 from .theme import SIZES, block, scale_of
 from .timeline import over_time
-from .unrolled import StepRow
+from .unrolled import by_step, inside_of_steps, state_ends
 
 LONGEST = 120  # characters of a title
 NO_BOOK = (
     "draw: layout is 'book', but this is no step of a cell with gates that are activations of affine maps, "
     "or its lines would cross; should be 'layered' or 'auto'"
 )
-OUTSIDE = ("operation", "module", "value", "affine", "fold")
 
 
 def compose(
@@ -111,121 +110,50 @@ def heading(title: str, note: str) -> Scene:
 
 
 def time_parts(graph: Graph, style: Style) -> list[Scene]:
-    """The parts of a picture over time: steps as boxes, or each with its operations."""
-    return over_time(graph, style) if graph.level == "cell" else step_rows(graph, style)
-
-
-def step_rows(graph: Graph, style: Style) -> list[Scene]:
-    """The rows of steps from top to bottom, with panels for the operations before, between and after them."""
-    parts = []
-    stages = _stages(graph)
-    for number, row in enumerate(graph.rows):
-        parts.append(outside_panel(graph, style, stages.get(number, []), f"o{number}_"))
-        scene = StepRow(graph, number, style).scene()
-        if len(graph.rows) > 1:
-            label = f"layer {number + 1}: {row.cell}" + (", backward in time" if row.reverse else "")
-            scene = stacked([heading(label, ""), scene])
-        parts.append(scene)
-    parts.append(outside_panel(graph, style, stages.get(len(graph.rows), []), "o_"))
+    """The parts of a picture over time: steps as boxes; or all operations, with the sums over the steps below."""
+    if graph.level == "cell":
+        return over_time(graph, style)
+    steps = by_step(graph)
+    panel = single_panel(steps, style, ratio_of("slide"), inside_of_steps(steps))
     sums = [parameter_sums(graph, number) for number in range(len(graph.rows))]
-    width = max((part.width for part in parts), default=600.0)
-    return [*parts, *sums, *norm_plots(graph, min(max(width, 500.0), 1500.0))]
+    return [panel, *sums, *norm_plots(graph, min(max(panel.width, 500.0), 1500.0))]
 
 
-def _stages(graph: Graph) -> dict[int, list[Vertex]]:
-    """The operations outside of the steps, by the number of the first row that needs them."""
-    before: dict[str, int] = {}
-    stages: dict[int, list[Vertex]] = {}
-    rows = {vertex.id: vertex.row for vertex in graph.nodes}
-    for edge in reversed(graph.edges):
-        row = rows[edge.target]
-        stage = row if row is not None else before.get(edge.target, len(graph.rows))
-        before[edge.source] = min(before.get(edge.source, len(graph.rows)), stage)
-    for vertex in graph.nodes:
-        if vertex.row is None and vertex.kind in OUTSIDE and not _shown_by_steps(graph, vertex):
-            stages.setdefault(before.get(vertex.id, len(graph.rows)), []).append(vertex)
-    return stages
+def single_panel(
+    graph: Graph, style: Style, ratio: float | None, inside: Mapping[str, None] = MappingProxyType({})
+) -> Scene:  # fmt: skip
+    """A graph as one panel, without what is ``inside`` of its steps.
 
-
-def _shown_by_steps(graph: Graph, vertex: Vertex) -> bool:
-    """Is the vertex a stack of states that nothing reads, or a slice of an input that only steps read?
-
-    The steps show these themselves.
+    A parameter that is only read in blocks is drawn as its blocks.
     """
-    if vertex.op == "stack" and not graph.out[vertex.id]:
-        return True
-    sources = [graph.known[edge.source].kind for _, edge in graph.into[vertex.id]]
-    return vertex.op == "getitem" and sources == ["input"] and all(
-        graph.known[edge.target].row is not None for edge in graph.uses(vertex.id))  # fmt: skip
-
-
-def outside_panel(graph: Graph, style: Style, inside: list[Vertex], name: str) -> Scene:
-    """A panel of operations outside of the steps; texts with names stand for the connections to the steps."""
-    if not inside:
-        return Scene()
-    known, edges = graph.known, dict[int, Edge]()
-    shown = {vertex.id: vertex for vertex in inside}
-    incoming = [pair for vertex in inside for pair in graph.into[vertex.id]]
-    for number, edge in sorted(incoming, key=lambda pair: pair[0]):
-        source, target = known[edge.source], known[edge.target]
-        stub = f"s{source.row}_{target.id}"
-        if source.row is None and source.id not in shown and source.kind in OUTSIDE:
-            shown[source.id] = replace(source, kind="input", name=source.name or source.symbol)  # of another panel
-        if source.row is None:
-            shown.setdefault(source.id, source)
-            edges[number] = edge
-        elif stub not in shown:
-            row = graph.rows[source.row]
-            shown[stub] = Vertex(stub, "input", every_step(row.states[0], row, graph.full))
-            edges[number] = Edge(stub, target.id, edge.operand, edge.argument)
-    ends = [End(vertex.id, "steps", [every_step(row.input, row, graph.full)])
-            for vertex in inside for row in _readers(graph, vertex)]  # fmt: skip
-    results = [text for id in shown for text in graph.results.get(id, [])]
-    places = {text: k for k, text in enumerate(graph.outputs)} if len(results) > 1 else {}
-    ends += [End(id := graph.outputs[text], "output", [text, str(known[id].shape)], graph.cotangents[text])
-             for text in sorted(results, key=lambda text: places.get(text, 0))]  # fmt: skip
-    return Panel(name, list(shown.values()), edges, ends, style, {}).scene()
-
-
-def _readers(graph: Graph, vertex: Vertex) -> list[RowOfSteps]:
-    """The rows whose steps read a value."""
-    numbers = dict.fromkeys(graph.known[edge.target].row for edge in graph.uses(vertex.id))
-    return [graph.rows[number] for number in numbers if number is not None]
-
-
-def every_step(name: str, row: RowOfSteps, full: bool) -> str:
-    """The name of a value of every step: ``x₀ … x₃``; of one body for all steps, ``x``."""
-    ends = [name + subscript(time) for time in (0, row.steps - 1)]
-    return name if full else " … ".join(dict.fromkeys(ends))
-
-
-def single_panel(graph: Graph, style: Style, ratio: float | None) -> Scene:
-    """A graph of a single step as one panel; a parameter that is only read in blocks is drawn as its blocks."""
-    edges = {k: edge for k, edge in enumerate(graph.edges) if graph.known[edge.target].kind != "block"}
-    joined = {id: None for edge in edges.values() for id in (edge.source, edge.target)} | dict.fromkeys(
-        graph.outputs.values())  # fmt: skip
+    edges = {k: edge for k, edge in enumerate(graph.edges) if graph.known[edge.target].kind != "block"
+             and edge.source not in inside and edge.target not in inside}  # fmt: skip
+    outputs = {name: id for name, id in graph.outputs.items() if id not in inside}
+    joined = dict.fromkeys([*(id for edge in edges.values() for id in (edge.source, edge.target)), *outputs.values()])
     shown = {vertex.id: vertex for vertex in graph.nodes if vertex.id in joined}
     lanes: dict[str, float] = {}
     first: list[str] = []
     states = graph.rows[0].states if len(graph.rows) == 1 and graph.level == "op" else []
     outside = [vertex for vertex in graph.nodes if vertex.row is None]
     inputs = {vertex.name: vertex.id for vertex in outside if vertex.kind in ("state", "input")}
-    news = {graph.state_of(name): id for name, id in graph.outputs.items()}
+    news = {graph.state_of(name): id for name, id in outputs.items()}
     if all(name in news and name in inputs for name in states):
         paths = {state_lane(states, name): (inputs[name], news[name]) for name in states}
         lanes, first = state_lanes(shown, list(edges.values()), paths), list(inputs.values())
-    ends = []
-    for name, id in graph.outputs.items():
-        state = graph.state_of(name)
-        lane = state_lane(states, state) if state in states else None
-        tag = "next" if state in states else "output"
-        vertex, norm = shown[id], graph.cotangents[name]
-        value = value_text(vertex, style.values)
-        lines = [name, value or str(vertex.shape)] if style.shapes != "none" or value else [name]
-        ends.append(End(id, tag, lines, norm, lane, gradient_sum=norm if vertex.shape == () else None))
+    ends = state_ends(graph, inside) + [result_end(graph, style, name, states) for name in outputs]
     scene = Panel("", list(shown.values()), edges, ends, style, lanes, first).scene(ratio)
     scene.frames += scope_frames(scene, shown)
     return scene
+
+
+def result_end(graph: Graph, style: Style, name: str, states: Sequence[str]) -> End:
+    """The end of a result, on the lane of its state."""
+    id, state, norm = graph.outputs[name], graph.state_of(name), graph.cotangents[name]
+    lane = state_lane(states, state) if state in states else None
+    vertex, tag = graph.known[id], "next" if state in states else "output"
+    value = value_text(vertex, style.values)
+    lines = [name, value or str(vertex.shape)] if style.shapes != "none" or value else [name]
+    return End(id, tag, lines, norm, lane, gradient_sum=norm if vertex.shape == () else None)
 
 
 def scope_frames(scene: Scene, shown: dict[str, Vertex]) -> list[Frame]:

@@ -31,6 +31,7 @@ class End:
     lane: float | None = None
     gradient_sum: float | None = None  # of a scalar
     about: int | None = None
+    rank: int | None = -1  # of the layout: in the last column, or just behind the value
 
 
 @dataclass

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from ..model import Edge, Vertex
 from .absorbed import absorbed
 from .aspect import size_on
+from .book.classes import original
 from .geometry import Scene, Shape
 from .labels import UNITS, gradient_text, size_text, value_text
 from .layout import Box, place
@@ -103,8 +104,9 @@ class Panel:
             width, height = width + 12, height + 6
         rank = 0 if vertex.id in self.first else None
         self.boxes[vertex.id] = Box(vertex.id, width, height, ports, rank, self.lanes.get(vertex.id))
-        members = tuple(id for id, edge in self.inside.items() if edge.target == vertex.id)
-        self.shapes[vertex.id] = Shape(vertex.id, look, lines=lines, size=size, about=vertex.id, members=members)
+        members = tuple(original(id) for id, edge in self.inside.items() if edge.target == vertex.id)
+        self.shapes[vertex.id] = Shape(vertex.id, look, lines=lines, size=size, about=original(vertex.id),
+                                       members=members)  # fmt: skip
 
     def label_of(self, vertex: Vertex) -> tuple[list[str], str, float]:
         """The text of a vertex, its look, and the size of the text."""
@@ -188,7 +190,8 @@ class Panel:
             self.end_counts[use.source] += 1
             key = f"{use.source}e{self.end_counts[use.source] - 1}"
             width, height = block(use.lines, SIZES["text"])
-            self.boxes[key] = Box(key, width + 12 if use.lines else 2, height + 6 if use.lines else 2, (), -1, use.lane)
+            size = (width + 12, height + 6) if use.lines else (2.0, 2.0)
+            self.boxes[key] = Box(key, *size, (), use.rank, use.lane)
             self.shapes[key] = Shape(key, "text" if use.lines else "port", lines=use.lines, size=SIZES["text"],
                                      about=use.source)  # fmt: skip
             link.target = key

@@ -22,6 +22,8 @@ from .heights import settle
 
 Point = tuple[float, float]
 MOST = 6  # rows
+MANY = 800  # items; of more than that, the heights of the rows are estimated to choose their number
+AROUND = 3.0  # how many times the room of a line around the end of a row counts
 COST = 0.04  # the part by which another row has to make the layout smaller, and each line around its end
 Gaps = tuple[float, float]  # within a column, and between the lines around the end of a row
 Start = tuple[Item, float]  # where lines leave a row together: an item, and how far from its middle
@@ -43,10 +45,13 @@ class Row:
 class Wrapped:
     """The rows of a layout: where their columns are, and the way of a line from one to the next."""
 
-    def __init__(self, parts: Columns, lefts: Sequence[float], rights: Sequence[float], rows: list[Row], gaps: Gaps):
+    def __init__(
+        self, parts: Columns, lefts: Sequence[float], rights: Sequence[float], rows: list[Row], gaps: Gaps,
+        settled: bool = False,
+    ):  # fmt: skip
         self.parts, self.lefts, self.rights, self.rows, top = parts, lefts, rights, rows, 0.0
         gap, self.track = gaps
-        if len(rows) > 1:
+        if len(rows) > 1 and not settled:
             _settle(parts, rows, gap)
         for before, row in itertools.pairwise([Row(0, 0), *rows]):
             row.dx = self.track * (len(before.leaving) + 1) * bool(before.leaving) - lefts[row.first]
@@ -86,18 +91,19 @@ def wrapped(
 ) -> Wrapped:  # fmt: skip
     """The layout in as few rows as possible with a ``size`` of at most 1, else as long as another row is worth it."""
     cuts = [_leaving(parts, column) for column in range(0, len(lefts) - 1, 2)]  # behind each column of boxes
-    best, least = Wrapped(parts, lefts, rights, [Row(0, len(lefts))], gaps), inf
+    rows, least = [Row(0, len(lefts))], inf
+    many = sum(map(len, parts.columns)) > MANY
     for count in range(1, min(MOST, len(cuts)) + 1):
-        layout = Wrapped(parts, lefts, rights, _rows(cuts, lefts, rights, count, gaps[1]), gaps)
+        layout = Wrapped(parts, lefts, rights, _rows(cuts, lefts, rights, count, gaps[1]), gaps, settled=many)
         large = size(layout.width, layout.height)
         cost = large * (1 + COST * sum(1 + len(row.leaving) for row in layout.rows[:-1]))
-        if cost >= least:
-            break
-        best, least = layout, cost
+        if cost < least:
+            rows, least = layout.rows, cost
         if large <= 1:
-            return best
-    settle(parts.columns, gaps[0])
-    return Wrapped(parts, lefts, rights, best.rows, gaps)
+            break
+    if len(rows) == 1:
+        settle(parts.columns, gaps[0])
+    return Wrapped(parts, lefts, rights, rows, gaps)
 
 
 def _settle(parts: Columns, rows: Sequence[Row], gap: float) -> None:
@@ -126,19 +132,24 @@ def _leaving(parts: Columns, column: int) -> dict[Start, None]:
 def _rows(
     cuts: Sequence[dict[Start, None]], lefts: Sequence[float], rights: Sequence[float], count: int, track: float
 ) -> list[Row]:  # fmt: skip
-    """So many rows: the widest is as narrow as possible, with the room for the lines around its end."""
+    """So many rows: the widest is as narrow as possible, and few lines go around the ends."""
     ends = [2 * k + 1 for k in range(len(cuts))] + [len(lefts)]  # where a row may end
 
-    def wide(k: int, j: int) -> float:
-        """The width of the row behind cut k, up to cut j; -1 is the beginning."""
-        first = ends[k] if k >= 0 else 0
-        lines = (len(cuts[k]) if k >= 0 else 0) + (len(cuts[j]) if j < len(cuts) else 0)
-        return rights[ends[j] - 1] - lefts[first] + track * (lines + 2)
-
-    best: list[dict[int, tuple[float, list[int]]]] = [{j: (wide(-1, j), [j]) for j in range(len(ends))}]
+    around = [AROUND * track * (len(cut) + 1) for cut in [*cuts, {}]]
+    best = [(rights[end - 1] - lefts[0] + around[j], -1) for j, end in enumerate(ends)]  # the width, the cut before
+    before: list[list[int]] = []
     for _ in range(count - 1):
-        best.append({j: min((max(width, wide(k, j)), [*chosen, j]) for k, (width, chosen) in best[-1].items() if k < j)
-                     for j in range(len(best), len(ends))})  # fmt: skip
-    chosen = best[-1][len(ends) - 1][1]
-    firsts = [0, *(ends[k] for k in chosen[:-1])]
-    return [Row(first, ends[k], cuts[k] if k < len(cuts) else {}) for first, k in zip(firsts, chosen)]
+        widest, best = best, [(inf, -1)] * len(ends)
+        for j in range(1, len(ends)):
+            for k in range(j - 1, -1, -1):
+                plain = rights[ends[j] - 1] - lefts[ends[k]]
+                if plain >= best[j][0]:
+                    break  # earlier cuts make the row wider still
+                best[j] = min(best[j], (max(widest[k][0], plain + around[k] + around[j]), k))
+        before.append([k for _, k in best])
+    places = [len(ends) - 1]
+    for cut_before in before[::-1]:
+        places.append(cut_before[places[-1]])
+    places = places[::-1]
+    firsts = [0, *(ends[k] for k in places[:-1])]
+    return [Row(first, ends[k], cuts[k] if k < len(cuts) else {}) for first, k in zip(firsts, places)]

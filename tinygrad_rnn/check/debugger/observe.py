@@ -105,9 +105,9 @@ class Observation:
         """
         return max(1, int(work / (0.4 + self.evaluated / 1e3 + self.numbers / 1e6)))
 
-    def is_forward(self, k: int) -> bool:
-        """Is unit ``k`` known to be of the forward: it computes nothing from the gradients by the outputs?"""
-        return bool(self.following) and not any(id(node) in self.following for node in self.expressions[k])
+    def is_forward(self, statement: ast.stmt) -> bool:
+        """Is a statement known to be of the forward: it computes nothing from the gradients by the outputs?"""
+        return bool(self.following) and not any(id(node) in self.following for node in ast.walk(statement))
 
     def ran(self, k: int, statement: ast.stmt) -> bool:
         """Did a statement of unit ``k`` run?"""

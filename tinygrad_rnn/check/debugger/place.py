@@ -118,10 +118,10 @@ def places(job: Job, lines: Sequence[Line], most: int, like: Place | None = None
 
 
 def _begins(here: Place, events: Sequence[tuple[int, int]], lines: Sequence[Line], references: References) -> int:
-    """When a place is wrong first; later if it holds another gradient then, or only reads a variable."""
+    """When a place is wrong first; later if it holds another gradient then, or is a part of a line."""
     begins = events.index((lines.index(here.line), here.first_wrong()))
     known = references.known(here.line.values[here.first_wrong()])
-    return (2 * len(events) - begins if known else begins) + 2 * len(events) * isinstance(here.line.node, ast.Name)
+    return (2 * len(events) - begins if known else begins) + 2 * len(events) * bool(here.line.node)
 
 
 def source_of(line: Line) -> tuple[str, str]:

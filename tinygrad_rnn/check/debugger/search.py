@@ -29,6 +29,9 @@ from .synthesis import synthesized
 WORK = 6000.0  # of a search, in the unit of `Observation.runs`
 FIRST = 1000.0  # so much of it before several mistakes are looked for
 NEAR = 3000.0  # so much if a line is located
+QUICK = 150.0  # so much for slips of the pen
+SLIP = 1.1  # the cost of such an edit
+SHORT = 2.4  # the cost of an expression of one or two factors
 OF_FORWARD = 5000.0  # so much for edits of the forward, which change its outputs
 SYNTHESES = 48  # of a line are run
 LOCATING = 3000.0  # so much to locate a line
@@ -59,7 +62,7 @@ def search(job: Job) -> SearchResult:
     seen = Observation(small)
     ranked, given = ranks(small, seen), seen if small is job else Observation(job)
     places = located(small, ranked, seen.runs(LOCATING))
-    result = run(job, expressions_of(places, seen), seen.runs(NEAR), small)
+    result = first_of(job, small, Candidates(job, given, ranked), [*expressions_of(places, seen)], seen)
     edits = Candidates(job, given, ranked, places)
     if not result.patches:
         result = run(job, edits, seen.runs(NEAR if places else FIRST), small)
@@ -75,6 +78,16 @@ def search(job: Job) -> SearchResult:
         result = run(job, Candidates(job, given, forward), seen.runs(OF_FORWARD), small, methodcaller("is_consistent"))
     if not result.patches and not result.line:
         result.patches = several(job)
+    return result
+
+
+def first_of(job: Job, small: Job, edits: Iterator[Edit], written: Sequence[Edit], seen: Observation) -> SearchResult:
+    """Short expressions of located lines, then slips of the pen anywhere, then longer expressions."""
+    result = run(job, (edit for edit in written if edit.cost <= SHORT), seen.runs(NEAR), small)
+    if not result.patches:
+        result = run(job, itertools.takewhile(lambda edit: edit.cost <= SLIP, edits), seen.runs(QUICK), small)
+    if not result.patches:
+        result = run(job, (edit for edit in written if edit.cost > SHORT), seen.runs(NEAR), small)
     return result
 
 
@@ -127,7 +140,7 @@ class Candidates:
         for k, unit in enumerate(job.units):
             scope = self.scopes[k]
             for n, (body, at, statement) in enumerate(bodies(unit.node)):
-                likely = WEIGHT * ranked.places.get((k, n), 2.0) + FORWARD * seen.is_forward(k)
+                likely = WEIGHT * ranked.places.get((k, n), 2.0) + FORWARD * seen.is_forward(statement)
                 likely -= sum(LOCATED / (1 + m) for m, here in enumerate(places) if statement is here.line.statement)
                 if likely < 1.9 * WEIGHT:
                     self._add(1.0, likely, statement, functools.partial(of_statement, k, body, at, scope))

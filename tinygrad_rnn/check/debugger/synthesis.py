@@ -27,6 +27,7 @@ from .statement_edits import Edit, inner_places
 from .table import Form, Table, Values
 
 SAMPLES = 12  # values of all runs that are compared
+TERM = 1.5  # how much more a term costs that is added
 SLOPES: Any = (("{}", 0.0, np.asarray), ("(1 - {})", 0.2, lambda x: 1 - x), ("(1 - {} ** 2)", 0.2, lambda x: 1 - x * x),
                ("{} ** 2", 0.2, np.square), ("{}.T", 0.2, np.transpose), ("np.tanh({})", 0.4, np.tanh))  # fmt: skip
 INVERSES: dict[type, Any] = {  # of x = a + b: a, given x and b, and b, given x and a
@@ -47,7 +48,7 @@ def synthesized(here: Place, scope: Scope) -> list[Edit]:
             products = list(visible.lookup(wanted, 2 if adds else 4))
         for cost, text in products:
             new = expression(f"e + {text}" if adds else text, e=node)
-            edits.append(Edit(cost + adds, line.unit, line.statement, *places[id(node)], new))
+            edits.append(Edit(cost + TERM * adds, line.unit, line.statement, *places[id(node)], new))
     return sorted(edits, key=lambda edit: edit.cost)
 
 
@@ -90,7 +91,8 @@ class Visible:
                                    and isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
                                    and not isinstance(node, (ast.Slice, ast.Starred)))]  # fmt: skip
         unit = here.job.units[self.line.unit]
-        self.dots, names = "dot(" in unit.text, unit.function.__globals__
+        names, dot = unit.function.__globals__, f"{scope.numpy}.dot("  # as the user writes products of matrices
+        self.matmul = f"{dot}{{}}, {{}})" if dot in unit.text else "{}.dot({})" if ".dot(" in unit.text else "({} @ {})"
         self.helpers = [(f"{name}({{}})", 0.2, names[name]) for name in scope.helpers if name in names]
         texts = [*scope.seen.atoms[scope.k], *([] if self.line.node else [self.line.target])]
         self.codes = {text: compile(text, "<atom>", "eval") for text in texts}
@@ -121,7 +123,7 @@ class Visible:
     @functools.cached_property
     def forms(self) -> list[Form]:
         """The variables and their slopes, with their values at all runs."""
-        used, forms = ast.unparse(self.statement), list[Form]()
+        used, forms = ast.unparse(self.statement), [(1.1, "2", [np.array(2.0) for _ in self.wanted])]
         for text, xs in self.atoms.items():
             if len(xs) == len(self.wanted) and all(x.shape == xs[0].shape and np.isfinite(x).all() for x in xs):
                 cost = 1 + self.scope.hint(text) / 2 - 0.2 * (text in used)
@@ -139,8 +141,11 @@ class Visible:
                 yield cost + 0.5, f"{text}.sum(axis=0)", [x.sum(axis=0) for x in xs]
             for more, other, ys in matrices:
                 if xs[0].shape[1] == len(ys[0]) and (len(xs[0]), ys[0].shape[1]) == shape:
-                    product = f"{self.scope.numpy}.dot({text}, {other})" if self.dots else f"({text} @ {other})"
-                    yield cost + more, product, [x @ y for x, y in zip(xs, ys)]
+                    yield cost + more, self.matmul.format(text, other), [x @ y for x, y in zip(xs, ys)]
+
+    def _order(self, text: str) -> tuple[bool, bool, bool]:
+        """A number before gradients, these before other variables, and what stands in brackets last."""
+        return text != "2", text[0] == "(", not self.scope.follows(text)
 
     def lookup(self, wanted: Values, most: int) -> Iterator[tuple[float, str]]:
         """The products of up to ``most`` factors that have the wanted values, with their cost."""
@@ -151,6 +156,5 @@ class Visible:
         if key not in self.tables:
             self.tables[key] = Table(self.of_shape(shape), places)
         for forms, sign in self.tables[key].products(numbers[places[:, 0], places[:, 1]], most):
-            texts = sorted((form[1] for form in forms), key=lambda text: (text[0] == "(", not self.scope.follows(text)))
-            text = " * ".join(texts)
+            text = " * ".join(sorted((form[1] for form in forms), key=self._order))
             yield sum(form[0] for form in forms) + 0.5 * (sign < 0), text if sign > 0 else f"-({text})"

@@ -213,3 +213,44 @@ def test_both_loops_of_nested_loops_are_told_apart():
 
     graph = draw(layers, XS, [np.ones((3, 4)), np.eye(4)], [np.eye(4), np.eye(4)]).graph
     assert [(row.cell, row.states, row.steps) for row in graph.rows] == [("layers", ["h"], 5)] * 2
+
+
+def test_a_loop_that_reads_a_sequence_from_its_end_runs_backward_in_time():
+    def behind(seq, W, U):
+        h, out = np.zeros((len(seq), 4)), [None] * seq.shape[1]
+        for t in reversed(range(seq.shape[1])):
+            h = np.tanh(seq[:, t] @ W + h @ U)
+            out[t] = h
+        return np.stack(out, axis=1)
+
+    (row,) = draw(behind, XS, np.ones((3, 4)), np.eye(4)).graph.rows
+    assert (row.reverse, row.states, row.input) == (True, ["h"], "seq")
+    assert row.gradients["dh"][0] < row.gradients["dh"][-1]  # step 4 ran first: all others depend on it
+
+
+class Holder:
+    """A state in a dict, and parameters in two arrays."""
+
+    def __init__(self):
+        normal = np.random.default_rng(0).standard_normal
+        self.weights, self.U = normal((2, 3, 4)), normal((2, 4, 4))
+
+    def step(self, x, state):
+        z = sigmoid(np.einsum("nd,dh->nh", x, self.weights[0]) + np.einsum("nd,dh->nh", state["h"], self.U[0]))
+        n = np.tanh(x @ self.weights[1] + state["h"] @ self.U[1])
+        return {"h": z * state["h"] + (1 - z) * n}
+
+    def forward(self, xs):
+        state = {"h": np.zeros((len(xs), 4))}
+        for t in range(xs.shape[1]):
+            state = self.step(xs[:, t], state)
+        return state["h"]
+
+
+def test_an_entry_of_a_dict_that_a_step_returns_is_a_state():
+    (row,) = draw(Holder(), XS).graph.rows
+    assert (row.cell, row.states, row.steps) == ("step", ["h"], 5)
+    picture = draw(Holder().step, XS[:, 0], {"h": np.ones((2, 4))}, layout="book")
+    assert picture.graph["h"].kind == "state" and "h'" in picture.graph.outputs
+    names = [note.lines[0] for note in picture.scene.notes]
+    assert {"weights[0]", "U[0]", "weights[1]", "U[1]"} <= set(names)

@@ -99,14 +99,15 @@ def _of_call(
     """What ``f(*inputs)`` computes; ``paths`` are the names of parameters by their nodes."""
     recorder = CallRecorder(codes(f))
     tensors, kinds, held = _leaves(f, inputs, names, recorder)
-    paths = {**paths, **held}
     with watching(recorder, codes(f)), kept_random():
         results = f(*tensors)
+    returned = _returned(held, results, names)
+    paths = {**paths, **held, **returned}
     outputs = _outputs(results, title if title.isidentifier() and title not in names else "y")
     if not outputs:
         raise GraphError(f"draw: what {title} returns depends on no input with floating values, and on no parameter")
     captured = Captured(title, ones(outputs.values()), {}, trace=recorder)
-    captured.kinds = kinds
+    captured.kinds = kinds | dict.fromkeys(returned, "input")
     for y in outputs.values():
         recorder.number(y)  # it may have been computed before
     recorder.finish({}, [*names, *paths.values()])
@@ -120,6 +121,13 @@ def _of_call(
     _find_loops(captured, recorder)
     _start_elsewhere(captured)
     return captured
+
+
+def _returned(held: Mapping[Node, str], results: Any, names: Sequence[str]) -> dict[Node, str]:
+    """The leaves in dicts of which a result dict has new values, by key: the states of a step."""
+    keys = {node: path.rpartition(".")[2] for node, path in held.items()}
+    shapes = {key: np.shape(y) for key, y in results.items()} if isinstance(results, Mapping) else {}
+    return {node: key for node, key in keys.items() if shapes.get(key) == node.shape and key not in names}
 
 
 def _outputs(results: Any, stem: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ...engine.op import Op
 from ...engine.tensor import Tensor
 from ...tracing.called_functions import PACKAGES
 from ...tracing.record import Recorder
-from .iterations import Iteration, Iterations, variables
+from .iterations import Iteration, Iterations, Variables, variables
 
 Call = tuple[str, int]  # the name of the function, and the number of the call
 HIDDEN = (*PACKAGES, __name__.rpartition(".")[0], "numpy")  # packages whose functions are no helpers
@@ -32,7 +32,7 @@ class CallRecorder(Recorder):
         super().__init__()
         self.targets = targets
         self.frames: dict[int, list[FrameType]] = {}  # by the number of the value, the outermost first
-        self.variables: dict[Any, dict[str, Node]] = {}  # of each call, and iteration, at its end
+        self.variables: dict[Any, Variables] = {}  # of each call, and iteration, at its end
         self.iterations: dict[int, list[Iteration]] = {}  # by the number of the value, the outermost first
         self.counted = Iterations()
 
@@ -79,7 +79,7 @@ class CallRecorder(Recorder):
         numbers: dict[FrameType, int] = {}
         frames, self.frames = self.frames, {}
         self.counted.finish()
-        self.variables |= self.counted.variables
+        self.variables.update(self.counted.variables)
         for frame in dict.fromkeys(frame for chain in frames.values() for frame in chain):
             call = called(frame), numbers.setdefault(frame, len(numbers))
             self.variables[call] = variables(frame.f_locals)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ...engine.graph import Node
 from ...engine.tensor import Tensor
 
+Variables = tuple[dict[str, Node], dict[str, Node]]  # the nodes in local variables, and in the lists and dicts there
 BEFORE_NAMES = ("UNPACK_SEQUENCE", "EXTENDED_ARG", "CACHE", "SWAP")  # between the head of a loop and its variables
 
 
@@ -70,7 +71,7 @@ class Iterations:
     """Counts the iterations of all loops in the calls that it is shown, and keeps the variables at their ends."""
 
     def __init__(self) -> None:
-        self.variables: dict[Iteration, dict[str, Node]] = {}
+        self.variables: dict[Iteration, Variables] = {}
         self._calls: dict[FrameType, int] = {}
         self._last: dict[tuple[FrameType, Loop], tuple[Iteration, int, list[Any]]] = {}
 
@@ -111,13 +112,20 @@ class Iterations:
         self._calls.clear()
 
 
-def variables(local: Mapping[str, Any]) -> dict[str, Node]:
-    """The nodes in variables, by name; the last entry of ``hs`` is h."""
-    known = {name: x.node for name, x in local.items() if isinstance(x, Tensor) and x.node is not None}
+def singular(name: str) -> str:
+    """The name of an entry of a sequence: x of xs."""
+    return name[:-1] if name[1:].endswith("s") else name
+
+
+def variables(local: Mapping[str, Any]) -> Variables:
+    """The nodes in variables, by name, and those in lists and dicts: the last of ``hs`` is h, ``state["h"]`` too."""
+    direct = {name: x.node for name, x in local.items() if isinstance(x, Tensor) and x.node is not None}
+    inner: dict[str, Node] = {}
     for name, held in local.items():
-        last = next(reversed(held.values() if isinstance(held, dict) else held)) \
-            if isinstance(held, (list, dict)) and held else None
-        single = name[:-1] if name[1:].endswith("s") else name
-        if isinstance(last, Tensor) and last.node is not None and (single not in known or not known[single].parents):
-            known[single] = last.node
-    return known
+        entries: dict[str, Any] = {}
+        if isinstance(held, dict) and all(isinstance(key, str) for key in held):
+            entries = held
+        elif isinstance(held, (list, dict)) and held:
+            entries = {singular(name): next(reversed(held.values() if isinstance(held, dict) else held))}
+        inner |= {key: x.node for key, x in entries.items() if isinstance(x, Tensor) and x.node is not None}
+    return direct, inner

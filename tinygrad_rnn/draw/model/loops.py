@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ...engine.graph import Node
 from ...tracing.recurrences import Recurrence, TimeStep
 from ...tracing.slices import slice_index, slice_text
 from .helpers import Call
-from .iterations import Iteration
+from .iterations import Iteration, Variables, singular
 from .state_names import stem
 
 LEAST = 3  # operations of a step
@@ -30,7 +30,7 @@ class LoopStep:
 
 def loops(
     calls: Mapping[Node, Sequence[Call]], iterations: Mapping[Node, Sequence[Iteration]],
-    local: Mapping[Call | Iteration, Mapping[str, Node]], order: Sequence[Node], names: Mapping[Node, str],
+    local: Mapping[Any, Variables], order: Sequence[Node], names: Mapping[Node, str],
 ) -> list[Recurrence]:  # fmt: skip
     """The recurrences in hand-written code: the outermost functions whose calls run the same operations in a chain,
     and the outermost loops whose iterations do.
@@ -123,7 +123,7 @@ def _shared(steps: Sequence[Sequence[Node]]) -> dict[Node, None]:
 
 
 def _recurrence(
-    calls: Sequence[Any], steps: Sequence[list[Node]], local: Mapping[Any, Mapping[str, Node]],
+    calls: Sequence[Any], steps: Sequence[list[Node]], local: Mapping[Any, Variables],
     readers: Mapping[Node, Sequence[Node]], names: Mapping[Node, str],
 ) -> Recurrence | None:  # fmt: skip
     """The calls, or iterations, as time steps; None if they are no chain."""
@@ -132,10 +132,7 @@ def _recurrence(
         return None
     if not _shared(steps):
         return None  # each of a chain of functions, as in f(f(x))
-    roles = dict.fromkeys(links[0].values())
-    known = {role: _name(steps[0][role], local[calls[1]], local[calls[0]]) or f"s{role}" for role in roles}
-    stems = [stem(name) for name in known.values()]
-    states = {role: name if stems.count(short) > 1 else short for (role, name), short in zip(known.items(), stems)}
+    states = _states(dict.fromkeys(links[0].values()), steps[0], calls, local)
     times: list[TimeStep] = []
     for k, nodes in enumerate(steps):
         first = {links[0][place]: nodes[place[0]].parents[place[1]] for place in links[0]} if not k else {}
@@ -143,11 +140,35 @@ def _recurrence(
         after: dict[str, Node | None] = {name: nodes[role] for role, name in states.items()}
         slices = _slices(nodes, readers, before)
         times.append(TimeStep(k, (slices or nodes)[0].seq, nodes[-1].seq + 1, before, after, nodes=slices + nodes))
-    inputs = [_name(node, local[call], {}) for call, step in zip(calls, times) for node in step.nodes[:1]]
-    variables = {node: name for call in calls for name, node in local[call].items()}
+    inputs = [_name(node, *local[call]) for call, step in zip(calls, times) for node in step.nodes[:1]]
+    inputs += [singular(names.get(parent, "")) for node in times[0].nodes[:1] if slice_text(node)
+               for parent in node.parents[:1] if parent is not None]  # fmt: skip
+    variables = {node: name for call in calls for held in local[call][::-1] for name, node in held.items()}
+    if reverse := _runs_back(times):
+        for late in times:
+            late.time = len(times) - 1 - late.time
     step: Any = LoopStep(calls[0][0], tuple(states.values()), next(filter(None, inputs), "x"), variables)
     params = {names[leaf]: leaf for leaf in _shared(steps) if leaf in names and leaf not in times[0].before.values()}
-    return Recurrence(step, False, times, params, (), (), {})
+    return Recurrence(step, reverse, times, params, (), (), {})
+
+
+def _states(
+    roles: Iterable[int], nodes: Sequence[Node], calls: Sequence[Any], local: Mapping[Any, Variables]
+) -> dict[int, str]:  # fmt: skip
+    """The names of the states, which are these of the nodes of the first step."""
+    own_first = isinstance(calls[0], Iteration)  # a call has the state before it as an argument
+    pairs = [local[call] for call in calls[:2][:: 1 if own_first else -1]]
+    places = [*(direct for direct, _ in pairs), *(inner for _, inner in pairs)]
+    known = {role: _name(nodes[role], *places) or f"s{role}" for role in roles}
+    stems = [stem(name) for name in known.values()]
+    return {role: name if stems.count(short) > 1 else short for (role, name), short in zip(known.items(), stems)}
+
+
+def _runs_back(times: Sequence[TimeStep]) -> bool:
+    """Does each step read the entry of a sequence before that of the step before it?"""
+    indices = [slice_index(step.nodes[0]) or () for step in times]
+    return any(entries == tuple(range(entries[0], entries[0] - len(times), -1)) for entries in zip(*indices)
+               if type(entries[0]) is int)  # fmt: skip
 
 
 def _links(before: Sequence[Node], after: Sequence[Node]) -> dict[tuple[int, int], int]:

@@ -17,6 +17,7 @@ from ..labels import UNITS
 
 ARGUMENTS = ("input", "state")
 FIXED = ("parameter", "block", "constant")
+LINEAR = ("matmul", "einsum")  # in a value, with a parameter
 SUMS, PRODUCTS = ("add", "subtract"), ("multiply", "divide", "hadamard")
 
 
@@ -59,7 +60,7 @@ class Classes:
     def _class_of_sum(self, vertex: Vertex, into: list[str]) -> str:
         fixed, helper = "constant" in into and self._has_parameter(vertex), vertex.kind in UNITS
         direct = all(kind in ("argument", "joint", "constant") for kind in into)
-        if fixed and (vertex.op == "matmul" or (helper and direct)):
+        if fixed and (vertex.op in LINEAR or (helper and direct)):
             return "affine"
         if "affine" in into and all(kind in ("affine", "constant") for kind in into):
             return "affine" if vertex.op in SUMS + PRODUCTS or helper else "joined"
@@ -75,7 +76,7 @@ class Classes:
         others = [edge.source for reader in readers for _, edge in self.graph.into[reader.id]
                   if edge.source != vertex.id]  # fmt: skip
         fixed = all(self.known[id].kind in FIXED or self._from_fixed(id) for id in others)
-        return bool(others) and fixed and all(reader.op == "matmul" for reader in readers)
+        return bool(others) and fixed and all(reader.op in LINEAR for reader in readers)
 
     def _from_fixed(self, id: str) -> bool:
         """Is it computed from parameters, as W.T is?"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 from ...model import Edge, Vertex
 from ..geometry import Frame, Line, Note, Point, Scene, Shape
@@ -54,12 +55,14 @@ class Drawing:
         """The parameters of a map, and arrays that need no gradient, each once; numbers are left out."""
         seen: dict[str, tuple[Vertex, int, Edge]] = {}
         for number, edge in part.params:
-            vertex = self.graph.known[edge.source]
-            while vertex.kind == "operation" and len(self.graph.into[vertex.id]) == 1:  # W.T
+            vertex, entry = self.graph.known[edge.source], ""
+            while vertex.kind == "operation" and len(self.graph.into[vertex.id]) == 1:  # W.T, W[0]
+                entry += vertex.detail * (len(vertex.detail) <= len("[10]"))
                 number, edge = self.graph.into[vertex.id][0]
                 vertex = self.graph.known[edge.source]
             if vertex.kind in ("parameter", "block") or (vertex.kind == "constant" and vertex.shape):
-                seen.setdefault(vertex.id, (vertex, number, edge))
+                named = replace(vertex, name=f"{vertex.name}{entry}") if entry else vertex
+                seen.setdefault(vertex.id + entry, (named, number, edge))
         return list(seen.values())
 
     # -- the scene

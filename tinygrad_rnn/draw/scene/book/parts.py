@@ -188,6 +188,8 @@ class Parts(Classes):
         """The name of a parameter, or of what is computed from parameters: ``σ(zeta)``, ``(1 − alpha)``."""
         vertex = self.known[edge.source]
         inner = [self.known[edge.source].name for _, edge in self.graph.into[vertex.id]]
+        if vertex.op == "getitem" and inner and not vertex.name:
+            return f"{inner[0]}{vertex.detail}"
         if len(inner) == 2 and all(inner) and not vertex.name:
             return f"({inner[0]} {_symbol(vertex)} {inner[1]})"
         return vertex.name or (f"{vertex.symbol}({', '.join(inner)})" if all(inner) else vertex.symbol)

@@ -28,6 +28,7 @@ from .units import Units
 __all__ = ["over_time"]
 
 MOST = 24  # chains that are joined
+FEW = 4  # parameters whose parts by step are drawn as small bars
 CHAINS = "a bar is a chain of operations where the text would be too small for a slide"
 
 
@@ -63,7 +64,8 @@ def timeline(graph: Graph, style: Style) -> Scene:
 
 def placed(units: Units, style: Style) -> Scene:
     """The scene of the units."""
-    placement = Placement(Levels(units), Texts(units.graph, units), sparks=len(units.rows) == 1)
+    few = len(units.rows) == 1 and len(units.graph.rows[0].weights) <= FEW
+    placement = Placement(Levels(units), Texts(units.graph, units), sparks=few)
     return cropped(Drawing(placement, style).scene())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ def test_a_second_pass_is_complete_or_refused(make, retain, error, trials):
     assert retain == (refused == 0)
 
 
+def no_grad() -> None:
+    with tg.no_grad():
+        pass
+
+
 @pytest.mark.parametrize("use", ["no_grad", "scope", "trace_nans"])
 def test_a_context_that_is_interrupted_while_it_is_entered_leaves_everything_as_it_was(use):
     managers = {"no_grad": tg.no_grad, "scope": lambda: tg.scope("part"), "trace_nans": tg.trace_nans}
@@ -99,5 +105,9 @@ def test_a_context_that_is_interrupted_while_it_is_entered_leaves_everything_as_
             manager.__exit__(None, None, None)
             break
         del manager
+        other = threading.Thread(target=no_grad, daemon=True)
+        other.start()
+        other.join(timeout=60)
+        assert not other.is_alive(), at  # nothing stays locked
         assert (context.recording, context.scope, context.observer, context.special) == (True, (), None, False), at
     assert 1 < at < 999

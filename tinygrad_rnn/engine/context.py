@@ -32,28 +32,31 @@ class Anywhere:
     """Whether any thread is special, or any array is handed out that user code can write to.
 
     An operation reads ``special`` first, because that is faster than reading thread-local data. Every change computes
-    ``special`` anew, so that the next change repairs one that was interrupted.
+    ``special`` anew, so that the next change repairs one that was interrupted. There is no lock, which an interruption
+    could leave locked: who stores ``special`` looks again, so that the last store is right.
     """
 
-    __slots__ = ("_lock", "special", "threads", "watched")
+    __slots__ = ("special", "threads", "watched")
 
     def __init__(self) -> None:
-        self._lock, self.threads, self.watched, self.special = threading.RLock(), dict[int, bool](), False, False
+        self.threads, self.watched, self.special = dict[int, bool](), False, False
 
     def in_thread(self, special: bool) -> None:
         """Record whether this thread is special."""
-        with self._lock:
-            if special:
-                self.threads[threading.get_ident()] = True
-            else:
-                self.threads.pop(threading.get_ident(), None)
-            self.special = bool(self.threads) or self.watched
+        if special:
+            self.threads[threading.get_ident()] = True
+        else:
+            self.threads.pop(threading.get_ident(), None)
+        self._update()
 
     def watch(self, watched: bool) -> None:
         """Record whether any array is handed out."""
-        with self._lock:
-            self.watched = watched
-            self.special = bool(self.threads) or watched
+        self.watched = watched
+        self._update()
+
+    def _update(self) -> None:
+        while self.special != (special := bool(self.threads) or self.watched):
+            self.special = special
 
 
 anywhere = Anywhere()

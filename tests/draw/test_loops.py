@@ -184,6 +184,8 @@ def test_a_running_total_is_one_sum_of_all_steps():
     (total,) = [vertex for vertex in graph if vertex.op == "sum"]
     assert graph.outputs["loss"] == total.id and len([e for e in graph.edges if e.target == total.id]) == 5
     assert [vertex.op for vertex in graph if vertex.kind == "operation"] == ["copy", "sum"]
+    assert len([vertex for vertex in graph if vertex.kind == "value"]) == 5 + 4  # of a fold one total, and one state
+    assert "sum(" in picture.text() and picture.html() and picture.mermaid()
 
 
 def test_iterations_that_differ_or_share_no_parameter_are_no_steps():
@@ -254,3 +256,22 @@ def test_an_entry_of_a_dict_that_a_step_returns_is_a_state():
     assert picture.graph["h"].kind == "state" and "h'" in picture.graph.outputs
     names = [note.lines[0] for note in picture.scene.notes]
     assert {"weights[0]", "U[0]", "weights[1]", "U[1]"} <= set(names)
+
+
+class Gated(Holder):
+    """Gates that are the slices of one activation, in a step that is opened."""
+
+    def step(self, x, state):
+        z, r = np.split(sigmoid(np.hstack([x, state["h"]]) @ self.both), 2, axis=1)
+        n = np.tanh(np.hstack([x, r * state["h"]]) @ self.one)
+        return {"h": z * state["h"] + (1 - z) * n}
+
+    def __init__(self):
+        normal = np.random.default_rng(0).standard_normal
+        self.both, self.one = normal((7, 8)), normal((7, 4))
+
+
+def test_slices_of_an_activation_are_no_book():
+    assert "@" in draw(Gated(), XS).html()
+    with pytest.raises(tg.errors.InvalidValue, match="no step of a cell with gates"):
+        draw(Gated().step, XS[:, 0], {"h": np.ones((2, 4))}, layout="book").svg()

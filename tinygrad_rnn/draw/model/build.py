@@ -6,6 +6,7 @@ own, behind the group's.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from typing import Any
 
@@ -128,7 +129,8 @@ class Builder:
             vertex.name = self.captured.names.get(node) or self.results.get(node, "")
             return vertex
         state = self.states.get(node, "")
-        key = (group, state) if group.kind == "fold" and state else (group, node)
+        place: Any = state or self.places.get(node)
+        key = group, node if place is None or group.kind != "fold" else place
         if key not in self.vertices:
             name = self.captured.names.get(node) or state or self.results.get(node, "")
             time = group.steps[-1].time if group.steps and group.kind != "module" else None
@@ -140,6 +142,12 @@ class Builder:
             self.passed[key] = {None: self.measured.outside.get(node, self.measured.totals[node])}
             self.vertices[key].gradient, self.vertices[key].gradient_sum = self.passed[key][None]
         return self.vertices[key]
+
+    @functools.cached_property
+    def places(self) -> dict[Node, int]:
+        """The places of values in the steps behind folds: equal values of all these steps are one."""
+        return {node: place for group in self.counts if group.kind == "fold" for step in group.steps
+                for place, node in enumerate(step.nodes)}  # fmt: skip
 
     # -- edges
 

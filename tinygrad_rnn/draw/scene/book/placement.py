@@ -95,7 +95,9 @@ class Placement:
                 self.column[part.id] = part.id
             elif part.kind == "gate":
                 (feed,) = part.feeds
-                self.column[part.id] = self.column.get(feed.source, part.id)
+                if feed.source not in self.column:
+                    raise NoBook  # a gate of the map before the gates
+                self.column[part.id] = self.column[feed.source]
                 self.top[self.column[part.id]] = part.id
         for key in self.columns:
             self.sky[key] = self.gate_y + 17

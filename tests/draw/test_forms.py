@@ -41,6 +41,7 @@ def test_the_backward_pass_moves_nothing(name, form):
     places = [[(shape.id, shape.x, shape.y) for shape in scene.shapes if shape.look != "formula"]
               for scene in (both, forward)]  # fmt: skip
     assert places[0] == places[1]
+    assert not [text for shape in forward.shapes for text in shape.lines if text.startswith("|d")]
     ways = [[line.points for line in scene.lines if line.look in ("forward", "cut")] for scene in (both, forward)]
     assert ways[0] == ways[1] and ways[0]
 

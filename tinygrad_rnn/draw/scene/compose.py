@@ -10,7 +10,7 @@ from ..model import Graph, Vertex
 from .aspect import add_warning, fit, ratio_of, readable, warning
 from .book import book
 from .geometry import BACK, Frame, Note, Scene, Shape, stacked
-from .labels import plain, tame, value_text
+from .labels import BARS, plain, tame, value_text
 from .legend import draw_legend
 from .links import End, Style
 from .norm_plot import norm_plots, parameter_sums
@@ -95,6 +95,12 @@ def hide(scene: Scene) -> None:
     scene.lines = [line for line in scene.lines if line.look not in BACK]
     scene.shapes = [shape for shape in scene.shapes if shape.look != "formula"]
     scene.notes = [note for note in scene.notes if not note.look.startswith("level") and note.look not in BACK]
+    for shape in scene.shapes:  # which keep their sizes
+        if any(text.startswith("|d") for text in shape.lines):
+            forward = [text for text in shape.lines if not text.startswith(("…", "by step", *BARS))]
+            names = [text[2:].partition("| ")[0] if text.startswith("|d") else text for text in forward]
+            others = [text for text in forward if not text.startswith("|d")]
+            shape.lines = names if shape.look in ("parameter", "text") else others
 
 
 def heading(title: str, note: str) -> Scene:

@@ -248,8 +248,8 @@ def lists_of_operations(text):
 
 OTHER_LISTS = [["sum", "negative"], ["negative", "positive"], ["min", "max"]]  # notation, labels of reviews, extremes
 #: Roles in the book's form of a picture, which are called as operations are.
-ROLES = [["add", "subtract"], ["multiply", "divide", "hadamard"], ["slice", "affine"], ["affine", "slice"],
-         ["affine", "affine"]]  # fmt: skip
+ROLES = [["matmul", "einsum"], ["add", "subtract"], ["multiply", "divide", "hadamard"], ["slice", "affine"],
+         ["affine", "slice"], ["affine", "affine"]]  # fmt: skip
 
 
 def test_no_tool_has_a_list_of_operations():

@@ -121,10 +121,15 @@ def text_with(unit: Unit, edit: Edit) -> str | None:
         start, stop, _ = edit.new
         return _statements(text, statement, stop > start, edit.statements(), len(edit.holder))
     old = edit.holder[edit.key] if isinstance(edit.holder, list) else getattr(edit.holder, edit.key)
-    written, wanted = ast.unparse(edit.built()), ast.dump(with_edit(unit.node, edit))
+    written, wanted = _in_style(ast.unparse(edit.built()), text), ast.dump(with_edit(unit.node, edit))
     bare = [written[1:-1]] if written.startswith("(") else []  # of a tuple, or of an index
     changed = (splice(text, old, part) for part in (*bare, written, f"({written})"))
     return next((new for new in changed if _same_tree(unit, new, wanted)), None)
+
+
+def _in_style(written: str, text: str) -> str:
+    """New source with powers as most in the text of the file are written, ``x**2`` or ``x ** 2``."""
+    return written.replace(" ** ", "**") if text.count("**") > 2 * text.count(" ** ") else written
 
 
 def _same_tree(unit: Unit, text: str, wanted: str) -> bool:
@@ -150,7 +155,7 @@ def _statements(text: str, statement: ast.stmt, replaces: bool, new: list[ast.st
     stop = statement.end_lineno or statement.lineno
     indent = " " * statement.col_offset
     gone = replaces and count > 1 and all(isinstance(part, ast.Pass) for part in new)
-    written = [] if gone else [indent + line for part in new for line in ast.unparse(part).split("\n")]
+    written = [] if gone else [indent + line for part in new for line in _in_style(ast.unparse(part), text).split("\n")]
     return "\n".join([*lines[:start], *written, *lines[stop:]])
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..model import Edge, Vertex
+from ..model.rule_texts import INFIX
 
-ARITHMETIC = ("add", "subtract", "multiply", "divide")
 SHORT = 6  # characters of a number in the circle of an operation
 
 
@@ -25,7 +25,7 @@ def absorbed(
     for edge in edges.values():
         source, target = known[edge.source], known[edge.target]
         parameter = source.kind in ("parameter", "block") and target.kind == "affine"
-        number = source.kind == "constant" and source.shape == () and target.op in ARITHMETIC
+        number = source.kind == "constant" and source.shape == () and target.symbol in INFIX
         if uses[source.id] == 1 and source.name and (parameter or (number and len(source.name) <= SHORT)):
             inside[source.id] = replace(edge, argument=source.name)
     rest = {number: edge for number, edge in edges.items() if edge.source not in inside}

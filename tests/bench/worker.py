@@ -6,7 +6,6 @@ is the name of a command in ``COMMANDS`` and gets one line back.  Anything else 
 
 import contextlib
 import json
-import math
 import resource
 import sys
 from collections.abc import Callable
@@ -32,11 +31,12 @@ class Timer:
         return {name: fingerprint(array) for name, array in self.job.check().items()}
 
     def warm(self) -> int:
-        """Run once more than the check did, then choose the number of runs in a turn."""
-        self.job.run()
-        start = perf_counter()
-        self.job.run()
-        self.loops = max(1, min(1000, math.ceil(TURN / (perf_counter() - start))))
+        """Run for two turns, of which the second gives the number of runs: the first ones may be far slower."""
+        for _ in range(2):
+            start, self.loops = perf_counter(), 0
+            while self.loops < 1000 and (self.loops == 0 or perf_counter() - start < TURN):
+                self.job.run()
+                self.loops += 1
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # what the check took does not count
         return self.loops

@@ -175,6 +175,25 @@ def test_helpers_share_a_pass_while_that_is_quicker(monkeypatch):
         assert last.count(shared < alone) > 0.93 * len(last)
 
 
+def test_a_processor_that_comes_late_is_waited_for(monkeypatch):
+    """After a pause, helpers have a processor of their own once they have been busy for 50 ms."""
+    clock, awake, rare = [0.0], [0.0], []
+    monkeypatch.setattr(helpers, "perf_counter", lambda: clock[0])
+    sharing = helpers.Sharing()
+
+    def call(shared):
+        took = (1e-3 if awake[0] > 0.05 else 2.4e-3) if shared else 1.9e-3
+        clock[0] += took
+        awake[0] = awake[0] + took if shared else 0.0
+        rare.append(shared)
+
+    for _ in range(30):  # turns of 0.2 s, with pauses
+        awake[0], end = 0.0, clock[0] + 0.2
+        while clock[0] < end:
+            sharing.run(call, 1)
+    assert rare[1000:].count(True) > 0.75 * len(rare[1000:])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_process_has_helpers_of_its_own(counting, monkeypatch):
     monkeypatch.setenv("TINYGRAD_RNN_THREADS", "2")

@@ -27,10 +27,11 @@ FREE, WRITTEN, OFFERED, TAKEN, ASLEEP = range(5)
 STATE, FUNCTION, ARGUMENT, SIZE = 0, 1, 2, 16
 MOST = 32  #: helpers
 LOOKS = 3_000_000  #: in a millisecond or two, into a box without work, before a helper sleeps
-#: Calls of a pass from one trial of the other way to the next: at least and at most.
-FEWEST, RAREST = 4, 128
+#: Calls of a pass from one trial of the other way to the next: at least and at most, or as many as take RARE seconds.
+FEWEST, RAREST, RARE = 4, 128, 2.0
 FIRST = 16  #: calls before the first trial
-TRIAL = 3  #: calls of a trial, of which the median counts: awake helpers take a while to find a processor of their own
+TRIAL = 3  #: calls of a trial, of which the median counts
+PATIENCE = 0.06  #: seconds of a trial with helpers: the processor of a helper that slept may come so late
 CLEARLY = 0.9  #: of the time of a way, that of the other from which it is the better
 
 BYTE = ir.IntType(8).as_pointer()
@@ -53,6 +54,7 @@ class Sharing:
         self.seconds = [math.inf, math.inf]
         self.better, self.left, self.pause, self.begun = True, FIRST, FIRST, False
         self.tried: list[float] = []  # seconds of a step in the calls of this trial
+        self.spent = 0.0  # seconds in this trial
 
     def run(self, call: Callable[[bool], None], steps: int) -> None:
         """``call(shared)``, in the way that is the better or on trial."""
@@ -63,22 +65,26 @@ class Sharing:
         self.begun = True
         start = perf_counter()
         call(way)
-        seconds = (perf_counter() - start) / steps
+        took = perf_counter() - start
+        seconds = took / steps
         if counts and trial:
             self.tried.append(seconds)
-            seconds, counts = sorted(self.tried)[len(self.tried) // 2], len(self.tried) == TRIAL
+            self.spent += took
+            seconds = sorted(self.tried[-TRIAL:])[TRIAL // 2] if len(self.tried) >= TRIAL else math.inf
+            quicker = seconds < CLEARLY * self.seconds[self.better]
+            counts = quicker or (seconds < math.inf and (not way or self.spent >= PATIENCE))
         if counts:
-            self.tried = []
-            self._enter(way, trial, seconds)
+            self.tried, self.spent = [], 0.0
+            self._enter(way, trial, seconds, max(RAREST, int(RARE / took)))
 
-    def _enter(self, way: bool, trial: bool, seconds: float) -> None:
+    def _enter(self, way: bool, trial: bool, seconds: float, rarest: int) -> None:
         mean = self.seconds[way]
         new = mean == math.inf or (trial and seconds < mean)  # an old mean may be that of a busier time
         self.seconds[way] = seconds if new else mean + (min(seconds, 2 * mean) - mean) / 4
         changes = self.seconds[not self.better] < CLEARLY * self.seconds[self.better]
         self.better = self.better is not changes
         if trial or changes:
-            self.pause = max(self.pause // 2, FEWEST) if changes else min(2 * self.pause, RAREST)
+            self.pause = FEWEST if changes else min(2 * self.pause, rarest)
             self.left = self.pause
 
 

@@ -283,7 +283,7 @@ def test_an_activation_applied_again_in_a_stack_of_gates(searched):
     x, W = np.random.default_rng(0).standard_normal((2, 5)), np.random.default_rng(1).standard_normal((5, 6))
     report = check_backward(forward, backward, x, W)
     assert report.first_wrong == "dA"
-    assert [line.new.strip() for line in report.lines] == ["dA = np.hstack([dy * A[:, 3:] * (1 - g ** 2), dy * g])"]
+    assert [line.new.strip() for line in report.lines] == ["dA = np.hstack([dy * A[:, 3:] * (1 - g**2), dy * g])"]
 
 
 # -- what differs and is no mistake ----------------------------------------------------------------------------------

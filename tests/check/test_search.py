@@ -33,7 +33,7 @@ def job_with(folder, name, old, new):
     ("local_lstm", "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': db}", "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': dWh}",
      "self.grads = {'Wx': dWx, 'Wh': dWh, 'b': db}"),
     ("cs231n_rnn", "dtanh = dnext_h * (1 - next_h**2)", "dtanh = dnext_h * 1 - next_h**2",
-     "dtanh = dnext_h * (1 - next_h ** 2)"),
+     "dtanh = dnext_h * (1 - next_h**2)"),
     ("book_lstm", "dx, dh, dc = layer.backward(dhs[:, t, :] + dh, dc)", "dx, dh, dc = layer.backward(dh, dc)",
      "dx, dh, dc = layer.backward(dh + dhs[:, t, :], dc)"),
     ("stepwise_gru", "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - n**2)", "d_gates[:, 2*H:] = d_out * (1 - z) * (1 - 2)",

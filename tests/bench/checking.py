@@ -289,7 +289,8 @@ def mistaken(*mistakes):
 
 
 SLIP = ("do = dh_next * tanh_c_next", "do = dh_next * c_next")
-CHAIN = [("df = ds * c_prev", "df = ds * c_next"), ("df *= f * (1 - f)", "df *= f")]
+CHAIN = [("ds = dc_next + (dh_next * o) * (1 - tanh_c_next ** 2)", "ds = dc_next + (dh_next * o) * (1 - tanh_c_next)"),
+         ("df *= f * (1 - f)", "df *= f")]  # fmt: skip
 TIMED = {
     "check_gradients, scan of an lstm, N3 T5 D7 H11": (by_scan, "right", 1.0),
     "check_backward, lstm through time, N3 T5 D7 H11": (through_time, "right", 1.0),

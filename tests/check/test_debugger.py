@@ -267,6 +267,12 @@ def test_a_forward_that_is_not_finite_does_not_warn():
     assert not np.isfinite(derivatives(lambda xs: np.sum(infinite * xs[0]), [np.ones(2)], 0, rng, 2).values).any()
 
 
+def test_a_gradient_of_signalling_nans_does_not_warn(tmp_path):
+    job = job_of(BY_NAME["book_rnn"], BY_NAME["book_rnn"].text, tmp_path / "book_rnn.py")
+    for name, g in job.first.gradients.items():
+        assert job.error(name, np.full(np.shape(g), 0x7F800001, np.uint32).view("f")) > 1
+
+
 def test_a_missing_statement_is_put_in(tmp_path):
     handwriting = BY_NAME["min_char_rnn"]
     text, _ = changed(handwriting.text, "dy[targets[t]] -= 1", "pass")

@@ -124,6 +124,7 @@ class Job:
             a.shape == b.shape and np.allclose(a, b, 1e-9, 1e-12, equal_nan=True)
             for a, b in zip(outputs, self.first.outputs))  # fmt: skip
 
+    @np.errstate(all="ignore")  # of values that are not finite
     def error(self, name: str, g: Any, slope: Slopes | None = None) -> float:
         """The error of a gradient; None is right for an input, if it is None without any edit."""
         slope = slope or self.right[name]

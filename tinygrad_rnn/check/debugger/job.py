@@ -17,7 +17,7 @@ import numpy as np
 
 from ..layers.adapter import Adapter
 from ..layers.problem import LayerProblem
-from ..numeric.derivatives import Number, Slopes, complex_step, survives
+from ..numeric.derivatives import Number, Slopes, central, complex_step, survives
 from ..report import distance
 from .source import Unit, definition_of, replaced, units_of
 
@@ -181,13 +181,13 @@ def derivatives(
 
 
 def _difference(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray) -> float:
-    """The derivative by central differences of fourth order."""
+    """The derivative by differences."""
     step = 2e-3 * float(np.sqrt(np.mean(xs[k] ** 2)) or 1.0) / max(float(np.sqrt(np.mean(v**2))), 0.3)
 
     def at(n: int) -> float:
         return float(np.real(L([x + n * step * v if j == k else x for j, x in enumerate(xs)])))
 
-    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
+    return central(at, step)
 
 
 def in_double(unit: Unit) -> ast.FunctionDef | None:

@@ -108,6 +108,11 @@ def complex_step(L: Number, xs: Sequence[np.ndarray], k: int, v: np.ndarray) -> 
     return float(np.imag(L([x + 1j * h * (v if j == k else 0) for j, x in enumerate(xs)])) / h)
 
 
+def central(at: Callable[[int], float], h: float) -> float:
+    """The slope at 0 by central differences of fourth order; ``at(n)`` is the value at n h."""
+    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
+
+
 def survives(L: Number, xs: Sequence[np.ndarray], k: int, rng: np.random.Generator, noise: float) -> bool:
     """Does the complex step agree with differences along a random direction of x_k?"""
     v = rng.standard_normal(xs[k].shape)
